@@ -1,0 +1,94 @@
+"""The exception tree. Each class carries the exit code that the command line ends with.
+
+AgentflowError
+├── UsageError         2   a flag, a file or a name that the caller can correct
+├── AgentFailed        1   the agent gave up, or the loop stopped it
+├── Blocked            3   an answer by a person is needed
+├── BudgetExceeded     4   turns, cost, tokens or time ran out
+├── EnvironmentFailure 5   no sandbox, no git, a tool or service is missing
+├── ProviderFailure    6   the model API refused or failed for good
+├── Conflict           7   the target moved or cannot take the result
+└── Interrupted  130/143   SIGINT or SIGTERM
+
+ToolFailure stands apart: the model reads it and goes on.
+"""
+
+import signal
+from typing import ClassVar
+
+
+class AgentflowError(Exception):
+    """What went wrong, in one sentence, and what to do next."""
+
+    exit_code: ClassVar[int] = 1
+    outcome: ClassVar[str] = "failed"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(AgentflowError):
+    """A flag, a file or a name that the caller can correct."""
+
+    exit_code = 2
+    outcome = "usage"
+
+
+class AgentFailed(AgentflowError):
+    """The agent gave up, or was stopped because it made no progress."""
+
+
+class Blocked(AgentflowError):
+    """The agent needs an answer that only a person can give; the message holds the question."""
+
+    exit_code = 3
+    outcome = "blocked"
+
+
+class BudgetExceeded(AgentflowError):
+    """A limit on turns, cost, tokens or time was reached."""
+
+    exit_code = 4
+    outcome = "budget"
+
+
+class EnvironmentFailure(AgentflowError):
+    """Something that agentflow needs from this machine is missing or broken."""
+
+    exit_code = 5
+    outcome = "environment"
+
+
+class ProviderFailure(AgentflowError):
+    """The model API refused, or failed for good after the allowed retries."""
+
+    exit_code = 6
+    outcome = "provider"
+
+
+class Conflict(AgentflowError):
+    """The target moved or cannot take the result; verified work is kept on its ref."""
+
+    exit_code = 7
+    outcome = "conflict"
+
+
+class Interrupted(AgentflowError):
+    """The run was told to stop by a signal."""
+
+    outcome = "interrupted"
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.signum = signum
+
+    @property
+    def exit_code(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride, reportImplicitOverride]
+        """128 plus the signal's number, as shells report it."""
+        return 128 + self.signum
+
+
+class ToolFailure(Exception):
+    """A tool call failed in a way that the model reads and can correct."""

@@ -1,0 +1,201 @@
+"""Everything that happens in a run, as a union of frozen records.
+
+The journal stores the durable ones and is the message list; sinks see all of them.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from agentflow.records import EndReason, Evidence, Json, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """Emitted once, first, after the task's lock is held and the base is pinned."""
+
+    type: ClassVar[str] = "agentflow.run_started"
+    durable: ClassVar[bool] = True
+    run: str
+    task: str
+    title: str
+    prompt: str
+    prompt_sha256: str
+    model: str
+    base: str
+    sandbox: str
+    tools: tuple[str, ...]
+    system: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Emitted for what the user should know and no gate decides."""
+
+    type: ClassVar[str] = "agentflow.notice"
+    durable: ClassVar[bool] = True
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserMessage:
+    """Emitted when a message is added for the model: the task, tool results, a nudge, a repair."""
+
+    type: ClassVar[str] = "user"
+    durable: ClassVar[bool] = True
+    message: Json
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantMessage:
+    """Emitted when a reply of the model is complete, before any of its calls runs."""
+
+    type: ClassVar[str] = "assistant"
+    durable: ClassVar[bool] = True
+    message: Json
+    stop_reason: str
+    usage: Usage
+    discarded: Usage
+    cost: float | None
+    """US dollars of this reply, discarded attempts included; None if the price is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """Emitted for each piece of text that the model streams."""
+
+    type: ClassVar[str] = "agentflow.text_delta"
+    durable: ClassVar[bool] = False
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryScheduled:
+    """Emitted when a call of the model failed and will be repeated; text shown so far is void."""
+
+    type: ClassVar[str] = "agentflow.retry_scheduled"
+    durable: ClassVar[bool] = True
+    attempt: int
+    """The attempt that failed, from 1."""
+    reason: str
+    delay: float
+    """Seconds until the next attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """Emitted when a tool call begins."""
+
+    type: ClassVar[str] = "agentflow.tool_started"
+    durable: ClassVar[bool] = False
+    id: str
+    name: str
+    target: str
+    """What it works on, in a few words: a path, a pattern, a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """Emitted when a tool call ended, before its result becomes part of a message."""
+
+    type: ClassVar[str] = "agentflow.tool_finished"
+    durable: ClassVar[bool] = True
+    id: str
+    name: str
+    is_error: bool
+    seconds: float
+    summary: str
+    """The result's first line."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEnded:
+    """Emitted when the agent says that it is finished, signals it, or falls silent."""
+
+    type: ClassVar[str] = "agentflow.agent_ended"
+    durable: ClassVar[bool] = True
+    reason: EndReason
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Emitted when the agent's work is in our repository as re-created commits."""
+
+    type: ClassVar[str] = "agentflow.collected"
+    durable: ClassVar[bool] = True
+    tip: str
+    claimed: dict[str, str]
+    """The agent's commit names, each with the name it was re-created under."""
+    files_changed: int
+    insertions: int
+    deletions: int
+
+
+@dataclass(frozen=True, slots=True)
+class GateStarted:
+    """Emitted when a gate begins."""
+
+    type: ClassVar[str] = "agentflow.gate_started"
+    durable: ClassVar[bool] = False
+    gate: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateFinished:
+    """Emitted when a gate has measured."""
+
+    type: ClassVar[str] = "agentflow.gate_finished"
+    durable: ClassVar[bool] = True
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class RepairStarted:
+    """Emitted when a failed verdict goes back to the agent."""
+
+    type: ClassVar[str] = "agentflow.repair_started"
+    durable: ClassVar[bool] = True
+    attempt: int
+    """From 1."""
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class LandingDone:
+    """Emitted when the target ref holds the verified commits."""
+
+    type: ClassVar[str] = "agentflow.landed"
+    durable: ClassVar[bool] = True
+    ref: str | None
+    tip: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """Emitted once, last, in every ending that agentflow itself survives."""
+
+    type: ClassVar[str] = "agentflow.run_finished"
+    durable: ClassVar[bool] = True
+    outcome: str
+    exit_code: int
+    reason: str
+
+
+Event = (
+    RunStarted
+    | Notice
+    | UserMessage
+    | AssistantMessage
+    | TextDelta
+    | RetryScheduled
+    | ToolStarted
+    | ToolFinished
+    | AgentEnded
+    | Collected
+    | GateStarted
+    | GateFinished
+    | RepairStarted
+    | LandingDone
+    | RunFinished
+)

@@ -1,0 +1,55 @@
+"""The seams: what two packages exchange, as Protocols."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from agentflow.events import Event
+from agentflow.records import Candidate, Evidence, Json, Reply, Request
+
+
+class Emit(Protocol):
+    """Tells the world about an event. Must not block for long and must not raise."""
+
+    def __call__(self, event: Event, /) -> None: ...
+
+
+class Model(Protocol):
+    """A language model behind the Messages API."""
+
+    async def reply(self, request: Request, emit: Emit) -> Reply:
+        """Return one finished reply, after retries of its own.
+
+        Emits `TextDelta` while streaming and `RetryScheduled` before each further attempt.
+        Raises `ProviderFailure` when the API refused or failed for good.
+        """
+        ...
+
+
+class Sandbox(Protocol):
+    """A toolbox at work in a place that it cannot leave."""
+
+    @property
+    def name(self) -> str:
+        """The back end: `bubblewrap` or `none`."""
+        ...
+
+    async def call(self, tool: str, arguments: Mapping[str, object]) -> Json:
+        """Run one tool body and return its raw result.
+
+        Raises `ToolFailure` for what the model can correct, `EnvironmentFailure` if the
+        sandbox is gone.
+        """
+        ...
+
+
+class Gate(Protocol):
+    """One check made by agentflow on a candidate."""
+
+    @property
+    def name(self) -> str:
+        """What the verdict calls it."""
+        ...
+
+    async def measure(self, candidate: Candidate) -> Evidence:
+        """Measure and return evidence. A gate that cannot measure fails."""
+        ...

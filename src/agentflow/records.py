@@ -1,0 +1,316 @@
+"""What one stage hands to the next: frozen records, no I/O."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Json = dict[str, Any]
+"""One JSON object as it stands on the wire of the Messages API, or in a file."""
+
+Commits = Literal["agent", "orchestrator", "none"]
+Completion = Literal["message", "json", "report", "marker", "commit"]
+Expectation = Literal["change", "no-change"]
+Status = Literal["passed", "failed", "skipped"]
+Landing = Literal["branch", "current", "none"]
+EndReason = Literal["finished", "signalled", "silent"]
+
+WORKSPACE = "/workspace"
+"""Where the work tree is mounted, the same in every sandbox of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Boundaries:
+    """Which paths a task may change. Globs are relative to the repository's root; deny wins."""
+
+    allow: tuple[str, ...] = ()
+    """Empty means every path that is not denied or protected."""
+    deny: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BuildCommand:
+    """A command that must exit with 0 on a clean checkout of the result."""
+
+    name: str
+    command: str
+    """A line for bash, run at the root of the checkout."""
+    timeout: float = 900.0
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may spend."""
+
+    max_turns: int = 100
+    max_cost: float | None = None
+    """US dollars; None means unlimited."""
+    max_tokens: int | None = None
+    """Input and output tokens together, cache reads included; None means unlimited."""
+    timeout: float = 45 * 60.0
+    """Seconds of wall clock for the agent, repairs included."""
+    max_repairs: int = 2
+    """How often a failed verdict goes back to the agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What to do, where, and what must hold."""
+
+    id: str
+    title: str
+    text: str
+    """The task's Markdown without its header."""
+    path: Path | None = None
+    """The file it was read from; None for free text."""
+    prompt: str | None = None
+    profile: str | None = None
+    model: str | None = None
+    boundaries: Boundaries = Boundaries()
+    files: tuple[str, ...] = ()
+    """Paths that must exist, not empty, in the result."""
+    gates: tuple[BuildCommand, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    base: str | None = None
+    max_turns: int | None = None
+    max_cost: float | None = None
+    timeout: float | None = None
+    """Seconds."""
+    expect: Expectation = "change"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a prompt expects of its orchestrator."""
+
+    variables: tuple[str, ...] = ()
+    """Placeholders, as written in the prompt, that agentflow fills."""
+    commits: Commits = "orchestrator"
+    completion: Completion = "message"
+    output_schema: Json | None = None
+    documents: tuple[str, ...] = ()
+    """Globs of documents that the prompt reads; copied in where git does not track them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Who the agent is and which tools it has: one Markdown file with a header."""
+
+    name: str
+    path: Path
+    body: str
+    tools: tuple[str, ...]
+    model: str | None
+    profile: Profile
+    sha256: str
+    """Of the file's bytes, in hexadecimal."""
+    builtin: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A prompt filled with one task's context."""
+
+    system: str
+    first_message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one reply or the sum of several. The four input kinds do not overlap."""
+
+    input_tokens: int = 0
+    """Neither read from the cache nor written to it."""
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    """Written with a lifetime of five minutes."""
+    cache_write_1h_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cache_read_tokens + other.cache_read_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            self.cache_write_1h_tokens + other.cache_write_1h_tokens,
+        )
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All input tokens, cached or not."""
+        return (
+            self.input_tokens
+            + self.cache_read_tokens
+            + self.cache_write_tokens
+            + self.cache_write_1h_tokens
+        )
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.prompt_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of the Messages API."""
+
+    model: str
+    system: str
+    messages: list[Json]
+    tools: list[Json]
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool call that the model asked for in a finished reply."""
+
+    id: str
+    name: str
+    arguments: Json | None
+    """None if the model's text was not one JSON object."""
+    problem: str = ""
+    """Why `arguments` is None, for the model to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One finished reply of the model."""
+
+    content: tuple[Json, ...]
+    """The content blocks, as on the wire."""
+    stop_reason: str
+    usage: Usage
+    calls: tuple[ToolCall, ...] = ()
+    discarded: Usage = Usage()
+    """What failed attempts at this reply used, as far as the server said so."""
+
+    @property
+    def text(self) -> str:
+        """The text blocks, joined by a newline."""
+        return "\n".join(block["text"] for block in self.content if block["type"] == "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A marker file that the agent wrote: a claim, never a result."""
+
+    name: str
+    """The file's name, for example `TASK-123.done`."""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What the model reads after a tool call."""
+
+    call_id: str
+    content: str | list[Json]
+    """Text, or content blocks as on the wire (images, documents)."""
+    is_error: bool = False
+    signals: tuple[Signal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the agent's work ended, if it was not stopped."""
+
+    reason: EndReason
+    text: str
+    """The agent's last words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path changed by one commit."""
+
+    status: str
+    """One letter as in `git diff-tree --raw`: A, M, D, T."""
+    path: str
+    mode: str
+    """The new mode in octal, 000000 for a deletion."""
+    blob: str
+    """The new object's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit between the base and the result."""
+
+    sha: str
+    tree: str
+    parents: tuple[str, ...]
+    message: str
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """The message's first line."""
+        return self.message.strip().split("\n", 1)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The re-created commits of a run, in our repository, waiting for judgement."""
+
+    base: str
+    tip: str
+    """Equal to `base` if there is nothing to judge."""
+    commits: tuple[Commit, ...] = ()
+    """Re-created, oldest first."""
+    claimed: dict[str, str] = field(default_factory=dict[str, str])
+    """The agent's commit names, each with the name it was re-created under."""
+    leftovers: tuple[str, ...] = ()
+    """Paths that an agent who should commit left uncommitted."""
+    violations: tuple[str, ...] = ()
+    """Why the agent's commits may not enter the user's repository."""
+    files_changed: int = 0
+    insertions: int = 0
+    deletions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The measured result of one gate."""
+
+    gate: str
+    status: Status
+    summary: str
+    """One line."""
+    detail: str = ""
+    """What the agent and the user need to mend it; the last lines of an output."""
+    seconds: float = 0.0
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All evidence on one candidate."""
+
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """True if at least one build gate passed and none failed."""
+        return not self.failures and any(
+            e.status == "passed" and e.gate.startswith("build") for e in self.evidence
+        )
+
+    @property
+    def failures(self) -> tuple[Evidence, ...]:
+        """The evidence of the gates that failed."""
+        return tuple(e for e in self.evidence if e.status == "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """Where the verified commits went."""
+
+    ref: str | None
+    """The full name of the ref that was moved; None with `--land none`."""
+    tip: str
+    replaced: str | None = None
+    """The ref that keeps an older tip of the branch, if one was replaced."""
