@@ -84,6 +84,12 @@ class Interrupted(AgentflowError):
         super().__init__(f"stopped by {signal.Signals(signum).name}")
         self.signum = signum
 
+    @classmethod
+    def of(cls, cancelled: BaseException) -> "Interrupted":
+        """The interruption that a cancellation carries: `task.cancel(signum)`."""
+        given = next(iter(cancelled.args), None)
+        return cls(given if isinstance(given, int) else signal.SIGTERM)
+
     @property
     def exit_code(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride, reportImplicitOverride]
         """128 plus the signal's number, as shells report it."""

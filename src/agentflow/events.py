@@ -6,7 +6,7 @@ The journal stores the durable ones and is the message list; sinks see all of th
 from dataclasses import dataclass
 from typing import ClassVar
 
-from agentflow.records import EndReason, Evidence, Json, Usage
+from agentflow.records import Candidate, EndReason, Evidence, Json, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class RunStarted:
     model: str
     base: str
     sandbox: str
+    branch: str
     tools: tuple[str, ...]
     system: str
     version: str
@@ -125,11 +126,25 @@ class Collected:
     type: ClassVar[str] = "agentflow.collected"
     durable: ClassVar[bool] = True
     tip: str
+    commits: tuple[tuple[str, str], ...]
+    """Name and subject of each re-created commit, oldest first."""
     claimed: dict[str, str]
     """The agent's commit names, each with the name it was re-created under."""
     files_changed: int
     insertions: int
     deletions: int
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> "Collected":
+        """The event for a candidate."""
+        return cls(
+            candidate.tip,
+            tuple((commit.sha, commit.subject) for commit in candidate.commits),
+            candidate.claimed,
+            candidate.files_changed,
+            candidate.insertions,
+            candidate.deletions,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +184,7 @@ class LandingDone:
     durable: ClassVar[bool] = True
     ref: str | None
     tip: str
+    replaced: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +196,9 @@ class RunFinished:
     outcome: str
     exit_code: int
     reason: str
+    """One sentence; empty for `done`."""
+    hint: str
+    """The next step, if there is one."""
 
 
 Event = (

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from agentflow.events import Event
-from agentflow.records import Candidate, Evidence, Json, Reply, Request
+from agentflow.records import Candidate, Evidence, Json, Reply, Request, ToolCall, ToolResult
 
 
 class Emit(Protocol):
@@ -24,6 +24,10 @@ class Model(Protocol):
         """
         ...
 
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
 
 class Sandbox(Protocol):
     """A toolbox at work in a place that it cannot leave."""
@@ -39,6 +43,27 @@ class Sandbox(Protocol):
         Raises `ToolFailure` for what the model can correct, `EnvironmentFailure` if the
         sandbox is gone.
         """
+        ...
+
+
+class Toolkit(Protocol):
+    """The tools that a prompt was granted, bound to a sandbox."""
+
+    @property
+    def schemas(self) -> list[Json]:
+        """The tools as the request names them."""
+        ...
+
+    def is_read_only(self, call: ToolCall) -> bool:
+        """Whether the call may run beside others."""
+        ...
+
+    def target(self, call: ToolCall) -> str:
+        """What the call works on, in a few words."""
+        ...
+
+    async def run(self, call: ToolCall) -> ToolResult:
+        """Run a call. What the model can correct is an error result and does not raise."""
         ...
 
 

@@ -25,6 +25,8 @@ class Boundaries:
     allow: tuple[str, ...] = ()
     """Empty means every path that is not denied or protected."""
     deny: tuple[str, ...] = ()
+    within: tuple[tuple[str, ...], ...] = ()
+    """Wider allow lists, each of which a path must match as well."""
 
 
 @dataclass(frozen=True, slots=True)

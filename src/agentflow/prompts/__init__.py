@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""From a prompt file to the exact text that the model reads."""

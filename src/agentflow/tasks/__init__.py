@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Where tasks come from."""

@@ -1,1 +1,108 @@
-"""Placeholder."""
+"""The six tools as the model sees them, and the kit that runs its calls."""
+
+import difflib
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from agentflow.errors import ToolFailure, UsageError
+from agentflow.interfaces import Sandbox
+from agentflow.records import Json, Signal, ToolCall, ToolResult
+from agentflow.tools import bash, edit, glob, grep, read, write
+from agentflow.tools.tool import Content, Tool, clean, short
+
+TOOLS: dict[str, Tool] = {
+    "Read": Tool("Read", read.Input, read.READ_ONLY, read.shape, read.target),
+    "Write": Tool("Write", write.Input, write.READ_ONLY, write.shape, write.target),
+    "Edit": Tool("Edit", edit.Input, edit.READ_ONLY, edit.shape, edit.target),
+    "Bash": Tool("Bash", bash.Input, bash.READ_ONLY, bash.shape, bash.target, bash.request),
+    "Grep": Tool("Grep", grep.Input, grep.READ_ONLY, grep.shape, grep.target),
+    "Glob": Tool("Glob", glob.Input, glob.READ_ONLY, glob.shape, glob.target),
+}
+DEFAULT_TOOLS = tuple(TOOLS)
+
+
+class Toolkit:
+    """The tools that one agent has, at work in one sandbox."""
+
+    def __init__(self, sandbox: Sandbox, names: tuple[str, ...] = DEFAULT_TOOLS) -> None:
+        """Raise `UsageError` for a name that is no tool of ours."""
+        for name in names:
+            if name not in TOOLS:
+                raise UsageError(
+                    f"there is no tool {name!r}", hint=f"the tools are {', '.join(TOOLS)}"
+                )
+        self._sandbox = sandbox
+        self._tools = {name: tool for name, tool in TOOLS.items() if name in names}
+        self.schemas: list[Json] = [tool.schema for tool in self._tools.values()]
+        """For the request, always in the registry's order: a change would cost the cache."""
+
+    def is_read_only(self, call: ToolCall) -> bool:
+        """Tell whether the call changes nothing, as one that is refused does."""
+        tool = self._tools.get(call.name)
+        return tool is None or tool.read_only
+
+    def target(self, call: ToolCall) -> str:
+        """Return what the call works on, in a few words; empty if it is malformed."""
+        try:
+            tool, arguments = self._parse(call)
+        except ToolFailure:
+            return ""
+        return tool.target(arguments)
+
+    async def run(self, call: ToolCall) -> ToolResult:
+        """Run a call. What the model can correct becomes a result with `is_error`.
+
+        Raises `EnvironmentFailure` if the sandbox is gone.
+        """
+        try:
+            tool, arguments = self._parse(call)
+            result = await self._sandbox.call(tool.name, tool.request(arguments))
+        except ToolFailure as failure:
+            return ToolResult(call.id, clean(str(failure)) or "The tool failed.", is_error=True)
+        content, is_error = tool.shape(arguments, result)
+        signals = tuple(
+            Signal(clean(signal["name"]), clean(signal["text"]))
+            for signal in result.get("signals", ())
+        )
+        return ToolResult(call.id, _cleaned(content), is_error, signals)
+
+    def _parse(self, call: ToolCall) -> tuple[Tool, BaseModel]:
+        tool = self._tools.get(call.name)
+        if tool is None:
+            raise ToolFailure(_unknown(call.name, self._tools))
+        if call.arguments is None:
+            raise ToolFailure(
+                f"The input of {call.name} is not a JSON object: {call.problem or 'no reason given'}"
+            )
+        try:
+            return tool, tool.input.model_validate(call.arguments)
+        except ValidationError as error:
+            sentences = [_sentence(detail, tool) for detail in error.errors(include_url=False)]
+            raise ToolFailure(f"{call.name}: {' '.join(sentences)}") from None
+
+
+def _cleaned(content: Content) -> Content:
+    return clean(content) if isinstance(content, str) else content
+
+
+def _unknown(name: str, tools: Iterable[str]) -> str:
+    available = list(tools)
+    folded = {tool.lower(): tool for tool in available}
+    near = difflib.get_close_matches(name.lower(), folded, 1)
+    guess = f" Did you mean {folded[near[0]]}?" if near else ""
+    names = ", ".join(available) or "none"
+    return f"There is no tool {short(name)!r} here.{guess} Available: {names}."
+
+
+def _sentence(detail: ErrorDetails, tool: Tool) -> str:
+    """Say which parameter, what is wrong and what was given."""
+    name = ".".join(map(str, detail["loc"]))
+    if detail["type"] == "missing":
+        return f"`{name}` is required."
+    if detail["type"] == "extra_forbidden":
+        known = ", ".join(field.alias or key for key, field in tool.input.model_fields.items())
+        return f"`{name}` is not a parameter; the parameters are {known}."
+    given = short(repr(detail["input"]), 60)
+    return f"`{name}`: {detail['msg'][:1].lower()}{detail['msg'][1:]} (given: {given})."

@@ -1,0 +1,263 @@
+"""The loop: reply, tools, reply, until the agent is finished or is stopped."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from agentflow.budget import Budget
+from agentflow.errors import AgentFailed, Blocked, BudgetExceeded, ProviderFailure
+from agentflow.events import (
+    AgentEnded,
+    AssistantMessage,
+    ToolFinished,
+    ToolStarted,
+    UserMessage,
+)
+from agentflow.interfaces import Emit, Model, Toolkit
+from agentflow.records import (
+    Completion,
+    Ending,
+    EndReason,
+    Json,
+    Reply,
+    Request,
+    Signal,
+    ToolCall,
+    ToolResult,
+)
+
+MAX_REPLY_TOKENS = 32_000
+"""Of one reply, thinking included."""
+RUNNABLE = frozenset({"tool_use", "end_turn", "stop_sequence"})
+"""Stop reasons after which a reply's calls may be run; some local servers never say `tool_use`."""
+MAX_CUT_REPLIES = 3
+"""Replies in a row that may hit that limit before the run is stopped."""
+HINT_AFTER, STOP_AFTER = 3, 6
+"""Identical failing calls without a successful change in between."""
+
+CUT = (
+    "Your last reply hit its length limit and was cut; a tool call in it was not run. "
+    "Go on in smaller steps: write large files in several edits."
+)
+NUDGES: dict[Completion, str] = {
+    "marker": "You ended your turn without the completion marker. If you are finished, write it "
+    "now, as the task message says; otherwise go on.",
+    "json": "You ended your turn without a JSON object. If you are finished, answer with exactly "
+    "one JSON object; otherwise go on.",
+    "report": "You ended your turn without a report. If you are finished, give it; otherwise go "
+    "on.",
+    "message": "You ended your turn without a word. If you are finished, say what you did; "
+    "otherwise go on.",
+    "commit": "You ended your turn without a word. If you are finished, say what you did; "
+    "otherwise go on.",
+}
+
+
+class Agent:
+    """One conversation with a model that has tools. Repairs continue it."""
+
+    def __init__(
+        self,
+        model: Model,
+        model_id: str,
+        system: str,
+        completion: Completion,
+        budget: Budget,
+        emit: Emit,
+    ) -> None:
+        self.model = model
+        self.model_id = model_id
+        self.system = system
+        self.completion: Completion = completion
+        self.budget = budget
+        self.emit = emit
+        self.messages: list[Json] = []
+        self.last_words = ""
+        self._nudged, self._cut = False, 0
+        self._failures: Counter[tuple[str, str]] = Counter()
+
+    async def work(self, text: str, toolkit: Toolkit) -> Ending:
+        """Give the agent a message and let it work until it is finished.
+
+        Raises `BudgetExceeded`, `ProviderFailure`, `AgentFailed` (gave up, or looping), `Blocked`
+        (needs an answer). However it ends, every tool call in the conversation is answered.
+        """
+        try:
+            async with asyncio.timeout(max(0.0, self.budget.seconds_left)):
+                ending = await self._turns(text, toolkit)
+        except TimeoutError as error:
+            raise self.budget.out_of_time() from error
+        self.emit(AgentEnded(ending.reason, ending.text))
+        return ending
+
+    async def _turns(self, text: str, toolkit: Toolkit) -> Ending:
+        self._tell(text)
+        self._nudged, self._cut = False, 0
+        while True:
+            reply = await self._ask(toolkit)
+            if reply.calls and reply.stop_reason in RUNNABLE:
+                signal = await self._execute(reply.calls, toolkit)
+                if signal:
+                    return self._signalled(signal)
+            elif ending := self._without_calls(reply):
+                return ending
+
+    def _without_calls(self, reply: Reply) -> Ending | None:
+        """Go on after a reply of which nothing may be run, or end."""
+        self._cut = self._cut + 1 if reply.stop_reason == "max_tokens" else 0
+        if reply.calls:
+            self._tell([_answer(_not_run(call, CUT)) for call in reply.calls])
+        match reply.stop_reason:
+            case "end_turn" | "stop_sequence" | "tool_use":
+                if self._nudged or self._is_finished(reply):
+                    return self._ending("finished" if self._is_finished(reply) else "silent")
+                self._nudged = True
+                self._tell(NUDGES[self.completion])
+            case "max_tokens" if self._cut < MAX_CUT_REPLIES:
+                if not reply.calls:
+                    self._tell(CUT)
+            case "pause_turn":
+                pass
+            case other:
+                raise _stopped(other)
+        return None
+
+    async def _ask(self, toolkit: Toolkit) -> Reply:
+        self.budget.check()
+        request = Request(
+            self.model_id, self.system, self.messages, toolkit.schemas, MAX_REPLY_TOKENS
+        )
+        reply = await self.model.reply(request, self.emit)
+        cost = self.budget.charge(reply)
+        message: Json = {"role": "assistant", "content": list(reply.content)}
+        self.emit(AssistantMessage(message, reply.stop_reason, reply.usage, reply.discarded, cost))
+        # The API refuses an empty message; a reply cut inside its only tool call leaves one.
+        if reply.content:
+            self.messages.append(message)
+        self.last_words = reply.text.strip() or self.last_words
+        return reply
+
+    def _tell(self, content: str | list[Json]) -> None:
+        message: Json = {"role": "user", "content": content}
+        self.messages.append(message)
+        self.emit(UserMessage(message))
+
+    async def _execute(self, calls: tuple[ToolCall, ...], toolkit: Toolkit) -> Signal | None:
+        """Run a reply's calls and answer every one, even when interrupted.
+
+        After a completion signal no further call is run.
+        """
+        results: dict[str, ToolResult] = {}
+        missing = "Interrupted: this call was not run to its end; its outcome is unknown."
+        signals: list[Signal] = []
+        try:
+            for group in _groups(calls, toolkit):
+                await asyncio.gather(*(self._run(call, toolkit, results) for call in group))
+                signals = [s for call in group for s in results[call.id].signals]
+                if signals:
+                    missing = "Not run: you signalled completion before this call."
+                    break
+        finally:
+            self._tell([_answer(results.get(c.id) or _not_run(c, missing)) for c in calls])
+        self._stop_if_looping()
+        return signals[0] if signals else None
+
+    async def _run(self, call: ToolCall, toolkit: Toolkit, results: dict[str, ToolResult]) -> None:
+        self.emit(ToolStarted(call.id, call.name, toolkit.target(call)))
+        started = time.monotonic()
+        result = await toolkit.run(call)
+        seconds = round(time.monotonic() - started, 4)
+        results[call.id] = self._counted(call, result, toolkit)
+        self.emit(
+            ToolFinished(call.id, call.name, result.is_error, seconds, _first_line(result.content))
+        )
+
+    def _counted(self, call: ToolCall, result: ToolResult, toolkit: Toolkit) -> ToolResult:
+        """Count identical failing calls; after some, tell the model so."""
+        key = (call.name, json.dumps(call.arguments, sort_keys=True))
+        if not result.is_error:
+            if not toolkit.is_read_only(call):
+                self._failures.clear()
+            return result
+        self._failures[key] += 1
+        if self._failures[key] < HINT_AFTER or not isinstance(result.content, str):
+            return result
+        hint = (
+            f"\n\nThis same call has failed {self._failures[key]} times. Do something different: "
+            f"read what the error says, look at the current state, or choose another way."
+        )
+        return ToolResult(result.call_id, result.content + hint, is_error=True)
+
+    def _stop_if_looping(self) -> None:
+        for (name, _), count in self._failures.items():
+            if count >= STOP_AFTER:
+                raise AgentFailed(f"looping: the same {name} call failed {count} times")
+
+    def _is_finished(self, reply: Reply) -> bool:
+        """Whether a reply without calls is the end that the prompt's profile expects."""
+        if self.completion == "marker":
+            return False
+        if self.completion == "json":
+            return "{" in reply.text and "}" in reply.text
+        return bool(reply.text.strip())
+
+    def _signalled(self, signal: Signal) -> Ending:
+        if signal.name.endswith(".failed"):
+            raise AgentFailed(f"the agent gave up: {signal.text.strip() or 'no reason given'}")
+        if signal.name.endswith(".blocked"):
+            raise Blocked(signal.text.strip() or "the agent needs an answer, but asked nothing")
+        return self._ending("signalled")
+
+    def _ending(self, reason: EndReason) -> Ending:
+        return Ending(reason, self.last_words)
+
+
+def _groups(calls: Iterable[ToolCall], toolkit: Toolkit) -> Iterator[list[ToolCall]]:
+    """Read-only calls in a row together, writing calls alone, in the model's order."""
+    together: list[ToolCall] = []
+    for call in calls:
+        if toolkit.is_read_only(call):
+            together.append(call)
+            continue
+        if together:
+            yield together
+            together = []
+        yield [call]
+    if together:
+        yield together
+
+
+def _not_run(call: ToolCall, reason: str) -> ToolResult:
+    return ToolResult(call.id, reason, is_error=True)
+
+
+def _answer(result: ToolResult) -> Json:
+    answer: Json = {
+        "type": "tool_result",
+        "tool_use_id": result.call_id,
+        "content": result.content,
+    }
+    return {**answer, "is_error": True} if result.is_error else answer
+
+
+def _first_line(content: str | list[Json]) -> str:
+    if isinstance(content, str):
+        return next(iter(content.strip().splitlines()), "")[:200]
+    return ", ".join(str(block["type"]) for block in content)
+
+
+def _stopped(stop_reason: str) -> Exception:
+    """What a stop reason that ends the run is called."""
+    match stop_reason:
+        case "max_tokens":
+            return BudgetExceeded(
+                f"{MAX_CUT_REPLIES} replies in a row hit the limit of {MAX_REPLY_TOKENS} tokens"
+            )
+        case "model_context_window_exceeded":
+            return BudgetExceeded("the conversation no longer fits the model's context window")
+        case "refusal":
+            return ProviderFailure("the model refused to go on with this task")
+        case other:
+            return ProviderFailure(f"the model stopped for an unknown reason: {other[:60]!r}")

@@ -1,0 +1,76 @@
+"""`agentflow demo`: the main job on an example repository, without a key."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agentflow.cli.output import OutputFormat, data, end, exit_codes, print_json, talk
+
+
+def demo(
+    directory: Annotated[
+        Path | None, typer.Option(help="An empty folder for the example (default: a new one).")
+    ] = None,
+    output_format: Annotated[
+        OutputFormat, typer.Option(help="What standard output gets.")
+    ] = "text",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No talk.")] = False,
+) -> None:
+    """Run a task on an example repository: a scripted model, everything else real. No key needed.
+
+    Clone, sandbox, tools, tests as a gate, import, landing, marker and report are what they are
+    with a real model; only the model's words come from a file.
+    """
+    with exit_codes(output_format):
+        import tempfile
+
+        from agentflow.sinks.verdict import print_verdict
+
+        folder = directory or Path(tempfile.mkdtemp(prefix="agentflow-demo-"))
+        folder.mkdir(parents=True, exist_ok=True)
+        report = _run(folder, output_format, quiet=quiet)
+        if output_format == "text":
+            print_verdict(data(), report)
+            typer.echo(_next_steps(folder / "notes"), err=True)
+        else:
+            print_json(report)
+    end(report["exit_code"])
+
+
+def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> dict[str, object]:
+    import asyncio
+    import sys
+
+    from agentflow.cli.run import run_supervised
+    from agentflow.demo import TASK, demo_script, make_repository
+    from agentflow.interfaces import Emit
+    from agentflow.models.scripted import ScriptedServer
+    from agentflow.plan import Order, make_plan
+    from agentflow.sinks.console import ConsoleSink
+    from agentflow.sinks.stream_json import StreamJsonSink
+    from agentflow.world import World
+
+    root = make_repository(folder)
+    talk(quiet=quiet).print(f"example repository: {root}\n", soft_wrap=True)
+    sinks: list[Emit] = [ConsoleSink(talk(quiet=quiet))]
+    if output_format == "stream-json":
+        sinks.append(StreamJsonSink(sys.stdout))
+    world = World(directory=root, cache=folder / "cache")
+
+    async def whole() -> dict[str, object]:
+        async with ScriptedServer(demo_script()) as server:
+            order = Order(TASK, flags={"base_url": server.url, "model": "sonnet"})
+            plan = await make_plan(order, world)
+            return await run_supervised(plan, world, sinks)
+
+    return asyncio.run(whole())
+
+
+def _next_steps(root: Path) -> str:
+    return f"""
+The model was scripted and nothing was paid; clone, sandbox, tools, tests and landing were real.
+Look at it:    git -C {root} show --stat agentflow/TASK-001
+With a model:  cd {root} && ANTHROPIC_API_KEY=… agentflow run TASK-001 --fresh
+With a server: cd {root} && agentflow run TASK-001 --fresh --base-url http://127.0.0.1:8080
+"""

@@ -1,0 +1,72 @@
+"""What every command prints the same way: errors, consoles."""
+
+import json
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from agentflow.errors import AgentflowError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+OutputFormat = Literal["text", "json", "stream-json"]
+
+
+def talk(*, quiet: bool = False) -> "Console":
+    """The console on standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, quiet=quiet)
+
+
+def data() -> "Console":
+    """The console on standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def print_json(value: object) -> None:
+    """One line of JSON on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def exit_codes(output_format: OutputFormat = "text") -> Generator[None]:
+    """Turn every expected failure into one sentence, its next step, and its exit code.
+
+    With a JSON format, standard output gets a result object as well.
+    """
+    try:
+        yield
+    except AgentflowError as error:
+        from agentflow.neutral import neutral
+
+        typer.echo(f"error: {neutral(error.message)}", err=True)
+        if error.hint:
+            typer.echo(f"  {neutral(error.hint)}", err=True)
+        if output_format != "text":
+            print_json({
+                "type": "result",
+                "subtype": "error_during_execution",
+                "is_error": True,
+                "outcome": error.outcome,
+                "exit_code": error.exit_code,
+                "reason": error.message,
+                "hint": error.hint,
+            })
+        raise typer.Exit(error.exit_code) from error
+
+
+def end(code: int) -> None:
+    """End the process with a code, without the half second that collecting the SDK's modules
+    takes at a normal exit."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

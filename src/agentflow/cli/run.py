@@ -1,0 +1,184 @@
+"""`agentflow run`: one task, from its file to a verified, landed commit."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agentflow.cli.output import OutputFormat, data, end, exit_codes, print_json, talk
+from agentflow.records import Landing
+from agentflow.settings import Backend
+
+if TYPE_CHECKING:
+    from agentflow.interfaces import Emit, Model
+    from agentflow.plan import Order, Plan
+    from agentflow.records import Json
+    from agentflow.world import World
+
+EPILOG = """
+Examples:
+
+  agentflow run TASK-123 --gate 'test=pytest -q'
+
+  agentflow run TASK-123 --dry-run
+
+  agentflow run --text 'Add GET /health' --allow 'src/**' --allow 'tests/**'
+
+  agentflow run TASK-123 --base-url http://127.0.0.1:8080 --model local
+"""
+
+
+def _complete_task(incomplete: str) -> list[str]:
+    folder = Path(".orchestrator/tasks")
+    return sorted(p.stem for p in folder.glob("*.md") if p.stem.startswith(incomplete))
+
+
+def run(
+    task: Annotated[
+        str | None,
+        typer.Argument(
+            help="A task id, a path to a task file, or - to read the task's text from standard "
+            "input.",
+            autocompletion=_complete_task,
+        ),
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="The task as free text.")] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="A prompt's name or path.", rich_help_panel="What")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="sonnet, opus, haiku, … or a full id.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="Another server of the Messages API.")
+    ] = None,
+    max_turns: Annotated[int | None, typer.Option(help="Replies of the model.", min=1)] = None,
+    max_cost: Annotated[float | None, typer.Option(help="US dollars.", min=0.0)] = None,
+    timeout: Annotated[
+        str | None, typer.Option(help="Wall clock of the agent, for example 45m or 1h30m.")
+    ] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="A path that may be changed; replaces the task's.")
+    ] = None,
+    deny: Annotated[list[str] | None, typer.Option(help="A path that may not.")] = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(help="'name=command' that must pass on the result.")
+    ] = None,
+    base: Annotated[str | None, typer.Option(help="The commit to start from.")] = None,
+    land: Annotated[
+        Landing | None, typer.Option(help="Where verified commits go (default: branch).")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The branch to land on (default: agentflow/<TASK>).")
+    ] = None,
+    fresh: Annotated[bool, typer.Option(help="Run again, whatever earlier runs left.")] = False,
+    resume: Annotated[bool, typer.Option(help="Continue an unfinished run.")] = False,
+    sandbox: Annotated[
+        Backend | None, typer.Option(help="none gives the agent all that you may do.")
+    ] = None,
+    output_format: Annotated[
+        OutputFormat, typer.Option(help="What standard output gets.")
+    ] = "text",
+    dry_run: Annotated[
+        bool, typer.Option(help="Print prompt, tools, boundaries and gates; no key needed.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No talk.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="The model's words in full.")
+    ] = False,
+) -> None:
+    """Run one task: an agent works on it in a sandbox; agentflow verifies and lands the result."""
+    with exit_codes(output_format):
+        from agentflow.plan import Order
+
+        if task == "-" and text is None:
+            task, text = None, sys.stdin.read()
+        flags = _flags(
+            prompt=prompt, model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
+            timeout=timeout, allow=allow, deny=deny, gates=gate, land=land, target=target,
+            sandbox=sandbox,
+        )  # fmt: skip
+        order = Order(task, text, base, fresh, resume, flags)
+        report = _execute(order, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose)
+    end(report["exit_code"])
+
+
+def _flags(**given: Any) -> dict[str, Any]:
+    """The settings that were given as flags, in their own types."""
+    from agentflow.boundaries import check_glob
+    from agentflow.durations import parse_duration
+    from agentflow.tasks.task import parse_gate
+
+    flags = {name: value for name, value in given.items() if value not in (None, [])}
+    for name in ("allow", "deny"):
+        if name in flags:
+            flags[name] = [check_glob(glob, where=f"--{name}") for glob in flags[name]]
+    if "timeout" in flags:
+        flags["timeout"] = parse_duration(flags["timeout"], where="--timeout")
+    if "gates" in flags:
+        pairs = (parse_gate(text, where="--gate") for text in flags["gates"])
+        flags["gates"] = [{"name": name, "command": command} for name, command in pairs]
+    return flags
+
+
+def _execute(
+    order: "Order", output_format: OutputFormat, *, dry_run: bool, quiet: bool, verbose: bool
+) -> "Json":
+    from agentflow.plan import make_plan
+    from agentflow.sinks.console import ConsoleSink
+    from agentflow.sinks.verdict import print_verdict
+    from agentflow.world import World
+
+    world = World()
+    plan = asyncio.run(make_plan(order, world))
+    if dry_run:
+        _print_plan(plan, output_format)
+        return {"exit_code": 0}
+    sinks: list[Emit] = [ConsoleSink(talk(quiet=quiet), verbose=verbose)]
+    if output_format == "stream-json":
+        from agentflow.sinks.stream_json import StreamJsonSink
+
+        sinks.append(StreamJsonSink(sys.stdout))
+    report = asyncio.run(run_supervised(plan, world, sinks))
+    if output_format == "text":
+        print_verdict(data(), report)
+    else:
+        print_json(report)
+    return report
+
+
+async def run_supervised(plan: "Plan", world: "World", sinks: "Sequence[Emit]") -> "Json":
+    """Run a plan to its end; the first SIGINT or SIGTERM ends it cleanly, a second at once."""
+    from agentflow.models.endpoint import find_key
+    from agentflow.run import run_task
+
+    key = find_key(plan.base_url, world.environment, plan.settings.key_variable)
+
+    def open_model(plan: "Plan") -> "Model":
+        from agentflow.models.anthropic import open_model
+
+        return open_model(base_url=plan.base_url, api_key=key)
+
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def stop(number: int) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(each)
+        if task is not None:
+            task.cancel(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    return await run_task(plan, world, open_model, sinks)
+
+
+def _print_plan(plan: "Plan", output_format: OutputFormat) -> None:
+    """What a run would do, and what the model would read first."""
+    from agentflow.dry_run import describe, describe_json
+
+    if output_format == "text":
+        sys.stdout.write(describe(plan))
+    else:
+        print_json(describe_json(plan))

@@ -1,0 +1,76 @@
+"""A plan in words: what a run would do, and the exact text that the model would read first."""
+
+from agentflow.neutral import neutral
+from agentflow.plan import Plan
+from agentflow.records import Json
+
+
+def describe_json(plan: Plan) -> Json:
+    """Return the plan as one JSON object."""
+    limits = plan.limits
+    return {
+        "type": "plan",
+        "task": plan.task.id,
+        "title": plan.task.title,
+        "base": plan.base,
+        "branch": plan.branch,
+        "land": plan.settings.land,
+        "model": plan.model,
+        "base_url": plan.base_url,
+        "sandbox": plan.settings.sandbox,
+        "prompt": {
+            "name": plan.prompt.name,
+            "path": str(plan.prompt.path),
+            "sha256": plan.prompt.sha256,
+            "commits": plan.prompt.profile.commits,
+            "completion": plan.prompt.profile.completion,
+        },
+        "tools": list(plan.prompt.tools),
+        "boundaries": [{"glob": glob, "enforced_by": label} for glob, label in plan.mounts.labels],
+        "mounts": {
+            "writable": list(plan.mounts.writable),
+            "protected": list(plan.mounts.protected),
+        },
+        "gates": [{"name": gate.name, "command": gate.command} for gate in plan.gates],
+        "limits": {
+            "max_turns": limits.max_turns,
+            "max_cost": limits.max_cost,
+            "max_tokens": limits.max_tokens,
+            "timeout": limits.timeout,
+            "max_repairs": limits.max_repairs,
+        },
+        "notices": list(plan.notices),
+        "system_prompt": plan.rendered.system,
+        "first_message": plan.rendered.first_message,
+    }
+
+
+def describe(plan: Plan) -> str:
+    """Return the plan as text."""
+    facts = describe_json(plan)
+    cost = "no limit" if plan.limits.max_cost is None else f"${plan.limits.max_cost:.2f}"
+    boundaries = [f"  {b['glob']:<32} {b['enforced_by']}" for b in facts["boundaries"]]
+    lines = [
+        f"task       {facts['task']}  {facts['title']}",
+        f"prompt     {facts['prompt']['name']} ({facts['prompt']['path']})",
+        f"model      {facts['model']} at {facts['base_url']}",
+        f"base       {facts['base']}",
+        f"landing    {facts['land']}: {facts['branch']}",
+        f"sandbox    {facts['sandbox']}",
+        f"tools      {', '.join(facts['tools'])}",
+        f"commits    {facts['prompt']['commits']}; ends by {facts['prompt']['completion']}",
+        f"limits     {plan.limits.max_turns} turns, {cost}, {plan.limits.timeout:.0f} s",
+        "boundaries",
+        *(boundaries or ["  every path but the protected ones"]),
+        f"  writable mounts: {', '.join(facts['mounts']['writable'])}",
+        f"  read-only on top: {', '.join(facts['mounts']['protected']) or 'nothing'}",
+        "gates",
+        *(f"  {gate['name']:<12} {gate['command']}" for gate in facts["gates"]),
+        *(f"note: {notice}" for notice in facts["notices"]),
+        "",
+        "──── system prompt " + "─" * 60,
+        facts["system_prompt"],
+        "──── first message " + "─" * 60,
+        facts["first_message"],
+    ]
+    return neutral("\n".join(lines)) + "\n"

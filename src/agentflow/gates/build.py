@@ -1,0 +1,77 @@
+"""The build gate: a configured command, in a fresh sandbox on a fresh checkout of the result."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from agentflow.errors import ToolFailure
+from agentflow.gates.tamper import touched_measures
+from agentflow.interfaces import Sandbox
+from agentflow.records import Boundaries, BuildCommand, Candidate, Evidence, Json
+from agentflow.workspace.git import Git
+from agentflow.workspace.importer import with_files_of
+
+Checkout = Callable[[str], AbstractAsyncContextManager[Sandbox]]
+"""Opens a fresh sandbox on a fresh checkout of a commit."""
+
+DETAIL_LINES = 60
+"""Last lines of an output that the agent and the user read."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildGate:
+    """Runs one command; 0 passes.
+
+    If the change touched existing tests or gate inputs, the command must also pass on the result
+    with those files as they are in the base.
+    """
+
+    command: BuildCommand
+    checkout: Checkout
+    state: Git
+    boundaries: Boundaries
+
+    @property
+    def name(self) -> str:
+        """`build:` and the command's name."""
+        return f"build:{self.command.name}"
+
+    async def measure(self, candidate: Candidate) -> Evidence:
+        """Fail on any exit code but 0, on a timeout, and if the command cannot be run."""
+        evidence = await self._run(candidate.tip, "")
+        touched = await asyncio.to_thread(touched_measures, self.state, candidate, self.boundaries)
+        if evidence.status == "failed" or not touched:
+            return evidence
+        restored = await asyncio.to_thread(
+            with_files_of, self.state, candidate.tip, candidate.base, touched
+        )
+        return await self._run(restored, f", also with {_several(touched)} as in the base")
+
+    async def _run(self, commit: str, circumstances: str) -> Evidence:
+        try:
+            async with self.checkout(commit) as sandbox:
+                result = await sandbox.call(
+                    "Bash", {"command": self.command.command, "timeout": self.command.timeout}
+                )
+        except ToolFailure as failure:
+            return Evidence(self.name, "failed", f"could not be run: {failure}")
+        return self._judge(result, circumstances)
+
+    def _judge(self, result: Json, circumstances: str) -> Evidence:
+        line = f"`{self.command.command}`"
+        if result["exit_code"] == 0 and not result["killed"]:
+            return Evidence(self.name, "passed", f"{line} passed{circumstances}")
+        reason = (
+            f"was stopped ({result['killed']} limit)"
+            if result["killed"]
+            else f"ended with exit code {result['exit_code']}"
+        )
+        if result["exit_code"] == 127:
+            reason += ": the command was not found in the sandbox"
+        tail = "\n".join(str(result["output"]).splitlines()[-DETAIL_LINES:])
+        return Evidence(self.name, "failed", f"{line} {reason}{circumstances}", tail)
+
+
+def _several(paths: tuple[str, ...]) -> str:
+    return paths[0] if len(paths) == 1 else f"{len(paths)} tests or gate inputs"

@@ -1,0 +1,36 @@
+"""The files gate: do the files that the task declares exist in the result, and are not empty?"""
+
+import asyncio
+from dataclasses import dataclass
+
+from agentflow.records import Candidate, Evidence
+from agentflow.workspace.git import Git
+
+
+@dataclass(frozen=True, slots=True)
+class FilesGate:
+    """Looks into the re-created commit's tree, not into the agent's."""
+
+    state: Git
+    files: tuple[str, ...]
+    name: str = "files"
+
+    async def measure(self, candidate: Candidate) -> Evidence:
+        """Fail naming each declared file that is missing or empty."""
+        if not self.files:
+            return Evidence(self.name, "skipped", "the task declares no files")
+        sizes = await asyncio.to_thread(_sizes, self.state, candidate.tip)
+        problems = [
+            f"{path} is {'empty' if path in sizes else 'missing'}"
+            for path in self.files
+            if not sizes.get(path)
+        ]
+        if problems:
+            return Evidence(self.name, "failed", "; ".join(problems), "\n".join(problems))
+        return Evidence(self.name, "passed", f"{len(self.files)} declared files exist")
+
+
+def _sizes(state: Git, commit: str) -> dict[str, int]:
+    listing = state.text("ls-tree", "-r", "-l", "-z", "--full-tree", commit)
+    entries = (entry.split("\t", 1) for entry in listing.split("\0") if entry)
+    return {path: int(meta.split()[3]) for meta, path in entries if meta.split()[3] != "-"}

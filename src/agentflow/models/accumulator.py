@@ -1,0 +1,231 @@
+"""From the raw events of one stream to a finished reply.
+
+Our own, because the SDK's takes a clean end of file for success, parses half a tool input
+leniently and needs a `message_start`, which llama.cpp sometimes leaves out.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Never
+
+from agentflow.events import TextDelta
+from agentflow.interfaces import Emit
+from agentflow.records import Json, Reply, ToolCall, Usage
+
+_DELTA_FIELDS = {
+    "text_delta": "text",
+    "input_json_delta": "partial_json",
+    "thinking_delta": "thinking",
+    "signature_delta": "signature",
+}
+_CUT_OFF = frozenset({"max_tokens", "model_context_window_exceeded", "refusal"})
+"""Stop reasons after which the last block may be incomplete."""
+_COUNTERS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+)
+
+
+class BrokenStream(Exception):
+    """The stream ended early or was not what the API sends; the message says how."""
+
+
+class ErrorEvent(Exception):
+    """The server reported an error inside the stream."""
+
+    def __init__(self, kind: str, message: str, code: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.code = code
+
+
+@dataclass(slots=True)
+class _Block:
+    start: Json
+    parts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    citations: list[Json] = field(default_factory=list[Json])
+    stopped: bool = False
+
+
+class Accumulator:
+    """Collects the events of one attempt."""
+
+    def __init__(self, emit: Emit) -> None:
+        self.finished = False
+        """Whether `message_stop` was read."""
+        self._emit = emit
+        self._blocks: dict[int, _Block] = {}
+        self._stop_reason = ""
+        self._counters: dict[str, int] = {}
+        self._seen = False
+
+    def feed(self, data: str) -> None:
+        """Take the data of one server-sent event; unknown events are skipped.
+
+        Raises `BrokenStream` for data that is not an event of the API, `ErrorEvent` for an error.
+        """
+        if not data:
+            return
+        try:
+            event = parse_object(data)
+            self._seen = True
+            self._apply(event)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise BrokenStream(f"an event of the stream is malformed ({error})") from error
+
+    @property
+    def seen(self) -> bool:
+        """Whether there was any event at all."""
+        return self._seen
+
+    @property
+    def usage(self) -> Usage:
+        """What the server has counted so far."""
+        counted = self._counters
+        written = counted.get("cache_creation_input_tokens", 0)
+        hour = counted.get("ephemeral_1h_input_tokens", 0)
+        return Usage(
+            counted.get("input_tokens", 0),
+            counted.get("output_tokens", 0),
+            counted.get("cache_read_input_tokens", 0),
+            max(counted.get("ephemeral_5m_input_tokens", 0), written - hour),
+            hour,
+        )
+
+    def reply(self) -> Reply:
+        """The reply. Raises `BrokenStream` if it is not complete."""
+        if not self.finished:
+            raise BrokenStream("the stream ended before the reply was complete")
+        if not self._stop_reason:
+            raise BrokenStream("the reply has no stop_reason")
+        cut = self._stop_reason in _CUT_OFF
+        content: list[Json] = []
+        calls: list[ToolCall] = []
+        for index, block in sorted(self._blocks.items()):
+            if not block.stopped and not cut:
+                raise BrokenStream(f"content block {index} never ended")
+            whole, call = _finish(block)
+            if _is_sendable(whole, call, block, cut):
+                content.append(whole)
+                calls.extend([call] if call else [])
+        return Reply(tuple(content), self._stop_reason, self.usage, tuple(calls))
+
+    def _apply(self, event: Json) -> None:
+        match event["type"]:
+            case "message_start":
+                self._count(event["message"].get("usage"))
+            case "content_block_start":
+                self._blocks[event["index"]] = _Block(dict(event["content_block"]))
+            case "content_block_delta":
+                self._grow(self._blocks[event["index"]], event["delta"])
+            case "content_block_stop":
+                self._blocks[event["index"]].stopped = True
+            case "message_delta":
+                self._stop_reason = event["delta"].get("stop_reason") or self._stop_reason
+                self._count(event.get("usage"))
+            case "message_stop":
+                self.finished = True
+            case "error":
+                _raise_error(event["error"])
+            case _:
+                pass
+
+    def _grow(self, block: _Block, delta: Json) -> None:
+        if delta["type"] == "citations_delta":
+            block.citations.append(delta["citation"])
+        name = _DELTA_FIELDS.get(delta["type"])
+        if name is None:
+            return
+        piece = delta[name]
+        if not isinstance(piece, str):
+            raise TypeError(f"{name} is not text")
+        block.parts.setdefault(name, []).append(piece)
+        if name == "text" and piece:
+            self._emit(TextDelta(mend(piece)))
+
+    def _count(self, usage: Json | None) -> None:
+        """Counts are cumulative: a later one replaces an earlier one."""
+        found = {name: (usage or {}).get(name) for name in _COUNTERS}
+        found.update((usage or {}).get("cache_creation") or {})
+        self._counters.update({
+            name: value for name, value in found.items() if type(value) is int and value >= 0
+        })
+
+
+def parse_object(text: str) -> Json:
+    """Parse one JSON object, strictly. Raises `ValueError` with a reason for people."""
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004  # as for all other bad text
+    return value  # pyright: ignore[reportUnknownVariableType]  # keys of JSON objects are text
+
+
+def mend(text: str) -> str:
+    """Join surrogate pairs that were split over two pieces; half a pair becomes U+FFFD.
+
+    A half cannot be encoded: it would break the next request, the journal and the terminal.
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _refuse_constant(name: str) -> Never:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _raise_error(error: Json) -> Never:
+    details: Json = error.get("details") or {}
+    raise ErrorEvent(
+        str(error.get("type", "")),
+        str(error.get("message", "")),
+        str(details.get("error_code", "")),
+    )
+
+
+def _finish(block: _Block) -> tuple[Json, ToolCall | None]:
+    """The block as it is sent back, and the call in it."""
+    whole = dict(block.start)
+    for name, parts in block.parts.items():
+        if name != "partial_json":
+            whole[name] = mend(str(whole.get(name) or "") + "".join(parts))
+    if block.citations:
+        whole["citations"] = [*(whole.get("citations") or ()), *block.citations]
+    if "input" not in whole:
+        return whole, None
+    arguments, problem = _arguments(block)
+    whole["input"] = arguments or {}  # the API takes nothing but an object
+    if whole["type"] != "tool_use":
+        return whole, None
+    return whole, ToolCall(whole["id"], whole["name"], arguments, problem)
+
+
+def _arguments(block: _Block) -> tuple[Json | None, str]:
+    text = mend("".join(block.parts.get("partial_json", ())))
+    try:
+        arguments: Any = parse_object(text) if text.strip() else block.start["input"] or {}
+        json.dumps(arguments, ensure_ascii=False).encode()
+    except ValueError as error:
+        reason = "half a surrogate pair" if isinstance(error, UnicodeError) else str(error)
+        return None, f"The input of this call is not one valid JSON object ({reason}). Repeat it."
+    return arguments, ""
+
+
+def _is_sendable(whole: Json, call: ToolCall | None, block: _Block, cut: bool) -> bool:
+    """Whether the API takes the block back, and nothing of it is missing."""
+    if whole["type"] == "text":
+        return bool(whole["text"].strip())
+    if not cut:
+        return True
+    if whole["type"] == "thinking":
+        return block.stopped and bool(whole.get("signature"))
+    if call:
+        given = "".join(block.parts.get("partial_json", ())).strip() or block.start["input"]
+        return block.stopped and call.arguments is not None and bool(given)
+    return block.stopped

@@ -1,0 +1,32 @@
+"""Text that a model or a repository wrote, made harmless for a terminal and a CI log."""
+
+import re
+import unicodedata
+
+_ESCAPES = re.compile(
+    r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC: titles, links, clipboard
+    r"|\x1b[PX^_][^\x1b]*\x1b\\"  # DCS, SOS, PM, APC
+    r"|\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
+    r"|\x1b[ -/]*[0-~]"
+)
+_COMMANDS = re.compile(r"^(\s*):(?=:)|#(?=#(?:vso)?\[)", re.MULTILINE)
+"""Workflow commands: `::name::` at a line's start, `##[name]` and `##vso[name]` anywhere."""
+
+
+def neutral(text: str) -> str:
+    """Return the text without escape sequences, control and direction characters, or commands to
+    a CI system. Line ends and tabs stay."""
+    text = _ESCAPES.sub("", text)
+    text = "".join(
+        character
+        if character in "\n\t" or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co"}
+        else "\ufffd"
+        for character in text.replace("\r\n", "\n")
+    )
+    return _COMMANDS.sub(lambda found: f"{found[1] or ''}{found[0][-1]} ", text)
+
+
+def one_line(text: str, width: int = 100) -> str:
+    """The neutral text on one line of at most `width` characters."""
+    line = " ".join(neutral(text).split())
+    return line if len(line) <= width else line[: width - 1] + "…"

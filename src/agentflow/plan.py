@@ -1,0 +1,223 @@
+"""The plan of a run: everything that is decided, checked and refused before any spend."""
+
+import asyncio
+import shlex
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentflow.boundaries import MountPlan, literal_prefix, matches, plan_mounts
+from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.models import catalog
+from agentflow.models.endpoint import ANTHROPIC_URL, endpoint
+from agentflow.nearest import nearest
+from agentflow.prompts.loader import find_prompt, load_prompt
+from agentflow.prompts.render import render
+from agentflow.records import Boundaries, BuildCommand, Limits, Prompt, Rendered, Task, Usage
+from agentflow.settings import CONFIG, Settings, load_settings
+from agentflow.tasks.task import find_task, read_task, text_task
+from agentflow.tools import DEFAULT_TOOLS
+from agentflow.workspace.repository import Repository, open_repository
+from agentflow.world import World
+
+_SHELL_WORDS = frozenset({
+    "!", "(", ".", "[", "[[", "case", "cd", "command", "echo", "eval", "exec", "export", "false",
+    "for", "if", "printf", "set", "source", "test", "time", "true", "ulimit", "umask", "until",
+    "while", "{",
+})  # fmt: skip
+"""First words that bash itself understands; whether the rest exists shows only in the sandbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the caller asked for."""
+
+    task: str | None = None
+    """An id or a path."""
+    text: str | None = None
+    """Free text instead of a task file."""
+    base: str | None = None
+    fresh: bool = False
+    resume: bool = False
+    flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Settings given as flags."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One task, ready to be run."""
+
+    task: Task
+    settings: Settings
+    repository: Repository
+    base: str
+    base_paths: frozenset[str]
+    prompt: Prompt
+    rendered: Rendered
+    boundaries: Boundaries
+    mounts: MountPlan
+    gates: tuple[BuildCommand, ...]
+    model: str
+    limits: Limits
+    branch: str
+    base_url: str
+    fresh: bool
+    notices: tuple[str, ...]
+
+
+async def make_plan(order: Order, world: World) -> Plan:
+    """Decide everything about a run. Raises `UsageError` or `EnvironmentFailure`."""
+    return await asyncio.to_thread(_make_plan, order, world)
+
+
+def _make_plan(order: Order, world: World) -> Plan:
+    repository = open_repository(world.directory, world.environment)
+    task, notices = _task(order, repository)
+    base = repository.resolve(order.base or task.base or "HEAD")
+    base_paths = repository.paths(base)
+    settings = load_settings(order.flags, world.environment, repository.read(base, CONFIG), task)
+    prompt = load_prompt(find_prompt(settings.prompt, repository.root), DEFAULT_TOOLS)
+    gates = settings.commands
+    _check_gates(gates, base_paths, world)
+    boundary_notices = _check_boundaries(settings.boundaries, task, base_paths)
+    base_url = settings.base_url or ANTHROPIC_URL
+    model = _model(settings, prompt, order.flags, base_url)
+    rendered = render(prompt, task, settings.boundaries, gates)
+    return Plan(
+        task=task,
+        settings=settings,
+        repository=repository,
+        base=base,
+        base_paths=base_paths,
+        prompt=prompt,
+        rendered=rendered,
+        boundaries=settings.boundaries,
+        mounts=plan_mounts(settings.boundaries, lambda path: _is_directory(path, base_paths)),
+        gates=gates,
+        model=model,
+        limits=settings.limits,
+        branch=settings.target or f"agentflow/{task.id}",
+        base_url=base_url,
+        fresh=order.fresh,
+        notices=(
+            *notices,
+            *prompt.warnings,
+            *boundary_notices,
+            *_uncommitted(repository, base),
+        ),
+    )
+
+
+def _task(order: Order, repository: Repository) -> tuple[Task, tuple[str, ...]]:
+    if order.text is not None:
+        return text_task(order.text), ()
+    if order.task is None:
+        raise UsageError(
+            "no task given", hint="Give a task id, a path, --text, or - for standard input."
+        )
+    return read_task(find_task(order.task, repository.root))
+
+
+def _check_gates(gates: tuple[BuildCommand, ...], base_paths: frozenset[str], world: World) -> None:
+    """Refuse a run that could not be verified, and commands that nobody can find."""
+    if not gates:
+        raise UsageError(
+            "no gate is configured, so nothing could be verified",
+            hint=f"Give --gate 'test=<command>', or add [[gates]] to {CONFIG} and commit it.",
+        )
+    for gate in gates:
+        word = first_word(gate.command)
+        if not word or word in _SHELL_WORDS or word in base_paths:
+            continue
+        if word.removeprefix("./") in base_paths:
+            continue
+        if shutil.which(word, path=world.environment.get("PATH")) is None:
+            raise EnvironmentFailure(
+                f"the gate {gate.name!r} runs {word!r}, which is neither on PATH nor in the "
+                + "repository",
+                hint="Install it, or correct the gate's command.",
+            )
+
+
+def first_word(command: str) -> str:
+    """The program that a line for bash starts with, after assignments; empty if unclear."""
+    try:
+        words = shlex.split(command, comments=True)
+    except ValueError:
+        return ""
+    word = next((word for word in words if "=" not in word), "")
+    return "" if any(character in word for character in "$`;|&<>*?") else word
+
+
+def _is_directory(path: str, base_paths: frozenset[str]) -> bool:
+    return any(known.startswith(f"{path}/") for known in base_paths)
+
+
+def _check_boundaries(
+    boundaries: Boundaries, task: Task, base_paths: frozenset[str]
+) -> tuple[str, ...]:
+    """Name allow globs that match nothing; refuse if none matches anything."""
+    idle = [
+        glob
+        for glob in boundaries.allow
+        if not glob.endswith("/")
+        and not any(matches(glob, path) for path in (*base_paths, *task.files))
+        and not _is_directory(literal_prefix(glob), base_paths)
+    ]
+    if idle and len(idle) == len(boundaries.allow):
+        folders = {path.rpartition("/")[0] for path in base_paths}
+        raise UsageError(
+            f"the boundary {idle[0]!r} matches nothing in the base"
+            + nearest(literal_prefix(idle[0]), folders),
+            hint="If the task creates it, write it as a folder with a trailing `/`, or name a "
+            + "file of it under `files:`.",
+        )
+    return tuple(f"the boundary {glob!r} matches nothing in the base" for glob in idle)
+
+
+def _model(settings: Settings, prompt: Prompt, flags: Mapping[str, Any], base_url: str) -> str:
+    """The model's id: what the settings say, else the prompt."""
+    foreign = endpoint(base_url) != "anthropic"
+    name = settings.model or prompt.model or catalog.DEFAULT
+    model = catalog.resolve(name, allow_unknown=foreign)
+    allowed = {catalog.resolve(each, allow_unknown=foreign) for each in settings.models}
+    if allowed and model not in allowed and "model" not in flags:
+        raise UsageError(
+            f"the model {name!r} is not among those that your configuration allows: "
+            + ", ".join(settings.models),
+            hint="Give --model to decide it for this run.",
+        )
+    unpriced = catalog.cost(model, Usage(input_tokens=1), settings.prices) is None
+    if settings.max_cost is not None and unpriced:
+        raise UsageError(
+            f"the price of {model} is unknown, so a limit of ${settings.max_cost:.2f} cannot hold",
+            hint="Add [prices] for it to your config.toml, or limit turns instead.",
+        )
+    return model
+
+
+def _uncommitted(repository: Repository, base: str) -> tuple[str, ...]:
+    changed = repository.changed_paths()
+    if not changed:
+        return ()
+    return (
+        f"{len(changed)} uncommitted changes in your work tree are not part of the base "
+        + f"{base[:12]} and stay as they are",
+    )
+
+
+def untracked_documents(plan: Plan) -> tuple[str, ...]:
+    """Documents that the task and the prompt speak of and the base does not hold."""
+    found: list[str] = []
+    root = plan.repository.root.resolve()
+    path = plan.task.path.resolve() if plan.task.path else None
+    if path and path.is_relative_to(root):
+        found.append(str(path.relative_to(root)))
+    for glob in plan.prompt.profile.documents:
+        folder = literal_prefix(glob)
+        if Path(root, folder).exists():
+            listed = plan.repository.untracked_paths(folder)
+            found += [candidate for candidate in listed if matches(glob, candidate)]
+    return tuple(path for path in dict.fromkeys(found) if path not in plan.base_paths)

@@ -1,0 +1,89 @@
+"""Rendering: a prompt and a task become the system prompt and the first message.
+
+Our own texts are Jinja2 templates. A repository's prompt is data: only the placeholders that its
+profile lists are filled, in one pass, and every other byte stays as it is.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from agentflow.errors import UsageError
+from agentflow.prompts.profile import VARIABLES
+from agentflow.records import WORKSPACE, Boundaries, BuildCommand, Prompt, Rendered, Task
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - the output is Markdown for a model, not HTML
+        keep_trailing_newline=True,
+    )
+
+
+def render(
+    prompt: Prompt,
+    task: Task,
+    boundaries: Boundaries,
+    gates: Sequence[BuildCommand],
+) -> Rendered:
+    """Fill a prompt with one task's context.
+
+    Raises `UsageError` if the profile names a placeholder that has no value.
+    """
+    context = {
+        "task": task,
+        "boundaries": boundaries,
+        "gates": gates,
+        "commits": prompt.profile.commits,
+        "completion": prompt.profile.completion,
+        "workspace": WORKSPACE,
+    }
+    if prompt.builtin:
+        system = _environment().from_string(prompt.body).render(context)
+    else:
+        system = substitute(prompt.body, _values(prompt, task, boundaries))
+    first = _environment().get_template("first_message.md.j2").render(context)
+    return Rendered(system.strip("\n") + "\n", first.strip("\n") + "\n")
+
+
+def substitute(text: str, values: Mapping[str, str]) -> str:
+    """Replace each placeholder, as written, by its value; values are not looked at again.
+
+    A placeholder that is part of a longer name is left alone.
+    """
+    if not values:
+        return text
+    names = sorted(values, key=len, reverse=True)
+    pattern = re.compile("|".join(_bounded(name) for name in names))
+    return pattern.sub(lambda found: values[found[0]], text)
+
+
+def _bounded(name: str) -> str:
+    """The placeholder as an expression that does not match inside a longer word."""
+    before = r"(?<!\w)" if name[0].isalnum() else ""
+    after = r"(?!\w)" if name[-1].isalnum() else ""
+    return before + re.escape(name) + after
+
+
+def _values(prompt: Prompt, task: Task, boundaries: Boundaries) -> dict[str, str]:
+    known = {
+        "{TASK_ID}": task.id,
+        "TASK-XXX": task.id,
+        "$TASK_DESCRIPTION": task.text,
+        "$FILE_BOUNDARIES": "\n".join(f"- `{glob}`" for glob in boundaries.allow)
+        or "- every path that is not listed below",
+    }
+    wanted = (*VARIABLES, *prompt.profile.variables)
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise UsageError(
+            f"{prompt.path}: the placeholder {unknown[0]} has no source",
+            hint=f"Known placeholders: {', '.join(known)}.",
+        )
+    return {name: known[name] for name in wanted}

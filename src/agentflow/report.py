@@ -1,0 +1,128 @@
+"""The report of a run: its events, summed up as one JSON object.
+
+A superset of the `result` object that the field's tools print last (`type`, `subtype`,
+`is_error`, `num_turns`, `duration_ms`, `total_cost_usd`, `usage`, `session_id`, `result`).
+"""
+
+import dataclasses
+import platform
+import sys
+from collections.abc import Callable
+from datetime import datetime
+
+from agentflow.events import (
+    AgentEnded,
+    AssistantMessage,
+    Collected,
+    Event,
+    GateFinished,
+    LandingDone,
+    Notice,
+    RepairStarted,
+    RunFinished,
+    RunStarted,
+)
+from agentflow.records import Json, Usage
+
+SUBTYPES = {
+    "done": "success",
+    "budget": "error_max_budget_usd",
+}
+"""The field's name for an outcome; every other one is `error_during_execution`."""
+
+
+class Summary:
+    """A sink that sums up the events of one run."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._started = now()
+        self._last: dict[str, Json] = {}
+        self._usage = Usage()
+        self._turns = 0
+        self._cost: float | None = 0.0
+        self._evidence: list[Json] = []
+        self._notices: list[str] = []
+
+    def __call__(self, event: Event, /) -> None:
+        """Take one event into account."""
+        match event:
+            case AssistantMessage():
+                self._turns += 1
+                self._usage += event.usage + event.discarded
+                unknown = self._cost is None or event.cost is None
+                self._cost = None if unknown else (self._cost or 0.0) + (event.cost or 0.0)
+            case GateFinished():
+                self._evidence.append(dataclasses.asdict(event.evidence))
+            case Notice():
+                self._notices.append(event.text)
+            case RunStarted() | AgentEnded() | RepairStarted() | LandingDone() | RunFinished():
+                self._last[event.type] = dataclasses.asdict(event)
+            case Collected():
+                self._last[event.type] = dataclasses.asdict(event)
+                self._evidence.clear()
+            case _:
+                pass
+
+    def as_json(self) -> Json:
+        """Return the report."""
+        started, finished = self._of(RunStarted), self._of(RunFinished)
+        collected, landed = self._of(Collected), self._of(LandingDone)
+        outcome = finished.get("outcome", "unfinished")
+        milliseconds = (self._now() - self._started).total_seconds() * 1000
+        return {
+            "type": "result",
+            "subtype": self._subtype(outcome, finished.get("reason", "")),
+            "is_error": outcome != "done",
+            "num_turns": self._turns,
+            "duration_ms": round(milliseconds),
+            "total_cost_usd": None if self._cost is None else round(self._cost, 6),
+            "usage": {
+                "input_tokens": self._usage.input_tokens,
+                "output_tokens": self._usage.output_tokens,
+                "cache_read_input_tokens": self._usage.cache_read_tokens,
+                "cache_creation_input_tokens": self._usage.cache_write_tokens
+                + self._usage.cache_write_1h_tokens,
+            },
+            "session_id": started.get("run"),
+            "result": self._of(AgentEnded).get("text", ""),
+            "outcome": outcome,
+            "exit_code": finished.get("exit_code"),
+            "reason": finished.get("reason", ""),
+            "hint": finished.get("hint", ""),
+            **{name: started.get(name) for name in ("task", "title", "run", "base", "branch")},
+            "landed": landed or None,
+            "commits": [
+                {"sha": name, "subject": subject} for name, subject in collected.get("commits", ())
+            ],
+            "claimed_commits": collected.get("claimed", {}),
+            "changes": {
+                name: collected.get(name, 0)
+                for name in ("files_changed", "insertions", "deletions")
+            },
+            "verification": {
+                "passed": outcome == "done",
+                "repairs": self._of(RepairStarted).get("attempt", 0),
+                "gates": self._evidence,
+            },
+            "model": started.get("model"),
+            "prompt": {"name": started.get("prompt"), "sha256": started.get("prompt_sha256")},
+            "sandbox": started.get("sandbox"),
+            "notices": self._notices,
+            "started_at": self._started.isoformat(timespec="milliseconds"),
+            "versions": {
+                "agentflow": started.get("version"),
+                "python": platform.python_version(),
+                "platform": sys.platform,
+            },
+        }
+
+    def _of(self, kind: type[Event]) -> Json:
+        """The last event of a kind, as fields; empty if there was none."""
+        return self._last.get(kind.type, {})
+
+    @staticmethod
+    def _subtype(outcome: str, reason: str) -> str:
+        if outcome == "budget" and "turns" in reason:
+            return "error_max_turns"
+        return SUBTYPES.get(outcome, "error_during_execution")

@@ -1,0 +1,106 @@
+"""One task on one page: work, import, verify, repair, land, mark."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from agentflow.admission import admit, finished_before
+from agentflow.agent import Agent
+from agentflow.errors import AgentFailed, AgentflowError, Interrupted
+from agentflow.events import Collected, LandingDone, Notice, RepairStarted, RunFinished
+from agentflow.gates import verify
+from agentflow.interfaces import Emit, Model
+from agentflow.markers import remove_markers
+from agentflow.plan import Plan
+from agentflow.records import Candidate, Json, Landed, Verdict
+from agentflow.repair import repair_message, same_failure
+from agentflow.runs import task_lock
+from agentflow.stage import Stage, set_stage
+from agentflow.threads import to_the_end
+from agentflow.tools import Toolkit
+from agentflow.workspace.land import keep_verified, land, pin_base
+from agentflow.world import World
+
+OpenModel = Callable[[Plan], Model]
+"""Connects to the plan's model. Slow (it imports the SDK) and called in a thread."""
+
+
+async def run_task(
+    plan: Plan, world: World, open_model: OpenModel, sinks: Sequence[Emit] = ()
+) -> Json:
+    """Run one task to its end, whatever the end is; return its report.
+
+    Raises `UsageError` and `Conflict` for what is refused before the run exists. Every later
+    failure is the report's outcome.
+    """
+    with task_lock(plan.repository.locks(world.cache), plan.task.id):
+        done = finished_before(plan)
+        if done:
+            return done
+        replaceable = admit(plan)
+        remove_markers(plan.repository.root, plan.task.id)
+        stage = set_stage(plan, world, sinks)
+        try:
+            stage.announce()
+            candidate = await _work(stage, open_model)
+            landed = await to_the_end(_land, stage, candidate, replaceable)
+            stage.emit(LandingDone(landed.ref, landed.tip, landed.replaced))
+            finished = RunFinished("done", 0, "", "")
+        except AgentflowError as error:
+            finished = RunFinished(error.outcome, error.exit_code, error.message, error.hint)
+        except asyncio.CancelledError as error:
+            stop = Interrupted.of(error)
+            finished = RunFinished(stop.outcome, stop.exit_code, stop.message, stop.hint)
+        return await stage.close(finished)
+
+
+async def _work(stage: Stage, open_model: OpenModel) -> Candidate:
+    """Prepare, and let the agent work until its result is verified."""
+    plan, bench = stage.plan, stage.bench
+    await asyncio.to_thread(pin_base, plan.repository, stage.run, plan.base)
+    model, _ = await asyncio.gather(asyncio.to_thread(open_model, plan), bench.prepare())
+    for document in bench.documents:
+        stage.emit(Notice(f"{document} is not tracked by git: the agent gets a copy"))
+    completion = plan.prompt.profile.completion
+    try:
+        return await _work_until_verified(
+            stage,
+            Agent(model, plan.model, plan.rendered.system, completion, stage.budget, stage.emit),
+        )
+    finally:
+        await model.close()
+
+
+def _land(stage: Stage, candidate: Candidate, replaceable: str | None) -> Landed:
+    plan, repository = stage.plan, stage.plan.repository
+    if candidate.tip != candidate.base:
+        keep_verified(repository, stage.bench.state, stage.run, candidate)
+    return land(
+        repository,
+        candidate,
+        plan.settings.land,
+        plan.branch,
+        stage.run,
+        replaceable=replaceable,
+    )
+
+
+async def _work_until_verified(stage: Stage, agent: Agent) -> Candidate:
+    """Let the agent work and judge the result; a failed verdict goes back to it, bounded."""
+    plan, bench = stage.plan, stage.bench
+    message = plan.rendered.first_message
+    earlier = Verdict()
+    for attempt in range(plan.limits.max_repairs + 1):
+        if attempt:
+            stage.emit(RepairStarted(attempt, plan.limits.max_repairs))
+        async with bench.agent_sandbox() as sandbox:
+            await agent.work(message, Toolkit(sandbox, plan.prompt.tools))
+        candidate = await bench.collect(stage.authorship)
+        stage.emit(Collected.of(candidate))
+        verdict = await verify(stage.gates(), candidate, stage.emit)
+        if verdict.passed:
+            return candidate
+        if same_failure(earlier, verdict):
+            raise AgentFailed("the same gates failed twice in the same way")
+        message, earlier = repair_message(verdict), verdict
+    failed = ", ".join(evidence.gate for evidence in earlier.failures)
+    raise AgentFailed(f"not verified after {plan.limits.max_repairs} repairs: {failed}")

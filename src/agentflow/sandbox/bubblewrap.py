@@ -1,0 +1,292 @@
+"""The bubblewrap back end: turns a policy into mounts and namespaces, and the toolbox into PID 1."""
+
+import contextlib
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.records import WORKSPACE, Json
+from agentflow.sandbox.channel import TOOLBOX, Channel, Program, toolbox_command
+from agentflow.sandbox.mountpoints import open_beneath, open_tree
+from agentflow.sandbox.policy import (
+    ENVIRONMENT,
+    GIT_CONFIGURATION,
+    HOME,
+    SCRATCH,
+    SYSTEM_PATH,
+    TOOLBOX_DIRECTORY,
+    Mount,
+    Policy,
+    Session,
+)
+from agentflow.sandbox.seccomp import assemble
+
+NAMESPACES = (
+    *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net"),
+    *("--unshare-cgroup-try", "--disable-userns", "--assert-userns-disabled", "--as-pid-1"),
+    *("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"),
+    *("--uid", "1000", "--gid", "1000", "--hostname", "sandbox"),
+)
+"""PID 1 must be the toolbox: bubblewrap's own reaper would show the host's environment in /proc."""
+
+MERGED_DIRECTORIES = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+"""Links into /usr on current systems, directories on older ones."""
+
+SYSTEM_FILES = (
+    "/etc/ssl/certs",
+    "/etc/ca-certificates",
+    "/etc/pki/tls/certs",
+    "/etc/pki/ca-trust/extracted",
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/localtime",
+    "/etc/mime.types",
+)
+
+SYNTHETIC_FILES = {
+    "/etc/passwd": (
+        f"agent:x:1000:1000::{HOME}:/bin/bash\nnobody:x:65534:65534::/:/usr/sbin/nologin\n"
+    ),
+    "/etc/group": "agent:x:1000:\nnogroup:x:65534:\n",
+    "/etc/hosts": "127.0.0.1 localhost sandbox\n::1 localhost sandbox\n",
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+    "/etc/gitconfig": GIT_CONFIGURATION,
+}
+
+SHARED_MEMORY_SIZE = 256 * 1024**2
+COMPLETION_SIZE = 4 * 1024**2
+"""Bytes; both are in memory."""
+
+
+class Descriptors:
+    """Open files that bubblewrap inherits; a context manager that closes them."""
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+        self._passed: list[int] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def passed(self) -> tuple[int, ...]:
+        """The descriptors that bubblewrap must inherit."""
+        return tuple(self._passed)
+
+    def hold(self, descriptor: int) -> int:
+        """Close this descriptor in the end."""
+        self._stack.callback(os.close, descriptor)
+        return descriptor
+
+    def give(self, descriptor: int) -> str:
+        """Let bubblewrap inherit this descriptor; return its number for the command line."""
+        self._passed.append(self.hold(descriptor))
+        return str(descriptor)
+
+    def data(self, content: bytes) -> str:
+        """Let bubblewrap read these bytes; return the descriptor's number."""
+        descriptor = os.memfd_create("data")
+        number = self.give(descriptor)
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(content)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        return number
+
+
+@contextlib.asynccontextmanager
+async def open_channel(
+    policy: Policy, state: Json | None = None, search: str | None = None
+) -> AsyncGenerator[Channel]:
+    """Start a toolbox as the first process of its own namespaces.
+
+    `search` is the PATH on which bubblewrap is looked for, this process's own if None. Raises
+    `EnvironmentFailure` if bubblewrap is missing or refused, `UsageError` for a boundary that
+    crosses a link.
+    """
+    executable = find(search)
+    session = Session(
+        root=WORKSPACE,
+        completion=f"{WORKSPACE}/{policy.completion}" if policy.completion else None,
+        scratch=SCRATCH,
+        limits=policy.limits,
+        state=state,
+    )
+    with Descriptors() as descriptors:
+        command = toolbox_command(TOOLBOX_DIRECTORY)
+        program = prepare(executable, policy, command, descriptors)
+        try:
+            channel = await Channel.start("bubblewrap", program, session)
+        except EnvironmentFailure as failure:
+            raise EnvironmentFailure(failure.message, hint=advice(failure.message)) from failure
+    try:
+        yield channel
+    finally:
+        await channel.close()
+
+
+def prepare(
+    executable: str, policy: Policy, command: Sequence[str], descriptors: Descriptors
+) -> Program:
+    """Open everything that the policy names and return the command line that mounts it."""
+    reading, writing = os.pipe()
+    descriptors.hold(reading)
+    options = [
+        *NAMESPACES,
+        *_system(descriptors),
+        *_private(policy),
+        *_mounts(policy),
+        *_masks(policy, descriptors),
+        *_tree(policy, descriptors, by_descriptor=_has_bind_fd(executable)),
+        *("--remount-ro", "/", "--chdir", WORKSPACE),
+        *_environment(policy),
+        *("--info-fd", descriptors.give(writing)),
+        *("--seccomp", descriptors.data(assemble())),
+    ]
+    arguments = descriptors.data(b"".join(os.fsencode(option) + b"\0" for option in options))
+    return Program(
+        argv=(executable, "--args", arguments, "--", *command),
+        environment={"PATH": "/usr/bin:/bin"},
+        directory="/",
+        descriptors=descriptors.passed,
+        information=reading,
+    )
+
+
+def find(search: str | None = None) -> str:
+    """Return bubblewrap's path, the system's own first: AppArmor profiles name that one.
+
+    Raises `EnvironmentFailure` if there is none.
+    """
+    own = os.environ.get("PATH", "") if search is None else search
+    system = [] if search is not None else ["/usr/bin", "/bin"]
+    absolute = [entry for entry in own.split(os.pathsep) if entry.startswith("/")]
+    found = shutil.which("bwrap", path=os.pathsep.join([*system, *absolute]))
+    if found is None:
+        raise EnvironmentFailure(
+            "bubblewrap (bwrap) is not installed, and agents run only in a sandbox",
+            hint="apt-get install bubblewrap",
+        )
+    return found
+
+
+def advice(message: str) -> str:
+    """Return the one line that mends a failed start, as far as the message tells."""
+    if "Unknown option" in message:
+        return "install bubblewrap 0.8 or later"
+    if not any(word in message for word in ("namespace", "uid map", "RTM_", "not permitted")):
+        return ""
+    for name, forbidding, remedy in (
+        ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),
+        ("kernel/unprivileged_userns_clone", "0", "1"),
+        ("user/max_user_namespaces", "0", "15000"),
+    ):
+        setting = Path("/proc/sys", name)
+        if setting.exists() and setting.read_text(encoding="ascii").strip() == forbidding:
+            return f"sysctl -w {name.replace('/', '.')}={remedy}"
+    return "allow user namespaces; in a container: --security-opt seccomp=unconfined"
+
+
+@functools.cache
+def _has_bind_fd(executable: str) -> bool:
+    """Tell whether mounts can be named by descriptor (0.10, and security updates before it)."""
+    shown = subprocess.run([executable, "--help"], capture_output=True, check=False, env={})
+    return b"--ro-bind-fd" in shown.stdout + shown.stderr
+
+
+def _system(descriptors: Descriptors) -> Iterator[str]:
+    yield from ("--ro-bind", "/usr", "/usr")
+    for name in MERGED_DIRECTORIES:
+        path = Path(name)
+        if path.is_symlink():
+            yield from ("--symlink", str(path.readlink()), name)
+        elif path.is_dir():
+            yield from ("--ro-bind", name, name)
+    for name in SYSTEM_FILES:
+        yield from ("--ro-bind-try", name, name)
+    for name, content in SYNTHETIC_FILES.items():
+        yield from ("--perms", "0644", "--ro-bind-data", descriptors.data(content.encode()), name)
+
+
+def _private(policy: Policy) -> Iterator[str]:
+    """The kernel's file systems and those in memory, all sized: unsized ones hold half of it."""
+    # bubblewrap leaves /proc/sys writable for root, who could set core_pattern on the host.
+    yield from ("--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev")
+    yield from ("--perms", "1777", "--size", str(SHARED_MEMORY_SIZE), "--tmpfs", "/dev/shm")  # noqa: S108
+    yield from ("--remount-ro", "/dev")
+    yield from ("--perms", "1777", "--size", str(policy.scratch_size), "--tmpfs", SCRATCH)
+    yield from ("--perms", "0700", "--size", str(policy.home_size), "--tmpfs", HOME)
+
+
+def _mounts(policy: Policy) -> Iterator[str]:
+    own = [Mount(TOOLBOX, TOOLBOX_DIRECTORY)]
+    prefix = Path(sys.base_prefix).resolve()
+    if not prefix.is_relative_to("/usr"):
+        own.append(Mount(prefix, str(prefix)))
+    for mount in (*own, *policy.mounts):
+        target = os.path.normpath(Path("/", mount.target))
+        if mount.target != target or Path(target).is_relative_to(WORKSPACE):
+            raise UsageError(
+                f"nothing can be mounted at {mount.target!r}: it is not absolute, or in the tree"
+            )
+        if not mount.source.exists():
+            raise EnvironmentFailure(f"{mount.source}, which the sandbox should show, is missing")
+        option = "--bind" if mount.writable else "--ro-bind"
+        yield from (option, str(mount.source), mount.target)
+
+
+def _masks(policy: Policy, descriptors: Descriptors) -> Iterator[str]:
+    for path in policy.masked:
+        yield from ("--perms", "0644", "--ro-bind-data", descriptors.data(b""), path)
+
+
+def _tree(policy: Policy, descriptors: Descriptors, *, by_descriptor: bool) -> Iterator[str]:
+    """The work tree, then what is writable in it, then what is not after all."""
+    tree = descriptors.hold(open_tree(policy.tree))
+
+    def bind(path: str, *, writable: bool) -> tuple[str, str, str]:
+        opened = open_beneath(tree, path, create=writable)
+        target = os.path.normpath(f"{WORKSPACE}/{path}")
+        option = "--bind" if writable else "--ro-bind"
+        if by_descriptor:
+            return (f"{option}-fd", descriptors.give(opened), target)
+        os.close(opened)
+        return (option, os.path.normpath(policy.tree / path), target)
+
+    yield from bind(".", writable="." in policy.writable)
+    for path in policy.writable if "." not in policy.writable else ():
+        yield from bind(path, writable=True)
+    for path in (*policy.protected, ".git"):
+        with contextlib.suppress(FileNotFoundError):
+            yield from bind(path, writable=False)
+    if policy.completion:
+        os.close(open_beneath(tree, policy.completion, create=True))
+        target = f"{WORKSPACE}/{policy.completion}"
+        yield from ("--perms", "0755", "--size", str(COMPLETION_SIZE), "--tmpfs", target)
+
+
+def _environment(policy: Policy) -> Iterator[str]:
+    variables = {
+        "PATH": os.pathsep.join((*policy.path, *SYSTEM_PATH)),
+        "HOME": HOME,
+        **ENVIRONMENT,
+        **policy.environment,
+    }
+    for name, value in variables.items():
+        yield from ("--setenv", name, value)

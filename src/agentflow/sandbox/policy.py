@@ -1,0 +1,109 @@
+"""What a sandbox shows and allows: frozen records, no I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agentflow.records import Json
+
+GIT_DIRECTORY = "/run/agentflow/git"
+"""Where the agent's private git directory is mounted; `.git` in the tree points here."""
+
+TOOLBOX_DIRECTORY = "/run/agentflow/toolbox"
+"""Where the toolbox's program is mounted."""
+
+HOME = "/home/agent"
+"""The agent's home folder: empty, in memory, gone with the sandbox."""
+
+SCRATCH = "/tmp"  # noqa: S108  a private tmpfs inside the sandbox, not the host's folder
+"""Where the agent may leave what nobody keeps."""
+
+SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+"""The end of every PATH inside."""
+
+ENVIRONMENT: Mapping[str, str] = {
+    "USER": "agent",
+    "LOGNAME": "agent",
+    "LANG": "C.UTF-8",
+    "TERM": "dumb",
+    "CI": "1",
+    "SHELL": "/bin/bash",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_AUTHOR_NAME": "agent",
+    "GIT_AUTHOR_EMAIL": "agent@sandbox.invalid",
+    "GIT_COMMITTER_NAME": "agent",
+    "GIT_COMMITTER_EMAIL": "agent@sandbox.invalid",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+"""The whole environment inside, but for PATH, HOME and what the policy adds."""
+
+GIT_CONFIGURATION = (
+    "[safe]\n\tdirectory = *\n[core]\n\tpager = cat\n[gc]\n\tauto = 0\n"
+    "[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n"
+)
+"""Git's system-wide configuration inside. The tree belongs to the agent there, whoever owns it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One file or directory of the host, shown inside."""
+
+    source: Path
+    target: str
+    """Absolute, and never beneath the work tree."""
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessLimits:
+    """What the processes of one command may use; the toolbox sets and watches them."""
+
+    processes: int = 1024
+    """Threads count too. The kernel does not bound root, whatever its name inside."""
+    file_size: int = 2 * 1024**3
+    """Bytes of one file."""
+    open_files: int = 4096
+    memory: int = 4 * 1024**3
+    """Bytes of all processes together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything that a sandbox shows and allows. What is not named here is not there."""
+
+    tree: Path
+    """The work tree on the host, mounted at `records.WORKSPACE`."""
+    writable: tuple[str, ...] = (".",)
+    """Directories of the tree that may be changed, created if absent; "." is the whole tree."""
+    protected: tuple[str, ...] = ()
+    """Files and directories of the tree that stay read-only whatever is writable.
+
+    `.git` always is. What does not exist cannot be protected by a mount and is skipped.
+    """
+    completion: str | None = ".orchestrator/complete"
+    """A directory of the tree that is private and in memory inside: the agent's claims."""
+    mounts: tuple[Mount, ...] = ()
+    masked: tuple[str, ...] = ()
+    """Files inside that are read as empty."""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Added to `ENVIRONMENT`, and stronger."""
+    path: tuple[str, ...] = ()
+    """Searched for programs before the system's directories."""
+    limits: ProcessLimits = ProcessLimits()
+    scratch_size: int = 1024**3
+    """Bytes of the scratch folder, which is in memory."""
+    home_size: int = 512 * 1024**2
+    """Bytes of the home folder, which is in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the toolbox is told when it starts: paths as it sees them."""
+
+    root: str
+    completion: str | None
+    scratch: str
+    limits: ProcessLimits
+    state: Json | None = None
+    """What an earlier toolbox answered to `State`, if this one continues it."""

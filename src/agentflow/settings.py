@@ -1,0 +1,231 @@
+"""Settings: every value that can be configured, where it comes from, and who may set it.
+
+Sources, first wins: flags, the task, environment (`AGENTFLOW_*`), the user's `config.toml`, the
+repository's `.orchestrator/config.toml` as of the base commit, defaults. Task files belong to the
+repository. Each field's rule says what the repository may do with it:
+
+- `override`: set it;
+- `narrow`: only lower it, or add denials, against what the user or the default says;
+- `user-only`: nothing; a repository that tries is refused.
+"""
+
+import tomllib
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agentflow.errors import UsageError
+from agentflow.nearest import nearest
+from agentflow.records import Boundaries, BuildCommand, Landing, Limits, Task
+
+CONFIG = ".orchestrator/config.toml"
+"""The repository's configuration, read as of the base commit."""
+
+Rule = Literal["override", "narrow", "user-only"]
+Backend = Literal["auto", "bubblewrap", "none"]
+
+
+class Price(BaseModel):
+    """US dollars per million tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    cache_read: float | None = Field(None, ge=0)
+    cache_write: float | None = Field(None, ge=0)
+
+
+class GateSetting(BaseModel):
+    """One `[[gates]]` table: a command that must exit with 0 on a checkout of the result."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    command: str = Field(min_length=1)
+    timeout: float = Field(900.0, gt=0)
+    """Seconds."""
+
+
+class Settings(BaseModel):
+    """All settings of one invocation. The first item of each annotation's metadata is its rule."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: Annotated[str, "override"] = "agent"
+    """The prompt of tasks that name none."""
+    model: Annotated[str | None, "narrow"] = None
+    """None means what the prompt says."""
+    gates: Annotated[tuple[GateSetting, ...], "override"] = ()
+    max_repairs: Annotated[int, "narrow", Field(ge=0, le=10)] = 2
+    max_turns: Annotated[int, "narrow", Field(ge=1)] = 100
+    max_cost: Annotated[float | None, "narrow", Field(ge=0)] = None
+    """US dollars."""
+    max_tokens: Annotated[int | None, "narrow", Field(ge=1)] = None
+    """Input and output together."""
+    timeout: Annotated[float, "narrow", Field(gt=0)] = 45 * 60.0
+    """Seconds of wall clock for the agent, repairs included."""
+    allow: Annotated[tuple[str, ...], "narrow"] = ()
+    deny: Annotated[tuple[str, ...], "narrow"] = ()
+    within: Annotated[tuple[tuple[str, ...], ...], "user-only"] = ()
+    """Wider allow lists; a path must match every one of them as well."""
+    models: Annotated[tuple[str, ...], "user-only"] = ()
+    """Models that a repository may choose; empty means any in the catalog."""
+    base_url: Annotated[str | None, "user-only"] = None
+    key_variable: Annotated[str | None, "user-only"] = None
+    """The environment variable that holds the key for `base_url`."""
+    sandbox: Annotated[Backend, "user-only"] = "auto"
+    readable: Annotated[tuple[str, ...], "user-only"] = ()
+    """Further host paths that the sandbox may read."""
+    land: Annotated[Landing, "user-only"] = "branch"
+    target: Annotated[str | None, "user-only"] = None
+    """The branch to land on; None means `agentflow/<TASK>`."""
+    prices: Annotated[dict[str, Price], "user-only"] = {}
+
+    @property
+    def limits(self) -> Limits:
+        """The limits as the record that the run takes."""
+        return Limits(
+            self.max_turns, self.max_cost, self.max_tokens, self.timeout, self.max_repairs
+        )
+
+    @property
+    def boundaries(self) -> Boundaries:
+        """The boundaries as the record that the run takes."""
+        return Boundaries(self.allow, self.deny, self.within)
+
+    @property
+    def commands(self) -> tuple[BuildCommand, ...]:
+        """The gates as the records that the run takes."""
+        return tuple(BuildCommand(g.name, g.command, g.timeout) for g in self.gates)
+
+
+RULES: dict[str, Rule] = {name: field.metadata[0] for name, field in Settings.model_fields.items()}
+"""The rule of every field."""
+
+
+def user_file(environment: Mapping[str, str]) -> Path:
+    """Where the user's configuration is: `$XDG_CONFIG_HOME/agentflow/config.toml`."""
+    home = environment.get("XDG_CONFIG_HOME") or f"{environment.get('HOME', '/')}/.config"
+    return Path(home) / "agentflow" / "config.toml"
+
+
+def load_settings(
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str],
+    repository: str | None,
+    task: Task,
+) -> Settings:
+    """Merge all sources for one task.
+
+    `flags` holds only what was given. `repository` is the text of the repository's configuration
+    at the base commit, or None. Raises `UsageError` naming the source and key of a bad value.
+    """
+    path = user_file(environment)
+    user = _read_toml(path.read_text("utf-8"), str(path)) if path.is_file() else {}
+    own = {
+        **_checked(user, str(path)),
+        **_checked(_from_environment(environment), "environment"),
+    }
+    shared = _checked(_read_toml(repository or "", CONFIG), CONFIG)
+    for name in shared:
+        if RULES[name] == "user-only":
+            raise UsageError(
+                f"{CONFIG}: {name} may not be set by a repository",
+                hint=f"Set it in {path}, or give the flag.",
+            )
+    merged = _merge({**_overriding(shared), **own}, _narrowing(shared))
+    wishes = _checked(_task_wishes(task), f"task {task.id}")
+    merged = _merge({**merged, **_overriding(wishes)}, _narrowing(wishes))
+    given = _checked(flags, "flags")
+    gates = {g.name: g for layer in (shared, own, wishes, given) for g in layer.get("gates", ())}
+    if "allow" in given:
+        merged["within"] = ()
+    return Settings.model_validate({
+        **merged,
+        **given,
+        "gates": tuple(gates.values()),
+        "deny": tuple(dict.fromkeys((*merged.get("deny", ()), *given.get("deny", ())))),
+    })
+
+
+def _task_wishes(task: Task) -> dict[str, Any]:
+    wishes: dict[str, Any] = {
+        "prompt": task.prompt,
+        "model": task.model,
+        "max_turns": task.max_turns,
+        "max_cost": task.max_cost,
+        "timeout": task.timeout,
+        "allow": task.boundaries.allow or None,
+        "deny": task.boundaries.deny or None,
+        "gates": tuple(
+            GateSetting(name=g.name, command=g.command, timeout=g.timeout) for g in task.gates
+        ),
+    }
+    return {name: value for name, value in wishes.items() if value is not None}
+
+
+def _overriding(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if RULES[name] == "override"}
+
+
+def _narrowing(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if RULES[name] == "narrow"}
+
+
+def _merge(upper: dict[str, Any], wishes: dict[str, Any]) -> dict[str, Any]:
+    """Narrow `upper` by a repository's wishes: numbers are lowered, denials are added, and of
+    several allow lists a path must match every one."""
+    merged = dict(upper)
+    ceiling = Settings.model_validate(upper)
+    for name, wanted in wishes.items():
+        present = getattr(ceiling, name)
+        if name == "allow":
+            merged["within"] = (*ceiling.within, present) if present else ceiling.within
+            merged["allow"] = wanted
+        elif name == "deny":
+            merged["deny"] = (*present, *wanted)
+        elif name == "model":
+            merged["model"] = wanted
+        else:
+            merged[name] = wanted if present is None else min(present, wanted)
+    return merged
+
+
+def _read_toml(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{where}: not valid TOML: {error}") from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """`AGENTFLOW_<FIELD>` for every field that is not a list or a table."""
+    found: dict[str, Any] = {}
+    for name, field in Settings.model_fields.items():
+        value = environment.get(f"AGENTFLOW_{name.upper()}")
+        kinds = get_args(field.annotation) if _is_union(field.annotation) else (field.annotation,)
+        if value and not any(get_origin(kind) in {tuple, dict} for kind in kinds):
+            found[name] = value
+    return found
+
+
+def _is_union(annotation: Any) -> bool:
+    return isinstance(annotation, types.UnionType)
+
+
+def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Validated values of the known fields, without defaults."""
+    unknown = [name for name in values if name not in RULES]
+    if unknown:
+        raise UsageError(f"{where}: there is no setting {unknown[0]!r}{nearest(unknown[0], RULES)}")
+    try:
+        valid = Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{where}: {field}: {first['msg']} (given: {first['input']!r})") from error
+    return {name: getattr(valid, name) for name in values}

@@ -1,0 +1,48 @@
+"""stream-json: durable events as the field's line types, one JSON object a line.
+
+`system` (init), `assistant`, `user` and `result` are shaped as other tools print them; everything
+else is `agentflow.*`.
+"""
+
+import dataclasses
+import json
+from typing import TextIO
+
+from agentflow.events import AssistantMessage, Event, RunFinished, RunStarted, UserMessage
+from agentflow.records import Json
+
+
+class StreamJsonSink:
+    """Writes a line for each durable event. The last line, the result, is the report's."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._run = ""
+
+    def __call__(self, event: Event, /) -> None:
+        """Write the event's line."""
+        if not event.durable or isinstance(event, RunFinished):
+            return
+        if isinstance(event, RunStarted):
+            self._run = event.run
+        self._stream.write(json.dumps({**project(event), "session_id": self._run}) + "\n")
+        self._stream.flush()
+
+
+def project(event: Event) -> Json:
+    """Return a durable event as the line that other tools would print for it."""
+    match event:
+        case RunStarted():
+            fields = dataclasses.asdict(event)
+            return {"type": "system", "subtype": "init", **fields}
+        case AssistantMessage():
+            return {
+                "type": "assistant",
+                "message": {**event.message, "stop_reason": event.stop_reason},
+                "usage": dataclasses.asdict(event.usage),
+                "cost_usd": event.cost,
+            }
+        case UserMessage():
+            return {"type": "user", "message": event.message}
+        case _:
+            return {"type": event.type, **dataclasses.asdict(event)}

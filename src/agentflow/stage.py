@@ -1,0 +1,149 @@
+"""The stage of one run: its name, journal, budget and sinks, set up before the story begins."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from agentflow import __version__
+from agentflow.budget import Budget
+from agentflow.events import Event, Notice, RunFinished, RunStarted
+from agentflow.gates.boundaries import BoundariesGate
+from agentflow.gates.build import BuildGate
+from agentflow.gates.commit import CommitGate
+from agentflow.gates.files import FilesGate
+from agentflow.gates.tamper import TamperGate
+from agentflow.interfaces import Emit, Gate
+from agentflow.journal import Journal
+from agentflow.markers import Kind, marker_path, own_folder, write_atomically, write_marker
+from agentflow.models import catalog
+from agentflow.plan import Plan
+from agentflow.records import Json
+from agentflow.report import Summary
+from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name
+from agentflow.workbench import Workbench
+from agentflow.workspace.importer import Authorship
+from agentflow.world import World
+
+REPORTS = ".orchestrator/reports"
+MARKED: dict[str, Kind] = {"done": "done", "failed": "failed", "blocked": "blocked"}
+"""Outcomes that leave a marker. The others may be continued or tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What the story needs besides the plan."""
+
+    plan: Plan
+    run: str
+    started: datetime
+    bench: Workbench
+    budget: Budget
+    journal: Journal
+    summary: Summary
+    sinks: tuple[Emit, ...]
+
+    def emit(self, event: Event, /) -> None:
+        """Write the event down first, then tell everybody."""
+        self.journal.append(event)
+        self.summary(event)
+        for sink in self.sinks:
+            sink(event)
+
+    def announce(self) -> None:
+        """Say what begins, and what the user should know about it."""
+        plan = self.plan
+        self.emit(
+            RunStarted(
+                run=self.run,
+                task=plan.task.id,
+                title=plan.task.title,
+                prompt=plan.prompt.name,
+                prompt_sha256=plan.prompt.sha256,
+                model=plan.model,
+                base=plan.base,
+                sandbox="none" if plan.settings.sandbox == "none" else "bubblewrap",
+                branch=plan.branch,
+                tools=plan.prompt.tools,
+                system=plan.rendered.system,
+                version=__version__,
+            )
+        )
+        for notice in plan.notices:
+            self.emit(Notice(notice))
+        if plan.settings.sandbox == "none":
+            self.emit(
+                Notice("NO SANDBOX: the agent's commands run with your rights on this machine")
+            )
+
+    @property
+    def authorship(self) -> Authorship:
+        """Who the re-created commits are by, and when."""
+        plan = self.plan
+        name, email = plan.repository.identity()
+        return Authorship(
+            name=name,
+            email=email,
+            seconds=int(self.started.timestamp()),
+            trailers=(
+                f"Agentflow-Task: {plan.task.id}",
+                f"Agentflow-Run: {self.run}",
+                f"Assisted-by: agentflow:{plan.model}",
+            ),
+            rest_message=f"{plan.task.id}: {plan.task.title}",
+        )
+
+    def gates(self) -> tuple[Gate, ...]:
+        """All gates, the cheap and decisive ones first."""
+        plan, bench = self.plan, self.bench
+        return (
+            CommitGate(plan.task.expect, plan.prompt.profile.commits),
+            BoundariesGate(plan.boundaries),
+            FilesGate(bench.state, plan.task.files),
+            TamperGate(bench.state, plan.boundaries, plan.base_paths),
+            *(
+                BuildGate(command, bench.checkout, bench.state, plan.boundaries)
+                for command in plan.gates
+            ),
+        )
+
+    async def close(self, finished: RunFinished) -> Json:
+        """Write the report and, last of all, the marker; return the report."""
+        self.emit(finished)
+        root, task = self.plan.repository.root, self.plan.task.id
+        kind = MARKED.get(finished.outcome)
+        marker = str(marker_path(root, task, kind).relative_to(root)) if kind else None
+        report = {**self.summary.as_json(), "marker": marker}
+        text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(self.journal.path.parent / REPORT, text)
+        write_atomically(own_folder(root, REPORTS) / f"{task}.json", text)
+        if finished.outcome == "done":
+            await self.bench.remove()
+        self.journal.close()
+        if kind:
+            write_marker(root, task, kind)
+        return report
+
+
+def set_stage(plan: Plan, world: World, sinks: Sequence[Emit]) -> Stage:
+    """Name the run, make its folder, open its journal. Raises `EnvironmentFailure`."""
+    started = world.now()
+    run = run_name(plan.task.id, started, world.entropy(2))
+    folder = own_folder(plan.repository.root, FOLDER) / run
+    journal = Journal(folder / JOURNAL, world.now)
+    text = f"{plan.rendered.system}\n---\n\n{plan.rendered.first_message}"
+    write_atomically(folder / "prompt.md", text)
+    return Stage(
+        plan=plan,
+        run=run,
+        started=started,
+        bench=Workbench(plan, world, world.cache / plan.repository.key / "runs" / run),
+        budget=Budget(
+            plan.limits,
+            lambda usage: catalog.cost(plan.model, usage, plan.settings.prices),
+            world.clock,
+        ),
+        journal=journal,
+        summary=Summary(world.now),
+        sinks=tuple(sinks),
+    )

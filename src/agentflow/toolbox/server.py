@@ -1,0 +1,133 @@
+"""The toolbox's loop: JSON lines in, JSON lines out, whatever comes."""
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import BinaryIO, cast
+
+from agentflow.toolbox import editing, files, globbing, processes, searching, shell
+from agentflow.toolbox.session import Json, Refusal, Session
+
+Body = Callable[[Session, Json], Json]
+
+SHARED: dict[str, Body] = {
+    "Read": files.read,
+    "Grep": searching.grep,
+    "Glob": globbing.glob,
+    "State": lambda session, _: session.state(),
+}
+"""Bodies that change nothing and run beside each other."""
+ALONE: dict[str, Body] = {"Write": files.write, "Edit": editing.edit, "Bash": shell.bash}
+"""Bodies that wait for all earlier calls and keep all later ones waiting."""
+
+
+def main() -> None:
+    """Serve until the input ends, then kill everything and leave."""
+    requests, answers = _take_pipes()
+    try:
+        configuration = json.loads(requests.readline())
+        session = Session(configuration)
+        processes.confine(configuration.get("limits") or {})
+    except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
+        print(f"toolbox: bad configuration: {error!r}", file=sys.stderr)  # noqa: T201
+        os._exit(2)
+    server = _Server(session, answers)
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, _leave)
+    server.send({"ready": True, "pid": os.getpid()})
+    threading.Thread(target=server.work, daemon=True).start()
+    try:
+        for line in requests:
+            server.lines.put(line)
+    finally:
+        processes.stop()
+        os._exit(0)
+
+
+def _leave(signum: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + signum)
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Move the pipes to descriptors that children do not inherit."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
+    return requests, answers
+
+
+class _Server:
+    def __init__(self, session: Session, answers: BinaryIO) -> None:
+        self.lines = queue.SimpleQueue[bytes]()
+        self._session = session
+        self._answers = answers
+        self._lock = threading.Lock()
+        self._running: list[threading.Thread] = []
+
+    def work(self) -> None:
+        """Start the calls in the order in which they come.
+
+        Threads start only while no command runs: a fork bomb cannot keep us from answering.
+        """
+        while True:
+            request = _parse(self.lines.get())
+            self._running = [thread for thread in self._running if thread.is_alive()]
+            if str(request.get("tool")) in SHARED:
+                thread = threading.Thread(target=self._answer, args=(request,), daemon=True)
+                thread.start()
+                self._running.append(thread)
+                continue
+            for thread in self._running:
+                thread.join()
+            self._answer(request)
+
+    def send(self, message: Json) -> None:
+        """Write one line. Without a reader there is nothing left to do."""
+        data = json.dumps(message).encode() + b"\n"
+        with self._lock:
+            try:
+                self._answers.write(data)
+                self._answers.flush()
+            except OSError:
+                processes.stop()
+                os._exit(0)
+
+    def _answer(self, request: Json) -> None:
+        answer: Json = {"id": request.get("id")}
+        try:
+            answer |= self._run(request)
+        except Refusal as refusal:
+            answer["error"] = str(refusal)
+        except Exception as error:  # noqa: BLE001  (whatever a call meets, the next one is served)
+            answer["error"] = f"The tool failed: {type(error).__name__}: {error}"[:500]
+        self.send(answer)
+
+    def _run(self, request: Json) -> Json:
+        if "problem" in request:
+            raise Refusal(request["problem"])
+        tool, arguments = request.get("tool"), request.get("arguments")
+        body = SHARED.get(str(tool)) or ALONE.get(str(tool))
+        if body is None:
+            raise Refusal(f"There is no tool {tool!r}.")
+        if not isinstance(arguments, dict):
+            raise Refusal("The arguments are not a JSON object.")
+        result = {"result": body(self._session, cast("Json", arguments))}
+        signals = self._session.signals() if tool in ALONE else []
+        return {**result, "signals": signals} if signals else result
+
+
+def _parse(line: bytes) -> Json:
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return {"problem": f"The request is not JSON: {error}"[:200]}
+    if not isinstance(request, dict):
+        return {"problem": "The request is not a JSON object."}
+    return cast("Json", request)

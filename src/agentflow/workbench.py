@@ -1,0 +1,214 @@
+"""The workbench: where one run happens. Its clones, and the sandboxes that are opened on them."""
+
+import asyncio
+import itertools
+import shutil
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from agentflow.errors import EnvironmentFailure, ToolFailure
+from agentflow.plan import Plan, first_word, untracked_documents
+from agentflow.records import WORKSPACE, Candidate, Json
+from agentflow.sandbox import open_sandbox
+from agentflow.sandbox.channel import Channel
+from agentflow.sandbox.policy import SCRATCH, Mount, Policy
+from agentflow.sandbox.toolchains import Toolchains, find
+from agentflow.workspace.clone import (
+    GIT_INSIDE,
+    OBJECTS_INSIDE,
+    Clone,
+    copy_documents,
+    make_clone,
+    make_repository,
+)
+from agentflow.workspace.git import Git
+from agentflow.workspace.importer import (
+    EXPORT_INSIDE,
+    EXPORT_SCRIPT,
+    Authorship,
+    import_pack,
+    make_candidate,
+)
+from agentflow.world import World
+
+COMPLETION = ".orchestrator/complete"
+EXPORT_TIMEOUT = 300.0
+"""Seconds."""
+
+
+class Workbench:
+    """One run's folder in the cache: `agent/` (tree and git), `state.git` (ours), checkouts."""
+
+    def __init__(self, plan: Plan, world: World, folder: Path) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.state: Git
+        self.documents: tuple[str, ...] = ()
+        self._world = world
+        self._mounted = plan.settings.sandbox != "none"
+        self._agent: Clone
+        self._toolchains: Toolchains
+        self._continued: Json | None = None
+        self._numbers = itertools.count(1)
+
+    async def prepare(self) -> None:
+        """Make the agent's clone and our repository. Raises `EnvironmentFailure`."""
+        await asyncio.to_thread(self._prepare)
+
+    def _prepare(self) -> None:
+        plan, repository = self.plan, self.plan.repository
+        stores = repository.object_stores
+        try:
+            self.state = make_repository(
+                self.folder / "state.git", stores, repository.object_format
+            )
+            self._agent = make_clone(
+                self.folder / "agent",
+                repository,
+                stores,
+                plan.base,
+                plan.branch,
+                mounted=self._mounted,
+            )
+            self.documents = copy_documents(
+                repository, self._agent, untracked_documents(plan), ignored=(COMPLETION,)
+            )
+        except OSError as error:
+            raise EnvironmentFailure(
+                f"cannot prepare {self.folder}: {error.strerror}", hint="Free disk space."
+            ) from error
+        environment = self._world.environment
+        self._toolchains = find(
+            [*(first_word(gate.command) for gate in plan.gates), sys.executable],
+            environment.get("PATH", ""),
+            Path(environment.get("HOME", "/")),
+            repository.root,
+        )
+
+    @asynccontextmanager
+    async def agent_sandbox(self) -> AsyncGenerator[Channel]:
+        """The agent's place: its clone within its boundaries. When this ends, so have all its
+        processes; the next one continues with the same directory and knowledge of read files."""
+        policy = self._policy(
+            self._agent,
+            writable=self.plan.mounts.writable,
+            protected=self.plan.mounts.protected,
+            git_writable=True,
+            completion=COMPLETION,
+        )
+        async with open_sandbox(self.plan.settings.sandbox, policy, self._continued) as channel:
+            yield channel
+            self._continued = await channel.state()
+
+    @asynccontextmanager
+    async def checkout(self, commit: str) -> AsyncGenerator[Channel]:
+        """A gate's place: a fresh sandbox on a fresh checkout of a commit of ours."""
+        folder = self.folder / f"gate-{next(self._numbers)}"
+        stores = (Path(self.state.directory) / "objects", *self.plan.repository.object_stores)
+        clone = await asyncio.to_thread(
+            make_clone,
+            folder,
+            self.plan.repository,
+            stores,
+            commit,
+            "result",
+            mounted=self._mounted,
+        )
+        try:
+            policy = self._policy(clone, writable=(".",))
+            async with open_sandbox(self.plan.settings.sandbox, policy) as channel:
+                yield channel
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def collect(self, authorship: Authorship) -> Candidate:
+        """Bring the agent's work into our repository; call when its sandbox is closed.
+
+        A fresh sandbox packs its objects, so that no git on this machine ever acts on the agent's
+        configuration.
+        """
+        export = self.folder / f"export-{next(self._numbers)}"
+        export.mkdir()
+        policy = self._policy(
+            self._agent,
+            writable=(),
+            git_writable=True,
+            mounts=(Mount(export, EXPORT_INSIDE, True),),
+        )
+        variables = {
+            "AGENTFLOW_TREE": WORKSPACE if self._mounted else str(self._agent.tree),
+            "AGENTFLOW_EXPORT": EXPORT_INSIDE if self._mounted else str(export),
+            "AGENTFLOW_SCRATCH": SCRATCH if self._mounted else str(export),
+            "AGENTFLOW_BASE": self.plan.base,
+        }
+        assignments = "".join(f"{name}='{value}'\n" for name, value in variables.items())
+        async with open_sandbox(self.plan.settings.sandbox, policy) as channel:
+            try:
+                result = await channel.call(
+                    "Bash", {"command": assignments + EXPORT_SCRIPT, "timeout": EXPORT_TIMEOUT}
+                )
+            except ToolFailure as error:
+                raise EnvironmentFailure(
+                    f"the agent's clone cannot be exported: {error}"
+                ) from error
+        if result["exit_code"] != 0:
+            raise EnvironmentFailure(
+                f"the agent's clone cannot be exported: {str(result['output'])[-500:].strip()}"
+            )
+        return await asyncio.to_thread(self._candidate, export, authorship)
+
+    def _candidate(self, export: Path, authorship: Authorship) -> Candidate:
+        imported = import_pack(self.state, export)
+        shutil.rmtree(export, ignore_errors=True)
+        plan = self.plan
+        return make_candidate(
+            self.state,
+            imported,
+            plan.base,
+            plan.boundaries,
+            plan.prompt.profile.commits,
+            authorship,
+        )
+
+    async def remove(self) -> None:
+        """Delete the folder."""
+        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def _policy(
+        self,
+        clone: Clone,
+        *,
+        writable: tuple[str, ...],
+        protected: tuple[str, ...] = (),
+        git_writable: bool = False,
+        completion: str | None = None,
+        mounts: tuple[Mount, ...] = (),
+    ) -> Policy:
+        tools = self._toolchains
+        readable = (Mount(Path(path), path) for path in self.plan.settings.readable)
+        return Policy(
+            tree=clone.tree,
+            writable=writable,
+            protected=protected,
+            completion=completion,
+            mounts=(
+                Mount(clone.git_dir, GIT_INSIDE, git_writable),
+                *(Mount(s, f"{OBJECTS_INSIDE}/{n}") for n, s in enumerate(clone.stores)),
+                *tools.mounts,
+                *readable,
+                *mounts,
+            ),
+            # A borrowed store's own alternates are mounted too, under other names.
+            masked=(
+                *tools.masked,
+                *(
+                    f"{OBJECTS_INSIDE}/{n}/info/alternates"
+                    for n, store in enumerate(clone.stores)
+                    if (store / "info" / "alternates").exists()
+                ),
+            ),
+            environment=tools.environment,
+            path=tools.path,
+        )

@@ -1,0 +1,104 @@
+"""One way to run git: a known directory, a known environment, bytes in and out."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import git as gitpython
+
+from agentflow.errors import EnvironmentFailure
+
+_ISOLATED = {
+    "HOME": "/nonexistent",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+}
+_ALWAYS = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+_OPTIONS = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0")
+
+
+class GitError(EnvironmentFailure):
+    """git ended with a code that its caller has no answer to."""
+
+    def __init__(self, arguments: tuple[str, ...], code: int, message: str) -> None:
+        super().__init__(f"git {arguments[0]}: {message or f'exit code {code}'}")
+        self.code = code
+        self.said = message
+        """Standard error."""
+
+
+class Git:
+    """git in one directory. No hook, file-system monitor or background job is ever started."""
+
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        self.directory = directory
+        self.environment = dict(environment)
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Return standard output.
+
+        Raises `GitError` for an exit code other than 0, `EnvironmentFailure` without git.
+        """
+        code, output, message = self._execute(arguments, stdin, environment or {})
+        if code:
+            raise GitError(arguments, code, message)
+        return output
+
+    def text(
+        self,
+        *arguments: str,
+        stdin: bytes | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
+        """Return standard output as text without the last line's end; see `run`."""
+        output = self.run(*arguments, stdin=stdin, environment=environment)
+        return output.decode("utf-8", "surrogateescape").rstrip("\n")
+
+    def succeeds(self, *arguments: str) -> bool:
+        """Whether the command ends with 0."""
+        return self._execute(arguments, None, {})[0] == 0
+
+    def _execute(
+        self, arguments: tuple[str, ...], stdin: bytes | None, environment: Mapping[str, str]
+    ) -> tuple[int, bytes, str]:
+        # GitPython adds our own environment to the one it is given, GIT_DIR of a calling hook
+        # included; `env -i` starts from nothing.
+        variables = {**self.environment, **_ALWAYS, **environment}
+        command = ["env", "-i", *(f"{k}={v}" for k, v in variables.items()), "git"]
+        runner = gitpython.Git(str(self.directory))
+        with tempfile.TemporaryFile() as source:
+            source.write(stdin or b"")
+            source.seek(0)
+            code, output, message = runner.execute(
+                [*command, *_OPTIONS, *arguments],
+                istream=source,
+                with_extended_output=True,
+                with_exceptions=False,
+                stdout_as_string=False,
+                strip_newline_in_stdout=False,
+            )
+        if code == 127:
+            raise EnvironmentFailure("git is not installed", hint="apt-get install git")
+        return code, output, message.strip()
+
+
+def isolated(directory: Path) -> Git:
+    """git without any configuration but the repository's own: for repositories that we made."""
+    return Git(directory, {**_ISOLATED, "PATH": os.environ.get("PATH", os.defpath)})
+
+
+def as_user(directory: Path, environment: Mapping[str, str]) -> Git:
+    """git as the user runs it, in the user's repository, without a calling hook's variables."""
+    return Git(
+        directory,
+        {name: value for name, value in environment.items() if not name.startswith("GIT_")},
+    )

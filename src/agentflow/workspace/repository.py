@@ -1,0 +1,126 @@
+"""The user's repository: what agentflow reads of it."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from agentflow.errors import UsageError
+from agentflow.workspace.git import Git, GitError, as_user
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository with a work tree."""
+
+    root: Path
+    """The work tree's top."""
+    git_dir: Path
+    common_dir: Path
+    """The same for all linked work trees of one repository."""
+    git: Git
+
+    @property
+    def key(self) -> str:
+        """A name for this repository in a cache folder."""
+        digest = hashlib.sha256(str(self.common_dir).encode()).hexdigest()[:12]
+        return f"{self.root.name}-{digest}"
+
+    def locks(self, cache: Path) -> Path:
+        """The folder of this repository's task locks."""
+        return cache / self.key / "locks"
+
+    @cached_property
+    def object_format(self) -> str:
+        """`sha1` or `sha256`."""
+        return self.git.text("rev-parse", "--show-object-format")
+
+    @cached_property
+    def object_stores(self) -> tuple[Path, ...]:
+        """The folders that hold this repository's objects: its own first, then borrowed ones."""
+        found: list[Path] = []
+        waiting = [(self.common_dir / "objects").resolve()]
+        while waiting:
+            store = waiting.pop(0)
+            if store in found or not store.is_dir():
+                continue
+            found.append(store)
+            alternates = store / "info" / "alternates"
+            if alternates.is_file():
+                lines = alternates.read_text("utf-8").splitlines()
+                waiting += [(store / line).resolve() for line in lines if line.strip()]
+        return tuple(found)
+
+    def resolve(self, revision: str) -> str:
+        """Return the commit's full name. Raises `UsageError` for an unknown revision."""
+        try:
+            return self.git.text(
+                "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
+            )
+        except GitError as error:
+            if revision == "HEAD":
+                raise UsageError(
+                    f"{self.root} has no commits yet",
+                    hint="Commit something first: agentflow works on a copy of a commit.",
+                ) from error
+            raise UsageError(f"there is no commit {revision!r} in {self.root}") from error
+
+    def paths(self, commit: str) -> frozenset[str]:
+        """Every file's path in a commit."""
+        listing = self.git.text("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)
+        return frozenset(listing.rstrip("\0").split("\0")) - {""}
+
+    def read(self, commit: str, path: str) -> str | None:
+        """Return a file's text in a commit, or None if it has none there."""
+        try:
+            return self.git.run("cat-file", "blob", f"{commit}:{path}").decode("utf-8", "replace")
+        except GitError:
+            return None
+
+    def changed_paths(self) -> tuple[str, ...]:
+        """Tracked paths with uncommitted changes."""
+        status = self.git.text(
+            "-c", "core.quotePath=false", "diff", "--name-only", "-z", "HEAD", "--"
+        )
+        return tuple(path for path in status.split("\0") if path)
+
+    def untracked_paths(self, folder: str) -> tuple[str, ...]:
+        """Files below a folder of the work tree that git does not track, ignored ones too."""
+        listing = self.git.text("ls-files", "--others", "-z", "--", folder or ".")
+        return tuple(path for path in listing.split("\0") if path)
+
+    def identity(self) -> tuple[str, str]:
+        """The user's name and e-mail as git is configured, else agentflow's own."""
+        found = [
+            self.git.text("config", "--get", "--default", "", key)
+            for key in ("user.name", "user.email")
+        ]
+        return (found[0], found[1]) if all(found) else ("agentflow", "agentflow@localhost")
+
+
+def open_repository(directory: Path, environment: Mapping[str, str]) -> Repository:
+    """Find the repository around a directory.
+
+    Raises `UsageError` outside a work tree or in a repository without commits.
+    """
+    git = as_user(directory, environment)
+    try:
+        root, git_dir, common = git.text(
+            "rev-parse",
+            "--path-format=absolute",
+            "--show-toplevel",
+            "--git-dir",
+            "--git-common-dir",
+        ).splitlines()
+    except (GitError, ValueError) as error:
+        reason = error.said.removeprefix("fatal: ") if isinstance(error, GitError) else ""
+        raise UsageError(
+            f"{directory} is not inside a git work tree" + (f" ({reason})" if reason else ""),
+            hint="Run agentflow in the repository that the task is about.",
+        ) from error
+    repository = Repository(
+        Path(root), Path(git_dir), Path(common), as_user(Path(root), environment)
+    )
+    repository.resolve("HEAD")
+    return repository

@@ -1,0 +1,57 @@
+"""Fixtures of the sandbox tests: a work tree, and scripts run inside a sandbox around it."""
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from agentflow.sandbox import bubblewrap, probe
+from agentflow.sandbox.policy import Policy
+
+Inside = Callable[[Policy, Sequence[str]], subprocess.CompletedProcess[str]]
+"""Runs one program in a sandbox."""
+
+
+@pytest.fixture(scope="session")
+def bwrap() -> str:
+    """bubblewrap, proven to work; where it does not, CI fails and other machines skip."""
+    reason = probe()
+    if reason is not None and os.environ.get("AGENTFLOW_CI") == "1":
+        pytest.fail(reason)
+    if reason is not None:
+        pytest.skip(reason)
+    return bubblewrap.find()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A work tree with two applications and a pointer to a git directory."""
+    tree = tmp_path / "tree"
+    for name in ("apps/api/vendor", "apps/web"):
+        (tree / name).mkdir(parents=True)
+        (tree / name / "file").write_text("original\n")
+    (tree / ".git").write_text("gitdir: /run/agentflow/git\n")
+    return tree
+
+
+@pytest.fixture
+def inside(bwrap: str) -> Inside:
+    """Run one program in a sandbox, as its first process, without the toolbox."""
+
+    def run(policy: Policy, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        with bubblewrap.Descriptors() as descriptors:
+            program = bubblewrap.prepare(bwrap, policy, command, descriptors)
+            return subprocess.run(
+                program.argv,
+                env=dict(program.environment),
+                pass_fds=program.descriptors,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=False,
+            )
+
+    return run

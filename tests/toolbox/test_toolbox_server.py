@@ -1,0 +1,120 @@
+"""The protocol of a real toolbox, and what it does with lines that are not its protocol."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def test_a_toolbox_says_that_it_is_ready(open_toolbox: Callable[..., Any]) -> None:
+    box = open_toolbox()
+    assert box.ready == {"ready": True, "pid": box.process.pid}
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (b"garbage", "The request is not JSON: Expecting value"),
+        (b"", "The request is not JSON: Expecting value"),
+        (b"[1]", "The request is not a JSON object."),
+        (b"null", "The request is not a JSON object."),
+        (b"\xff\xfe", "The request is not JSON: "),
+        (b'{"id": 1, "tool": "Nope", "arguments": {}}', "There is no tool 'Nope'."),
+        (b'{"id": 1, "tool": ["Read"], "arguments": {}}', "There is no tool ['Read']."),
+        (b'{"id": 1, "arguments": {}}', "There is no tool None."),
+        (b'{"id": 1, "tool": "Read", "arguments": [1]}', "The arguments are not a JSON object."),
+        (b'{"id": 1, "tool": "Read"}', "The arguments are not a JSON object."),
+        (b'{"id": 1, "tool": "Read", "arguments": {}}', "The tool failed: KeyError: 'file_path'"),
+        (b'{"id": 1, "tool": "Read", "arguments": {"file_path": 1}}', "The tool failed: "),
+        (b"[" * 100_000, "The request is not JSON: maximum recursion depth exceeded"),
+        (b'{"a":' * 100_000, "The request is not JSON: maximum recursion depth exceeded"),
+    ],
+)
+def test_a_bad_line_is_answered(open_toolbox: Callable[..., Any], line: bytes, error: str) -> None:
+    box = open_toolbox()
+    answer = box.send(line)
+    assert answer["error"].startswith(error)
+    assert "result" in box.ask("State")
+
+
+def test_reads_run_beside_each_other_and_writes_alone(
+    open_toolbox: Callable[..., Any], root: Path
+) -> None:
+    box = open_toolbox()
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("Write", {"file_path": "a", "content": "1"}),
+        ("Read", {"file_path": "a"}),
+        ("Read", {"file_path": "a"}),
+        ("Bash", {"command": "sleep 0.1; printf 2 > a"}),
+        ("Read", {"file_path": "a"}),
+        ("Write", {"file_path": "a", "content": "3"}),
+        ("Bash", {"command": "cat a"}),
+    ]
+    lines = [
+        json.dumps({"id": number, "tool": tool, "arguments": arguments})
+        for number, (tool, arguments) in enumerate(calls)
+    ]
+    answers = [box.send("\n".join(lines).encode()), *(box.receive() for _ in calls[1:])]
+    results = {answer["id"]: answer["result"] for answer in answers}
+    assert [results[n]["lines"] for n in (1, 2, 4)] == [["1"], ["1"], ["2"]]
+    assert results[6]["output"] == "3"
+
+
+def test_state_goes_on_in_a_later_toolbox(open_toolbox: Callable[..., Any], root: Path) -> None:
+    (root / "sub").mkdir()
+    for name in ("whole", "part"):
+        (root / name).write_text("a\nb\n")
+    first = open_toolbox()
+    first.ask("Bash", command="cd sub")
+    first.ask("Read", file_path="whole")
+    first.ask("Read", file_path="part", limit=1)
+    state = first.ask("State")["result"]
+    assert state == {"cwd": f"{root}/sub", "read": [f"{root}/whole"], "partial": [f"{root}/part"]}
+    second = open_toolbox(state=state)
+    assert second.ask("State")["result"] == state
+    assert second.ask("Bash", command="pwd")["result"]["output"] == f"{root}/sub\n"
+    assert "result" in second.ask("Write", file_path="whole", content="")
+    assert "error" in second.ask("Write", file_path="part", content="")
+    assert "result" in second.ask("Edit", file_path="part", old_string="a", new_string="c")
+
+
+def _wait_for(path: Path) -> int:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if path.exists() and path.read_text().strip():
+            return int(path.read_text())
+        time.sleep(0.005)
+    raise AssertionError(f"{path} did not appear")
+
+
+@pytest.mark.parametrize("ending", ["end of input", "SIGTERM"])
+def test_the_end_of_a_toolbox_is_the_end_of_its_children(
+    open_toolbox: Callable[..., Any], root: Path, ending: str
+) -> None:
+    box = open_toolbox()
+    call = {
+        "id": 1,
+        "tool": "Bash",
+        "arguments": {"command": "setsid sleep 60 & echo $! > pid; wait"},
+    }
+    box.process.stdin.write(json.dumps(call).encode() + b"\n")
+    box.process.stdin.flush()
+    pid = _wait_for(root / "pid")
+    if ending == "SIGTERM":
+        box.process.send_signal(signal.SIGTERM)
+        box.process.wait(5)
+    box.close()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_bad_configuration_ends_with_2(open_toolbox: Callable[..., Any]) -> None:
+    arguments = open_toolbox().process.args
+    for line in (b"", b"nonsense\n", b"[]\n", b"{}\n", b"[" * 100_000 + b"\n"):
+        ended = subprocess.run(arguments, input=line, capture_output=True, check=False)
+        assert ended.returncode == 2
+        assert ended.stderr.startswith(b"toolbox: bad configuration: ")
