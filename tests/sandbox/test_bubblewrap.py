@@ -211,23 +211,23 @@ def test_no_namespace_mount_or_inherited_file_helps_out(inside: Inside, tree: Pa
 
 
 def test_mounts_masks_and_their_refusals(inside: Inside, tree: Path, tmp_path: Path) -> None:
-    shared, own = tmp_path / "shared", tmp_path / "own"
-    for folder in (shared, own):
+    tools, own = tmp_path / "tools", tmp_path / "own"
+    for folder in (tools, own):
         folder.mkdir()
         (folder / "file").write_text("content\n")
-    (shared / ".npmrc").write_text("token")
+    (tools / ".npmrc").write_text("token")
     policy = Policy(
         tree=tree,
-        mounts=(Mount(shared, "/opt/shared"), Mount(own, "/run/agentflow/out", writable=True)),
-        masked=("/opt/shared/.npmrc",),
+        mounts=(Mount(tools, "/opt/tools"), Mount(own, "/run/agentflow/out", writable=True)),
+        masked=("/opt/tools/.npmrc",),
     )
-    script = "cat /opt/shared/.npmrc && cat /opt/shared/file && stat -c %a /opt/shared/.npmrc"
+    script = "cat /opt/tools/.npmrc && cat /opt/tools/file && stat -c %a /opt/tools/.npmrc"
     assert inside(policy, _sh(script)).stdout == "content\n644\n"
-    attempts = ("/opt/shared/file", "/opt/shared/.npmrc", "/run/agentflow/out/file")
+    attempts = ("/opt/tools/file", "/opt/tools/.npmrc", "/run/agentflow/out/file")
     assert _written(inside, policy, *attempts) == ["/run/agentflow/out/file"]
     for target in ("relative", "/workspace/apps", "/tmp/../workspace/x"):
         with pytest.raises(UsageError, match="nothing can be mounted at"):
-            inside(Policy(tree=tree, mounts=(Mount(shared, target),)), ["/bin/true"])
+            inside(Policy(tree=tree, mounts=(Mount(tools, target),)), ["/bin/true"])
     with pytest.raises(EnvironmentFailure, match="gone, which the sandbox should show, is missing"):
         inside(Policy(tree=tree, mounts=(Mount(tmp_path / "gone", "/x"),)), ["/bin/true"])
 

@@ -188,3 +188,16 @@ def test_a_missing_bubblewrap_is_explained(tmp_path: Path) -> None:
         "bubblewrap (bwrap) is not installed, and agents run only in a sandbox; "
         "apt-get install bubblewrap"
     )
+
+
+async def test_a_bubblewrap_that_names_no_process_to_kill_is_refused(
+    tree: Path, tmp_path: Path
+) -> None:
+    program = tmp_path / "bwrap"
+    program.write_text(
+        '#!/bin/sh\n[ "$1" = --help ] && exit\nread -r _; echo \'{"ready": true}\'; read -r _\n'
+    )
+    program.chmod(0o755)
+    with pytest.raises(EnvironmentFailure, match="the sandbox did not start"):
+        async with bubblewrap.open_channel(Policy(tree=tree), search=str(tmp_path)):
+            pass

@@ -164,7 +164,16 @@ def test_the_order_of_the_path_is_kept(home: Path) -> None:
 
 def test_relative_entries_and_paths_are_not_searched(home: Path) -> None:
     _program(home / "bin/tool")
-    assert find(("./tool", str(home / "bin/tool")), "bin:.:", home, home) == Toolchains()
+    assert find(("./tool", "bin/tool"), "bin:.:", home, home) == Toolchains()
+
+
+def test_a_program_named_by_its_path_is_shown_if_it_is_one(home: Path) -> None:
+    program = _program(home / "tools/bin/tool")
+    (home / "documents").mkdir()
+    (home / "documents/letter").write_text("private", encoding="utf-8")
+    assert _shown(_find(home, programs=(str(program),)), home) == ["tools"]
+    for path in ("documents/letter", ".ssh/id_rsa", "gone"):
+        assert _find(home, programs=(str(home / path),)) == Toolchains()
 
 
 @pytest.mark.sandbox

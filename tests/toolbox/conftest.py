@@ -25,7 +25,12 @@ class Toolbox:
             [interpreter, "-I", "-S", "-B", str(Path(toolbox.__file__).parent)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={"PATH": path or os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(tmp)},
+            env={
+                "PATH": path or os.environ["PATH"],
+                "LANG": "C.UTF-8",
+                "HOME": str(tmp),
+                "RIPGREP_CONFIG_PATH": f"{tmp}/ripgreprc",
+            },
         )
         self._watchdog = threading.Timer(30, self.process.kill)  # a hang becomes a failure
         self._watchdog.start()

@@ -205,8 +205,8 @@ def test_grep_needs_an_engine(open_toolbox: Callable[..., Any], tmp_path: Path) 
     }
 
 
-def test_grep_uses_no_configuration_of_the_tree(search: Ask, root: Path) -> None:
-    (root / ".ripgreprc").write_text("--pre=/bin/false\n")
+def test_grep_uses_no_configuration(search: Ask, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "ripgreprc").write_text("--pre=/bin/false\n")
     (root / ".git").write_text("gitdir: /nonexistent\n")
     (root / "a.txt").write_text("needle\n")
     assert search("Grep", pattern="needle")["result"]["lines"] == ["a.txt"]

@@ -65,6 +65,18 @@ def test_reads_run_beside_each_other_and_writes_alone(
     assert results[6]["output"] == "3"
 
 
+def test_a_command_waits_for_earlier_reads(open_toolbox: Callable[..., Any], root: Path) -> None:
+    with (root / "huge").open("wb") as file:
+        file.write(b"line\n" * 3000)
+        file.truncate(1 << 30)
+    box = open_toolbox()
+    lines = (
+        b'{"id": 1, "tool": "Read", "arguments": {"file_path": "huge"}}\n'
+        b'{"id": 2, "tool": "Bash", "arguments": {"command": "true"}}'
+    )
+    assert [box.send(lines)["id"], box.receive()["id"]] == [1, 2]
+
+
 def test_state_goes_on_in_a_later_toolbox(open_toolbox: Callable[..., Any], root: Path) -> None:
     (root / "sub").mkdir()
     for name in ("whole", "part"):
@@ -86,8 +98,8 @@ def test_state_goes_on_in_a_later_toolbox(open_toolbox: Callable[..., Any], root
 def _wait_for(path: Path) -> int:
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
-        if path.exists() and path.read_text().strip():
-            return int(path.read_text())
+        if path.exists() and path.read_text("utf-8").strip():
+            return int(path.read_text("utf-8"))
         time.sleep(0.005)
     raise AssertionError(f"{path} did not appear")
 

@@ -133,7 +133,7 @@ def test_bash_cuts_long_output_and_keeps_the_whole(ask: Ask, tmp_path: Path) -> 
     assert result["output"] == (
         f"{whole[:10000]}\n[… the middle of {len(whole):,} bytes is cut …]\n{whole[-20000:]}"
     )
-    assert Path(result["full_output"]).read_text() == whole
+    assert Path(result["full_output"]).read_text("utf-8") == whole
     assert Path(result["full_output"]).parent == tmp_path / "scratch"
     assert ask("Read", file_path=result["full_output"], offset=3000, limit=1)["result"][
         "lines"
@@ -150,11 +150,17 @@ def test_bash_keeps_output_of_the_limit_and_of_wide_characters_whole(ask: Ask) -
     assert Path(longer["full_output"]).read_text("utf-8") == "é" * 30001
 
 
+def test_bash_reads_what_the_dead_left_in_the_pipe(ask: Ask) -> None:
+    program = "import fcntl, os; fcntl.fcntl(1, 1031, 1 << 20); os.write(1, b'x' * 900000)"
+    result = ask("Bash", command=f'exec {sys.executable} -I -S -c "{program}"')["result"]
+    assert Path(result["full_output"]).stat().st_size == 900_000
+
+
 def test_bash_kills_endless_output(ask: Ask, tmp_path: Path) -> None:
     result = ask("Bash", command="yes", timeout=20)["result"]
     assert (result["killed"], result["truncated"]) == ("output", True)
     assert len(result["output"]) < 31000
-    assert os.stat(result["full_output"]).st_size < 66 << 20
+    assert Path(result["full_output"]).stat().st_size < 66 << 20
     for _ in range(9):
         ask("Bash", command="seq 1 20000")
     assert len(list((tmp_path / "scratch").iterdir())) == 8

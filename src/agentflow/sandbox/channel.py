@@ -56,14 +56,18 @@ class Channel:
     """
 
     def __init__(
-        self, name: str, process: asyncio.subprocess.Process, stderr: int, patience: float
+        self,
+        name: str,
+        process: asyncio.subprocess.Process,
+        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        stderr: int,
+        patience: float,
     ) -> None:
         self._name = name
-        self._patience = patience
         self._process = process
+        self._reader, self._writer = streams
         self._stderr = stderr
-        self._reader: asyncio.StreamReader
-        self._writer: asyncio.StreamWriter
+        self._patience = patience
         self._listener: asyncio.Task[None] | None = None
         self._init: int | None = None
         self._pending: dict[int, tuple[asyncio.Future[Json], float]] = {}
@@ -83,6 +87,7 @@ class Channel:
         """
         ours, theirs = socket.socketpair()
         stderr = _bounded_file(STDERR_LIMIT)
+        streams = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
         try:
             process = await asyncio.create_subprocess_exec(
                 *program.argv,
@@ -95,18 +100,15 @@ class Channel:
                 start_new_session=True,  # Ctrl-C is for agentflow to handle, not for the sandbox
             )
         except BaseException as error:
-            ours.close()
+            streams[1].close()
             os.close(stderr)
             if isinstance(error, OSError):
                 raise EnvironmentFailure(f"{program.argv[0]} cannot be started: {error}") from error
             raise
         finally:
             theirs.close()
-        channel = cls(name, process, stderr, patience)
+        channel = cls(name, process, streams, stderr, patience)
         try:
-            channel._reader, channel._writer = await asyncio.open_connection(
-                sock=ours, limit=LINE_LIMIT
-            )
             await channel._greet(session, program.information)
         except BaseException:
             await channel.close()
@@ -171,13 +173,13 @@ class Channel:
                 await self._send(configuration)
                 line = await self._reader.readline()
             ready = bool(line) and _decode(line).get("ready") is True
+            if ready and information is not None:
+                self._init = _open_process(information)
         except (TimeoutError, OSError, ValueError, EnvironmentFailure):
             ready = False
         if not ready:
             await self._wait(END_PATIENCE)
             raise EnvironmentFailure(f"the sandbox did not start: {self._last_words()}")
-        if information is not None:
-            self._init = os.pidfd_open(json.loads(os.read(information, 4096))["child-pid"])
         self._listener = asyncio.create_task(self._listen())
 
     async def _listen(self) -> None:
@@ -282,6 +284,15 @@ def _decode(line: bytes) -> Json:
     if not isinstance(value, dict):
         raise ValueError(f"{line[:80]!r} is not an object")  # noqa: TRY004  one kind of bad line
     return cast("Json", value)
+
+
+def _open_process(information: int) -> int:
+    """Return a descriptor of the process that bubblewrap named on its `--info-fd`.
+
+    Raises `OSError` or `ValueError` if it named none before its child spoke.
+    """
+    os.set_blocking(information, False)
+    return os.pidfd_open(int(_decode(os.read(information, 4096)).get("child-pid", -1)))
 
 
 def _bounded_file(size: int) -> int:

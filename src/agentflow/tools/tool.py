@@ -53,8 +53,8 @@ def _plain(schema: Json) -> Json:
     """Drop what only costs tokens: titles, null defaults and the null of optional fields."""
     properties: Json = {}
     for name, field in schema["properties"].items():
-        kinds: list[Json] = field.pop("anyOf", [])
-        merged: Json = {**next((kind for kind in kinds if kind != {"type": "null"}), {}), **field}
+        kinds: list[Json] = [k for k in field.pop("anyOf", []) if k != {"type": "null"}]
+        merged: Json = {**kinds[0], **field} if kinds else field
         properties[name] = {
             key: value
             for key, value in merged.items()

@@ -13,7 +13,7 @@ from notes.server import make_server
 @pytest.fixture
 def call():
     server = make_server(0)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
 
     def call(method, path, body=None):
         request = urllib.request.Request(
