@@ -80,8 +80,11 @@ class Workbench:
                 f"cannot prepare {self.folder}: {error.strerror}", hint="Free disk space."
             ) from error
         environment = self._world.environment
+        # A gate may come from the repository, and a path in it could show any folder: programs
+        # are looked up by name. Our own interpreter is the exception that the demo needs.
+        words = [first_word(gate.command) for gate in plan.gates]
         self._toolchains = find(
-            [*(first_word(gate.command) for gate in plan.gates), sys.executable],
+            [word for word in words if "/" not in word or word == sys.executable],
             environment.get("PATH", ""),
             Path(environment.get("HOME", "/")),
             repository.root,

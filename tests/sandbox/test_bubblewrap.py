@@ -330,3 +330,12 @@ print(probe()); asyncio.run(main())
         check=False,
     )
     assert (ended.stdout, ended.stderr) == ("None\nagent\n['open/x'] 61234\n", "")
+
+
+def test_a_protected_path_behind_a_link_is_left_to_the_import(inside: Inside, tree: Path) -> None:
+    (tree / "AGENTS.md").write_text("original\n")
+    (tree / ".cursorrules").symlink_to("AGENTS.md")
+    policy = Policy(tree, protected=(".cursorrules", "apps/web"))
+    ended = inside(policy, ["/bin/sh", "-c", "cat .cursorrules; echo x > apps/web/file"])
+    assert ended.stdout == "original\n"
+    assert "Read-only file system" in ended.stderr

@@ -273,7 +273,9 @@ def _tree(policy: Policy, descriptors: Descriptors, *, by_descriptor: bool) -> I
     for path in policy.writable if "." not in policy.writable else ():
         yield from bind(path, writable=True)
     for path in (*policy.protected, ".git"):
-        with contextlib.suppress(FileNotFoundError):
+        # What is missing, or behind a link (`.cursorrules -> AGENTS.md` is usual), cannot be
+        # protected by a mount; the import check refuses a change of it.
+        with contextlib.suppress(FileNotFoundError, UsageError):
             yield from bind(path, writable=False)
     if policy.completion:
         os.close(open_beneath(tree, policy.completion, create=True))

@@ -79,7 +79,8 @@ class Policy:
     protected: tuple[str, ...] = ()
     """Files and directories of the tree that stay read-only whatever is writable.
 
-    `.git` always is. What does not exist cannot be protected by a mount and is skipped.
+    `.git` always is. What does not exist or lies behind a link cannot be protected by a mount and
+    is skipped: the import check refuses a change of it.
     """
     completion: str | None = ".orchestrator/complete"
     """A directory of the tree that is private and in memory inside: the agent's claims."""

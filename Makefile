@@ -1,0 +1,40 @@
+# Two targets do everything on a fresh machine with Python 3.11+, git and make:
+#   make demo   the main job on an example repository, no API key needed
+#   make test   all tests
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?= -n auto
+
+.PHONY: demo test check bench lock clean
+.DEFAULT_GOAL := demo
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "agentflow needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 5; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(VENV)/.ready
+	@scripts/sandbox-tools bwrap
+	@$(BIN)/agentflow demo
+
+test: $(VENV)/.ready
+	@scripts/sandbox-tools bwrap rg
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.ready
+	scripts/check
+
+bench: $(VENV)/.ready
+	$(BIN)/python benchmarks/spine.py
+
+lock:
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --group dev pyproject.toml \
+	  -o requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
