@@ -53,7 +53,8 @@ class Summary:
                 unknown = self._cost is None or event.cost is None
                 self._cost = None if unknown else (self._cost or 0.0) + (event.cost or 0.0)
             case GateFinished():
-                self._evidence.append(dataclasses.asdict(event.evidence))
+                evidence = dataclasses.asdict(event.evidence)
+                self._evidence.append({**evidence, "notices": list(event.evidence.notices)})
             case Notice():
                 self._notices.append(event.text)
             case RunStarted() | AgentEnded() | RepairStarted() | LandingDone() | RunFinished():

@@ -1,28 +1,16 @@
 """Fixtures of the sandbox tests: a work tree, and scripts run inside a sandbox around it."""
 
-import os
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from agentflow.sandbox import bubblewrap, probe
+from agentflow.sandbox import bubblewrap
 from agentflow.sandbox.policy import Policy
 
 Inside = Callable[[Policy, Sequence[str]], subprocess.CompletedProcess[str]]
 """Runs one program in a sandbox."""
-
-
-@pytest.fixture(scope="session")
-def bwrap() -> str:
-    """bubblewrap, proven to work; where it does not, CI fails and other machines skip."""
-    reason = probe()
-    if reason is not None and os.environ.get("AGENTFLOW_CI") == "1":
-        pytest.fail(reason)
-    if reason is not None:
-        pytest.skip(reason)
-    return bubblewrap.find()
 
 
 @pytest.fixture

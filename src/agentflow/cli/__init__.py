@@ -5,14 +5,22 @@ import sys
 import typer
 
 from agentflow.cli.demo import demo
-from agentflow.cli.run import run
+from agentflow.cli.run import EXAMPLES, run
 from agentflow.cli.runs import runs
 from agentflow.cli.version import version
 
 EXIT_CODES = """
-Exit codes: 0 done (verified and landed) · 1 failed · 2 usage · 3 blocked (a question is open) ·
-4 budget · 5 environment · 6 provider (model API) · 7 conflict (verified, but the target moved) ·
-130/143 interrupted
+\b
+Exit codes:
+  0        done: every gate passed, and the result landed
+  1        failed: a gate failed after the allowed repairs, or the agent gave up
+  2        usage: a flag, a name or a file that you can correct
+  3        blocked: the agent needs an answer by a person
+  4        budget: turns, cost, tokens or time ran out
+  5        environment: no sandbox, no git, a program is missing
+  6        provider: the model API refused or failed for good
+  7        conflict: verified, but the target moved or cannot take it
+  130/143  interrupted by SIGINT or SIGTERM
 """
 
 app = typer.Typer(
@@ -25,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(epilog=EXIT_CODES)(run)
+app.command(epilog=EXAMPLES + EXIT_CODES)(run)
 app.command()(demo)
 app.add_typer(runs, name="runs")
 app.command()(version)

@@ -19,15 +19,12 @@ if TYPE_CHECKING:
     from agentflow.records import Json
     from agentflow.world import World
 
-EPILOG = """
+EXAMPLES = """
+\b
 Examples:
-
   agentflow run TASK-123 --gate 'test=pytest -q'
-
   agentflow run TASK-123 --dry-run
-
   agentflow run --text 'Add GET /health' --allow 'src/**' --allow 'tests/**'
-
   agentflow run TASK-123 --base-url http://127.0.0.1:8080 --model local
 """
 

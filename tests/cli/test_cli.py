@@ -1,0 +1,336 @@
+"""The command line as a user meets it: a process, its output, its exit code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from agentflow.runs import list_runs
+from tests.run.project import HELLO, Project, bash, turn
+
+AGENTFLOW = [sys.executable, "-m", "agentflow"]
+
+
+class Terminal:
+    """Runs `agentflow` in a project, with a scripted server beside it."""
+
+    def __init__(self, project: Project, folder: Path) -> None:
+        self.project = project
+        self.environment = {
+            **project.world.environment,
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            "COLUMNS": "100",
+        }
+        self._folder = folder
+        self._servers: list[subprocess.Popen[str]] = []
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*AGENTFLOW, *arguments],
+            cwd=self.project.root,
+            env={**self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, **environment)
+        output, talk = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, talk)
+
+    def serve(self, *turns: object) -> str:
+        script = self._folder / f"script-{len(self._servers)}.json"
+        script.write_text(json.dumps({"turns": turns}))
+        server = subprocess.Popen(
+            [sys.executable, "-m", "agentflow.models.scripted", str(script)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._servers.append(server)
+        assert server.stdout is not None
+        return server.stdout.readline().split()[-1]
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.terminate()
+            server.communicate(timeout=10)
+
+
+@pytest.fixture
+def terminal(project: Project, tmp_path: Path):
+    terminal = Terminal(project, tmp_path)
+    yield terminal
+    terminal.close()
+
+
+GATE = ("--gate", "test=test -s app/hello.txt", "--prompt", "plain")
+
+
+def test_a_task_is_run_to_its_end(terminal: Terminal) -> None:
+    url = terminal.serve(turn(HELLO), turn(text="I wrote it."))
+
+    ended = terminal.run("run", "TASK-1", *GATE, "--base-url", url)
+
+    assert ended.returncode == 0, ended.stderr
+    assert "done  TASK-1  Say hello" in ended.stdout
+    assert "✓ passed  build:test" in ended.stdout
+    assert "landed   agentflow/TASK-1" in ended.stdout
+    assert "Write app/hello.txt" in ended.stderr
+    assert "\x1b" not in ended.stdout + ended.stderr
+
+
+def test_json_is_one_object_alone_on_standard_output(terminal: Terminal) -> None:
+    url = terminal.serve(turn(HELLO), turn())
+
+    ended = terminal.run(
+        "run", "TASK-1", *GATE, "--base-url", url, "--output-format", "json", "--quiet"
+    )
+
+    report = json.loads(ended.stdout)
+    assert (report["type"], report["subtype"], report["is_error"]) == ("result", "success", False)
+    assert (report["outcome"], report["num_turns"], report["session_id"]) == (
+        "done", 2, report["run"],
+    )  # fmt: skip
+    assert ended.stderr == ""
+
+
+def test_stream_json_has_the_fields_line_types_and_ends_with_the_result(
+    terminal: Terminal,
+) -> None:
+    url = terminal.serve(turn(HELLO), turn())
+
+    ended = terminal.run("run", "TASK-1", *GATE, "--base-url", url, "--output-format=stream-json")
+
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    kinds = [line["type"] for line in lines]
+    assert kinds[0] == "system"
+    assert kinds[-1] == "result"
+    assert {"assistant", "user", "agentflow.gate_finished", "agentflow.landed"} <= set(kinds)
+    assert {line["session_id"] for line in lines} == {lines[-1]["run"]}
+
+
+def test_a_dry_run_shows_everything_and_needs_no_key(terminal: Terminal) -> None:
+    ended = terminal.run("run", "TASK-1", *GATE, "--dry-run")
+    assert ended.returncode == 0, ended.stderr
+    for words in (
+        "app/**                           kernel-exact",
+        "test         test -s app/hello.txt",
+        "──── system prompt",
+        "Do what the task says.",
+        "# Task TASK-1: Say hello",
+    ):
+        assert words in ended.stdout
+
+    plan = json.loads(
+        terminal.run("run", "TASK-1", *GATE, "--dry-run", "--output-format=json").stdout
+    )
+    assert plan["boundaries"] == [{"glob": "app/**", "enforced_by": "kernel-exact"}]
+    assert plan["mounts"]["writable"] == ["app"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["TASK-2"], 2, "there is no task 'TASK-2' in .orchestrator/tasks; did you mean 'TASK-1'?"),
+        (["TASK-1", "--prompt", "agnet"], 2, "there is no prompt 'agnet'; did you mean 'agent'?"),
+        (["TASK-1", "--model", "sonet"], 2, "there is no model 'sonet'; did you mean 'sonnet'?"),
+        (["TASK-1", "--base", "nowhere"], 2, "there is no commit 'nowhere'"),
+        (["TASK-1", "--allow", "../x"], 2, "--allow: the boundary '../x' leaves the repository"),
+        (["TASK-1", "--allow", "appp/**"], 2, "matches nothing in the base; did you mean 'app'?"),
+        (["TASK-1", "--timeout", "soon"], 2, "--timeout: 'soon' is not a duration"),
+        (["../TASK-1"], 2, "there is no task file ../TASK-1"),
+        (["TASK-1"], 2, "the environment variable ANTHROPIC_API_KEY is not set"),
+        (["TASK-1", "--base-url", "ftp://x"], 2, "'ftp://x' is not like https://host/path"),
+        ([], 2, "no task given"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_bad_input_is_one_sentence_and_a_code(
+    terminal: Terminal, arguments: list[str], code: int, words: str
+) -> None:
+    before = terminal.project.git("status", "--porcelain", "--ignored")
+
+    ended = terminal.run("run", *GATE, *arguments)
+
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert words in ended.stderr
+    assert len(ended.stderr.splitlines()) <= 2
+    assert "Traceback" not in ended.stderr
+    assert terminal.project.git("status", "--porcelain", "--ignored") == before
+
+
+def test_an_error_is_an_object_for_a_program(terminal: Terminal) -> None:
+    ended = terminal.run("run", "TASK-2", "--output-format", "json")
+    result = json.loads(ended.stdout)
+    assert (result["outcome"], result["exit_code"], result["is_error"]) == ("usage", 2, True)
+
+
+def test_outside_a_repository_and_without_commits(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.project.root = tmp_path / "empty"
+    terminal.project.root.mkdir()
+    ended = terminal.run("run", "TASK-1")
+    assert ended.returncode == 2
+    assert "is not inside a git work tree" in ended.stderr
+    terminal.project.git("init", "--quiet")
+    ended = terminal.run("run", "TASK-1")
+    assert ended.returncode == 2
+    assert "has no commits yet" in ended.stderr
+
+
+def test_free_text_comes_as_an_option_or_on_standard_input(terminal: Terminal) -> None:
+    ended = terminal.run("run", "--text", "Add a greeting", *GATE, "--dry-run")
+    assert "# Task TEXT-" in ended.stdout
+    piped = subprocess.run(
+        [*AGENTFLOW, "run", "-", *GATE, "--dry-run"],
+        cwd=terminal.project.root,
+        env=terminal.environment,
+        input="Add a greeting",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert piped.stdout == ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+)
+def test_a_signal_ends_a_run_cleanly(terminal: Terminal, number: int, code: int) -> None:
+    seconds = f"61.{os.getpid()}{code}"  # of this test alone: others run at the same time
+    url = terminal.serve(turn(bash(f"touch app/started; sleep {seconds}"), HELLO))
+    process = terminal.start("run", "TASK-1", *GATE, "--base-url", url, "--output-format", "json")
+    started = time.monotonic()
+    while time.monotonic() - started < 20 and not _sleeping(seconds):
+        time.sleep(0.05)
+    assert _sleeping(seconds)
+
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=10)
+
+    assert process.returncode == code
+    report = json.loads(output)
+    assert (report["outcome"], report["exit_code"]) == ("interrupted", code)
+    answers = terminal.project.journal(report["run"])[-2]["message"]["content"]
+    assert [answer["is_error"] for answer in answers] == [True, True]
+    assert not _sleeping(seconds)
+    assert terminal.project.marker("done") is None
+
+
+def _sleeping(seconds: str) -> bool:
+    """Whether any process of this machine sleeps for exactly so long."""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if entry.read_bytes() == b"sleep\0" + seconds.encode() + b"\0":
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def test_a_killed_run_leaves_nothing_behind_and_is_named(terminal: Terminal) -> None:
+    seconds = f"62.{os.getpid()}"
+    url = terminal.serve(turn(bash(f"sleep {seconds}")))
+    process = terminal.start("run", "TASK-1", *GATE, "--base-url", url)
+    started = time.monotonic()
+    while time.monotonic() - started < 20 and not _sleeping(seconds):
+        time.sleep(0.05)
+    process.kill()
+    process.communicate(timeout=10)
+
+    deadline = time.monotonic() + 5
+    while _sleeping(seconds) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _sleeping(seconds)
+    ended = terminal.run("run", "TASK-1", *GATE, "--base-url", url)
+    run = list_runs(terminal.project.root)[0]["run"]
+    assert ended.returncode == 2
+    assert f"the run {run} of TASK-1 was left unfinished" in ended.stderr
+
+
+def test_runs_are_listed_and_shown(terminal: Terminal) -> None:
+    assert "no runs yet" in terminal.run("runs", "list").stderr
+    url = terminal.serve(turn(HELLO), turn())
+    terminal.run("run", "TASK-1", *GATE, "--base-url", url)
+
+    listed = terminal.run("runs", "list").stdout
+    assert listed.split()[1] == "done"
+    shown = terminal.run("runs", "show", "TASK-1").stdout
+    assert "✓ passed  build:test" in shown
+    report = json.loads(terminal.run("runs", "show", "TASK-1", "--json").stdout)
+    assert report == json.loads(terminal.run("runs", "list", "--json").stdout)
+    journal = terminal.run("runs", "show", report["run"], "--journal").stdout.splitlines()
+    assert json.loads(journal[-1])["type"] == "agentflow.run_finished"
+    missing = terminal.run("runs", "show", "TASK-9")
+    assert missing.returncode == 2
+    assert "there is no run or task 'TASK-9' here" in missing.stderr
+
+
+def test_what_a_model_says_cannot_reach_the_terminal(terminal: Terminal) -> None:
+    evil = "\x1b]0;owned\x07\x1b[2J::set-output name=x::y\n::add-mask::z \u202e"
+    url = terminal.serve(turn(HELLO, bash("printf '\\033[31mred'"), text=evil), turn(text=evil))
+
+    ended = terminal.run("run", "TASK-1", *GATE, "--base-url", url, "--verbose")
+
+    assert ended.returncode == 0
+    printed = ended.stdout + ended.stderr
+    assert not {"\x1b", "\x07", "\u202e"} & set(printed)
+    assert not [line for line in printed.splitlines() if line.lstrip().startswith("::")]
+
+
+def test_version_and_help_know_what_there_is() -> None:
+    def run(*arguments: str) -> str:
+        return subprocess.run(
+            [*AGENTFLOW, *arguments], capture_output=True, text=True, check=True
+        ).stdout
+
+    assert json.loads(run("version", "--json"))["agentflow"]
+    assert "130/143 interrupted by SIGINT" in " ".join(run("--help").split())
+    assert "agentflow run TASK-123 --dry-run" in run("run", "--help")
+    for option in ("--max-cost", "--allow", "--gate", "--fresh", "--sandbox", "--output-format"):
+        assert option in run("run", "--help")
+
+
+HEAVY = ("anthropic", "git", "httpx2", "jinja2", "pytest", "yaml")
+
+
+def test_help_does_not_import_what_is_heavy() -> None:
+    code = (
+        "import sys\nfrom agentflow.cli import app\n"
+        "try: app(['--help'])\nexcept SystemExit: pass\n"
+        "print(sorted(m for m in sys.modules if '.' not in m), file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = set(eval(ended.stderr))  # noqa: S307
+    assert imported.isdisjoint(HEAVY)
+
+
+def test_a_full_disk_is_one_sentence(terminal: Terminal) -> None:
+    if os.geteuid():
+        pytest.skip("only root can make a small file system here")
+    url = terminal.serve(turn(HELLO), turn())
+    cache = Path(terminal.environment["XDG_CACHE_HOME"])
+    cache.mkdir()
+    script = (
+        f"mount -t tmpfs -o size=60k tmpfs {cache} && "
+        f"exec {sys.executable} -m agentflow run TASK-1 --base-url {url} --prompt plain "
+        "--gate 'test=test -s app/hello.txt'"
+    )
+    ended = subprocess.run(
+        ["unshare", "--mount", "/bin/sh", "-c", script],
+        cwd=terminal.project.root,
+        env=terminal.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 5, ended.stderr
+    assert "No space left on device" in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert terminal.project.marker("done") is None

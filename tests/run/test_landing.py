@@ -1,0 +1,157 @@
+"""Landing, and what is refused before it: branches, the current branch, a second run."""
+
+import pytest
+
+from agentflow.errors import Conflict, UsageError
+from agentflow.events import Event, GateFinished
+from agentflow.plan import Order
+from agentflow.runs import task_lock
+from tests.run.project import HELLO, Project, call, turn
+
+pytestmark = pytest.mark.sandbox
+
+TURNS = [turn(HELLO), turn()]
+
+
+async def test_current_moves_branch_index_and_files(project: Project) -> None:
+    project.write("app/main.py", "changed by hand\n")
+
+    report = await project.run(TURNS, land="current")
+
+    assert report["landed"]["ref"] == "refs/heads/main"
+    assert project.git("rev-parse", "HEAD") == report["landed"]["tip"]
+    assert (project.root / "app/hello.txt").read_text() == "hello\n"
+    assert project.git("status", "--porcelain") == "M app/main.py"
+
+
+async def test_current_refuses_to_overwrite_and_keeps_the_work(project: Project) -> None:
+    project.write("app/hello.txt", "mine\n")
+
+    report = await project.run(TURNS, land="current")
+
+    assert (report["outcome"], report["exit_code"]) == ("conflict", 7)
+    kept = f"refs/agentflow/verified/{report['run']}"
+    assert kept in report["hint"]
+    assert project.git("show", f"{kept}:app/hello.txt") == "hello"
+    assert (project.root / "app/hello.txt").read_text() == "mine\n"
+    assert project.git("log", "--format=%s") == "feat: start"
+    assert project.marker("done") is None
+
+
+async def test_none_lands_nothing_but_keeps_the_commits(project: Project) -> None:
+    report = await project.run(TURNS, land="none")
+
+    assert report["outcome"] == "done"
+    assert report["landed"]["ref"] is None
+    kept = f"refs/agentflow/verified/{report['run']}"
+    assert project.git("rev-parse", kept) == report["landed"]["tip"]
+    assert project.git("branch", "--list", "agentflow/*") == ""
+
+
+async def test_a_target_at_the_base_is_moved_forward(project: Project) -> None:
+    project.git("branch", "release")
+
+    report = await project.run(TURNS, target="release")
+
+    assert project.git("rev-parse", "release") == report["landed"]["tip"]
+
+
+async def test_a_target_that_moved_meanwhile_is_a_conflict(project: Project) -> None:
+    project.git("branch", "release")
+
+    def meddle(event: Event) -> None:
+        if isinstance(event, GateFinished) and event.evidence.gate == "build:test":
+            tree = project.git("rev-parse", "main^{tree}")
+            other = project.git("commit-tree", tree, "-p", "main", "-m", "somebody else")
+            project.git("update-ref", "refs/heads/release", other)
+
+    report = await project.run(TURNS, target="release", watch=meddle)
+
+    assert (report["outcome"], report["exit_code"]) == ("conflict", 7)
+    assert project.git("log", "-1", "--format=%s", "release") == "somebody else"
+    assert project.git("show", f"refs/agentflow/verified/{report['run']}:app/hello.txt") == "hello"
+
+
+@pytest.mark.parametrize("target", ["main", "agentflow/TASK-1"])
+async def test_a_target_that_cannot_take_it_is_refused_before_any_spend(
+    project: Project, target: str
+) -> None:
+    project.write("more.txt", "more\n")
+    project.commit()
+    project.git("branch", "--force", "agentflow/TASK-1")
+
+    with pytest.raises(Conflict):
+        await project.run(TURNS, order=Order("TASK-1", base="HEAD~1"), target=target)
+    assert project.requests == []
+
+
+async def test_a_done_task_is_done(project: Project) -> None:
+    first = await project.run(TURNS)
+    again = await project.run(TURNS)
+
+    assert (again["outcome"], again["exit_code"], again["already_done"]) == ("done", 0, True)
+    assert again["run"] == first["run"]
+
+
+async def test_fresh_replaces_a_branch_of_ours_and_keeps_the_old_one(project: Project) -> None:
+    first = await project.run(TURNS)
+    other = [turn(call("Write", file_path="app/hello.txt", content="other\n")), turn()]
+
+    second = await project.run(other, order=Order("TASK-1", fresh=True))
+
+    assert project.git("show", "agentflow/TASK-1:app/hello.txt") == "other"
+    kept = second["landed"]["replaced"]
+    assert kept == f"refs/heads/agentflow/TASK-1@{second['run']}"
+    assert project.git("rev-parse", kept) == first["landed"]["tip"]
+
+
+async def test_fresh_does_not_replace_a_branch_that_somebody_moved(project: Project) -> None:
+    await project.run(TURNS)
+    tree = project.git("rev-parse", "main^{tree}")
+    other = project.git("commit-tree", tree, "-p", "agentflow/TASK-1", "-m", "by hand")
+    project.git("update-ref", "refs/heads/agentflow/TASK-1", other)
+
+    with pytest.raises(Conflict, match="exists and is not the base"):
+        await project.run(TURNS, order=Order("TASK-1", fresh=True))
+
+
+async def test_an_unfinished_run_is_named(project: Project) -> None:
+    first = await project.run([turn(HELLO)] * 2, max_turns=1)
+    assert first["outcome"] == "budget"
+
+    with pytest.raises(UsageError, match=first["run"]):
+        await project.run(TURNS)
+
+    report = await project.run(TURNS, order=Order("TASK-1", fresh=True))
+    assert report["outcome"] == "done"
+
+
+async def test_two_runs_of_one_task_never_interleave(project: Project) -> None:
+    locks = next(project.world.cache.glob("*/locks"), None)
+    assert locks is None
+    await project.run(TURNS)
+    locks = next(project.world.cache.glob("*/locks"))
+
+    with task_lock(locks, "TASK-1"), pytest.raises(UsageError, match="another run of TASK-1"):
+        await project.run(TURNS, order=Order("TASK-1", fresh=True))
+
+
+async def test_the_work_folder_is_gone_when_the_task_is_done(project: Project) -> None:
+    await project.run(TURNS)
+    assert list(project.world.cache.glob("*/runs/*")) == []
+
+
+async def test_a_detached_and_shallow_clone_works(project: Project) -> None:
+    project.write("more.txt", "more\n")
+    project.commit()
+    shallow = project.root.parent / "shallow"
+    project.git("clone", "--quiet", "--depth=1", f"file://{project.root}", str(shallow))
+    clone = Project(
+        shallow, project.world.__class__(shallow, project.world.environment, project.world.cache)
+    )
+    clone.git("checkout", "--quiet", "--detach")
+
+    report = await clone.run(TURNS)
+
+    assert report["outcome"] == "done"
+    assert clone.git("show", "agentflow/TASK-1:app/hello.txt") == "hello"
