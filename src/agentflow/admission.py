@@ -8,10 +8,14 @@ from agentflow.runs import landed_by, list_runs, unfinished_run
 from agentflow.workspace.land import branch_tip, check_target
 
 
+class Unfinished(UsageError):
+    """An earlier run of the task was left unfinished, and nobody said what to do about it."""
+
+
 def finished_before(plan: Plan) -> Json | None:
     """The report of the run that did this task, or None if there is something to do.
 
-    Raises `UsageError` naming a run that was left unfinished.
+    Raises `Unfinished` naming the run that was.
     """
     root, task = plan.repository.root, plan.task.id
     if plan.fresh:
@@ -26,7 +30,7 @@ def finished_before(plan: Plan) -> Json | None:
         }
     left = unfinished_run(root, task)
     if left:
-        raise UsageError(
+        raise Unfinished(
             f"the run {left} of {task} was left unfinished",
             hint="Give --fresh to start anew. Continuing it is not possible yet.",
         )

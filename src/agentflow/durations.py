@@ -19,7 +19,9 @@ def parse_duration(text: str, *, where: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Return `8.4 s`, `3 min 20 s` or `1 h 05 min`."""
+    """Return `4 ms`, `8.4 s`, `3 min 20 s` or `1 h 05 min`."""
+    if seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

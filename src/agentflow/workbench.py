@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import shutil
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -81,10 +80,10 @@ class Workbench:
             ) from error
         environment = self._world.environment
         # A gate may come from the repository, and a path in it could show any folder: programs
-        # are looked up by name. Our own interpreter is the exception that the demo needs.
+        # are looked up by name.
         words = [first_word(gate.command) for gate in plan.gates]
         self._toolchains = find(
-            [word for word in words if "/" not in word or word == sys.executable],
+            [word for word in words if "/" not in word],
             environment.get("PATH", ""),
             Path(environment.get("HOME", "/")),
             repository.root,

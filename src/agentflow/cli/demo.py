@@ -43,7 +43,7 @@ def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> dict[str,
     import sys
 
     from agentflow.cli.run import run_supervised
-    from agentflow.demo import TASK, demo_script, make_repository
+    from agentflow.demo import TASK, demo_environment, demo_script, make_repository
     from agentflow.interfaces import Emit
     from agentflow.models.scripted import ScriptedServer
     from agentflow.plan import Order, make_plan
@@ -56,7 +56,7 @@ def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> dict[str,
     sinks: list[Emit] = [ConsoleSink(talk(quiet=quiet))]
     if output_format == "stream-json":
         sinks.append(StreamJsonSink(sys.stdout))
-    world = World(directory=root, cache=folder / "cache")
+    world = World(root, demo_environment(), folder / "cache")
 
     async def whole() -> dict[str, object]:
         async with ScriptedServer(demo_script()) as server:
@@ -68,9 +68,17 @@ def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> dict[str,
 
 
 def _next_steps(root: Path) -> str:
+    import sys
+
+    # The example's gate needs pytest, which the Python that runs agentflow has.
+    run = f"cd {root} && PATH={Path(sys.executable).parent}:$PATH agentflow run TASK-001 --fresh"
     return f"""
 The model was scripted and nothing was paid; clone, sandbox, tools, tests and landing were real.
-Look at it:    git -C {root} show --stat agentflow/TASK-001
-With a model:  cd {root} && ANTHROPIC_API_KEY=… agentflow run TASK-001 --fresh
-With a server: cd {root} && agentflow run TASK-001 --fresh --base-url http://127.0.0.1:8080
+
+Look at it:
+  git -C {root} show --stat agentflow/TASK-001
+Run it with a real model (export ANTHROPIC_API_KEY=… first):
+  {run}
+Or with any other server of the Messages API:
+  {run} --base-url http://127.0.0.1:8080 --model NAME
 """

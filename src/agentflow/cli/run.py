@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,48 +39,70 @@ def run(
     task: Annotated[
         str | None,
         typer.Argument(
-            help="A task id, a path to a task file, or - to read the task's text from standard "
-            "input.",
+            metavar="[TASK]",
+            help="A task's id, a path to a task file, or - to read its text from standard input.",
             autocompletion=_complete_task,
         ),
     ] = None,
-    text: Annotated[str | None, typer.Option(help="The task as free text.")] = None,
+    text: Annotated[str | None, typer.Option(metavar="TEXT", help="The task as free text.")] = None,
     prompt: Annotated[
-        str | None, typer.Option(help="A prompt's name or path.", rich_help_panel="What")
+        str | None,
+        typer.Option(metavar="NAME|PATH", help="Who the agent is (default: agent)."),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="sonnet, opus, haiku, … or a full id.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="sonnet, opus, haiku, … or a full id.")
+    ] = None,
     base_url: Annotated[
-        str | None, typer.Option(help="Another server of the Messages API.")
+        str | None, typer.Option(metavar="URL", help="Another server of the Messages API.")
     ] = None,
-    max_turns: Annotated[int | None, typer.Option(help="Replies of the model.", min=1)] = None,
-    max_cost: Annotated[float | None, typer.Option(help="US dollars.", min=0.0)] = None,
+    max_turns: Annotated[
+        int | None, typer.Option(metavar="N", help="Replies of the model (default: 100).", min=1)
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(metavar="USD", help="US dollars (default: no limit).", min=0.0)
+    ] = None,
     timeout: Annotated[
-        str | None, typer.Option(help="Wall clock of the agent, for example 45m or 1h30m.")
+        str | None,
+        typer.Option(metavar="TIME", help="The agent's time, like 90s or 1h30m (default: 45m)."),
     ] = None,
     allow: Annotated[
-        list[str] | None, typer.Option(help="A path that may be changed; replaces the task's.")
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="May be changed; replaces the task's. Repeatable."),
     ] = None,
-    deny: Annotated[list[str] | None, typer.Option(help="A path that may not.")] = None,
+    deny: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="May not be changed. Repeatable.")
+    ] = None,
     gate: Annotated[
-        list[str] | None, typer.Option(help="'name=command' that must pass on the result.")
+        list[str] | None,
+        typer.Option(metavar="NAME=COMMAND", help="Must pass on the result. Repeatable."),
     ] = None,
-    base: Annotated[str | None, typer.Option(help="The commit to start from.")] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="REV", help="The commit to start from (default: HEAD)."),
+    ] = None,
     land: Annotated[
         Landing | None, typer.Option(help="Where verified commits go (default: branch).")
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="The branch to land on (default: agentflow/<TASK>).")
+        str | None,
+        typer.Option(metavar="BRANCH", help="To land on (default: agentflow/<TASK>)."),
     ] = None,
-    fresh: Annotated[bool, typer.Option(help="Run again, whatever earlier runs left.")] = False,
-    resume: Annotated[bool, typer.Option(help="Continue an unfinished run.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Run again, whatever earlier runs left.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an unfinished run (not possible yet).")
+    ] = False,
     sandbox: Annotated[
-        Backend | None, typer.Option(help="none gives the agent all that you may do.")
+        Backend | None,
+        typer.Option(help="`none` gives the agent all your rights (default: auto)."),
     ] = None,
     output_format: Annotated[
         OutputFormat, typer.Option(help="What standard output gets.")
     ] = "text",
     dry_run: Annotated[
-        bool, typer.Option(help="Print prompt, tools, boundaries and gates; no key needed.")
+        bool,
+        typer.Option("--dry-run", help="Print prompt, tools, boundaries and gates; needs no key."),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No talk.")] = False,
     verbose: Annotated[
@@ -138,12 +161,27 @@ def _execute(
         from agentflow.sinks.stream_json import StreamJsonSink
 
         sinks.append(StreamJsonSink(sys.stdout))
-    report = asyncio.run(run_supervised(plan, world, sinks))
+    report = _run_or_ask(plan, world, sinks)
     if output_format == "text":
         print_verdict(data(), report)
     else:
         print_json(report)
     return report
+
+
+def _run_or_ask(plan: "Plan", world: "World", sinks: "Sequence[Emit]") -> "Json":
+    """Run; on a terminal, ask what to do about an earlier run that was left unfinished."""
+    from agentflow.admission import Unfinished
+
+    try:
+        return asyncio.run(run_supervised(plan, world, sinks))
+    except Unfinished as error:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise
+        typer.echo(f"{error.message}.", err=True)
+        if not typer.confirm("Start anew?", err=True):
+            raise
+    return asyncio.run(run_supervised(replace(plan, fresh=True), world, sinks))
 
 
 async def run_supervised(plan: "Plan", world: "World", sinks: "Sequence[Emit]") -> "Json":

@@ -1,6 +1,6 @@
 """The demo: an example repository, a task, and a scripted model that does it."""
 
-import shlex
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from agentflow.models.scripted import Script, load_script
 from agentflow.workspace.git import isolated
 
 TASK = "TASK-001"
-GATE = f"{shlex.quote(sys.executable)} -m pytest -q -p no:cacheprovider"
+GATE = "python -m pytest -q"
 """The command that judges the example."""
 
 _HERE = Path(__file__).parent
@@ -31,7 +31,12 @@ def make_repository(folder: Path) -> Path:
     return root
 
 
+def demo_environment() -> dict[str, str]:
+    """The user's environment, in which `python` is the one that runs agentflow: it has pytest."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    return {**os.environ, "PATH": path}
+
+
 def demo_script() -> Script:
     """What the scripted model says."""
-    text = (_HERE / "script.yaml").read_text("utf-8")
-    return load_script(text.replace("$PYTEST", GATE.replace("\\", "\\\\").replace('"', '\\"')))
+    return load_script(_HERE / "script.yaml")

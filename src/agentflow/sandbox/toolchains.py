@@ -134,8 +134,6 @@ def find(programs: Iterable[str], path: str, home: Path, repository: Path) -> To
 
 def _which(name: str, entries: list[Path], repository: Path) -> Found | None:
     """Find a program as a shell would, but see through shims of pyenv's design."""
-    if name.startswith("/"):
-        return Found(Path(name), len(entries)) if shutil.which(name) else None
     for position, entry in enumerate(entries):
         candidate = shutil.which(name, path=str(entry)) if "/" not in name else None
         if candidate is None:

@@ -7,11 +7,9 @@ from agentflow.durations import format_duration
 from agentflow.events import (
     AgentEnded,
     AssistantMessage,
-    Collected,
     Event,
     GateFinished,
     GateStarted,
-    LandingDone,
     Notice,
     RepairStarted,
     RetryScheduled,
@@ -24,6 +22,13 @@ from agentflow.records import Evidence
 
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}  # noqa: RUF001
 STYLES = {"passed": "green", "failed": "bold red", "skipped": "dim"}
+
+
+ENDS = {
+    "finished": "finished",
+    "signalled": "finished (marker written)",
+    "silent": "silent: judging what is there",
+}
 
 
 class ConsoleSink:
@@ -44,20 +49,20 @@ class ConsoleSink:
                 self._tool(event)
             case AssistantMessage():
                 self._reply(event)
-            case GateFinished():
-                self._console.print(gate_line(event.evidence))
             case RunStarted():
                 self._started(event)
+            case GateFinished() if event.evidence.status == "failed":
+                self._print(gate_line(event.evidence))
             case _:
                 self._short(event)
 
     def _started(self, event: RunStarted) -> None:
         self._line(f"{event.task}  {event.title}", "bold")
         self._line(
-            f"prompt {event.prompt} · model {event.model} · base {event.base[:12]} "
-            f"· sandbox {event.sandbox} · run {event.run}",
+            f"prompt {event.prompt} · {event.model} · base {event.base[:12]} · {event.sandbox}",
             "dim",
         )
+        self._line(f"run {event.run}", "dim")
 
     def _short(self, event: Event) -> None:
         match event:
@@ -68,43 +73,49 @@ class ConsoleSink:
                     f"the model API failed ({event.reason}); again in {event.delay:.1f} s", "yellow"
                 )
             case AgentEnded():
-                self._line(f"agent {event.reason}", "dim")
-            case Collected():
-                self._line("verifying on a clean checkout of the result", "bold")
+                self._line(f"the agent is {ENDS[event.reason]}", "dim")
             case GateStarted() if event.gate.startswith("build"):
-                self._line(f"{event.gate} …", "dim")
+                self._line(f"verifying {event.gate} on a clean checkout …", "dim")
             case RepairStarted():
                 self._line(f"repair {event.attempt} of {event.of}: back to the agent", "bold")
-            case LandingDone():
-                self._line(f"landed on {event.ref or 'nothing'}", "bold green")
             case _:
                 pass
 
     def _reply(self, event: AssistantMessage) -> None:
         self._turn += 1
         words = "\n".join(b["text"] for b in event.message["content"] if b["type"] == "text")
-        tokens = event.usage.prompt_tokens
         cost = "" if event.cost is None else f" · ${event.cost:.4f}"
+        spent = f"  {event.usage.prompt_tokens:,} → {event.usage.output_tokens:,} tokens{cost}"
         head = Text(f"{self._turn:3} ", "dim")
         if words and not self._verbose:
-            head.append(one_line(words, max(40, self._console.width - 30)))
-        head.append(f"  {tokens:,} → {event.usage.output_tokens:,} tokens{cost}", "dim")
-        self._console.print(head, soft_wrap=True)
+            head.append(one_line(words, max(20, self._width - len(spent) - 4)))
+        head.append(spent, "dim")
+        self._print(head)
         if words and self._verbose:
             self._line(neutral(words))
 
     def _tool(self, event: ToolFinished) -> None:
-        target = one_line(self._targets.pop(event.id, ""), max(20, self._console.width - 40))
+        took = f"  {format_duration(event.seconds)}"
         line = Text("    ")
         line.append(f"{one_line(event.name, 20):<5} ", "cyan")
-        line.append(target)
-        line.append(f"  {format_duration(event.seconds)}", "dim")
+        target = self._targets.pop(event.id, "")
+        line.append(one_line(target, max(20, self._width // 2 if event.is_error else 400)))
+        line.append(took, "dim")
         if event.is_error:
-            line.append(f"  error: {one_line(event.summary, 80)}", "red")
-        self._console.print(line, soft_wrap=True)
+            line.append(f"  error: {one_line(event.summary, 200)}", "red")
+        self._print(line)
+
+    @property
+    def _width(self) -> int:
+        """Columns of a terminal; off one, lines are as long as they are."""
+        return self._console.width if self._console.is_terminal else 200
 
     def _line(self, text: str, style: str = "") -> None:
-        self._console.print(Text(neutral(text), style), soft_wrap=True)
+        self._print(Text(neutral(text), style), wrap=True)
+
+    def _print(self, text: Text, *, wrap: bool = False) -> None:
+        cut = self._console.is_terminal and not wrap
+        self._console.print(text, no_wrap=cut, overflow="ellipsis", soft_wrap=not cut)
 
 
 def gate_line(evidence: Evidence) -> Text:

@@ -49,7 +49,9 @@ def shape(arguments: Input, result: Json) -> tuple[Content, bool]:
     elif code:
         notes.append(f"Exit code {code}")
     output = clean_terminal(result["output"]).rstrip()
-    text = "\n".join([*([output] if output else []), *notes]) or "(no output)"
+    # A failure says so first: what comes last is cut first by whoever shows only a part.
+    parts = [output, *notes] if killed is None and not code else [*notes, output]
+    text = "\n".join(part for part in parts if part) or "(no output)"
     return text, bool(killed) or (code != 0 and not _is_benign(arguments.command, code))
 
 
