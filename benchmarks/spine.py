@@ -1,0 +1,327 @@
+"""How fast agentflow is beside a bare loop on the SDK: same server, requests and tool calls.
+
+`python benchmarks/spine.py [--turns 10] [--repeat 7] [--check]` prints a Markdown table; with
+`--check` the exit code is 1 if a bound is broken. README.md describes the method.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recorder import Recorder
+
+HERE = Path(__file__).resolve().parent
+PROMPT = HERE.parent / "prompts" / "agent.md"
+AGENTFLOW = Path(sys.executable).with_name("agentflow")
+FILES = 200
+TASK = "TASK-1"
+SERVER_PATIENCE = 10.0
+"""Seconds in which the scripted server must say its URL, and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What one process did. Times in seconds."""
+
+    first_request: float
+    """From the start of the process until the server had its first request."""
+    gaps: tuple[float, ...]
+    """From the end of each reply until the next request."""
+    tools: tuple[float, ...]
+    """Of each gap, what the tool took as the client itself says."""
+    memory: int
+    """Peak resident set in bytes, children apart."""
+
+    @property
+    def overheads(self) -> tuple[float, ...]:
+        return tuple(gap - tool for gap, tool in zip(self.gaps, self.tools, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where everything happens."""
+
+    folder: Path
+    repository: Path
+    """The pattern; each conversation gets a copy."""
+    url: str
+    recorder: Recorder
+
+    @property
+    def request(self) -> Path:
+        """The recorded first request of agentflow."""
+        return self.folder / "request.json"
+
+
+def turn(number: int) -> dict[str, Any]:
+    """One tool call: mostly Read, at times Edit and Bash, first of all Write."""
+    result = "src/result.txt"
+    edits = number // 5
+    if number == 0:
+        call = {"tool": "Write", "input": {"file_path": result, "content": "line 0\n"}}
+    elif number % 5 == 3:
+        change = {"old_string": f"line {edits}\n", "new_string": f"line {edits + 1}\n"}
+        call = {"tool": "Edit", "input": {"file_path": result, **change}}
+    elif number % 5 == 4:
+        call = {"tool": "Bash", "input": {"command": "true"}}
+    else:
+        call = {"tool": "Read", "input": {"file_path": f"src/module_{number:03d}.py"}}
+    return {"text": f"Step {number}: the next small thing.", "calls": [call]}
+
+
+def make_repository(root: Path) -> None:
+    """A repository of 200 files with one task; the prompt is the built-in one, ended by words."""
+    folders = {"src": FILES * 3 // 4, "tests": FILES // 4}
+    for folder, count in folders.items():
+        (root / folder).mkdir(parents=True)
+        for number in range(count):
+            lines = "".join(f"value_{line} = {line * number}\n" for line in range(20))
+            (root / folder / f"module_{number:03d}.py").write_text(lines, "utf-8")
+    orchestrator = root / ".orchestrator"
+    (orchestrator / "tasks").mkdir(parents=True)
+    (orchestrator / "tasks" / f"{TASK}.md").write_text(
+        "---\nallow: [src/**]\n---\n\n# Write a result\n\nWrite lines into src/result.txt.\n"
+    )
+    (orchestrator / "prompts").mkdir()
+    prompt = PROMPT.read_text("utf-8").replace("completion: marker", "completion: message")
+    (orchestrator / "prompts" / "bench.md").write_text(prompt, "utf-8")
+    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "start"]):
+        subprocess.run(["git", *identity, *command], cwd=root, check=True)
+
+
+@contextmanager
+def scripted_server(script: Path) -> Iterator[int]:
+    """The scripted model in a process of its own; yields its port."""
+    command = [sys.executable, "-m", "agentflow.models.scripted", str(script)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        yield int(server.stdout.readline().rpartition(":")[2])
+    finally:
+        server.terminate()
+        server.communicate(timeout=SERVER_PATIENCE)
+
+
+async def bare(place: Place) -> Conversation:
+    """One conversation of the bare loop."""
+    command = [sys.executable, str(HERE / "bare_loop.py"), place.url, str(place.request)]
+    with working_copy(place) as (root, environment):
+        started, memory, output = await measured(command, root, environment, place)
+        return conversation(place, started, memory, json.loads(output))
+
+
+async def agentflow(place: Place) -> Conversation:
+    """One conversation of agentflow: from the task file to the landed commit."""
+    command = [str(AGENTFLOW), "run", TASK, "--prompt", "bench", "--gate", "check=true"]
+    options = ["--base-url", place.url, "--output-format", "json"]
+    with working_copy(place) as (root, environment):
+        started, memory, output = await measured([*command, *options], root, environment, place)
+        run = json.loads(output.splitlines()[-1])["run"]
+        journal = root / ".orchestrator" / "runs" / run / "journal.jsonl"
+        events = [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
+        tools = [e["seconds"] for e in events if e["type"] == "agentflow.tool_finished"]
+        if not place.request.exists():
+            place.request.write_text(json.dumps(place.recorder.body()), "utf-8")
+        return conversation(place, started, memory, tools)
+
+
+@contextmanager
+def working_copy(place: Place) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A copy of the repository, and an environment without anything of the caller's."""
+    with tempfile.TemporaryDirectory(dir=place.folder) as folder:
+        root = Path(folder, "repository")
+        shutil.copytree(place.repository, root)
+        yield root, {"PATH": os.environ["PATH"], "HOME": folder, "LANG": "C.UTF-8"}
+
+
+async def measured(
+    command: Sequence[str], root: Path, environment: dict[str, str], place: Place
+) -> tuple[float, int, str]:
+    """Run a process; return when it started, its peak memory in bytes, and its output."""
+    place.recorder.clear()
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as talk:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            command, cwd=root, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=talk
+        )
+        _, status, usage = await asyncio.to_thread(os.wait4, process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        texts = [file.seek(0) or file.read().decode("utf-8") for file in (output, talk)]
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{texts[1]}")
+    return started, usage.ru_maxrss * 1024, texts[0]
+
+
+def conversation(
+    place: Place, started: float, memory: int, tools: Sequence[float]
+) -> Conversation:
+    recorder = place.recorder
+    gaps = recorder.gaps()
+    if len(gaps) != len(tools):
+        raise SystemExit(f"{len(gaps)} turns were seen, but {len(tools)} tool calls reported")
+    return Conversation(recorder.first_request() - started, tuple(gaps), tuple(tools), memory)
+
+
+async def measure(turns: int, repeat: int) -> tuple[list[Conversation], list[Conversation]]:
+    """Both loops in turn, after one unmeasured conversation of each."""
+    with tempfile.TemporaryDirectory(prefix="agentflow-bench-") as name:
+        folder = Path(name)
+        make_repository(folder / "pattern")
+        script = {"turns": [*map(turn, range(turns)), {"text": "Done."}]}
+        (folder / "script.json").write_text(json.dumps(script), "utf-8")
+        with scripted_server(folder / "script.json") as port:
+            recorder = Recorder(port)
+            place = Place(folder, folder / "pattern", await recorder.start(), recorder)
+            pairs = [(await agentflow(place), await bare(place)) for _ in range(repeat + 1)][1:]
+            recorder.stop()
+    ours, theirs = zip(*pairs, strict=True)
+    return list(theirs), list(ours)
+
+
+def help_seconds(times: int = 10) -> list[float]:
+    """Wall clock of `agentflow --help`."""
+    seconds: list[float] = []
+    for _ in range(times):
+        started = time.monotonic()
+        subprocess.run([AGENTFLOW, "--help"], stdout=subprocess.DEVNULL, check=True)
+        seconds.append(time.monotonic() - started)
+    return seconds
+
+
+def help_imports() -> tuple[int, list[str]]:
+    """How many modules `agentflow --help` imports, and whose beside Python's own."""
+    command = [sys.executable, "-X", "importtime", str(AGENTFLOW), "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    modules = [line.rpartition("|")[2].strip() for line in shown.splitlines() if "|" in line][1:]
+    tops = {module.partition(".")[0] for module in modules}
+    return len(modules), sorted(tops - sys.stdlib_module_names)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: samples in the unit that is printed."""
+
+    name: str
+    bare: Sequence[float]
+    ours: Sequence[float]
+    digits: int = 0
+    most: float | None = None
+    """The greatest median that is allowed."""
+    ratio: float | None = None
+    """The greatest ratio of the medians that is allowed."""
+
+    @property
+    def measured_ratio(self) -> float:
+        return statistics.median(self.ours) / statistics.median(self.bare) if self.bare else 0.0
+
+    @property
+    def holds(self) -> bool:
+        within = self.most is None or statistics.median(self.ours) < self.most
+        return within and (self.ratio is None or self.measured_ratio <= self.ratio)
+
+    def __str__(self) -> str:
+        bounds = [f"ratio ≤ {self.ratio}"] if self.ratio else []
+        bounds += [f"< {self.most:g}"] if self.most else []
+        verdict = ("holds" if self.holds else "BROKEN") if bounds else ""
+        ratio = f"{self.measured_ratio:.2f}" if self.bare else ""
+        cells = (self.name, self._cell(self.bare), self._cell(self.ours), ratio)
+        return f"| {' | '.join(cells)} | {', '.join(bounds)} | {verdict} |"
+
+    def _cell(self, values: Sequence[float]) -> str:
+        if not values:
+            return ""
+        digits = self.digits
+        middle = statistics.median(values)
+        return f"{middle:.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def rows(theirs: list[Conversation], ours: list[Conversation], shown: list[float]) -> list[Row]:
+    def both(get: Any, scale: float) -> tuple[list[float], list[float]]:
+        bare_values, our_values = ([get(c) * scale for c in side] for side in (theirs, ours))
+        return bare_values, our_values
+
+    def pooled(name: str) -> tuple[list[float], list[float]]:
+        bare_values, our_values = (
+            [value * 1e3 for c in side for value in getattr(c, name)] for side in (theirs, ours)
+        )
+        return bare_values, our_values
+
+    def slow(c: Conversation) -> float:
+        return percentile(c.overheads, 0.95)
+
+    return [
+        Row("time to first request, ms", *both(lambda c: c.first_request, 1e3), ratio=1.1),
+        Row("per turn, tool excluded, ms", *pooled("overheads"), digits=1, most=15, ratio=2.0),
+        Row("its 95th percentile in one run, ms", *both(slow, 1e3), digits=1),
+        Row("per turn, tool included, ms", *pooled("gaps"), digits=1),
+        Row("the tool as reported, ms", *pooled("tools"), digits=1),
+        Row("peak memory, MB", *both(lambda c: c.memory, 1e-6), digits=1, ratio=1.5),
+        Row("`agentflow --help`, s", [], shown, digits=2, most=0.35),
+    ]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of all does not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What others did with the processors meanwhile."""
+
+    at: float
+    busy: float
+
+    @classmethod
+    def now(cls) -> "Noise":
+        """Processor seconds that all others have used so far."""
+        fields = Path("/proc/stat").read_text("ascii").splitlines()[0].split()[1:9]
+        user, nice, system, _idle, _wait, irq, soft, steal = map(int, fields)
+        whole = (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+        who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        own = sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, who))
+        return cls(time.monotonic(), whole - own)
+
+    def share_since(self, earlier: "Noise") -> float:
+        """Of one processor, on average."""
+        return (self.busy - earlier.busy) / (self.at - earlier.at)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=10, help="tool calls in a conversation")
+    parser.add_argument("--repeat", type=int, default=7, help="conversations of each loop")
+    parser.add_argument("--check", action="store_true", help="exit 1 if a bound is broken")
+    given = parser.parse_args()
+    before = Noise.now()
+    theirs, ours = asyncio.run(measure(given.turns, given.repeat))
+    table = rows(theirs, ours, help_seconds())
+    others = Noise.now().share_since(before)
+    count, packages = help_imports()
+    python = ".".join(map(str, sys.version_info[:3]))
+    print(f"{given.repeat} conversations of {given.turns} turns each, in turn; Python {python}, ")
+    print(f"{os.cpu_count()} processors, of which others used {others:.2f}.\n")
+    print("| median (min to max) | bare loop | agentflow | ratio | bound | |")
+    print("|---|---|---|---|---|---|")
+    print(*table, sep="\n")
+    print(f"\n`agentflow --help` imports {count} modules; beside Python's: {', '.join(packages)}.")
+    return int(given.check and not all(row.holds for row in table))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
