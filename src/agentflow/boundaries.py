@@ -1,10 +1,14 @@
 """Boundaries: which paths a task may change, as globs, as mounts, and as a check of one path.
 
 Globs are relative to the repository's root, with `/` between names: `*` and `?` stay within one
-name, `**` spans any number of names, `{a,b}` alternates. A glob without wildcards names a file or
-a whole directory; a trailing `/` says that it is a directory, which is created if it is absent.
+name, `**` stands for any number of names, `{a,b}` alternates within a name. Brackets are ordinary
+characters, as in `app/[id]/page.tsx`. A glob whose last name has no wildcard covers a file of that
+name or everything in the directory of that name; a trailing `/` leaves only the directory, which
+is created if it is absent.
 """
 
+import itertools
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -35,50 +39,115 @@ PROTECTED: tuple[str, ...] = (
 names them: `.github/workflows/**` does, `**` does not."""
 
 _WILDCARDS = re.compile(r"[*?{]")
+_BRACES = re.compile(r"\{([^{}/]*)\}")
+_MAX_LENGTH = 4096
+_MAX_ALTERNATIVES = 64
 
 
 def check_glob(glob: str, *, where: str) -> str:
-    """Return the glob in normal form.
+    """Return the glob in normal form: no `.` names, no doubled `/`.
 
-    Raises `UsageError`, which names `where` it stands, for a glob that is empty, absolute, leaves
-    the repository or reaches into `.git`.
+    Raises `UsageError`, which names `where` it stands, for a glob that is empty, absolute, a
+    negation, ambiguous, leaves the repository or reaches into `.git`.
     """
-    text = glob.strip().removeprefix("./")
-    names = text.split("/")
-    problem = ""
-    if not text.strip("/"):
-        problem = "is empty"
-    elif text.startswith(("/", "~")) or "\\" in text or "\0" in text:
-        problem = "must be relative to the repository, with `/` between names"
-    elif ".." in names:
-        problem = "leaves the repository"
-    elif ".git" in names:
-        problem = "reaches into .git"
+    text = glob.strip()
+    problem = _malformed(text) or next(filter(None, map(_escape, _alternatives(text))), None)
     if problem:
-        raise UsageError(f"{where}: the boundary {glob!r} {problem}")
-    return "/".join(name for name in names[:-1] if name not in {"", "."}) + (
-        ("/" if len(names) > 1 else "") + names[-1]
-    )
+        raise UsageError(f"{where}: the boundary {glob[:200]!r} {problem}")
+    names = [name for name in text.split("/") if name not in {"", "."}]
+    return "/".join(names) + ("/" if text.endswith(("/", "/.")) else "")
 
 
-_TOKENS = re.compile(r"(?:(?<=/)|(?<![^/]))\*\*/|\*\*|\*|\?|\{[^{}]*\}|[^*?{]+|\{")
+def is_path(glob: str) -> bool:
+    """Whether a checked glob names one file, without wildcards or a trailing `/`."""
+    return not _WILDCARDS.search(glob) and not glob.endswith("/")
 
 
-def _translate(token: str) -> str:
-    if token.startswith("{") and token.endswith("}"):
-        branches = token[1:-1].split(",")
-        return f"(?:{'|'.join(_TOKENS.sub(lambda t: _translate(t[0]), b) for b in branches)})"
-    wildcards = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return wildcards.get(token) or re.escape(token)
+def _malformed(text: str) -> str | None:
+    """Why the text cannot be read as one glob."""
+    count = math.prod(braces.count(",") + 1 for braces in _BRACES.findall(text))
+    problems = {
+        "is longer than a path can be": len(text) > _MAX_LENGTH,
+        "is a negation; write it under `deny`, without `!`": text.startswith("!"),
+        "holds control, direction or undecodable characters": _unprintable(text) is not None,
+        "holds braces that do not match, nest, or hold a `/`": re.search(
+            r"[{}]", _BRACES.sub("", text)
+        ),
+        "stands for too many alternatives": count > _MAX_ALTERNATIVES,
+        "holds `**` beside other characters; `**` must be a whole name": any(
+            "**" in name and name != "**" for name in text.split("/")
+        ),
+    }
+    return next((problem for problem, found in problems.items() if found), None)
+
+
+def _escape(text: str) -> str | None:
+    """Why a glob without braces does not stay in the repository's tree."""
+    names = text.split("/")
+    if not text.strip("/."):
+        return "leaves the repository" if ".." in names else "is empty"
+    if text.startswith(("/", "~")) or "\\" in text:
+        return "must be relative to the repository, with `/` between names"
+    if ".." in names:
+        return "leaves the repository"
+    if any(name.lower() == ".git" for name in names):
+        return "reaches into .git"
+    return None
+
+
+def _alternatives(glob: str) -> tuple[str, ...]:
+    """The globs without braces that a glob stands for."""
+    parts = _BRACES.split(glob)
+    choices = [part.split(",") if i % 2 else [part] for i, part in enumerate(parts)]
+    return tuple(map("".join, itertools.product(*choices)))
 
 
 @cache
 def _pattern(glob: str) -> re.Pattern[str]:
     """The regular expression of a normal glob; it matches a file's whole path."""
-    body = glob.rstrip("/")
-    beneath = "" if _WILDCARDS.search(body.rsplit("/", 1)[-1]) else "(?:/.*)?"
-    whole = _TOKENS.sub(lambda token: _translate(token[0]), body)
-    return re.compile(rf"{whole}{beneath}\Z", re.DOTALL)
+    return re.compile(rf"(?:{'|'.join(map(_translate, _alternatives(glob)))})\Z", re.DOTALL)
+
+
+def _translate(glob: str) -> str:
+    """One alternative as an expression.
+
+    The shortest match of what stands between two wildcards is as good as any other, so it is
+    atomic: a glob of many wildcards would otherwise take exponential time on a chosen path.
+    """
+    first, *others = [
+        [_name(name) for name in run] for run in _split(glob.rstrip("/").split("/"), "**")
+    ]
+    if glob.endswith("/"):
+        end = "/.+"
+    else:
+        end = "" if _WILDCARDS.search(glob.rsplit("/", 1)[-1]) else "(?:/.+)?"
+    if not others:
+        return "/".join(first) + end
+    *middle, last = others
+    return "".join((
+        *(f"{name}/" for name in first),
+        *(f"(?>(?:[^/]+/)*?{'/'.join(run)}/)" for run in middle if run),
+        f"(?:[^/]+/)*{'/'.join(last)}{end}" if last else ".+",
+    ))
+
+
+def _split(names: Sequence[str], separator: str) -> list[list[str]]:
+    runs: list[list[str]] = [[]]
+    for name in names:
+        if name == separator:
+            runs.append([])
+        else:
+            runs[-1].append(name)
+    return runs
+
+
+def _name(name: str) -> str:
+    """One name of a glob as an expression."""
+    first, *others = (re.escape(chunk).replace(r"\?", "[^/]") for chunk in re.split(r"\*+", name))
+    if not others:
+        return first
+    *middle, last = others
+    return first + "".join(f"(?>[^/]*?{chunk})" for chunk in middle) + f"[^/]*{last}"
 
 
 def matches(glob: str, path: str) -> bool:
@@ -96,11 +165,23 @@ def literal_prefix(glob: str) -> str:
     return "/".join(names)
 
 
+def _covers(protected: str, path: str) -> bool:
+    """Whether a protected glob covers a path, on file systems that ignore case as well."""
+    return matches(protected.casefold(), path.casefold())
+
+
 def _names_protected(allow: Iterable[str], protected: str) -> bool:
-    """Whether an allow glob points into what the protected glob covers, and not just over it."""
+    """Whether an allow glob points into what the protected glob covers, and not just over it.
+
+    It does if it stays within when its wildcards stand for an ordinary name.
+    """
+    samples = (
+        re.sub(r"\*+|\?", "x", alternative).rstrip("/")
+        for glob in allow
+        for alternative in _alternatives(glob)
+    )
     return any(
-        prefix and (matches(protected, prefix) or matches(protected, f"{prefix}/x"))
-        for prefix in map(literal_prefix, allow)
+        _covers(protected, sample) or _covers(protected, f"{sample}/x") for sample in samples
     )
 
 
@@ -110,7 +191,7 @@ def violation(boundaries: Boundaries, path: str) -> str | None:
         if matches(glob, path):
             return f"denied by {glob}"
     for glob in PROTECTED:
-        if matches(glob, path) and not _names_protected(
+        if _covers(glob, path) and not _names_protected(
             [allowed for allowed in boundaries.allow if matches(allowed, path)], glob
         ):
             return f"protected ({glob}); an allow entry must name it"
@@ -121,8 +202,9 @@ def violation(boundaries: Boundaries, path: str) -> str | None:
 
 
 def _unprintable(path: str) -> str | None:
-    """Why the path's own characters are refused: control, format (bidi) and undecodable ones."""
-    if any(unicodedata.category(character) in {"Cc", "Cf", "Cs"} for character in path):
+    """Why the path's own characters are refused: control, format (bidi), line-ending and
+    undecodable ones."""
+    if any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in path):
         return "its name holds control, direction or undecodable characters"
     return None
 
@@ -149,14 +231,19 @@ def plan_mounts(boundaries: Boundaries, is_directory: Callable[[str], bool]) -> 
     labels: list[tuple[str, Label]] = []
     for glob in boundaries.allow:
         directory, label = _allowed_directory(glob, is_directory)
+        if label == "kernel-exact" and not _is_within(directory, boundaries.within):
+            label = "kernel-parent+import"
         writable.append(directory)
         labels.append((glob, label))
     protected: list[str] = []
     for glob in boundaries.deny:
         prefix = literal_prefix(glob)
-        whole = glob.rstrip("/") in {prefix, f"{prefix}/**"}
-        protected += [prefix] if whole else []
-        labels.append((f"!{glob}", "kernel-exact" if whole else "import-only"))
+        whole = _is_directory_glob(glob, is_directory)
+        protected += [prefix] if whole or glob == prefix else []
+        labels.append((
+            f"!{glob}",
+            "kernel-exact" if whole and is_directory(prefix) else "import-only",
+        ))
     for glob in PROTECTED:
         prefix = literal_prefix(glob)
         if prefix and not _names_protected(boundaries.allow, glob):
@@ -164,12 +251,31 @@ def plan_mounts(boundaries: Boundaries, is_directory: Callable[[str], bool]) -> 
     return MountPlan(_outermost(writable or ["."]), tuple(dict.fromkeys(protected)), tuple(labels))
 
 
+def _is_directory_glob(glob: str, is_directory: Callable[[str], bool]) -> bool:
+    """Whether a glob covers exactly what lies in the directory of its literal prefix."""
+    prefix = literal_prefix(glob)
+    return glob in {f"{prefix}/", f"{prefix}/**"} or (glob == prefix and is_directory(prefix))
+
+
 def _allowed_directory(glob: str, is_directory: Callable[[str], bool]) -> tuple[str, Label]:
     prefix = literal_prefix(glob)
-    if glob.endswith("/") or glob == f"{prefix}/**" or (glob == prefix and is_directory(prefix)):
+    if prefix and _is_directory_glob(glob, is_directory):
         return prefix, "kernel-exact"
     parent = prefix.rpartition("/")[0] if glob == prefix else prefix
     return (parent, "kernel-parent+import") if parent else (".", "import-only")
+
+
+def _is_within(directory: str, layers: Iterable[Sequence[str]]) -> bool:
+    """Whether each layer allows a directory as a whole."""
+    return all(
+        any(
+            glob == "**" or f"{directory}/".startswith(f"{glob.rstrip('/').removesuffix('/**')}/")
+            for glob in layer
+            if glob == "**" or _is_directory_glob(glob, lambda _: True)
+        )
+        for layer in layers
+        if layer
+    )
 
 
 def _outermost(directories: Sequence[str]) -> tuple[str, ...]:

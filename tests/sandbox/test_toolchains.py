@@ -167,13 +167,9 @@ def test_relative_entries_and_paths_are_not_searched(home: Path) -> None:
     assert find(("./tool", "bin/tool"), "bin:.:", home, home) == Toolchains()
 
 
-def test_a_program_named_by_its_path_is_shown_if_it_is_one(home: Path) -> None:
+def test_a_program_named_by_its_path_is_not_shown(home: Path) -> None:
     program = _program(home / "tools/bin/tool")
-    (home / "documents").mkdir()
-    (home / "documents/letter").write_text("private", encoding="utf-8")
-    assert _shown(_find(home, programs=(str(program),)), home) == ["tools"]
-    for path in ("documents/letter", ".ssh/id_rsa", "gone"):
-        assert _find(home, programs=(str(home / path),)) == Toolchains()
+    assert _find(home, programs=(str(program),)) == Toolchains()
 
 
 @pytest.mark.sandbox

@@ -161,10 +161,10 @@ async def test_bash_takes_milliseconds(milliseconds: object, seconds: float) -> 
     [
         ("true", {}, "(no output)", False),
         ("true", {"output": "  a\n\n"}, "  a", False),
-        ("x", {"output": "a\n", "exit_code": 2}, "a\nExit code 2", True),
+        ("x", {"output": "a\n", "exit_code": 2}, "Exit code 2\na", True),
         ("grep a b", {"exit_code": 1}, "Exit code 1", False),
         ("grep 'a|b' c", {"exit_code": 1}, "Exit code 1", False),
-        ("diff a b", {"output": "<\n", "exit_code": 1}, "<\nExit code 1", False),
+        ("diff a b", {"output": "<\n", "exit_code": 1}, "Exit code 1\n<", False),
         ("grep a b", {"exit_code": 2}, "Exit code 2", True),
         ("make && grep a b", {"exit_code": 1}, "Exit code 1", True),
         ("grep a b\nfalse", {"exit_code": 1}, "Exit code 1", True),
@@ -172,7 +172,7 @@ async def test_bash_takes_milliseconds(milliseconds: object, seconds: float) -> 
         (
             "x",
             {"output": "a\n", "exit_code": None, "killed": "timeout"},
-            "a\nThe command was killed: it ran longer than 120 s.",
+            "The command was killed: it ran longer than 120 s.\na",
             True,
         ),
         (
@@ -218,7 +218,7 @@ async def test_the_six_tools_work_together(sandbox: Sandbox, root: Path) -> None
             False,
         ),
         ("old_string was not found in src/a.py, nor anything like it: Read the file again.", True),
-        ("x = 1\ny = 5\nz = 3\nExit code 4", True),
+        ("Exit code 4\nx = 1\ny = 5\nz = 3", True),
         ("src/a.py-1-x = 1\nsrc/a.py:2:y = 5\nsrc/a.py-3-z = 3", False),
         (
             "No matches. Alternatives are separated by `|` without a backslash here: try `a|b`.",

@@ -1,11 +1,14 @@
 """`agentflow demo`: the main job on an example repository, without a key."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agentflow.cli.output import OutputFormat, data, end, exit_codes, print_json, talk
+
+if TYPE_CHECKING:
+    from agentflow.records import Json
 
 
 def demo(
@@ -38,7 +41,7 @@ def demo(
     end(report["exit_code"])
 
 
-def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> dict[str, object]:
+def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> "Json":
     import asyncio
     import sys
 
@@ -58,7 +61,7 @@ def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> dict[str,
         sinks.append(StreamJsonSink(sys.stdout))
     world = World(root, demo_environment(), folder / "cache")
 
-    async def whole() -> dict[str, object]:
+    async def whole() -> "Json":
         async with ScriptedServer(demo_script()) as server:
             order = Order(TASK, flags={"base_url": server.url, "model": "sonnet"})
             plan = await make_plan(order, world)

@@ -1,0 +1,57 @@
+"""Every way to install gives a working command with the built-in prompts inside."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.run.project import Project
+
+pytestmark = [pytest.mark.packaging, pytest.mark.sandbox]
+
+SOURCE = Path(__file__).parents[2]
+
+
+def command(*arguments: str, **environment: str) -> None:
+    """Run an installer; show what it said if it fails."""
+    ended = subprocess.run(
+        arguments, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def has_builtin_prompts(agentflow: list[str], project: Project) -> bool:
+    """Whether the command renders a built-in prompt for a task."""
+    ended = subprocess.run(
+        [*agentflow, "run", "TASK-1", "--prompt", "engineer", "--gate", "test=true", "--dry-run"],
+        cwd=project.root,
+        env=project.world.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return "You implement what the plans specify" in ended.stdout
+
+
+def test_pipx_install(project: Project, tmp_path: Path) -> None:
+    places = {f"PIPX_{name}": str(tmp_path / name) for name in ("HOME", "BIN_DIR", "MAN_DIR")}
+    pipx = (sys.executable, "-m", "pipx", "install", "--python", sys.executable, str(SOURCE))
+    command(*pipx, **places)
+    assert has_builtin_prompts([str(tmp_path / "BIN_DIR/agentflow")], project)
+
+
+def test_uv_tool_install(project: Project, tmp_path: Path) -> None:
+    places = {"UV_TOOL_DIR": str(tmp_path / "tools"), "UV_TOOL_BIN_DIR": str(tmp_path / "bin")}
+    uv = (sys.executable, "-m", "uv", "tool", "install", "--python", sys.executable, str(SOURCE))
+    command(*uv, **places)
+    assert has_builtin_prompts([str(tmp_path / "bin/agentflow")], project)
+
+
+def test_editable_install(project: Project) -> None:
+    assert has_builtin_prompts([str(Path(sys.executable).parent / "agentflow")], project)
+
+
+def test_module(project: Project) -> None:
+    assert has_builtin_prompts([sys.executable, "-m", "agentflow"], project)
