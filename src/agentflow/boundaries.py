@@ -51,7 +51,7 @@ def check_glob(glob: str, *, where: str) -> str:
     negation, ambiguous, leaves the repository or reaches into `.git`.
     """
     text = glob.strip()
-    problem = _malformed(text) or next(filter(None, map(_escape, _alternatives(text))), None)
+    problem = _malformed(text) or _leaving(text)
     if problem:
         raise UsageError(f"{where}: the boundary {glob[:200]!r} {problem}")
     names = [name for name in text.split("/") if name not in {"", "."}]
@@ -81,17 +81,24 @@ def _malformed(text: str) -> str | None:
     return next((problem for problem, found in problems.items() if found), None)
 
 
-def _escape(text: str) -> str | None:
-    """Why a glob without braces does not stay in the repository's tree."""
-    names = text.split("/")
-    if not text.strip("/."):
-        return "leaves the repository" if ".." in names else "is empty"
-    if text.startswith(("/", "~")) or "\\" in text:
-        return "must be relative to the repository, with `/` between names"
-    if ".." in names:
-        return "leaves the repository"
-    if any(name.lower() == ".git" for name in names):
-        return "reaches into .git"
+def _leaving(text: str) -> str | None:
+    """Why one of the alternatives does not stay in the repository's tree."""
+    for alternative in _alternatives(text):
+        names = alternative.split("/")
+        problems = {
+            "leaves the repository": ".." in names,
+            "is empty": not alternative.strip("/."),
+            "must be relative to the repository, with `/` between names": alternative.startswith((
+                "/",
+                "~",
+            ))
+            or "\\" in alternative,
+            "reaches into .git": any(name.lower() == ".git" for name in names),
+            "puts `*` beside braces that hold one": alternative.count("**") != text.count("**"),
+        }
+        problem = next((problem for problem, found in problems.items() if found), None)
+        if problem:
+            return problem
     return None
 
 

@@ -1,11 +1,13 @@
 """The YAML header of a Markdown file: find it, read it, keep the line numbers.
 
+A header begins at the first line that is not blank, with `---`, and ends at the next `---` line.
 Every scalar is read as text (YAML's failsafe schema): an id like `1_000` or a country code like
 `no` stays what its author wrote, and nothing in a file can build an object.
 """
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,10 +17,8 @@ from agentflow.errors import UsageError
 
 MAX_HEADER = 64 * 1024
 """Characters. Larger than any header of 1,579 public agent files by a factor of ten."""
-MAX_DEPTH = 50
-"""Nested flow collections; PyYAML recurses once for each."""
-
-_FENCE = re.compile(r"^---[ \t]*\r?$", re.MULTILINE)
+_OPENING = re.compile(r"\s*^---[ \t]*\r?\n", re.MULTILINE)
+_CLOSING = re.compile(r"^---[ \t]*\r?(?:\n|\Z)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,68 +36,109 @@ class Header:
 
 
 class _Loader(yaml.BaseLoader):
-    """Text only; aliases are refused, because ten of them can name a billion values."""
+    """Text only, and no key twice; aliases are refused, because ten of them can name a billion
+    values."""
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:  # pyright: ignore[reportImplicitOverride]
         if self.check_event(yaml.AliasEvent):
-            mark: Any = self.peek_event().start_mark  # pyright: ignore[reportUnknownMemberType]
+            event: yaml.Event = self.peek_event()  # pyright: ignore[reportUnknownMemberType]
             raise yaml.MarkedYAMLError(
                 problem="aliases (*name) are not accepted; quote a text that starts with `*`",
-                problem_mark=mark,
+                problem_mark=event.start_mark,
             )
         return super().compose_node(parent, index)
 
+    def compose_mapping_node(self, anchor: Any) -> MappingNode:  # pyright: ignore[reportImplicitOverride]
+        node: MappingNode = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark
+                )
+            seen.add(str(key.value))
+        return node
 
-def split_header(text: str) -> tuple[str | None, str]:
-    """Return the raw header, without its fences, and the body. No header: None and the text."""
-    opening = _FENCE.match(text)
-    closing = _FENCE.search(text, opening.end() + 1) if opening else None
+
+def read_markdown(path: Path, *, limit: int) -> tuple[bytes, Header]:
+    """Read a Markdown file of at most `limit` bytes; return its bytes and what they say.
+
+    Raises `UsageError` naming the file, for one that cannot be read, is not UTF-8 text, or has a
+    malformed header.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+        text = data[:limit].decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text (byte {error.start})") from error
+    if len(data) > limit:
+        raise UsageError(f"{path} is larger than {limit} bytes")
+    if "\0" in text:
+        raise UsageError(f"{path} is not text (a NUL byte at {data.index(0)})")
+    return data, read_header(text, where=str(path))
+
+
+def split_header(text: str) -> tuple[str | None, str, int]:
+    """Return the raw header without its fences, the body, and the header's first line, from 1.
+
+    Without a closed header: None, the whole text, and 1.
+    """
+    opening = _OPENING.match(text)
+    closing = _CLOSING.search(text, opening.end()) if opening else None
     if opening is None or closing is None:
-        return None, text
-    return text[opening.end() + 1 : closing.start()], text[closing.end() + 1 :]
+        return None, text, 1
+    line = text.count("\n", 0, opening.end()) + 1
+    return text[opening.end() : closing.start()], text[closing.end() :], line
 
 
 def read_header(text: str, *, where: str) -> Header:
     """Read a file's header.
 
-    Raises `UsageError` naming `where` and the line, for a header that is not a YAML mapping with
-    distinct keys.
+    Raises `UsageError` naming `where` and the line, for a header that is not closed or is not a
+    YAML mapping with distinct keys.
     """
-    raw, body = split_header(text.removeprefix("\ufeff"))
+    raw, body, first = split_header(text)
     if raw is None:
+        if re.match(r"\s*---(?!-)", text):
+            raise UsageError(
+                f"{where}: the header that `---` begins is not closed",
+                hint="Write `---` alone on a line, below the header.",
+            )
         return Header({}, {}, body, present=False)
     if len(raw) > MAX_HEADER:
         raise UsageError(f"{where}: the header is longer than {MAX_HEADER} characters")
-    if max(raw.count("["), raw.count("{")) > MAX_DEPTH:
-        raise UsageError(f"{where}: the header nests more than {MAX_DEPTH} collections")
-    loader = _Loader(raw)
     try:
-        node = loader.get_single_node()
-        if node is None:
-            return Header({}, {}, body, present=True)
-        lines = _key_lines(node, where)
-        fields: dict[str, Any] = loader.construct_document(node)  # pyright: ignore[reportUnknownMemberType]
+        fields, lines = _parse(raw, first)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 2 if error.problem_mark else 1
+        line = error.problem_mark.line + first if error.problem_mark else first
         raise UsageError(
             f"{where}:{line}: the header is not valid YAML: {error.problem}",
             hint="Quote values that hold `: ` or start with a special character.",
         ) from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"{where}: the header is not valid YAML: {error}") from error
-    finally:
-        loader.dispose()
+    except yaml.reader.ReaderError as error:
+        line = raw.count("\n", 0, error.position) + first
+        raise UsageError(
+            f"{where}:{line}: the header holds the character U+{ord(str(error.character)):04X}"
+        ) from error
+    except RecursionError as error:
+        raise UsageError(f"{where}: the header nests too deeply") from error
     return Header(fields, lines, body, present=True)
 
 
-def _key_lines(node: Node, where: str) -> dict[str, int]:
-    if not isinstance(node, MappingNode):
-        raise UsageError(f"{where}:2: the header must be `key: value` lines")
-    lines: dict[str, int] = {}
-    for key, _ in node.value:
-        line = key.start_mark.line + 2
-        name = str(key.value)
-        if name in lines:
-            raise UsageError(f"{where}:{line}: {name!r} stands twice in the header")
-        lines[name] = line
-    return lines
+def _parse(raw: str, first: int) -> tuple[dict[str, Any], dict[str, int]]:
+    loader = _Loader(raw)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return {}, {}
+        if not isinstance(node, MappingNode):
+            raise yaml.MarkedYAMLError(
+                problem="it must be `key: value` lines", problem_mark=node.start_mark
+            )
+        lines = {str(key.value): key.start_mark.line + first for key, _ in node.value}
+        return loader.construct_document(node), lines  # pyright: ignore[reportUnknownMemberType]
+    finally:
+        loader.dispose()

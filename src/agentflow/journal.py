@@ -32,13 +32,21 @@ class Journal:
         with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            whole = path.read_bytes()
-            end = whole.rfind(b"\n") + 1
-            os.ftruncate(self._file, end)
-        self._count = len(load(path))
+        try:
+            self._count = len(load(path))
+            with _told(path):
+                self._size = path.read_bytes().rfind(b"\n") + 1
+                os.ftruncate(self._file, self._size)
+                _sync(path.parent)
+        except BaseException:
+            os.close(self._file)
+            raise
 
     def append(self, event: Event) -> None:
-        """Write a durable event and wait until the disk has it; other events are let go."""
+        """Write a durable event and wait until the disk has it; other events are let go.
+
+        Raises `EnvironmentFailure` if the disk refuses; then nothing of the line stays.
+        """
         if not event.durable:
             return
         line: Json = {
@@ -49,15 +57,31 @@ class Journal:
         }
         data = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
         with _told(self.path):
-            written = os.write(self._file, data)
-            if written < len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fdatasync(self._file)
+            try:
+                self._write(data)
+            except OSError:
+                os.ftruncate(self._file, self._size)
+                raise
         self._count += 1
+        self._size += len(data)
+
+    def _write(self, data: bytes) -> None:
+        if os.write(self._file, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fdatasync(self._file)
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+
+def _sync(folder: Path) -> None:
+    """Wait until the disk has the folder's list of names."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def load(path: Path) -> list[Json]:
@@ -71,7 +95,7 @@ def load(path: Path) -> list[Json]:
     for number, raw in enumerate(whole[: whole.rfind(b"\n") + 1].splitlines(), start=1):
         try:
             lines.append(_object(raw))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise EnvironmentFailure(
                 f"{path}:{number}: the journal is damaged ({error})",
                 hint="Restore the line from a copy, or start over with --fresh.",

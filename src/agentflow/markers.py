@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -27,20 +29,27 @@ def write_marker(root: Path, task: str, kind: Kind) -> Path:
 
     Raises `EnvironmentFailure` if the folder cannot be used.
     """
-    folder = own_folder(root, FOLDER)
+    own_folder(root, FOLDER)
     path = marker_path(root, task, kind)
+    _remove(root, task, tuple(other for other in KINDS if other != kind))
     write_atomically(path, kind)
-    for other in KINDS:
-        if other != kind:
-            marker_path(root, task, other).unlink(missing_ok=True)
-    _sync(folder)
     return path
 
 
 def remove_markers(root: Path, task: str) -> None:
-    """Remove what an earlier run left. Call with the task's lock held."""
-    for kind in KINDS:
-        marker_path(root, task, kind).unlink(missing_ok=True)
+    """Remove what an earlier run left. Call with the task's lock held.
+
+    Raises `EnvironmentFailure` if the folder cannot be used.
+    """
+    own_folder(root, FOLDER)
+    _remove(root, task, KINDS)
+
+
+def _remove(root: Path, task: str, kinds: tuple[Kind, ...]) -> None:
+    for kind in kinds:
+        path = marker_path(root, task, kind)
+        with _told("remove", path):
+            path.unlink(missing_ok=True)
 
 
 def own_folder(root: Path, name: str) -> Path:
@@ -49,17 +58,15 @@ def own_folder(root: Path, name: str) -> Path:
     Raises `EnvironmentFailure` if a link of the repository leads it elsewhere.
     """
     folder = root / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if folder.resolve() != (root.resolve() / name):
+    with _told("use", folder):
+        # before anything is made: what a link leads to is not ours
+        if folder.resolve() != root.resolve() / name:
             raise EnvironmentFailure(
                 f"{folder} leads to {folder.resolve()}", hint="Remove the link from the repository."
             )
-        ignore = folder / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", "utf-8")
-    except OSError as error:
-        raise EnvironmentFailure(f"cannot use {folder}: {error.strerror}") from error
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError), (folder / ".gitignore").open("x", encoding="utf-8") as file:
+            file.write("*\n")
     return folder
 
 
@@ -68,7 +75,7 @@ def write_atomically(path: Path, text: str) -> None:
 
     Raises `EnvironmentFailure` if the disk refuses.
     """
-    try:
+    with _told("write", path):
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
         try:
@@ -81,8 +88,18 @@ def write_atomically(path: Path, text: str) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+        _sync(path.parent)
+
+
+@contextmanager
+def _told(verb: str, path: Path) -> Generator[None]:
+    """Turn the disk's refusals into one sentence."""
+    try:
+        yield
     except OSError as error:
-        raise EnvironmentFailure(f"cannot write {path}: {error.strerror}") from error
+        raise EnvironmentFailure(f"cannot {verb} {path}: {error.strerror}") from error
+    except RuntimeError as error:  # what Path.resolve raises up to Python 3.12
+        raise EnvironmentFailure(f"cannot {verb} {path}: its links lead in a circle") from error
 
 
 def _sync(folder: Path) -> None:

@@ -9,8 +9,11 @@ _ESCAPES = re.compile(
     r"|\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
     r"|\x1b[ -/]*[0-~]"
 )
-_COMMANDS = re.compile(r"^(\s*):(?=:)|#(?=#(?:vso)?\[)", re.MULTILINE)
+_COMMANDS = re.compile(r"^([^\S\n]*):(?=:)|#(?=#\w*\[)", re.MULTILINE)
 """Workflow commands: `::name::` at a line's start, `##[name]` and `##vso[name]` anywhere."""
+_REPLACED = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+"""Unicode categories: control, format (direction, zero width, tags), surrogate, private, and the
+separators that some readers take for a line's end."""
 
 
 def neutral(text: str) -> str:
@@ -19,7 +22,7 @@ def neutral(text: str) -> str:
     text = _ESCAPES.sub("", text)
     text = "".join(
         character
-        if character in "\n\t" or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co"}
+        if character in "\n\t" or unicodedata.category(character) not in _REPLACED
         else "\ufffd"
         for character in text.replace("\r\n", "\n")
     )

@@ -20,13 +20,13 @@ from agentflow.tools import Toolkit
 from agentflow.workspace.land import keep_verified, land, pin_base
 from agentflow.world import World
 
-OpenModel = Callable[[Plan], Model]
-"""Connects to the plan's model. Slow (it imports the SDK) and called in a thread."""
+OpenModel = Callable[[], Model]
+"""Connects to a model. Slow (it imports the SDK) and called in a thread."""
+Connect = Callable[[Plan], OpenModel]
+"""Finds out how to connect to the plan's model. Raises `UsageError` without a key."""
 
 
-async def run_task(
-    plan: Plan, world: World, open_model: OpenModel, sinks: Sequence[Emit] = ()
-) -> Json:
+async def run_task(plan: Plan, world: World, connect: Connect, sinks: Sequence[Emit] = ()) -> Json:
     """Run one task to its end, whatever the end is; return its report.
 
     Raises `UsageError` and `Conflict` for what is refused before the run exists. Every later
@@ -37,6 +37,7 @@ async def run_task(
         if done:
             return done
         replaceable = admit(plan)
+        open_model = connect(plan)
         remove_markers(plan.repository.root, plan.task.id)
         stage = set_stage(plan, world, sinks)
         try:
@@ -57,7 +58,7 @@ async def _work(stage: Stage, open_model: OpenModel) -> Candidate:
     """Prepare, and let the agent work until its result is verified."""
     plan, bench = stage.plan, stage.bench
     await asyncio.to_thread(pin_base, plan.repository, stage.run, plan.base)
-    model, _ = await asyncio.gather(asyncio.to_thread(open_model, plan), bench.prepare())
+    model, _ = await asyncio.gather(asyncio.to_thread(open_model), bench.prepare())
     for document in bench.documents:
         stage.emit(Notice(f"{document} is not tracked by git: the agent gets a copy"))
     completion = plan.prompt.profile.completion

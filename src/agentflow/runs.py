@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from agentflow.errors import UsageError
+from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.records import Json
 
 FOLDER = ".orchestrator/runs"
@@ -31,10 +31,14 @@ def run_name(task: str, now: datetime, entropy: bytes) -> str:
 def task_lock(folder: Path, task: str) -> Generator[None]:
     """Hold the only lock of a task; the kernel lets go of it when the process dies.
 
-    Raises `UsageError` if another process holds it.
+    Raises `UsageError` if another process holds it, `EnvironmentFailure` if it cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / f"{task}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    path = folder / f"{task}.lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise EnvironmentFailure(f"cannot make the lock {path}: {error.strerror}") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -63,16 +67,30 @@ def list_runs(root: Path, task: str | None = None) -> list[Json]:
 
 
 def read_report(folder: Path) -> Json:
-    """A run's report, or what its folder's name says if it has none."""
-    try:
-        report = json.loads((folder / REPORT).read_text("utf-8"))
-        if isinstance(report, dict) and {"task", "run", "outcome"} <= report.keys():
-            return cast(Json, report)
-    except (OSError, ValueError):
-        pass
+    """A run's report, or what its folder's name says if it has none that fits.
+
+    The folder lies in the work tree, so a repository may have brought anything.
+    """
     parts = _NAME.fullmatch(folder.name)
     task = parts["task"] if parts else folder.name
-    return {"task": task, "run": folder.name, "outcome": "unfinished", "exit_code": None}
+    bare: Json = {"task": task, "run": folder.name, "outcome": "unfinished", "exit_code": None}
+    try:
+        report = json.loads((folder / REPORT).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return bare
+    if isinstance(report, dict) and _fits(cast(Json, report), bare):
+        return cast(Json, report)
+    return bare
+
+
+def _fits(report: Json, bare: Json) -> bool:
+    """Whether a report speaks of its own run, with fields of the types that are read here."""
+    return (
+        report.get("task") == bare["task"]
+        and report.get("run") == bare["run"]
+        and isinstance(report.get("outcome"), str)
+        and isinstance(report.get("landed"), dict | None)
+    )
 
 
 def unfinished_run(root: Path, task: str) -> str | None:

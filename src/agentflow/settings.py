@@ -15,8 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from agentflow.boundaries import check_glob
+from agentflow.durations import parse_duration
 from agentflow.errors import UsageError
 from agentflow.nearest import nearest
 from agentflow.records import Boundaries, BuildCommand, Landing, Limits, Task
@@ -26,6 +28,14 @@ CONFIG = ".orchestrator/config.toml"
 
 Rule = Literal["override", "narrow", "user-only"]
 Backend = Literal["auto", "bubblewrap", "none"]
+
+
+def _as_seconds(value: Any) -> Any:
+    """`45m` and `2700` alike."""
+    try:
+        return parse_duration(value, where="") if isinstance(value, str) else value
+    except UsageError as error:
+        raise ValueError("not a duration like 45m, 90s or 1h30m") from error
 
 
 class Price(BaseModel):
@@ -46,7 +56,9 @@ class GateSetting(BaseModel):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     command: str = Field(min_length=1)
-    timeout: float = Field(900.0, gt=0)
+    timeout: Annotated[float, BeforeValidator(_as_seconds)] = Field(
+        900.0, gt=0, allow_inf_nan=False
+    )
     """Seconds."""
 
 
@@ -62,11 +74,13 @@ class Settings(BaseModel):
     gates: Annotated[tuple[GateSetting, ...], "override"] = ()
     max_repairs: Annotated[int, "narrow", Field(ge=0, le=10)] = 2
     max_turns: Annotated[int, "narrow", Field(ge=1)] = 100
-    max_cost: Annotated[float | None, "narrow", Field(ge=0)] = None
+    max_cost: Annotated[float | None, "narrow", Field(ge=0, allow_inf_nan=False)] = None
     """US dollars."""
     max_tokens: Annotated[int | None, "narrow", Field(ge=1)] = None
     """Input and output together."""
-    timeout: Annotated[float, "narrow", Field(gt=0)] = 45 * 60.0
+    timeout: Annotated[
+        float, "narrow", BeforeValidator(_as_seconds), Field(gt=0, allow_inf_nan=False)
+    ] = 45 * 60.0
     """Seconds of wall clock for the agent, repairs included."""
     allow: Annotated[tuple[str, ...], "narrow"] = ()
     deny: Annotated[tuple[str, ...], "narrow"] = ()
@@ -125,10 +139,9 @@ def load_settings(
     at the base commit, or None. Raises `UsageError` naming the source and key of a bad value.
     """
     path = user_file(environment)
-    user = _read_toml(path.read_text("utf-8"), str(path)) if path.is_file() else {}
     own = {
-        **_checked(user, str(path)),
-        **_checked(_from_environment(environment), "environment"),
+        **_checked(_read_toml(_read(path), str(path)), str(path)),
+        **_from_environment(environment),
     }
     shared = _checked(_read_toml(repository or "", CONFIG), CONFIG)
     for name in shared:
@@ -137,6 +150,8 @@ def load_settings(
                 f"{CONFIG}: {name} may not be set by a repository",
                 hint=f"Set it in {path}, or give the flag.",
             )
+    if "model" in own:
+        shared.pop("model", None)  # a choice and not a limit: the user's comes first
     merged = _merge({**_overriding(shared), **own}, _narrowing(shared))
     wishes = _checked(_task_wishes(task), f"task {task.id}")
     merged = _merge({**merged, **_overriding(wishes)}, _narrowing(wishes))
@@ -183,22 +198,36 @@ def _merge(upper: dict[str, Any], wishes: dict[str, Any]) -> dict[str, Any]:
     ceiling = Settings.model_validate(upper)
     for name, wanted in wishes.items():
         present = getattr(ceiling, name)
-        if name == "allow":
+        if name == "allow" and wanted:
             merged["within"] = (*ceiling.within, present) if present else ceiling.within
             merged["allow"] = wanted
         elif name == "deny":
             merged["deny"] = (*present, *wanted)
         elif name == "model":
             merged["model"] = wanted
-        else:
+        elif name != "allow":
             merged[name] = wanted if present is None else min(present, wanted)
     return merged
+
+
+def _read(path: Path) -> str:
+    """The text of the user's configuration; empty if there is none."""
+    try:
+        return path.read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text (byte {error.start})") from error
 
 
 def _read_toml(text: str, where: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise UsageError(f"{where}: not valid TOML: it nests too deeply") from error
+    except ValueError as error:
         raise UsageError(f"{where}: not valid TOML: {error}") from error
 
 
@@ -206,10 +235,11 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """`AGENTFLOW_<FIELD>` for every field that is not a list or a table."""
     found: dict[str, Any] = {}
     for name, field in Settings.model_fields.items():
-        value = environment.get(f"AGENTFLOW_{name.upper()}")
+        variable = f"AGENTFLOW_{name.upper()}"
+        value = environment.get(variable)
         kinds = get_args(field.annotation) if _is_union(field.annotation) else (field.annotation,)
         if value and not any(get_origin(kind) in {tuple, dict} for kind in kinds):
-            found[name] = value
+            found |= _checked({name: value}, variable)
     return found
 
 
@@ -227,5 +257,11 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{where}: {field}: {first['msg']} (given: {first['input']!r})") from error
-    return {name: getattr(valid, name) for name in values}
+        raise UsageError(f"{where}: {field}: {first['msg']} (given: {first['input']!r:.80})") from error
+    return {name: _globs_checked(name, getattr(valid, name), where) for name in values}
+
+
+def _globs_checked(name: str, value: Any, where: str) -> Any:
+    if name not in {"allow", "deny"}:
+        return value
+    return tuple(check_glob(glob, where=f"{where}: {name}") for glob in value)

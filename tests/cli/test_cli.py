@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -135,6 +136,10 @@ def test_a_dry_run_shows_everything_and_needs_no_key(terminal: Terminal) -> None
     assert plan["mounts"]["writable"] == ["app"]
 
 
+def _sentence(value: object) -> str | None:
+    return " ".join(cast("list[str]", value)) if isinstance(value, list) else None
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -150,7 +155,7 @@ def test_a_dry_run_shows_everything_and_needs_no_key(terminal: Terminal) -> None
         (["TASK-1", "--base-url", "ftp://x"], 2, "'ftp://x' is not like https://host/path"),
         ([], 2, "no task given"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+    ids=_sentence,
 )
 def test_bad_input_is_one_sentence_and_a_code(
     terminal: Terminal, arguments: list[str], code: int, words: str
@@ -307,7 +312,7 @@ def test_help_does_not_import_what_is_heavy() -> None:
         "print(sorted(m for m in sys.modules if '.' not in m), file=sys.stderr)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    imported = set(eval(ended.stderr))  # noqa: S307
+    imported = set(eval(ended.stderr))
     assert imported.isdisjoint(HEAVY)
 
 

@@ -14,7 +14,7 @@ from agentflow.models.anthropic import open_model
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.plan import Order, Plan, make_plan
 from agentflow.records import Json
-from agentflow.run import run_task
+from agentflow.run import OpenModel, run_task
 from agentflow.world import World
 
 GATE = {"name": "test", "command": "test -s app/hello.txt"}
@@ -109,13 +109,15 @@ class Project:
             plan = await make_plan(complete, self.world)
             sinks = [self.events.append, *([watch] if watch else [])]
             try:
-                return await run_task(plan, self.world, _open, sinks)
+                return await run_task(plan, self.world, _connect, sinks)
             finally:
                 self.requests += [received.body for received in server.requests]
 
 
-def _open(plan: Plan) -> Any:
-    return open_model(base_url=plan.base_url, api_key=None, sleep=lambda _: asyncio.sleep(0))
+def _connect(plan: Plan) -> OpenModel:
+    return lambda: open_model(
+        base_url=plan.base_url, api_key=None, sleep=lambda _: asyncio.sleep(0)
+    )
 
 
 def make_project(folder: Path) -> Project:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agentflow.interfaces import Emit, Model
     from agentflow.plan import Order, Plan
     from agentflow.records import Json
+    from agentflow.run import OpenModel
     from agentflow.world import World
 
 EXAMPLES = """
@@ -189,12 +190,15 @@ async def run_supervised(plan: "Plan", world: "World", sinks: "Sequence[Emit]") 
     from agentflow.models.endpoint import find_key
     from agentflow.run import run_task
 
-    key = find_key(plan.base_url, world.environment, plan.settings.key_variable)
+    def connect(plan: "Plan") -> "OpenModel":
+        key = find_key(plan.base_url, world.environment, plan.settings.key_variable)
 
-    def open_model(plan: "Plan") -> "Model":
-        from agentflow.models.anthropic import open_model
+        def open_it() -> "Model":
+            from agentflow.models.anthropic import open_model
 
-        return open_model(base_url=plan.base_url, api_key=key)
+            return open_model(base_url=plan.base_url, api_key=key)
+
+        return open_it
 
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
@@ -206,7 +210,7 @@ async def run_supervised(plan: "Plan", world: "World", sinks: "Sequence[Emit]") 
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
-    return await run_task(plan, world, open_model, sinks)
+    return await run_task(plan, world, connect, sinks)
 
 
 def _print_plan(plan: "Plan", output_format: OutputFormat) -> None:

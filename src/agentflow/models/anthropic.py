@@ -157,7 +157,7 @@ class AnthropicModel:
     async def _attempt(self, body: Json, accumulator: Accumulator) -> Reply | Failed:
         import anthropic
 
-        phrases = _phrases(self._attempt_timeout)
+        phrases = _phrases(self._attempt_timeout, str(self._client.base_url).rstrip("/"))
         try:
             async with asyncio.timeout(self._attempt_timeout):
                 await self._stream(body, accumulator)
@@ -268,14 +268,14 @@ def _give_up(failed: Failed, attempt: int) -> ProviderFailure:
     return ProviderFailure(f"{failed.reason}{asked}{tries}", failed.hint)
 
 
-def _phrases(attempt_timeout: float) -> dict[type[Exception], str]:
+def _phrases(attempt_timeout: float, base_url: str) -> dict[type[Exception], str]:
     """What each kind of failure means; the first that fits. All of them are worth a retry."""
     import anthropic
     import httpx2
 
     return {
         anthropic.APITimeoutError: "the model API did not answer in time",
-        anthropic.APIConnectionError: "no connection to the model API",
+        anthropic.APIConnectionError: f"no connection to {base_url}",
         anthropic.APIError: "the model API gave an answer that the SDK cannot read",
         httpx2.TimeoutException: "the model API fell silent in the middle of a reply",
         httpx2.RequestError: "the connection broke in the middle of a reply",

@@ -114,8 +114,10 @@ class ConsoleSink:
         self._print(Text(neutral(text), style), wrap=True)
 
     def _print(self, text: Text, *, wrap: bool = False) -> None:
-        cut = self._console.is_terminal and not wrap
-        self._console.print(text, no_wrap=cut, overflow="ellipsis", soft_wrap=not cut)
+        if self._console.is_terminal and not wrap:
+            self._console.print(text, no_wrap=True, overflow="ellipsis")
+        else:
+            self._console.print(text, soft_wrap=True)
 
 
 def gate_line(evidence: Evidence) -> Text:

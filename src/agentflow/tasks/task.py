@@ -2,15 +2,16 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from agentflow.boundaries import check_glob
+from agentflow.boundaries import check_glob, is_path
 from agentflow.durations import parse_duration
 from agentflow.errors import UsageError
-from agentflow.frontmatter import Header, read_header
+from agentflow.frontmatter import Header, read_markdown
 from agentflow.nearest import nearest
 from agentflow.records import Boundaries, BuildCommand, Expectation, Task
 
@@ -19,24 +20,40 @@ MAX_TASK = 1024 * 1024
 """Bytes. A task is read into the first message; the largest real plan seen had 1.25 MB."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_GATE = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]{0,99})\s*=\s*(.*\S)\s*", re.DOTALL)
+
+T = TypeVar("T")
 
 
 def _as_list(value: Any) -> Any:
-    """`a, b` and `[a, b]` alike."""
+    """`a, b`, one item a line, and `[a, b]` alike; commas within braces stay."""
     if isinstance(value, str):
-        return [item.strip() for item in value.split(",") if item.strip()]
+        items = re.split(r"[,\n](?![^{}]*\})", value)
+        return [item.strip() for item in items if item.strip()]
     return value
 
 
 def _as_gates(value: Any) -> Any:
     """`{name: command}` and `[name=command]` alike."""
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):  # pyright: ignore[reportUnknownVariableType]
-        return dict(parse_gate(item, where="gates") for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return value
+    if not isinstance(value, list):
+        return value
+    gates: dict[str, str] = {}
+    for item in value:  # pyright: ignore[reportUnknownVariableType] - checked by the next line
+        found = _GATE.fullmatch(item) if isinstance(item, str) else None
+        if found is None or found[1] in gates:
+            raise ValueError("write distinct `name: command` lines, or a list of name=command")
+        gates[found[1]] = found[2]
+    return gates
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
-Gates = Annotated[dict[str, str], BeforeValidator(_as_gates)]
+Gates = Annotated[
+    dict[
+        Annotated[str, Field(pattern=rf"^{_ID.pattern}$")],
+        Annotated[str, Field(min_length=1)],
+    ],
+    BeforeValidator(_as_gates),
+]
 
 
 class _Fields(BaseModel):
@@ -56,7 +73,7 @@ class _Fields(BaseModel):
     depends_on: Names = ()
     base: str | None = None
     max_turns: int | None = Field(None, ge=1)
-    max_cost: float | None = Field(None, ge=0)
+    max_cost: float | None = Field(None, ge=0, allow_inf_nan=False)
     timeout: str | None = None
     expect: Expectation = "change"
 
@@ -73,13 +90,13 @@ def check_id(identifier: str) -> str:
 
 def parse_gate(text: str, *, where: str) -> tuple[str, str]:
     """Split `name=command`. Raises `UsageError` naming `where`."""
-    name, equals, command = text.partition("=")
-    if not equals or not _ID.fullmatch(name.strip()) or not command.strip():
+    found = _GATE.fullmatch(text)
+    if found is None:
         raise UsageError(
             f"{where}: {text!r} is not a gate",
             hint="Write name=command, for example 'test=pytest -q'.",
         )
-    return name.strip(), command.strip()
+    return found[1], found[2]
 
 
 def find_task(name: str, root: Path) -> Path:
@@ -116,24 +133,14 @@ def read_task(path: Path) -> tuple[Task, tuple[str, ...]]:
 
     Raises `UsageError` naming file, line and key.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    if len(data) > MAX_TASK:
-        raise UsageError(f"{path} is larger than {MAX_TASK} bytes")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 (byte {error.start})") from error
-    header = read_header(text, where=str(path))
+    _, header = read_markdown(path, limit=MAX_TASK)
     fields = _fields(header, path)
     warnings = tuple(
         f"{path}:{header.lines[name]}: unknown key {name!r}{nearest(name, _Fields.model_fields)}"
         for name in header.fields
         if name not in _Fields.model_fields
     )
-    return _task(fields, header.body, path), warnings
+    return _task(fields, header, path), warnings
 
 
 def _fields(header: Header, path: Path) -> _Fields:
@@ -145,39 +152,17 @@ def _fields(header: Header, path: Path) -> _Fields:
         name = str(first["loc"][0])
         raise UsageError(
             f"{path}:{header.lines.get(name, 1)}: {name}: {first['msg']} "
-            + f"(given: {first['input']!r})"
+            + f"(given: {first['input']!r:.80})",
         ) from error
 
 
-def _task(fields: _Fields, body: str, path: Path) -> Task:
-    where = str(path)
-    if not body.strip():
-        raise UsageError(f"{path} says nothing: there is no text after the header")
-    heading = re.search(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", body, re.MULTILINE)
-    identifier = check_id(fields.id or path.stem)
-    return Task(
-        id=identifier,
-        title=fields.title or (heading.group(1) if heading else identifier),
-        text=body.strip("\n"),
-        path=path,
-        prompt=fields.prompt,
-        profile=fields.profile,
-        model=fields.model,
-        boundaries=Boundaries(
-            tuple(check_glob(g, where=f"{where}: allow") for g in fields.allow),
-            tuple(check_glob(g, where=f"{where}: deny") for g in fields.deny),
-        ),
-        files=tuple(check_glob(g, where=f"{where}: files") for g in fields.files),
-        gates=tuple(BuildCommand(name, command) for name, command in fields.gates.items()),
-        depends_on=tuple(check_id(name) for name in fields.depends_on),
-        base=fields.base,
-        max_turns=fields.max_turns,
-        max_cost=fields.max_cost,
-        timeout=parse_duration(fields.timeout, where=f"{where}: timeout")
-        if fields.timeout
-        else None,
-        expect=fields.expect,
-    )
+def _task(fields: _Fields, header: Header, path: Path) -> Task:
+    def each(name: str, read: Callable[[str], T]) -> T:
+        """Read a key's value; an error names the line."""
+
+    where = {name: f"{path}:{header.lines.get(name, 1)}: {name}" for name in _Fields.model_fields}
+    body = header.body.strip("\r\n")
+    return None
 
 
 def text_task(text: str) -> Task:
