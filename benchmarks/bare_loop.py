@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from anthropic.types import MessageParam, ToolResultBlockParam
@@ -55,17 +55,17 @@ async def converse(url: str, request: dict[str, Any]) -> list[float]:
     from anthropic import AsyncAnthropic
 
     seconds: list[float] = []
-    messages: list[MessageParam] = request["messages"]
+    messages: list[MessageParam] = request.pop("messages")
     async with AsyncAnthropic(api_key="no-key-needed", base_url=url) as client:
         while True:
-            async with client.messages.stream(**{**request, "messages": messages}) as stream:
+            async with client.messages.stream(**request, messages=messages) as stream:
                 reply = await stream.get_final_message()
             messages.append({"role": "assistant", "content": reply.content})
             results: list[ToolResultBlockParam] = []
             for block in reply.content:
                 if block.type == "tool_use":
                     started = time.monotonic()
-                    content = TOOLS[block.name](**block.input)
+                    content = TOOLS[block.name](**cast("dict[str, Any]", block.input))
                     seconds.append(time.monotonic() - started)
                     results.append({
                         "type": "tool_result",
@@ -79,7 +79,7 @@ async def converse(url: str, request: dict[str, Any]) -> list[float]:
 
 def main() -> None:
     url, recorded = sys.argv[1:]
-    request = json.loads(Path(recorded).read_text("utf-8"))
+    request: dict[str, Any] = json.loads(Path(recorded).read_text("utf-8"))
     del request["stream"]
     print(json.dumps(asyncio.run(converse(url, request))))
 

@@ -64,24 +64,19 @@ class Recorder:
     ) -> None:
         try:
             while data := await source.read(65536):
-                if side == "request":
-                    self._request(data)
+                self._note(side, data)
                 target.write(data)
-                if side == "reply":
-                    self._note(side)
                 await target.drain()
         except ConnectionError:
             pass  # the client is gone; so is its conversation
         finally:
             target.close()
 
-    def _request(self, data: bytes) -> None:
-        if not any(side == "reply" for side, _ in self._marks):
-            self.first += data
-        self._note("request")
-
-    def _note(self, side: Side) -> None:
+    def _note(self, side: Side, data: bytes) -> None:
         """Keep only the last of several marks of one side: where it stopped speaking."""
+        now = time.monotonic()
+        if side == "request" and len(self._marks) < 2:
+            self.first += data
         if self._marks and self._marks[-1][0] == side:
             self._marks.pop()
-        self._marks.append((side, time.monotonic()))
+        self._marks.append((side, now))

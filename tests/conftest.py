@@ -4,9 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from agentflow.sandbox import bubblewrap, probe
 from tests.run.project import Project, make_project
+
+settings.register_profile("agentflow", deadline=None, derandomize=True)
+settings.load_profile("agentflow")
 
 
 @pytest.fixture(scope="session")

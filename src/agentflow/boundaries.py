@@ -51,11 +51,12 @@ def check_glob(glob: str, *, where: str) -> str:
     negation, ambiguous, leaves the repository or reaches into `.git`.
     """
     text = glob.strip()
-    problem = _malformed(text) or _leaving(text)
+    names = [name for name in text.split("/") if name not in {"", "."}]
+    normal = "/".join(names) + ("/" if text.endswith(("/", "/.")) else "")
+    problem = _malformed(text) or _leaving(text) or _malformed(normal) or _leaving(normal)
     if problem:
         raise UsageError(f"{where}: the boundary {glob[:200]!r} {problem}")
-    names = [name for name in text.split("/") if name not in {"", "."}]
-    return "/".join(names) + ("/" if text.endswith(("/", "/.")) else "")
+    return normal
 
 
 def is_path(glob: str) -> bool:
@@ -70,6 +71,9 @@ def _malformed(text: str) -> str | None:
         "is longer than a path can be": len(text) > _MAX_LENGTH,
         "is a negation; write it under `deny`, without `!`": text.startswith("!"),
         "holds control, direction or undecodable characters": _unprintable(text) is not None,
+        "holds a name that begins or ends with a blank": any(
+            name != name.strip() for name in text.split("/")
+        ),
         "holds braces that do not match, nest, or hold a `/`": re.search(
             r"[{}]", _BRACES.sub("", text)
         ),
@@ -87,7 +91,7 @@ def _leaving(text: str) -> str | None:
         names = alternative.split("/")
         problems = {
             "leaves the repository": ".." in names,
-            "is empty": not alternative.strip("/."),
+            "is empty": {"", "."}.issuperset(names),
             "must be relative to the repository, with `/` between names": alternative.startswith((
                 "/",
                 "~",
@@ -134,7 +138,7 @@ def _translate(glob: str) -> str:
     return "".join((
         *(f"{name}/" for name in first),
         *(f"(?>(?:[^/]+/)*?{'/'.join(run)}/)" for run in middle if run),
-        f"(?:[^/]+/)*{'/'.join(last)}{end}" if last else ".+",
+        f"(?:[^/]+/)*{'/'.join(last)}{end}" if last else f".+{end}",
     ))
 
 

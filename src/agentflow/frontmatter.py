@@ -8,7 +8,7 @@ Every scalar is read as text (YAML's failsafe schema): an id like `1_000` or a c
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from yaml.nodes import MappingNode, Node
@@ -41,7 +41,7 @@ class _Loader(yaml.BaseLoader):
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:  # pyright: ignore[reportImplicitOverride]
         if self.check_event(yaml.AliasEvent):
-            event: yaml.Event = self.peek_event()  # pyright: ignore[reportUnknownMemberType]
+            event = cast(Any, self).peek_event()  # its stubs name two kinds of marks
             raise yaml.MarkedYAMLError(
                 problem="aliases (*name) are not accepted; quote a text that starts with `*`",
                 problem_mark=event.start_mark,
@@ -100,9 +100,9 @@ def read_header(text: str, *, where: str) -> Header:
     Raises `UsageError` naming `where` and the line, for a header that is not closed or is not a
     YAML mapping with distinct keys.
     """
-    raw, body, first = split_header(text)
+    raw, body, first = split_header(text.removeprefix("\ufeff"))
     if raw is None:
-        if re.match(r"\s*---(?!-)", text):
+        if re.match(r"[\s\ufeff\u200b]*---(?!-)", text):
             raise UsageError(
                 f"{where}: the header that `---` begins is not closed",
                 hint="Write `---` alone on a line, below the header.",
@@ -121,7 +121,7 @@ def read_header(text: str, *, where: str) -> Header:
     except yaml.reader.ReaderError as error:
         line = raw.count("\n", 0, error.position) + first
         raise UsageError(
-            f"{where}:{line}: the header holds the character U+{ord(str(error.character)):04X}"
+            f"{where}:{line}: the header holds the character U+{int(error.character):04X}"
         ) from error
     except RecursionError as error:
         raise UsageError(f"{where}: the header nests too deeply") from error

@@ -4,7 +4,7 @@ import asyncio
 import shlex
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,8 @@ def _make_plan(order: Order, world: World) -> Plan:
     base = repository.resolve(order.base or task.base or "HEAD")
     base_paths = repository.paths(base)
     settings = load_settings(order.flags, world.environment, repository.read(base, CONFIG), task)
-    prompt = load_prompt(find_prompt(settings.prompt, repository.root), DEFAULT_TOOLS)
+    _check_dependencies(task, repository, base)
+    prompt = _prompt(settings.prompt, task, repository)
     gates = settings.commands
     _check_gates(gates, base_paths, world)
     boundary_notices = _check_boundaries(settings.boundaries, task, base_paths)
@@ -118,6 +119,26 @@ def _task(order: Order, repository: Repository) -> tuple[Task, tuple[str, ...]]:
             "no task given", hint="Give a task id, a path, --text, or - for standard input."
         )
     return read_task(find_task(order.task, repository.root))
+
+
+def _check_dependencies(task: Task, repository: Repository, base: str) -> None:
+    """Refuse a task whose dependencies did not land in the base."""
+    landed = repository.landed_tasks(base) if task.depends_on else frozenset[str]()
+    missing = [name for name in task.depends_on if name not in landed]
+    if missing:
+        raise UsageError(
+            f"{task.id} depends on {', '.join(missing)}, which the base {base[:12]} does not hold",
+            hint="Run it first, or give a --base that holds its landed commits.",
+        )
+
+
+def _prompt(name: str, task: Task, repository: Repository) -> Prompt:
+    """The prompt, with the profile of another one if the task asks for that."""
+    prompt = load_prompt(find_prompt(name, repository.root), DEFAULT_TOOLS)
+    if task.profile is None:
+        return prompt
+    other = load_prompt(find_prompt(task.profile, repository.root), DEFAULT_TOOLS)
+    return replace(prompt, profile=other.profile)
 
 
 def _check_gates(gates: tuple[BuildCommand, ...], base_paths: frozenset[str], world: World) -> None:

@@ -12,6 +12,7 @@ Completion = Literal["message", "json", "report", "marker", "commit"]
 Expectation = Literal["change", "no-change"]
 Status = Literal["passed", "failed", "skipped"]
 Landing = Literal["branch", "current", "none"]
+Backend = Literal["auto", "bubblewrap", "none"]
 EndReason = Literal["finished", "signalled", "silent"]
 
 WORKSPACE = "/workspace"

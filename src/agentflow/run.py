@@ -10,6 +10,7 @@ from agentflow.events import Collected, LandingDone, Notice, RepairStarted, RunF
 from agentflow.gates import verify
 from agentflow.interfaces import Emit, Model
 from agentflow.markers import remove_markers
+from agentflow.models.opening import OpeningModel
 from agentflow.plan import Plan
 from agentflow.records import Candidate, Json, Landed, Verdict
 from agentflow.repair import repair_message, same_failure
@@ -57,16 +58,13 @@ async def run_task(plan: Plan, world: World, connect: Connect, sinks: Sequence[E
 async def _work(stage: Stage, open_model: OpenModel) -> Candidate:
     """Prepare, and let the agent work until its result is verified."""
     plan, bench = stage.plan, stage.bench
-    await asyncio.to_thread(pin_base, plan.repository, stage.run, plan.base)
-    model, _ = await asyncio.gather(asyncio.to_thread(open_model), bench.prepare())
-    for document in bench.documents:
-        stage.emit(Notice(f"{document} is not tracked by git: the agent gets a copy"))
-    completion = plan.prompt.profile.completion
+    model = OpeningModel(open_model)
     try:
-        return await _work_until_verified(
-            stage,
-            Agent(model, plan.model, plan.rendered.system, completion, stage.budget, stage.emit),
-        )
+        await asyncio.to_thread(pin_base, plan.repository, stage.run, plan.base)
+        await bench.prepare()
+        for document in bench.documents:
+            stage.emit(Notice(f"{document} is not tracked by git: the agent gets a copy"))
+        return await _work_until_verified(stage, stage.agent(model))
     finally:
         await model.close()
 

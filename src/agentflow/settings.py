@@ -21,13 +21,12 @@ from agentflow.boundaries import check_glob
 from agentflow.durations import parse_duration
 from agentflow.errors import UsageError
 from agentflow.nearest import nearest
-from agentflow.records import Boundaries, BuildCommand, Landing, Limits, Task
+from agentflow.records import Backend, Boundaries, BuildCommand, Landing, Limits, Task
 
 CONFIG = ".orchestrator/config.toml"
 """The repository's configuration, read as of the base commit."""
 
 Rule = Literal["override", "narrow", "user-only"]
-Backend = Literal["auto", "bubblewrap", "none"]
 
 
 def _as_seconds(value: Any) -> Any:
@@ -257,7 +256,9 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{where}: {field}: {first['msg']} (given: {first['input']!r:.80})") from error
+        raise UsageError(
+            f"{where}: {field}: {first['msg']} (given: {first['input']!r:.80})"
+        ) from error
     return {name: _globs_checked(name, getattr(valid, name), where) for name in values}
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agentflow import __version__
+from agentflow.agent import Agent
 from agentflow.budget import Budget
 from agentflow.events import Event, Notice, RunFinished, RunStarted
 from agentflow.gates.boundaries import BoundariesGate
@@ -13,7 +14,7 @@ from agentflow.gates.build import BuildGate
 from agentflow.gates.commit import CommitGate
 from agentflow.gates.files import FilesGate
 from agentflow.gates.tamper import TamperGate
-from agentflow.interfaces import Emit, Gate
+from agentflow.interfaces import Emit, Gate, Model
 from agentflow.journal import Journal
 from agentflow.markers import Kind, marker_path, own_folder, write_atomically, write_marker
 from agentflow.models import catalog
@@ -75,6 +76,18 @@ class Stage:
             self.emit(
                 Notice("NO SANDBOX: the agent's commands run with your rights on this machine")
             )
+
+    def agent(self, model: Model) -> Agent:
+        """The agent of this run, before its first word."""
+        plan = self.plan
+        return Agent(
+            model,
+            plan.model,
+            plan.rendered.system,
+            plan.prompt.profile.completion,
+            self.budget,
+            self.emit,
+        )
 
     @property
     def authorship(self) -> Authorship:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import shlex
 import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -22,14 +23,10 @@ from agentflow.workspace.clone import (
     make_clone,
     make_repository,
 )
+from agentflow.workspace.export import EXPORT_INSIDE, EXPORT_SCRIPT, ExportRefused, import_pack
 from agentflow.workspace.git import Git
-from agentflow.workspace.importer import (
-    EXPORT_INSIDE,
-    EXPORT_SCRIPT,
-    Authorship,
-    import_pack,
-    make_candidate,
-)
+from agentflow.workspace.importer import make_candidate
+from agentflow.workspace.recreate import Authorship
 from agentflow.world import World
 
 COMPLETION = ".orchestrator/complete"
@@ -60,9 +57,7 @@ class Workbench:
         plan, repository = self.plan, self.plan.repository
         stores = repository.object_stores
         try:
-            self.state = make_repository(
-                self.folder / "state.git", stores, repository.object_format
-            )
+            self.state = make_repository(self.folder / "state.git", repository, stores)
             self._agent = make_clone(
                 self.folder / "agent",
                 repository,
@@ -76,7 +71,8 @@ class Workbench:
             )
         except OSError as error:
             raise EnvironmentFailure(
-                f"cannot prepare {self.folder}: {error.strerror}", hint="Free disk space."
+                f"cannot prepare {self.folder}: {error.strerror}",
+                hint="Free disk space, or see to it that the folder can be written.",
             ) from error
         environment = self._world.environment
         # A gate may come from the repository, and a path in it could show any folder: programs
@@ -109,16 +105,16 @@ class Workbench:
         """A gate's place: a fresh sandbox on a fresh checkout of a commit of ours."""
         folder = self.folder / f"gate-{next(self._numbers)}"
         stores = (Path(self.state.directory) / "objects", *self.plan.repository.object_stores)
-        clone = await asyncio.to_thread(
-            make_clone,
-            folder,
-            self.plan.repository,
-            stores,
-            commit,
-            "result",
-            mounted=self._mounted,
-        )
         try:
+            clone = await asyncio.to_thread(
+                make_clone,
+                folder,
+                self.plan.repository,
+                stores,
+                commit,
+                "result",
+                mounted=self._mounted,
+            )
             policy = self._policy(clone, writable=(".",))
             async with open_sandbox(self.plan.settings.sandbox, policy) as channel:
                 yield channel
@@ -129,45 +125,50 @@ class Workbench:
         """Bring the agent's work into our repository; call when its sandbox is closed.
 
         A fresh sandbox packs its objects, so that no git on this machine ever acts on the agent's
-        configuration.
+        configuration. A clone that cannot be exported is a violation that the agent can mend.
         """
         export = self.folder / f"export-{next(self._numbers)}"
         export.mkdir()
+        try:
+            await self._export(export)
+            return await asyncio.to_thread(self._candidate, export, authorship)
+        except ExportRefused as refused:
+            base = self.plan.base
+            return Candidate(base, base, violations=(refused.message,))
+        finally:
+            await asyncio.to_thread(shutil.rmtree, export, ignore_errors=True)
+
+    async def _export(self, folder: Path) -> None:
+        """Let a sandbox write the agent's objects into a folder. Raises `ExportRefused`."""
         policy = self._policy(
             self._agent,
             writable=(),
             git_writable=True,
-            mounts=(Mount(export, EXPORT_INSIDE, True),),
+            mounts=(Mount(folder, EXPORT_INSIDE, True),),
         )
         variables = {
             "AGENTFLOW_TREE": WORKSPACE if self._mounted else str(self._agent.tree),
-            "AGENTFLOW_EXPORT": EXPORT_INSIDE if self._mounted else str(export),
-            "AGENTFLOW_SCRATCH": SCRATCH if self._mounted else str(export),
+            "AGENTFLOW_EXPORT": EXPORT_INSIDE if self._mounted else str(folder),
+            "AGENTFLOW_SCRATCH": SCRATCH if self._mounted else str(folder),
             "AGENTFLOW_BASE": self.plan.base,
         }
-        assignments = "".join(f"{name}='{value}'\n" for name, value in variables.items())
+        assignments = "".join(f"{name}={shlex.quote(v)}\n" for name, v in variables.items())
         async with open_sandbox(self.plan.settings.sandbox, policy) as channel:
             try:
                 result = await channel.call(
                     "Bash", {"command": assignments + EXPORT_SCRIPT, "timeout": EXPORT_TIMEOUT}
                 )
             except ToolFailure as error:
-                raise EnvironmentFailure(
-                    f"the agent's clone cannot be exported: {error}"
-                ) from error
+                raise ExportRefused(f"your clone cannot be exported: {error}") from error
         if result["exit_code"] != 0:
-            raise EnvironmentFailure(
-                f"the agent's clone cannot be exported: {str(result['output'])[-500:].strip()}"
-            )
-        return await asyncio.to_thread(self._candidate, export, authorship)
+            reason = f"{result['killed']} limit" if result["killed"] else str(result["output"])
+            raise ExportRefused(f"your clone cannot be exported: {reason[-500:].strip()}")
 
     def _candidate(self, export: Path, authorship: Authorship) -> Candidate:
-        imported = import_pack(self.state, export)
-        shutil.rmtree(export, ignore_errors=True)
         plan = self.plan
         return make_candidate(
             self.state,
-            imported,
+            import_pack(self.state, export, plan.base),
             plan.base,
             plan.boundaries,
             plan.prompt.profile.commits,

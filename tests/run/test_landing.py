@@ -155,3 +155,30 @@ async def test_a_detached_and_shallow_clone_works(project: Project) -> None:
 
     assert report["outcome"] == "done"
     assert clone.git("show", "agentflow/TASK-1:app/hello.txt") == "hello"
+
+
+async def test_a_dependency_must_have_landed_in_the_base(project: Project) -> None:
+    project.write(
+        ".orchestrator/tasks/TASK-2.md", "---\ndepends_on: TASK-1\n---\n# Say it louder\n"
+    )
+    project.commit()
+    louder = [turn(call("Write", file_path="app/louder.txt", content="HELLO\n")), turn()]
+    with pytest.raises(UsageError, match="TASK-2 depends on TASK-1, which the base"):
+        await project.run(louder, order=Order("TASK-2"))
+
+    await project.run(TURNS)
+    report = await project.run(louder, order=Order("TASK-2", base="agentflow/TASK-1"))
+
+    assert report["outcome"] == "done"
+    assert project.git("log", "--format=%s", "agentflow/TASK-2").splitlines()[:2] == [
+        "TASK-2: Say it louder",
+        "TASK-1: Say hello",
+    ]
+
+
+async def test_a_task_may_take_the_profile_of_another_prompt(project: Project) -> None:
+    project.task("profile: agent")
+    report = await project.run([turn(HELLO), turn(), turn()])
+    nudge = project.requests[2]["messages"][-1]["content"]
+    assert nudge.startswith("You ended your turn without the completion marker.")
+    assert report["outcome"] == "done"

@@ -20,6 +20,7 @@ Exit codes:
   5        environment: no sandbox, no git, a program is missing
   6        provider: the model API refused or failed for good
   7        conflict: verified, but the target moved or cannot take it
+  70       internal error: a bug of agentflow
   130/143  interrupted by SIGINT or SIGTERM
 """
 

@@ -14,6 +14,9 @@ from agentflow.errors import AgentflowError
 if TYPE_CHECKING:
     from rich.console import Console
 
+INTERNAL_ERROR = 70
+"""A bug of ours must not look like an outcome. The number is EX_SOFTWARE of BSD's sysexits."""
+
 OutputFormat = Literal["text", "json", "stream-json"]
 
 
@@ -62,6 +65,17 @@ def exit_codes(output_format: OutputFormat = "text") -> Generator[None]:
                 "hint": error.hint,
             })
         raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt as error:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(130) from error
+    except (typer.Exit, typer.Abort, BrokenPipeError):
+        raise
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        typer.echo("internal error: please report it with the lines above", err=True)
+        raise typer.Exit(INTERNAL_ERROR) from error
 
 
 def end(code: int) -> None:

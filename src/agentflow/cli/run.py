@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentflow.cli.output import OutputFormat, data, end, exit_codes, print_json, talk
-from agentflow.records import Landing
-from agentflow.settings import Backend
+from agentflow.records import Backend, Landing
 
 if TYPE_CHECKING:
     from agentflow.interfaces import Emit, Model
@@ -147,6 +147,7 @@ def _flags(**given: Any) -> dict[str, Any]:
 def _execute(
     order: "Order", output_format: OutputFormat, *, dry_run: bool, quiet: bool, verbose: bool
 ) -> "Json":
+    from agentflow.models.anthropic import import_sdk
     from agentflow.plan import make_plan
     from agentflow.sinks.console import ConsoleSink
     from agentflow.sinks.verdict import print_verdict
@@ -157,6 +158,7 @@ def _execute(
     if dry_run:
         _print_plan(plan, output_format)
         return {"exit_code": 0}
+    threading.Thread(target=import_sdk, daemon=True).start()
     sinks: list[Emit] = [ConsoleSink(talk(quiet=quiet), verbose=verbose)]
     if output_format == "stream-json":
         from agentflow.sinks.stream_json import StreamJsonSink

@@ -14,14 +14,16 @@ class BoundariesGate:
 
     async def measure(self, candidate: Candidate) -> Evidence:
         """Fail with every violation, named by commit and path."""
-        if candidate.violations:
+        found = candidate.violations
+        if found:
+            noun = "violation" if len(found) == 1 else "violations"
+            advice = (
+                "Every commit counts: a later one that reverts the change does not help. Rebuild "
+                + f"your commits without it: git reset --soft {candidate.base[:12]}, undo it in "
+                + "index and files, commit again."
+            )
             return Evidence(
-                self.name,
-                "failed",
-                f"{len(candidate.violations)} violations",
-                "\n".join(candidate.violations)
-                + "\nEvery commit counts: a later commit that reverts the change does not help. "
-                + "Undo it by rebuilding your commits without it (git reset --soft to the base).",
+                self.name, "failed", f"{len(found)} {noun}", "\n".join((*found, advice))
             )
         globs = ", ".join(self.boundaries.allow) or "all but protected paths"
         return Evidence(self.name, "passed", f"every commit stays within {globs}")

@@ -10,7 +10,7 @@ from agentflow.gates.tamper import touched_measures
 from agentflow.interfaces import Sandbox
 from agentflow.records import Boundaries, BuildCommand, Candidate, Evidence, Json
 from agentflow.workspace.git import Git
-from agentflow.workspace.importer import with_files_of
+from agentflow.workspace.recreate import with_files_of
 
 Checkout = Callable[[str], AbstractAsyncContextManager[Sandbox]]
 """Opens a fresh sandbox on a fresh checkout of a commit."""

@@ -1,8 +1,12 @@
 """The commit gate: is there a real change, and did the one who should commit it do so?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentflow.records import Candidate, Commits, Evidence, Expectation
+
+LISTED = 30
+"""Paths that are listed one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,38 +19,54 @@ class CommitGate:
 
     async def measure(self, candidate: Candidate) -> Evidence:
         """Fail without a change, with leftovers, or with a change where none is wanted."""
-        if candidate.leftovers:
-            paths = "\n".join(candidate.leftovers[:30])
-            return Evidence(
-                self.name,
-                "failed",
-                f"{len(candidate.leftovers)} paths are not committed",
-                f"Commit these changes, or undo them:\n{paths}",
-            )
-        changed = bool(candidate.files_changed)
         if self.commits == "none" or self.expect == "no-change":
-            return Evidence(
-                self.name,
-                "failed" if changed or candidate.violations else "passed",
-                f"{candidate.files_changed} files changed where none should"
-                if changed
-                else "nothing changed, as expected",
-            )
+            return self._measure_nothing(candidate)
         if candidate.violations:
-            return Evidence(self.name, "passed", "there is a change; see boundaries")
-        if not changed:
-            empty = f"{len(candidate.commits)} empty commits" if candidate.commits else "no commit"
+            return Evidence(self.name, "skipped", "nothing could be imported; see boundaries")
+        if candidate.leftovers:
             return Evidence(
                 self.name,
                 "failed",
-                f"nothing changed ({empty})",
+                f"{_counted(len(candidate.leftovers), 'path')} not committed",
+                "Commit these changes, or undo them:\n" + _listed(candidate.leftovers),
+            )
+        if not candidate.files_changed:
+            empty = _counted(len(candidate.commits), "empty commit") if candidate.commits else ""
+            return Evidence(
+                self.name,
+                "failed",
+                f"nothing changed ({empty or 'no commit'})",
                 "The result has the same files as the base. Implement the task; if there is "
                 + "nothing to do, say why in .failed.",
             )
-        noun = "commit" if len(candidate.commits) == 1 else "commits"
         return Evidence(
             self.name,
             "passed",
-            f"{len(candidate.commits)} {noun}, {candidate.files_changed} files "
+            f"{_counted(len(candidate.commits), 'commit')}, "
+            + f"{_counted(candidate.files_changed, 'file')} "
             + f"(+{candidate.insertions} −{candidate.deletions})",  # noqa: RUF001
         )
+
+    def _measure_nothing(self, candidate: Candidate) -> Evidence:
+        """Pass only if there is nothing at all that could land."""
+        paths = {c.path for commit in candidate.commits for c in commit.changes}
+        paths.update(candidate.leftovers)
+        if not (paths or candidate.commits or candidate.violations):
+            return Evidence(self.name, "passed", "nothing changed, as expected")
+        what = _counted(len(paths), "path") if paths else "history"
+        return Evidence(
+            self.name,
+            "failed",
+            f"{what} changed where nothing should",
+            f"Undo all changes, and all commits: git reset --hard {candidate.base[:12]}\n"
+            + _listed(sorted(paths)),
+        )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _listed(paths: Sequence[str]) -> str:
+    more = [f"and {len(paths) - LISTED} more"] if len(paths) > LISTED else []
+    return "\n".join((*paths[:LISTED], *more))

@@ -1,6 +1,7 @@
 """The files gate: do the files that the task declares exist in the result, and are not empty?"""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentflow.records import Candidate, Evidence
@@ -19,7 +20,7 @@ class FilesGate:
         """Fail naming each declared file that is missing or empty."""
         if not self.files:
             return Evidence(self.name, "skipped", "the task declares no files")
-        sizes = await asyncio.to_thread(_sizes, self.state, candidate.tip)
+        sizes = await asyncio.to_thread(_sizes, self.state, candidate.tip, self.files)
         problems = [
             f"{path} is {'empty' if path in sizes else 'missing'}"
             for path in self.files
@@ -30,7 +31,8 @@ class FilesGate:
         return Evidence(self.name, "passed", f"{len(self.files)} declared files exist")
 
 
-def _sizes(state: Git, commit: str) -> dict[str, int]:
-    listing = state.text("ls-tree", "-r", "-l", "-z", "--full-tree", commit)
+def _sizes(state: Git, commit: str, paths: Sequence[str]) -> dict[str, int]:
+    """Bytes of the files among these paths; a folder's files stand for themselves."""
+    listing = state.text("ls-tree", "-r", "-l", "-z", "--full-tree", commit, "--", *paths)
     entries = (entry.split("\t", 1) for entry in listing.split("\0") if entry)
     return {path: int(meta.split()[3]) for meta, path in entries if meta.split()[3] != "-"}

@@ -6,8 +6,8 @@ from agentflow.boundaries import matches
 
 TESTS: tuple[str, ...] = (
     "**/test_*.py", "**/*_test.py", "**/tests/**", "**/test/**", "**/__tests__/**",
-    "**/*.{test,spec}.{js,jsx,ts,tsx,mjs,cjs,mts,cts}", "**/*_test.go", "**/*_spec.rb",
-    "**/src/test/**", "**/*Test.{java,kt,cs}", "**/*Tests.{java,kt,cs}",
+    "**/tests.py", "**/*.{test,spec,cy}.{js,jsx,ts,tsx,mjs,cjs,mts,cts}", "**/*_test.go",
+    "**/*_{spec,test}.rb", "**/*_test.{exs,dart}", "**/*{Test,Tests,Spec}.{java,kt,cs,scala,php}",
 )  # fmt: skip
 
 GATE_INPUTS: tuple[str, ...] = (
@@ -29,9 +29,9 @@ SKIPS: dict[str, tuple[str, re.Pattern[str]]] = {
     "pytest, unittest": (
         "**/*.py",
         re.compile(
-            r"@(pytest\.mark\.(skip|skipif|xfail)|unittest\.(skip\w*|expectedFailure)|skip\w*\()"
-            r"|\bpytest\.(skip|xfail|importorskip)\(|\bself\.skipTest\(|\bpytestmark\s*="
-            r"|\bcollect_ignore"
+            r"\bmark\.(skip|skipif|xfail)\b|@(unittest\.)?(skip(If|Unless)?\b|expectedFailure\b)"
+            r"|\bpytest\.(skip|xfail|importorskip)\(|\.skipTest\(|\bSkipTest\b"
+            r"|\bcollect_ignore|\b__test__\s*=\s*False"
         ),
     ),
     "jest, vitest, mocha": (
@@ -41,10 +41,19 @@ SKIPS: dict[str, tuple[str, re.Pattern[str]]] = {
             r"|\b(xit|xtest|xdescribe|fit|fdescribe)\s*\("
         ),
     ),
-    "go test": ("**/*.go", re.compile(r"\b[tb]\.(Skip|Skipf|SkipNow)\(|^\+\s*//go:build\s+ignore")),
-    "cargo test": ("**/*.rs", re.compile(r"#\[ignore")),
+    "go test": (
+        "**/*.go",
+        re.compile(r"\b[tb]\.(Skip|Skipf|SkipNow)\(|^//\s*(go:build|\+build)\s+ignore"),
+    ),
+    "cargo test": ("**/*.rs", re.compile(r"#\[(ignore|cfg_attr\(.*\bignore)\b")),
     "junit": ("**/*.{java,kt}", re.compile(r"@(Disabled|Ignore)\b")),
-    "rspec, minitest": ("**/*.rb", re.compile(r"\b(xit|xdescribe|xcontext|pending|skip)\b")),
+    "rspec, minitest": (
+        "**/*.rb",
+        re.compile(
+            r"^\s*(skip|pending|[xf](it|describe|context|specify|example))\b"
+            r"|[\s(,](:skip|:pending|:focus|(skip|pending|focus):\s)"
+        ),
+    ),
 }
 """For each runner the files it reads and the markers that take a test out of the count."""
 
@@ -52,6 +61,11 @@ SKIPS: dict[str, tuple[str, re.Pattern[str]]] = {
 def is_test(path: str) -> bool:
     """Whether a runner would take the file for a test or for a part of one."""
     return not is_gate_input(path) and any(matches(glob, path) for glob in TESTS)
+
+
+def holds_tests(path: str) -> bool:
+    """Whether the file is a test, or in a language whose tests stand among the code."""
+    return is_test(path) or path.endswith(".rs")
 
 
 def is_gate_input(path: str) -> bool:

@@ -5,23 +5,35 @@ A path that an allow entry of the task names literally may be changed as the tas
 
 import asyncio
 import posixpath
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentflow.boundaries import matches
-from agentflow.gates.runners import SKIPS, is_gate_input, is_test
+from agentflow.gates.runners import SKIPS, holds_tests, is_gate_input, is_test
 from agentflow.records import Boundaries, Candidate, Change, Evidence
 from agentflow.workspace.git import Git
-from agentflow.workspace.importer import changes_between
+from agentflow.workspace.objects import changes_between, contents
 
 
 def touched_measures(state: Git, candidate: Candidate, boundaries: Boundaries) -> tuple[str, ...]:
-    """Paths that judged the base and were changed: existing tests, and gate inputs old and new."""
+    """Paths that judged the base and were changed: existing tests, and gate inputs.
+
+    A new gate input counts if its folder is old: it then steers what was there before.
+    """
     return tuple(
         change.path
         for change in _unnamed_changes(state, candidate, boundaries)
-        if is_gate_input(change.path) or (is_test(change.path) and change.status != "A")
+        if (is_test(change.path) and change.status != "A")
+        or (is_gate_input(change.path) and not _stands_apart(state, candidate.base, change))
     )
+
+
+def _stands_apart(state: Git, base: str, change: Change) -> bool:
+    """Whether the path is new, in a folder that the base does not have."""
+    folder = posixpath.dirname(change.path)
+    new = change.status == "A" and bool(folder)
+    return new and not state.succeeds("cat-file", "-e", f"{base}:{folder}")
 
 
 def _unnamed_changes(state: Git, candidate: Candidate, boundaries: Boundaries) -> list[Change]:
@@ -50,11 +62,11 @@ class TamperGate:
         changes = _unnamed_changes(self.state, candidate, self.boundaries)
         deleted, moved = _deleted_tests(self.state, candidate.base, changes)
         inputs = [c for c in changes if is_gate_input(c.path)]
-        fresh = [c for c in inputs if c.status == "A" and not self._had_folder(c.path)]
+        fresh = [c for c in inputs if _stands_apart(self.state, candidate.base, c)]
         problems = [
             *(f"deleted test: {path}" for path in deleted),
             *(f"changed gate input: {c.path}" for c in inputs if c not in fresh),
-            *_added_skips(self.state, candidate, [c.path for c in changes if is_test(c.path)]),
+            *_added_skips(self.state, candidate.base, changes),
         ]
         notices = (
             *(f"moved test: {path}" for path in moved),
@@ -72,34 +84,42 @@ class TamperGate:
             notices=notices,
         )
 
-    def _had_folder(self, path: str) -> bool:
-        folder = posixpath.dirname(path)
-        return not folder or any(known.startswith(f"{folder}/") for known in self.base_paths)
-
 
 def _deleted_tests(state: Git, base: str, changes: Sequence[Change]) -> tuple[list[str], list[str]]:
     """Tests that are gone, and tests whose content turned up at another path."""
     added = {c.blob for c in changes if c.status == "A" and is_test(c.path)}
     gone = [c.path for c in changes if c.status == "D" and is_test(c.path)]
-    moved = [path for path in gone if state.text("rev-parse", f"{base}:{path}") in added]
+    blobs = _blobs(state, base, gone)
+    moved = [path for path in gone if blobs.get(path) in added]
     return [path for path in gone if path not in moved], moved
 
 
-def _added_skips(state: Git, candidate: Candidate, tests: Sequence[str]) -> list[str]:
-    """Lines of tests that hold a skip or only marker and did not stand there before."""
+def _added_skips(state: Git, base: str, changes: Sequence[Change]) -> list[str]:
+    """Lines that hold a skip or only marker and did not stand in a changed test before."""
+    tests = [change for change in changes if holds_tests(change.path)]
+    old = _blobs(state, base, [c.path for c in tests if c.status != "A"])
+    new = {c.path: c.blob for c in tests if c.status != "D" and c.mode != "160000"}
+    texts = contents(state, {*old.values(), *new.values()})
     found: list[str] = []
     for runner, (files, marker) in SKIPS.items():
-        paths = [path for path in tests if matches(files, path)]
-        if not paths:
-            continue
-        diff = state.run("diff", "-U0", "--no-renames", candidate.base, candidate.tip, "--", *paths)
-        lines = [
-            line for line in diff.decode("utf-8", "replace").splitlines() if marker.search(line)
-        ]
-        removed = [line[1:].strip() for line in lines if line.startswith("-")]
-        for line in (line[1:].strip() for line in lines if line.startswith("+")):
-            if line in removed:
-                removed.remove(line)
-            else:
-                found.append(f"added skip or only marker ({runner}): {line[:200]}")
+        before, after = (
+            Counter(
+                line.strip()
+                for path, blob in side.items()
+                if matches(files, path)
+                for line in texts[blob].decode("utf-8", "replace").splitlines()
+                if marker.search(line)
+            )
+            for side in (old, new)
+        )
+        added = (after - before).elements()
+        found += [f"added skip or only marker ({runner}): {line[:200]}" for line in added]
     return found
+
+
+def _blobs(state: Git, base: str, paths: Sequence[str]) -> dict[str, str]:
+    """The names of the files at these paths of the base."""
+    wanted = frozenset(paths)
+    listing = state.text("ls-tree", "-r", "-z", "--full-tree", base) if wanted else ""
+    entries = (entry.split("\t", 1) for entry in listing.split("\0") if entry)
+    return {path: meta.split()[2] for meta, path in entries if path in wanted and " blob " in meta}

@@ -7,6 +7,7 @@ retries, accumulation and cache breakpoints are ours.
 import asyncio
 import gc
 import random
+import ssl
 import sys
 import threading
 import time
@@ -97,6 +98,8 @@ def open_model(
         timeout=timeout,
         follow_redirects=False,  # the conversation goes to the host that was named, or nowhere
         trust_env=owner != "loopback",
+        # Loading certificates takes 30 ms; without TLS an empty store serves, and trusts nobody.
+        verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if base_url.startswith("http:") else True,
         event_hooks={} if owner == "anthropic" else {"request": [_strip_headers(key)]},
     )
     client = anthropic.AsyncAnthropic(

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.errors import UsageError
-from agentflow.frontmatter import read_header
+from agentflow.frontmatter import Header, read_markdown
 from agentflow.nearest import nearest
 from agentflow.prompts.profile import read_profile
 from agentflow.records import Prompt
 
 FOLDER = ".orchestrator/prompts"
+MAX_PROMPT = 1024 * 1024
+"""Bytes. The largest of 1,024 public agent files has under a tenth of that."""
 
 _INHERITED_MODELS = {"", "inherit", "default"}
 
@@ -53,26 +55,20 @@ def _plain(name: str) -> str:
 def load_prompt(path: Path, known_tools: Sequence[str]) -> Prompt:
     """Read a prompt file.
 
-    Raises `UsageError` for a file that cannot be read, or that is granted no known tool.
+    A prompt without a header, or whose header says nothing of tools, gets all known ones. Raises
+    `UsageError` for a file that cannot be read, or whose tools cannot be told for certain.
     """
-    try:
-        data = path.read_bytes()
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"cannot read the prompt {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the prompt {path} is not UTF-8 (byte {error.start})") from error
-    header = read_header(text, where=str(path))
+    data, header = read_markdown(path, limit=MAX_PROMPT)
     if not header.body.strip():
         raise UsageError(f"the prompt {path} has no text after its header")
-    tools, warnings = _granted(header.fields.get("tools"), known_tools, path)
-    model = header.fields.get("model")
+    tools, warnings = _granted(header, known_tools, path)
+    model = _text(header, "model", path)
     return Prompt(
-        name=str(header.fields.get("name") or header.fields.get("agent") or path.stem),
+        name=_text(header, "name", path) or _text(header, "agent", path) or path.stem,
         path=path,
         body=header.body,
         tools=tools,
-        model=None if model is None or str(model) in _INHERITED_MODELS else str(model),
+        model=None if model in _INHERITED_MODELS else model,
         profile=read_profile(header.fields.get("agentflow"), where=str(path)),
         sha256=hashlib.sha256(data).hexdigest(),
         builtin=path.parent == builtin_folder(),
@@ -80,25 +76,62 @@ def load_prompt(path: Path, known_tools: Sequence[str]) -> Prompt:
     )
 
 
+def _text(header: Header, key: str, path: Path) -> str:
+    value = header.fields.get(key, "")
+    if not isinstance(value, str):
+        raise UsageError(f"{path}:{header.lines[key]}: `{key}` must be text")
+    return " ".join(value.split())
+
+
 def _granted(
-    declared: Any, known: Sequence[str], path: Path
+    header: Header, known: Sequence[str], path: Path
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The tools that a header grants, in the known order, and warnings about the others."""
-    if declared is None or declared == "*":
+    key = _tools_key(header, path)
+    if key is None or header.fields[key] == "*":
         return tuple(known), ()
-    items = re.split(r",\s*(?![^()]*\))", declared) if isinstance(declared, str) else declared
-    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):  # pyright: ignore[reportUnknownVariableType]
-        raise UsageError(f"{path}: `tools` must be a list of names, or names between commas")
-    names = [str(item).strip() for item in items if str(item).strip()]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    where = f"{path}:{header.lines[key]}"
+    names = _names(header.fields[key], where, key)
     granted = tuple(tool for tool in known if tool in names)
     warnings = tuple(
-        f"{path}: the tool {name!r} is not available{nearest(name, known)}"
+        f"{where}: the tool {name!r} is not available{nearest(name, known)}"
         for name in names
         if name not in known
     )
     if not granted:
         raise UsageError(
-            f"{path}: none of its tools is available ({', '.join(names) or 'an empty list'})",
+            f"{where}: none of its tools is available ({', '.join(names) or 'an empty list'})",
             hint=f"Available tools: {', '.join(known)}.",
         )
     return granted, warnings
+
+
+def _tools_key(header: Header, path: Path) -> str | None:
+    """The key that lists the tools. Another one that may limit them is not read past."""
+    plain = {key: re.sub(r"[^a-z]", "", key.lower()) for key in header.fields}
+    listing = [key for key, name in plain.items() if name in {"tools", "allowedtools"}]
+    others = [
+        key
+        for key, name in plain.items()
+        if key not in listing and ("tool" in name or name in {"permission", "permissions"})
+    ]
+    if others or len(listing) > 1:
+        key = (others or listing)[-1]
+        raise UsageError(
+            f"{path}:{header.lines[key]}: `{key}` may limit the tools in a way that is not read",
+            hint="List the tools that the prompt may use under `tools`, and nowhere else.",
+        )
+    return listing[0] if listing else None
+
+
+def _names(declared: Any, where: str, key: str) -> list[str]:
+    """The names in a list, or between commas that are not in parentheses."""
+    items: Any = re.split(r",\s*(?![^()]*\))", declared) if isinstance(declared, str) else declared
+    if not isinstance(items, list):
+        raise UsageError(f"{where}: `{key}` must be a list of names, or names between commas")
+    names: list[str] = []
+    for item in items:  # pyright: ignore[reportUnknownVariableType] - checked by the next line
+        if not isinstance(item, str):
+            raise UsageError(f"{where}: `{key}` must be a list of names, or names between commas")
+        names.append(item.strip())
+    return [name for name in names if name]

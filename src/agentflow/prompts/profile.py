@@ -14,7 +14,11 @@ VARIABLES = ("{TASK_ID}", "TASK-XXX")
 
 
 def _parsed(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
+    """JSON text, read."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except RecursionError as error:
+        raise ValueError("it nests too deeply") from error
 
 
 class _Fields(BaseModel):

@@ -55,7 +55,8 @@ def render(
 def substitute(text: str, values: Mapping[str, str]) -> str:
     """Replace each placeholder, as written, by its value; values are not looked at again.
 
-    A placeholder that is part of a longer name is left alone.
+    A placeholder that is part of a longer name or of another notation (`{{…}}`, `${…}`) is left
+    alone.
     """
     if not values:
         return text
@@ -66,8 +67,8 @@ def substitute(text: str, values: Mapping[str, str]) -> str:
 
 def _bounded(name: str) -> str:
     """The placeholder as an expression that does not match inside a longer word."""
-    before = r"(?<!\w)" if name[0].isalnum() else ""
-    after = r"(?!\w)" if name[-1].isalnum() else ""
+    before = r"(?<!\w)" if name[0].isalnum() else r"(?<![{$])" if name[0] == "{" else ""
+    after = r"(?!\w)" if name[-1].isalnum() else r"(?!\})" if name[-1] == "}" else ""
     return before + re.escape(name) + after
 
 

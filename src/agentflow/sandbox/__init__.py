@@ -5,15 +5,12 @@ import subprocess
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
-from typing import Literal
 
 from agentflow.errors import EnvironmentFailure
-from agentflow.records import Json
+from agentflow.records import Backend, Json
 from agentflow.sandbox import bubblewrap, none
 from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.policy import Policy
-
-Backend = Literal["auto", "bubblewrap", "none"]
 
 BACKENDS = {
     "bubblewrap": bubblewrap.open_channel,

@@ -2,9 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -21,8 +20,6 @@ MAX_TASK = 1024 * 1024
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _GATE = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]{0,99})\s*=\s*(.*\S)\s*", re.DOTALL)
-
-T = TypeVar("T")
 
 
 def _as_list(value: Any) -> Any:
@@ -78,11 +75,11 @@ class _Fields(BaseModel):
     expect: Expectation = "change"
 
 
-def check_id(identifier: str) -> str:
+def check_id(identifier: str, *, where: str = "") -> str:
     """Return the id. Raises `UsageError` if it cannot be a file name and a part of a ref."""
     if not _ID.fullmatch(identifier) or ".." in identifier or identifier.endswith((".", ".lock")):
         raise UsageError(
-            f"{identifier!r} cannot be a task id",
+            f"{where}{': ' if where else ''}{identifier[:200]!r} cannot be a task id",
             hint="Use letters, digits, `-`, `_` and `.`, at most 100, for example TASK-123.",
         )
     return identifier
@@ -100,7 +97,7 @@ def parse_gate(text: str, *, where: str) -> tuple[str, str]:
 
 
 def find_task(name: str, root: Path) -> Path:
-    """Return the file of a task given by id or by path, relative to the current directory.
+    """Return the file of a task given by id, or by a path from the current directory.
 
     Raises `UsageError` naming the nearest task.
     """
@@ -157,18 +154,68 @@ def _fields(header: Header, path: Path) -> _Fields:
 
 
 def _task(fields: _Fields, header: Header, path: Path) -> Task:
-    def each(name: str, read: Callable[[str], T]) -> T:
-        """Read a key's value; an error names the line."""
-
     where = {name: f"{path}:{header.lines.get(name, 1)}: {name}" for name in _Fields.model_fields}
-    body = header.body.strip("\r\n")
-    return None
+    text = header.body.strip("\r\n")
+    if not text.strip():
+        raise UsageError(f"{path} says nothing: there is no text after the header")
+    identifier = _identifier(fields.id, path, where["id"])
+    heading = re.search(r"^#{1,6}[ \t]+(.+?)[ \t#\r]*$", text, re.MULTILINE)
+    return Task(
+        id=identifier,
+        title=" ".join((fields.title or (heading[1] if heading else identifier)).split()),
+        text=text,
+        path=path,
+        prompt=fields.prompt,
+        profile=fields.profile,
+        model=fields.model,
+        boundaries=Boundaries(
+            tuple(check_glob(glob, where=where["allow"]) for glob in fields.allow),
+            tuple(check_glob(glob, where=where["deny"]) for glob in fields.deny),
+        ),
+        files=tuple(_file(name, where["files"]) for name in fields.files),
+        gates=tuple(BuildCommand(name, command) for name, command in fields.gates.items()),
+        depends_on=tuple(check_id(name, where=where["depends_on"]) for name in fields.depends_on),
+        base=fields.base,
+        max_turns=fields.max_turns,
+        max_cost=fields.max_cost,
+        timeout=parse_duration(fields.timeout, where=where["timeout"]) if fields.timeout else None,
+        expect=fields.expect,
+    )
+
+
+def _identifier(declared: str | None, path: Path, where: str) -> str:
+    """The header's id, else the file's name; the two agree where tasks are found by name."""
+    if declared is None:
+        return check_id(path.stem, where=str(path))
+    if path.resolve().match(f"{FOLDER}/*.md") and declared != path.stem:
+        raise UsageError(
+            f"{where}: {declared!r} is not the file's name",
+            hint="Markers and branches are named by the id; rename the file or drop the key.",
+        )
+    return check_id(declared, where=where)
+
+
+def _file(name: str, where: str) -> str:
+    path = check_glob(name, where=where)
+    if not is_path(path):
+        raise UsageError(f"{where}: {name!r} must be one file's path, without wildcards")
+    return path
 
 
 def text_task(text: str) -> Task:
-    """Make a task of free text; the same text gets the same id. Raises `UsageError` if empty."""
-    if not text.strip():
-        raise UsageError("the task's text is empty")
-    digest = hashlib.sha256(text.strip().encode()).hexdigest()[:8]
-    first = text.strip().splitlines()[0].lstrip("# ").strip()
-    return Task(id=f"TEXT-{digest}", title=first[:80], text=text.strip("\n"))
+    """Make a task of free text; the same text gets the same id.
+
+    Raises `UsageError` if it is empty, too long, or no text.
+    """
+    plain = text.strip()
+    try:
+        data = plain.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"the task's text is not UTF-8 (character {error.start})") from error
+    if not plain or "\0" in plain:
+        raise UsageError(f"the task's text {'holds a NUL byte' if plain else 'is empty'}")
+    if len(data) > MAX_TASK:
+        raise UsageError(f"the task's text is longer than {MAX_TASK} bytes")
+    identifier = f"TEXT-{hashlib.sha256(data).hexdigest()[:8]}"
+    first = plain.splitlines()[0].lstrip("# ").strip()
+    return Task(id=identifier, title=first[:80] or identifier, text=text.strip("\r\n"))

@@ -31,15 +31,28 @@ class Clone:
     """Object stores that it borrows from, in the order of their mounts."""
 
 
-def make_repository(folder: Path, stores: Sequence[Path], object_format: str) -> Git:
-    """Make an empty bare repository of ours that borrows objects; return its git."""
+def make_repository(folder: Path, repository: Repository, stores: Sequence[Path]) -> Git:
+    """Make an empty bare repository of ours that borrows objects; return its git.
+
+    It is as shallow and hashes as the user's repository.
+    """
     folder.mkdir(parents=True)
     git = isolated(folder)
-    git.run("init", "--quiet", "--bare", "--template=", f"--object-format={object_format}")
-    info = folder / "objects" / "info"
-    info.mkdir(exist_ok=True)
-    (info / "alternates").write_text("".join(f"{store}\n" for store in stores), "utf-8")
+    git.run(
+        "init", "--quiet", "--bare", "--template=", f"--object-format={repository.object_format}"
+    )
+    _write_alternates(folder, map(str, stores))
+    shallow = repository.common_dir / "shallow"
+    if shallow.is_file():
+        shutil.copyfile(shallow, folder / "shallow")
     return git
+
+
+def _write_alternates(git_dir: Path, stores: Iterable[str]) -> None:
+    info = git_dir / "objects" / "info"
+    info.mkdir(exist_ok=True)
+    lines = "".join(f"{store}\n" for store in stores)
+    (info / "alternates").write_text(lines, "utf-8", "surrogateescape")
 
 
 def make_clone(
@@ -57,11 +70,8 @@ def make_clone(
     Raises `EnvironmentFailure` if objects are missing or the disk is full.
     """
     tree, git_dir = folder / "tree", folder / "git"
-    git = make_repository(git_dir, stores, repository.object_format)
+    git = make_repository(git_dir, repository, stores)
     tree.mkdir()
-    shallow = repository.common_dir / "shallow"
-    if shallow.is_file():
-        shutil.copyfile(shallow, git_dir / "shallow")
     try:
         git.run("config", "core.bare", "false")
         git.run("update-ref", f"refs/heads/{branch}", commit)
@@ -70,15 +80,18 @@ def make_clone(
             "reset",
             "--quiet",
             "--hard",
-            environment={"GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(tree)},
+            environment=_places(tree, git_dir),
         )
     except GitError as error:
         raise EnvironmentFailure(f"cannot check out {commit[:12]}: {error.said}") from error
-    inside = [f"{OBJECTS_INSIDE}/{n}" for n in range(len(stores))] if mounted else stores
-    alternates = git_dir / "objects" / "info" / "alternates"
-    alternates.write_text("".join(f"{store}\n" for store in inside), "utf-8")
+    if mounted:
+        _write_alternates(git_dir, (f"{OBJECTS_INSIDE}/{n}" for n in range(len(stores))))
     (tree / ".git").write_text(f"gitdir: {GIT_INSIDE if mounted else git_dir}\n", "utf-8")
     return Clone(tree, git_dir, tuple(stores))
+
+
+def _places(tree: Path, git_dir: Path) -> dict[str, str]:
+    return {"GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(tree)}
 
 
 def copy_documents(
@@ -86,29 +99,56 @@ def copy_documents(
 ) -> tuple[str, ...]:
     """Copy files that git does not track into the clone, invisible to its commits.
 
-    Returns the paths copied. Links, large files and paths behind a link are left out. `ignored`
-    are further paths that its commits shall not see.
+    Returns the paths copied. Left out are links, large files, paths behind a link, and those
+    that a `.gitignore` of the base forces back in. `ignored` are further paths that the clone's
+    commits shall not see. No process of the agent may run yet.
     """
-    copied: list[str] = []
-    top = clone.tree.resolve()
-    for path in paths:
-        source, target = repository.root / path, clone.tree / path
-        if source.is_symlink() or not source.is_file() or target.exists():
-            continue
-        if source.stat().st_size > MAX_DOCUMENT:
-            continue
-        # No process of the agent runs yet: nobody can swap a directory between look and use.
-        if not target.parent.resolve().is_relative_to(top):
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-        copied.append(path)
+    copied = [path for path in paths if _copy(repository.root, clone.tree, path)]
     exclude = clone.git_dir / "info" / "exclude"
     exclude.parent.mkdir(exist_ok=True)
     exclude.write_text("".join(f"/{_escaped(path)}\n" for path in (*copied, *ignored)), "utf-8")
-    return tuple(copied)
+    visible = _visible(clone, copied) if copied else frozenset[str]()
+    for path in visible:
+        (clone.tree / path).unlink()
+    return tuple(path for path in copied if path not in visible)
+
+
+def _copy(root: Path, tree: Path, path: str) -> bool:
+    """Copy one file; False if it was left out."""
+    source, target = root / path, tree / path
+    # Exclude files cannot say line ends.
+    if not path.isprintable() or source.is_symlink() or not source.is_file():
+        return False
+    taken = target.is_symlink() or target.exists()
+    if taken or source.stat().st_size > MAX_DOCUMENT:
+        return False
+    if any(
+        Path(top / path).parent.resolve() != (top.resolve() / path).parent for top in (root, tree)
+    ):
+        return False
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        return False
+    shutil.copyfile(source, target)
+    return True
+
+
+def _visible(clone: Clone, paths: Sequence[str]) -> frozenset[str]:
+    """Which of these untracked paths `git add` would take: a `.gitignore` outranks our list."""
+    store = isolated(clone.tree)
+    listing = store.text(
+        "ls-files",
+        "--others",
+        "--exclude-standard",
+        "-z",
+        "--",
+        *paths,
+        environment=_places(clone.tree, clone.git_dir),
+    )
+    return frozenset(filter(None, listing.split("\0")))
 
 
 def _escaped(path: str) -> str:
     """A path as a pattern of git's exclude files."""
-    return "".join(f"\\{c}" if c in "\\*?[!# " else c for c in path)
+    return "".join(f"\\{c}" if c in "\\*?[ " else c for c in path)

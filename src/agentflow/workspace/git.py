@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import git as gitpython
 
@@ -14,11 +15,24 @@ _ISOLATED = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_ATTR_NOSYSTEM": "1",
-    "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_NO_LAZY_FETCH": "1",
 }
-_ALWAYS = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-_OPTIONS = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0")
+_ALWAYS = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    # Paths come from trees: `[id].test.ts` and `:x` name files and nothing else.
+    "GIT_LITERAL_PATHSPECS": "1",
+    "LC_ALL": "C",
+}
+_SETTINGS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "submodule.recurse=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+)
+_OPTIONS = tuple(word for setting in _SETTINGS for word in ("-c", setting))
 
 
 class GitError(EnvironmentFailure):
@@ -41,10 +55,10 @@ class Git:
     def run(
         self,
         *arguments: str,
-        stdin: bytes | None = None,
+        stdin: bytes | BinaryIO | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> bytes:
-        """Return standard output.
+        """Return standard output. An open file given as `stdin` is read from where it stands.
 
         Raises `GitError` for an exit code other than 0, `EnvironmentFailure` without git.
         """
@@ -63,29 +77,42 @@ class Git:
         output = self.run(*arguments, stdin=stdin, environment=environment)
         return output.decode("utf-8", "surrogateescape").rstrip("\n")
 
-    def succeeds(self, *arguments: str) -> bool:
+    def succeeds(self, *arguments: str, environment: Mapping[str, str] | None = None) -> bool:
         """Whether the command ends with 0."""
-        return self._execute(arguments, None, {})[0] == 0
+        return self._execute(arguments, None, environment or {})[0] == 0
 
     def _execute(
-        self, arguments: tuple[str, ...], stdin: bytes | None, environment: Mapping[str, str]
+        self,
+        arguments: tuple[str, ...],
+        stdin: bytes | BinaryIO | None,
+        environment: Mapping[str, str],
     ) -> tuple[int, bytes, str]:
-        # GitPython adds our own environment to the one it is given, GIT_DIR of a calling hook
-        # included; `env -i` starts from nothing.
-        variables = {**self.environment, **_ALWAYS, **environment}
-        command = ["env", "-i", *(f"{k}={v}" for k, v in variables.items()), "git"]
-        runner = gitpython.Git(str(self.directory))
+        if not isinstance(stdin, bytes):
+            return self._execute_from(arguments, stdin, environment)
         with tempfile.TemporaryFile() as source:
-            source.write(stdin or b"")
+            source.write(stdin)
             source.seek(0)
-            code, output, message = runner.execute(
-                [*command, *_OPTIONS, *arguments],
+            return self._execute_from(arguments, source, environment)
+
+    def _execute_from(
+        self, arguments: tuple[str, ...], source: BinaryIO | None, environment: Mapping[str, str]
+    ) -> tuple[int, bytes, str]:
+        variables = {**self.environment, **_ALWAYS, **environment}
+        # GitPython adds our own environment to the one it is given, GIT_DIR of a calling hook
+        # included. Only names go through `env`: a command line can be read by every user.
+        unwanted = [f"--unset={name}" for name in os.environ if name not in variables]
+        try:
+            code, output, message = gitpython.Git(str(self.directory)).execute(
+                ["env", *unwanted, "git", *_OPTIONS, *arguments],
                 istream=source,
+                env=variables,
                 with_extended_output=True,
                 with_exceptions=False,
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
             )
+        except gitpython.GitCommandNotFound:
+            code, output, message = 127, b"", ""
         if code == 127:
             raise EnvironmentFailure("git is not installed", hint="apt-get install git")
         return code, output, message.strip()

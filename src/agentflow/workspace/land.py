@@ -1,12 +1,11 @@
 """Landing: verified commits enter the user's repository, and one ref moves by compare-and-swap."""
 
-import os
-import shutil
 from contextlib import suppress
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from agentflow.errors import Conflict, EnvironmentFailure
 from agentflow.records import Candidate, Landed, Landing
+from agentflow.workspace.current import current_branch, land_current
 from agentflow.workspace.git import Git, GitError
 from agentflow.workspace.repository import Repository
 
@@ -34,10 +33,9 @@ def check_target(
     if landing == "none":
         return
     if landing == "current":
-        _current_branch(repository, base)
+        _not_checked_out(repository, current_branch(repository, base), ours=True)
         return
-    if not repository.git.succeeds("check-ref-format", f"refs/heads/{branch}"):
-        raise Conflict(f"{branch!r} is not a valid branch name")
+    _check_name(repository, branch)
     tip = branch_tip(repository, branch)
     if tip not in {None, base, replaceable}:
         raise Conflict(
@@ -45,30 +43,42 @@ def check_target(
             hint=f"Give --base {branch} to build on it, --fresh to replace a branch that "
             + "agentflow made, or --target for another name.",
         )
-    _not_checked_out(repository, branch)
+    _not_checked_out(repository, f"refs/heads/{branch}")
 
 
-def _not_checked_out(repository: Repository, branch: str) -> None:
-    listing = repository.git.text("worktree", "list", "--porcelain").splitlines()
-    if f"branch refs/heads/{branch}" in listing:
-        raise Conflict(
-            f"the branch {branch} is checked out in a work tree",
-            hint="Use --land current to move the branch that you are on, or --target another.",
-        )
-
-
-def _current_branch(repository: Repository, base: str) -> str:
-    """The full name of the branch that HEAD is on. Raises `Conflict` if it is not at the base."""
+def _check_name(repository: Repository, branch: str) -> None:
+    """Raise `Conflict` for a name that no branch can have, here or anywhere."""
+    git, hint = repository.git, "Give --target another name."
     try:
-        ref = repository.git.text("symbolic-ref", "--quiet", "HEAD")
+        # The command also expands `@{-1}`: only what it leaves as it is names a branch.
+        if git.text("check-ref-format", "--branch", branch) != branch:
+            raise Conflict(f"{branch!r} is not a branch's name", hint=hint)
     except GitError as error:
-        raise Conflict("--land current needs a branch, but HEAD is detached") from error
-    if repository.git.text("rev-parse", "--verify", "HEAD") != base:
+        raise Conflict(f"{branch!r} is not a valid branch name", hint=hint) from error
+    above = [str(parent) for parent in PurePosixPath(branch).parents][:-1]
+    taken = [name for name in above if branch_tip(repository, name)]
+    below = git.text("for-each-ref", "--format=%(refname:short)", f"refs/heads/{branch}/")
+    taken += below.splitlines()
+    if taken:
         raise Conflict(
-            f"{ref.removeprefix('refs/heads/')} is not at the base {base[:12]}",
-            hint="Run the task again from where the branch is now.",
+            f"the branch {branch} cannot be made beside the branch {taken[0]}", hint=hint
         )
-    return ref
+    if git.succeeds("symbolic-ref", "--quiet", f"refs/heads/{branch}"):
+        raise Conflict(f"the branch {branch} is only another name of a branch", hint=hint)
+
+
+def _not_checked_out(repository: Repository, ref: str, *, ours: bool = False) -> None:
+    """Raise `Conflict` if a work tree has the branch; `ours` excepts the one that we are in."""
+    blocks = repository.git.text("worktree", "list", "--porcelain").split("\n\n")
+    for lines in (block.splitlines() for block in blocks):
+        place = lines[0].removeprefix("worktree ")
+        if f"branch {ref}" not in lines or (ours and place == str(repository.root)):
+            continue
+        raise Conflict(
+            f"the branch {ref.removeprefix('refs/heads/')} is checked out in {place}",
+            hint="Use --land current to move the branch that you are on, or --target another; "
+            + "`git worktree prune` forgets work trees that are gone.",
+        )
 
 
 def keep_verified(repository: Repository, state: Git, run: str, candidate: Candidate) -> str:
@@ -113,7 +123,7 @@ def land(
         return Landed(None, candidate.tip)
     try:
         if landing == "current":
-            landed = _land_current(repository, candidate)
+            landed = Landed(land_current(repository, candidate, run), candidate.tip)
         else:
             landed = _land_branch(repository, candidate, branch, run, replaceable)
     except Conflict as conflict:
@@ -128,65 +138,24 @@ def _land_branch(
     repository: Repository, candidate: Candidate, branch: str, run: str, replaceable: str | None
 ) -> Landed:
     ref = f"refs/heads/{branch}"
-    _not_checked_out(repository, branch)
+    _not_checked_out(repository, ref)
     old = branch_tip(repository, branch)
     if old not in {None, candidate.base, replaceable}:
         raise Conflict(f"the branch {branch} moved to {old[:12] if old else 'nothing'} meanwhile")
-    kept = None
-    if old is not None and old != candidate.base:
-        kept = f"{ref}@{run}"
-        repository.git.run("update-ref", kept, old)
-    _swap(repository, ref, candidate.tip, old or "0" * len(candidate.tip), run)
-    return Landed(ref, candidate.tip, kept)
-
-
-def _swap(repository: Repository, ref: str, new: str, old: str, run: str) -> None:
-    try:
-        repository.git.run("update-ref", "-m", f"agentflow: {run}", ref, new, old)
-    except GitError as error:
-        raise Conflict(f"{ref} could not be moved: {error.said}") from error
-
-
-def _land_current(repository: Repository, candidate: Candidate) -> Landed:
-    """Move the checked-out branch, index and files together, under the index lock.
-
-    `read-tree -m -u` refuses to overwrite a local change or an untracked file.
-    """
-    ref = _current_branch(repository, candidate.base)
-    index = repository.git_dir / "index"
-    lock = repository.git_dir / "index.lock"
-    _copy_to_lock(index, lock)
-    try:
-        _merge_files(repository, candidate.base, candidate.tip, lock)
-        try:
-            _swap(repository, ref, candidate.tip, candidate.base, "landed")
-        except Conflict:
-            _merge_files(repository, candidate.tip, candidate.base, lock)
-            raise
-        os.replace(lock, index)  # noqa: PTH105 - the pair of names reads as one step
-    except BaseException:
-        lock.unlink(missing_ok=True)
-        raise
-    return Landed(ref, candidate.tip)
-
-
-def _copy_to_lock(index: Path, lock: Path) -> None:
-    try:
-        with lock.open("xb") as file, index.open("rb") as source:
-            shutil.copyfileobj(source, file)
-    except FileExistsError as error:
-        raise Conflict(
-            f"another git process holds {lock}", hint="Wait for it, or remove the file if it died."
-        ) from error
-
-
-def _merge_files(repository: Repository, old: str, new: str, lock: Path) -> None:
+    kept = f"{ref}@{run}" if old not in {None, candidate.base} else None
+    nothing = "0" * len(candidate.tip)
+    changes = [f"update {ref} {candidate.tip} {old or nothing}"]
+    if kept:
+        changes.append(f"create {kept} {old}")
     try:
         repository.git.run(
-            "read-tree", "-m", "-u", old, new, environment={"GIT_INDEX_FILE": str(lock)}
+            "update-ref",
+            "--no-deref",
+            "-m",
+            f"agentflow: {run}",
+            "--stdin",
+            stdin="".join(f"{change}\n" for change in changes).encode(),
         )
     except GitError as error:
-        raise Conflict(
-            f"your working tree cannot take the change: {error.said}",
-            hint="Commit or stash what is in the way, or use --land branch.",
-        ) from error
+        raise Conflict(f"{ref} could not be moved: {error.said}") from error
+    return Landed(ref, candidate.tip, kept)

@@ -1,6 +1,7 @@
 """The user's repository: what agentflow reads of it."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,8 +49,8 @@ class Repository:
             found.append(store)
             alternates = store / "info" / "alternates"
             if alternates.is_file():
-                lines = alternates.read_text("utf-8").splitlines()
-                waiting += [(store / line).resolve() for line in lines if line.strip()]
+                lines = alternates.read_text("utf-8", "surrogateescape").splitlines()
+                waiting += [(store / x).resolve() for x in lines if x and not x.startswith("#")]
         return tuple(found)
 
     def resolve(self, revision: str) -> str:
@@ -78,11 +79,15 @@ class Repository:
         except GitError:
             return None
 
+    def landed_tasks(self, commit: str) -> frozenset[str]:
+        """The tasks whose landed commits are ancestors of a commit, by their trailers."""
+        trailers = "%(trailers:key=Agentflow-Task,valueonly,separator=%x0A)"
+        log = self.git.text("log", "--grep=^Agentflow-Task: ", f"--format={trailers}", commit)
+        return frozenset(line.strip() for line in log.splitlines() if line.strip())
+
     def changed_paths(self) -> tuple[str, ...]:
         """Tracked paths with uncommitted changes."""
-        status = self.git.text(
-            "-c", "core.quotePath=false", "diff", "--name-only", "-z", "HEAD", "--"
-        )
+        status = self.git.text("diff", "--name-only", "--no-ext-diff", "-z", "HEAD", "--")
         return tuple(path for path in status.split("\0") if path)
 
     def untracked_paths(self, folder: str) -> tuple[str, ...]:
@@ -114,10 +119,14 @@ def open_repository(directory: Path, environment: Mapping[str, str]) -> Reposito
             "--git-common-dir",
         ).splitlines()
     except (GitError, ValueError) as error:
-        reason = error.said.removeprefix("fatal: ") if isinstance(error, GitError) else ""
+        reason, _, advice = (error.said if isinstance(error, GitError) else "").partition("\n")
+        reason = reason.removeprefix("fatal: ")
+        trust = re.search(r"git config .*", advice)
         raise UsageError(
             f"{directory} is not inside a git work tree" + (f" ({reason})" if reason else ""),
-            hint="Run agentflow in the repository that the task is about.",
+            hint=f"If you trust it: {trust[0].strip()}"
+            if trust
+            else "Run agentflow in the repository that the task is about.",
         ) from error
     repository = Repository(
         Path(root), Path(git_dir), Path(common), as_user(Path(root), environment)

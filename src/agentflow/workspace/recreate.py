@@ -1,0 +1,140 @@
+"""Re-creation: commits made anew in our repository with the agent's trees, and nothing else."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentflow.records import Candidate, Commit
+from agentflow.workspace.git import Git
+
+MAX_MESSAGE = 8000
+"""Characters."""
+
+_FORGEABLE = re.compile(
+    r"^[ \t]*(?:agentflow-[\w-]+|assisted-by|signed-off-by|co-authored-by|co-developed-by"
+    + r"|reviewed-by|acked-by|approved-by|tested-by|verified-by)[ \t]*:.*$\n?"
+    + r"(?:[ \t]+\S.*$\n?)*",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Trailers with their folded lines that an agent cannot vouch for: ours, and words of people."""
+_TRAILER = re.compile(r"[A-Za-z0-9-]+: \S")
+
+
+@dataclass(frozen=True, slots=True)
+class Authorship:
+    """What every re-created commit gets."""
+
+    name: str
+    email: str
+    seconds: int
+    """Unix time, from the journal, so that the same run makes the same commits."""
+    trailers: tuple[str, ...]
+    rest_message: str
+    """The message of the commit that agentflow makes of what an agent left uncommitted."""
+
+
+def recreate(
+    state: Git,
+    base: str,
+    walked: Sequence[Commit],
+    leftovers: tuple[str, ...],
+    authorship: Authorship,
+) -> Candidate:
+    """Make the walked commits anew, oldest first, and a candidate of them."""
+    environment = _identity(authorship.name, authorship.email, authorship.seconds)
+    renamed: dict[str, str] = {}
+    created: list[Commit] = []
+    tip = base
+    for commit in walked:
+        parents = tuple(renamed.get(parent, parent) for parent in commit.parents)
+        message = with_trailers(clean_message(commit.message), authorship.trailers)
+        tip = _commit_tree(state, commit.tree, parents, message, environment)
+        renamed[commit.sha] = tip
+        created.append(Commit(tip, commit.tree, parents, message, commit.changes))
+    state.run("update-ref", "refs/agentflow/candidate", tip)
+    files, insertions, deletions = _statistics(state, base, tip)
+    return Candidate(
+        base,
+        tip,
+        tuple(created),
+        {claimed: name for claimed, name in renamed.items() if claimed},
+        leftovers,
+        files_changed=files,
+        insertions=insertions,
+        deletions=deletions,
+    )
+
+
+def clean_message(message: str) -> str:
+    """The agent's message without control characters and without forgeable trailers."""
+    kept = "".join(c for c in message if c in "\n\t" or c.isprintable())
+    honest = re.sub(r"\n{3,}", "\n\n", _FORGEABLE.sub("", kept))
+    return honest[:MAX_MESSAGE].strip() or "Change without a message"
+
+
+def with_trailers(message: str, trailers: Sequence[str]) -> str:
+    """Add trailers to a clean message: to its last paragraph if that consists of trailers."""
+    head, _, last = message.rpartition("\n\n")
+    joined = bool(head) and all(_TRAILER.match(line) for line in last.splitlines())
+    return "\n".join((message, *([] if joined else [""]), *trailers)) + "\n"
+
+
+def _commit_tree(
+    state: Git, tree: str, parents: Sequence[str], message: str, environment: dict[str, str]
+) -> str:
+    arguments = [argument for parent in parents for argument in ("-p", parent)]
+    return state.text(
+        "commit-tree",
+        tree,
+        *arguments,
+        stdin=message.encode("utf-8", "replace"),
+        environment=environment,
+    )
+
+
+def _identity(name: str, email: str, date: int) -> dict[str, str]:
+    return {
+        f"GIT_{role}_{key}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for key, value in (("NAME", name), ("EMAIL", email), ("DATE", f"@{date} +0000"))
+    }
+
+
+def _statistics(state: Git, base: str, tip: str) -> tuple[int, int, int]:
+    """Changed files, inserted and deleted lines between two commits."""
+    listing = state.text("diff-tree", "-r", "-z", "--numstat", "--no-renames", base, tip)
+    rows = [row.split("\t", 2) for row in listing.split("\0") if row]
+    inserted, deleted = (
+        sum(int(row[column]) for row in rows if row[column].isdigit()) for column in (0, 1)
+    )
+    return len(rows), inserted, deleted
+
+
+def with_files_of(state: Git, tip: str, base: str, paths: Sequence[str]) -> str:
+    """Make a commit like `tip` in which `paths` are as in `base`, absent ones included.
+
+    The same arguments make the same commit. No ref names it.
+    """
+    index = Path(state.directory) / "base-files-index"
+    environment = {"GIT_INDEX_FILE": str(index)}
+    state.run("read-tree", tip, environment=environment)
+    # Mode 0 removes a path; the object's name is then ignored but must be there.
+    lines = {path: f"0 {'0' * len(tip)}\t{path}" for path in paths}
+    listing = state.text("ls-tree", "-r", "-z", "--full-tree", base)
+    for entry in filter(None, listing.split("\0")):
+        meta, path = entry.split("\t", 1)
+        mode, _, blob = meta.split(" ")
+        if path in lines:
+            lines[path] = f"{mode} {blob}\t{path}"
+    state.run(
+        "update-index",
+        "-z",
+        "--index-info",
+        stdin="".join(f"{line}\0" for line in lines.values()).encode("utf-8", "surrogateescape"),
+        environment=environment,
+    )
+    tree = state.text("write-tree", environment=environment)
+    index.unlink()
+    identity = _identity("agentflow", "agentflow@localhost", 0)
+    return _commit_tree(state, tree, (tip,), "measures of the base\n", identity)

@@ -1,0 +1,210 @@
+"""Prompt files: found by name or path, and never given a tool that they do not grant."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentflow.errors import UsageError
+from agentflow.prompts.loader import FOLDER, MAX_PROMPT, builtin_folder, find_prompt, load_prompt
+from agentflow.records import Profile, Prompt
+from agentflow.tools import DEFAULT_TOOLS
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "worker.md"
+
+
+def load(path: Path, text: str) -> Prompt:
+    path.write_bytes(text.encode())
+    return load_prompt(path, DEFAULT_TOOLS)
+
+
+def test_the_built_in_prompts_load() -> None:
+    loaded = {p.stem: load_prompt(p, DEFAULT_TOOLS) for p in builtin_folder().glob("*.md")}
+    assert {"agent", "engineer"} <= loaded.keys()
+    assert all(prompt.builtin and not prompt.warnings for prompt in loaded.values())
+    assert loaded["agent"].tools == ("Read", "Write", "Edit", "Bash", "Grep", "Glob")
+    assert loaded["agent"].profile == Profile(commits="orchestrator", completion="marker")
+    assert loaded["engineer"].tools == ("Read", "Edit", "Bash", "Grep", "Glob")
+    assert loaded["engineer"].profile == Profile(
+        completion="report", documents=("docs/plans/**", "docs/intent/**")
+    )
+
+
+def test_a_file_becomes_a_record(file: Path) -> None:
+    text = "---\r\nname: My  worker\r\ntools: [Grep, Read]\r\nmodel: opus\r\n---\r\n\r\nWork. é\r\n"
+    assert load(file, text) == Prompt(
+        name="My worker",
+        path=file,
+        body="\r\nWork. é\r\n",
+        tools=("Read", "Grep"),
+        model="opus",
+        profile=Profile(),
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "name", "model"),
+    [
+        ("name: a", "a", None),
+        ("agent: backend_dev", "backend_dev", None),
+        ("name: a\nagent: b", "a", None),
+        ("description: x", "worker", None),
+        ("model: inherit", "worker", None),
+        ("model: default", "worker", None),
+        ("model:", "worker", None),
+        ("model: sonnet", "worker", "sonnet"),
+    ],
+)
+def test_name_and_model(file: Path, header: str, name: str, model: str | None) -> None:
+    prompt = load(file, f"---\n{header}\n---\nx")
+    assert (prompt.name, prompt.model) == (name, model)
+
+
+@pytest.mark.parametrize(
+    ("header", "tools"),
+    [
+        ("name: a", DEFAULT_TOOLS),
+        ("tools: '*'", DEFAULT_TOOLS),
+        ("tools: Read", ("Read",)),
+        ("tools: Bash, Read", ("Read", "Bash")),
+        ("tools: Read,Grep", ("Read", "Grep")),
+        ("tools: [Read, Grep]", ("Read", "Grep")),
+        ("tools:\n  - Read\n  - 'Grep'", ("Read", "Grep")),
+        ("tools: Read  # , Bash", ("Read",)),
+        ("allowed-tools: Read", ("Read",)),
+        ("allowed_tools: Read", ("Read",)),
+        ("allowedTools: Read", ("Read",)),
+        ("Tools: Read", ("Read",)),
+        ("tools: Read, Bash(git log:*, git diff:*)", ("Read",)),
+        ("tools: Read, mcp__x__y, WebFetch", ("Read",)),
+        ("tools: !!set [Read]", ("Read",)),
+        ("metadata: {tools: [Bash]}\ntools: Read", ("Read",)),
+    ],
+)
+def test_tools_are_what_the_header_grants(file: Path, header: str, tools: tuple[str, ...]) -> None:
+    assert load(file, f"---\n{header}\n---\nx").tools == tuple(tools)
+
+
+def test_a_tool_that_is_not_available_is_warned_of(file: Path) -> None:
+    prompt = load(file, "---\nname: x\ntools: Read, MultiEdit, Bash(git:*)\n---\nx")
+    assert prompt.warnings == (
+        f"{file}:3: the tool 'MultiEdit' is not available; did you mean 'Edit'?",
+        f"{file}:3: the tool 'Bash(git:*)' is not available; did you mean 'Bash'?",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # what is said of tools and cannot be told for certain
+        "---\ntools:\n---\nx",
+        "---\ntools: []\n---\nx",
+        "---\ntools: none\n---\nx",
+        "---\ntools: ~\n---\nx",
+        "---\ntools: Read Write\n---\nx",
+        "---\ntools: read\n---\nx",
+        "---\ntools: Bash(git:*)\n---\nx",
+        "---\ntools: {Read: true, Bash: false}\n---\nx",
+        "---\ntools: [Read, [Bash]]\n---\nx",
+        "---\ntools: Read\ntools: Bash\n---\nx",
+        "---\ntools: Read\nallowed-tools: Bash\n---\nx",
+        "---\ntools: Read\nTools: Bash\n---\nx",
+        "---\ndisallowedTools: Bash\n---\nx",
+        "---\npermission: {bash: deny}\n---\nx",
+        "---\nmcp-tools: x\n---\nx",
+        # a header that is not one
+        "---\ntools: Read\nx",
+        "---\rtools: Read\r---\rx",
+        "---\ntools: Read\ndescription: a: b\n---\nx",
+        " ---\ntools: Read\n---\nx",
+        "\u200b---\ntools: Read\n---\nx",
+        "---\n- tools: Read\n---\nx",
+        "---\nname: \x01\ntools: Read\n---\nx",
+    ],
+)
+def test_what_is_unclear_about_tools_is_an_error_and_not_all_tools(file: Path, text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(file, text)
+    assert caught.value.message.startswith(f"{file}:")
+
+
+@given(
+    st.lists(st.sampled_from([*DEFAULT_TOOLS, "read", "Task", "Bash(git:*)", ""]), min_size=1),
+    st.sampled_from([", ", ",", "list", "flow"]),
+)
+def test_no_list_gives_more_than_its_names(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], style: str
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "given.md"
+    if style == "list":
+        value = "".join(f"\n  - '{name}'" for name in names)
+    elif style == "flow":
+        value = "[" + ", ".join(f"'{name}'" for name in names) + "]"
+    else:
+        value = f"'{style.join(names)}'"
+    expected = {name for name in names if name in DEFAULT_TOOLS}
+    try:
+        prompt = load(file, f"---\ntools: {value}\n---\nx")
+    except UsageError:
+        assert not expected
+    else:
+        assert set(prompt.tools) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no text after its header"),
+        ("---\nname: x\n---\n \n", "has no text after its header"),
+        ("---\nname: [x]\n---\nx", ":2: `name` must be text"),
+        ("---\nmodel: {a: b}\n---\nx", ":2: `model` must be text"),
+        ("---\nagentflow: {commit: agent}\n---\nx", "agentflow.commit: Extra inputs"),
+        ("x" * (MAX_PROMPT + 1), "is larger than"),
+        ("a\0b", "is not text"),
+    ],
+)
+def test_a_bad_file_is_named(file: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(file, text)
+    assert str(file) in caught.value.message
+    assert message in caught.value.message
+
+
+def test_a_name_is_looked_up_in_the_repository_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / FOLDER
+    folder.mkdir(parents=True)
+    assert find_prompt("agent", tmp_path) == builtin_folder() / "agent.md"
+    for name in ("Agent.md", "back_end.md"):
+        (folder / name).write_text("x", "utf-8")
+    assert find_prompt("agent", tmp_path) == folder / "Agent.md"
+    assert find_prompt("back-end", tmp_path) == folder / "back_end.md"
+    assert find_prompt("BACK_END", tmp_path) == folder / "back_end.md"
+    monkeypatch.chdir(folder)
+    assert find_prompt("back_end.md", tmp_path) == Path("back_end.md")
+    assert find_prompt("./Agent.md", tmp_path) == Path("Agent.md")
+
+
+def test_an_unknown_prompt_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_prompt("engneer", tmp_path)
+    assert caught.value.message == "there is no prompt 'engneer'; did you mean 'engineer'?"
+    assert "agent, engineer" in caught.value.hint
+    assert FOLDER in caught.value.hint
+    for name in ("no.md", "no/such", str(tmp_path) + "/"):
+        with pytest.raises(UsageError, match=r"^there is no prompt file"):
+            find_prompt(name, tmp_path)
+
+
+def test_only_our_own_folder_makes_a_prompt_built_in(tmp_path: Path) -> None:
+    copy = tmp_path / "prompts" / "agent.md"
+    copy.parent.mkdir()
+    copy.write_bytes((builtin_folder() / "agent.md").read_bytes())
+    assert not load_prompt(copy, DEFAULT_TOOLS).builtin

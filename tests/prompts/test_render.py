@@ -1,0 +1,149 @@
+"""Rendering: what the model reads, pinned; and a repository's text that stays as it is.
+
+After a change that is meant: `UPDATE_GOLDENS=1 .venv/bin/pytest tests/prompts tests/test_dry_run.py`,
+and read the difference.
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentflow.errors import UsageError
+from agentflow.prompts.loader import builtin_folder, load_prompt
+from agentflow.prompts.render import render, substitute
+from agentflow.records import Boundaries, BuildCommand, Profile, Prompt, Rendered, Task
+from agentflow.tools import DEFAULT_TOOLS
+
+GOLDEN = Path(__file__).parent / "golden"
+TASK = Task(
+    "TASK-7",
+    "Add DELETE /notes/{id}",
+    "# Add DELETE /notes/{id}\n\n- 204 when it existed, 404 otherwise\n- keep {{ 7 * 7 }} as it is",
+    boundaries=Boundaries(("notes/**", "tests/"), ("notes/server.py",)),
+    files=("tests/test_delete.py",),
+)
+GATES = (BuildCommand("test", "python -m pytest -q"), BuildCommand("lint", "ruff check ."))
+OPEN = Boundaries()
+
+
+def prompt(body: str, *variables: str, **profile: object) -> Prompt:
+    """A repository's prompt."""
+    return Prompt(
+        "own", Path("own.md"), body, DEFAULT_TOOLS, None, replace(Profile(variables), **profile), ""
+    )
+
+
+def check(name: str, text: str) -> None:
+    """Compare with a golden file, or write it."""
+    path = GOLDEN / name
+    if os.environ.get("UPDATE_GOLDENS") == "1":
+        path.write_text(text, "utf-8")
+    assert text == path.read_text("utf-8")
+
+
+def whole(rendered: Rendered) -> str:
+    return f"{rendered.system}\n════ first message ════\n{rendered.first_message}"
+
+
+@pytest.mark.parametrize("name", ["agent", "engineer"])
+def test_the_built_in_prompts_read_as_pinned(name: str) -> None:
+    loaded = load_prompt(builtin_folder() / f"{name}.md", DEFAULT_TOOLS)
+    check(f"{name}.md", whole(render(loaded, TASK, TASK.boundaries, GATES)))
+
+
+@pytest.mark.parametrize(
+    ("name", "profile", "boundaries"),
+    [
+        ("agent_commits", {"commits": "agent", "completion": "commit"}, OPEN),
+        ("no_commits", {"commits": "none", "completion": "json"}, OPEN),
+        ("within", {}, Boundaries(("src/api/**",), (), (("src/**", "docs/**"), ("**/*.py",)))),
+        ("only_within", {}, Boundaries((), (), (("src/**",),))),
+    ],
+)
+def test_the_first_message_reads_as_pinned(
+    name: str, profile: dict[str, object], boundaries: Boundaries
+) -> None:
+    task = Task("TASK-7", "Say hello", "Say hello.")
+    rendered = render(prompt("x", **profile), task, boundaries, ())
+    check(f"first_message_{name}.md", rendered.first_message)
+
+
+def test_a_repository_s_prompt_is_data() -> None:
+    body = (
+        "{{ cycler.__init__.__globals__.os.popen('id') }} {% raw %} {# c #} {0} {TASK_ID} $1 $$ %s\n"
+        '```\nWrite(".orchestrator/complete/TASK-XXX.done")  # {TASK_ID}\n```\n'
+        "{{TASK_ID}} ${TASK_ID} MYTASK-XXX TASK-XXXX $TASK_DESCRIPTION $ARGUMENTS\r\n"
+    )
+    rendered = render(prompt(body), TASK, OPEN, GATES)
+    assert rendered.system == (
+        "{{ cycler.__init__.__globals__.os.popen('id') }} {% raw %} {# c #} {0} TASK-7 $1 $$ %s\n"
+        '```\nWrite(".orchestrator/complete/TASK-7.done")  # TASK-7\n```\n'
+        "{{TASK_ID}} ${TASK_ID} MYTASK-XXX TASK-XXXX $TASK_DESCRIPTION $ARGUMENTS\r\n"
+    )
+
+
+def test_a_task_s_text_is_data_in_a_built_in_prompt() -> None:
+    task = replace(TASK, title="{{ 6 * 7 }} {% x %}", text="{{ task.id }} TASK-XXX {TASK_ID}")
+    loaded = load_prompt(builtin_folder() / "agent.md", DEFAULT_TOOLS)
+    rendered = render(loaded, task, OPEN, ())
+    assert rendered.first_message.startswith(
+        "# Task TASK-7: {{ 6 * 7 }} {% x %}\n\n{{ task.id }} TASK-XXX {TASK_ID}\n"
+    )
+
+
+def test_variables_of_the_profile_are_filled_and_values_are_not_looked_at_again() -> None:
+    task = replace(TASK, text="about $FILE_BOUNDARIES and TASK-XXX")
+    body = "$TASK_DESCRIPTION\n$FILE_BOUNDARIES\n$TASK_DESCRIPTIONS $FILE_BOUNDARIES_2"
+    wanted = prompt(body, "$TASK_DESCRIPTION", "$FILE_BOUNDARIES")
+    assert render(wanted, task, TASK.boundaries, ()).system == (
+        "about $FILE_BOUNDARIES and TASK-XXX\n- `notes/**`\n- `tests/`\n"
+        "$TASK_DESCRIPTIONS $FILE_BOUNDARIES_2\n"
+    )
+    assert "- every path that" in render(wanted, task, OPEN, ()).system
+
+
+def test_a_placeholder_without_a_source_is_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        render(prompt("x", "$OTHER"), TASK, OPEN, ())
+    assert caught.value.message == "own.md: the placeholder $OTHER has no source"
+    assert "$TASK_DESCRIPTION" in caught.value.hint
+
+
+PLACEHOLDERS: tuple[str, ...] = ("{TASK_ID}", "TASK-XXX", "$TASK_DESCRIPTION")
+VALUES = {
+    "{TASK_ID}": "T{TASK_ID}",
+    "TASK-XXX": "TASK-XXX $TASK_DESCRIPTION",
+    "$TASK_DESCRIPTION": "é",
+}
+
+
+@given(st.text() | st.text("{}$TASK_IDX-abc .\r\n"))
+def test_text_without_a_placeholder_is_not_changed(text: str) -> None:
+    if not any(name in text for name in PLACEHOLDERS):
+        assert substitute(text, VALUES) == text
+    assert substitute(text, {}) == text
+
+
+@given(st.lists(st.sampled_from([*PLACEHOLDERS, " ", "\n", "{", ". ", "é ", "$ "])))
+def test_each_placeholder_is_replaced_once(pieces: list[str]) -> None:
+    spaced = [f" {piece} " for piece in pieces]
+    expected = [f" {VALUES.get(piece, piece)} " for piece in pieces]
+    assert substitute("".join(spaced), VALUES) == "".join(expected)
+
+
+def test_the_public_agent_file_that_names_the_marker_is_filled(tmp_path: Path) -> None:
+    """As seed 004 stands in a repository: no profile, a literal `TASK-XXX.done`."""
+    path = tmp_path / "backend-agent.md"
+    text = (
+        "---\nname: backend-agent\ntools: Read, Write\nmodel: sonnet\nskills: a, b\n---\n\n"
+        'Write(".orchestrator/complete/TASK-XXX.done", "done")\n- [ ] **WROTE**\n'
+    )
+    path.write_text(text, "utf-8")
+    rendered = render(load_prompt(path, DEFAULT_TOOLS), TASK, OPEN, ())
+    assert rendered.system == (
+        'Write(".orchestrator/complete/TASK-7.done", "done")\n- [ ] **WROTE**\n'
+    )

@@ -1,0 +1,76 @@
+"""A plan in words, pinned. How to regenerate it is said in tests/prompts/test_render.py."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from agentflow.dry_run import describe, describe_json
+from agentflow.plan import Order, Plan, make_plan
+from agentflow.prompts.loader import builtin_folder
+from agentflow.world import World
+
+GOLDEN = Path(__file__).parent / "prompts" / "golden"
+TASK = """---
+title: Add DELETE
+allow: [notes/**, tests/, README.md]
+deny: ["**/*.lock"]
+gates: {test: 'true'}
+max_turns: 30
+---
+# Add DELETE
+
+Text \u202e.
+"""
+
+
+def repository(root: Path) -> World:
+    (root / ".orchestrator/tasks").mkdir(parents=True)
+    (root / ".orchestrator/tasks/TASK-7.md").write_text(TASK, "utf-8")
+    (root / "notes").mkdir()
+    (root / "notes/api.py").write_text("x = 1\n", "utf-8")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(root)}
+    git = ["git", "-c", "user.name=T", "-c", "user.email=t@example.com"]
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "base"]):
+        subprocess.run([*git, *arguments], cwd=root, env=environment, check=True)
+    return World(directory=root, environment=environment)
+
+
+async def plan(root: Path) -> Plan:
+    return await make_plan(Order("TASK-7"), repository(root))
+
+
+async def test_the_dry_run_reads_as_pinned(tmp_path: Path) -> None:
+    found = await plan(tmp_path)
+    text = describe(found).replace(found.base, "<base>")
+    text = text.replace(str(builtin_folder()), "<prompts>").replace(str(tmp_path), "<root>")
+    golden = GOLDEN / "dry_run.txt"
+    if os.environ.get("UPDATE_GOLDENS") == "1":
+        golden.write_text(text, "utf-8")
+    assert text == golden.read_text("utf-8")
+    assert "\u202e" not in text
+
+
+async def test_the_object_holds_the_exact_text(tmp_path: Path) -> None:
+    found = await plan(tmp_path)
+    facts = describe_json(found)
+    assert facts["system_prompt"] == found.rendered.system
+    assert facts["first_message"] == found.rendered.first_message
+    assert {key: facts[key] for key in ("type", "task", "base", "gates", "limits")} == {
+        "type": "plan",
+        "task": "TASK-7",
+        "base": found.base,
+        "gates": [{"name": "test", "command": "true"}],
+        "limits": {
+            "max_turns": 30,
+            "max_cost": None,
+            "max_tokens": None,
+            "timeout": 2700.0,
+            "max_repairs": 2,
+        },
+    }
+    assert facts["boundaries"] == [
+        {"glob": "notes/**", "enforced_by": "kernel-exact"},
+        {"glob": "tests/", "enforced_by": "kernel-exact"},
+        {"glob": "README.md", "enforced_by": "import-only"},
+        {"glob": "!**/*.lock", "enforced_by": "import-only"},
+    ]

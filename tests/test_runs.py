@@ -1,0 +1,167 @@
+"""Runs: names, the lock of a task, and reports that a repository may have brought."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.runs import (
+    FOLDER,
+    REPORT,
+    landed_by,
+    list_runs,
+    read_report,
+    run_name,
+    task_lock,
+    unfinished_run,
+)
+
+IDS = [
+    "TASK-001",
+    "TASK-T01",
+    "BUILD-015",
+    "TASK_2025_064_1",
+    "GAQNO-1170",
+    "03a-PROMPT-ARCHITECTURE",
+    "A-20250101T000000-abcd",
+    "v1.2",
+]
+
+
+def add(root: Path, run: str, **report: Any) -> Path:
+    folder = root / FOLDER / run
+    folder.mkdir(parents=True)
+    if report:
+        task = run.rsplit("-", 2)[0]
+        (folder / REPORT).write_text(json.dumps({"task": task, "run": run, **report}))
+    return folder
+
+
+@pytest.mark.parametrize("task", IDS)
+def test_a_name_gives_the_task_back_and_is_a_ref(tmp_path: Path, task: str) -> None:
+    run = run_name(task, datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC), b"\x0a\xbc")
+    assert run == f"{task}-20250102T030405-0abc"
+    assert read_report(add(tmp_path, run))["task"] == task
+    for ref in (f"refs/agentflow/runs/{run}", f"refs/heads/agentflow/{task}@{run}"):
+        subprocess.run(["git", "check-ref-format", ref], check=True)
+
+
+def test_runs_are_listed_oldest_first_and_by_task(tmp_path: Path) -> None:
+    add(tmp_path, "B-20250101T000001-0000", outcome="done")
+    add(tmp_path, "A-20250101T000003-0000", outcome="failed")
+    add(tmp_path, "A-B-20250101T000002-ffff")
+    (tmp_path / FOLDER / "notes").mkdir()
+    (tmp_path / FOLDER / "A-20250101T000009-0000").write_text("a file")
+    assert [(r["run"], r["task"], r["outcome"]) for r in list_runs(tmp_path)] == [
+        ("B-20250101T000001-0000", "B", "done"),
+        ("A-B-20250101T000002-ffff", "A-B", "unfinished"),
+        ("A-20250101T000003-0000", "A", "failed"),
+    ]
+    assert [r["run"] for r in list_runs(tmp_path, "A")] == ["A-20250101T000003-0000"]
+    assert list_runs(tmp_path / "nowhere") == []
+
+
+RUN = "A-20250101T000000-abcd"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "[" * 100_000,
+        "\udcff",
+        '{"task": "A", "outcome": "done"}',
+        '{"task": "B", "run": "A-20250101T000000-abcd", "outcome": "done"}',
+        '{"task": "A", "run": "A-20250101T000000-ffff", "outcome": "done"}',
+        '{"task": "A", "run": "A-20250101T000000-abcd", "outcome": ["done"]}',
+        '{"task": "A", "run": "A-20250101T000000-abcd", "outcome": "done", "landed": "x"}',
+    ],
+)
+def test_a_report_that_does_not_fit_counts_as_unfinished(tmp_path: Path, text: str) -> None:
+    folder = add(tmp_path, RUN)
+    (folder / REPORT).write_bytes(text.encode("utf-8", "surrogateescape"))
+    bare = {"task": "A", "run": RUN, "outcome": "unfinished", "exit_code": None}
+    assert read_report(folder) == bare
+    assert unfinished_run(tmp_path, "A") == RUN
+    assert landed_by(tmp_path, "A", "x") is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "left"),
+    [
+        ("budget", True),
+        ("provider", True),
+        ("interrupted", True),
+        ("unfinished", True),
+        ("done", False),
+        ("failed", False),
+        ("blocked", False),
+        ("environment", False),
+        ("conflict", False),
+    ],
+)
+def test_only_the_newest_run_can_be_left_unfinished(
+    tmp_path: Path, outcome: str, left: bool
+) -> None:
+    add(tmp_path, "A-20250101T000000-ffff", outcome="budget")
+    add(tmp_path, "A-20250101T000001-0000", outcome=outcome)
+    assert unfinished_run(tmp_path, "A") == ("A-20250101T000001-0000" if left else None)
+    assert unfinished_run(tmp_path, "B") is None
+
+
+def test_the_run_that_landed_a_commit_is_found(tmp_path: Path) -> None:
+    add(tmp_path, "A-20250101T000000-0000", outcome="done", landed={"tip": "aaa"})
+    add(tmp_path, "A-20250101T000001-0000", outcome="done", landed={"tip": "bbb"})
+    add(tmp_path, "A-20250101T000002-0000", outcome="failed", landed=None)
+    assert landed_by(tmp_path, "A", "aaa") == "A-20250101T000000-0000"
+    assert landed_by(tmp_path, "A", "bbb") == "A-20250101T000001-0000"
+    assert landed_by(tmp_path, "A", "ccc") is None
+    assert landed_by(tmp_path, "B", "aaa") is None
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from agentflow.runs import task_lock
+with task_lock(Path(sys.argv[1]), "A"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_is_held_by_one_process_and_dies_with_it(tmp_path: Path) -> None:
+    folder = tmp_path / "locks"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"held\n"
+        with task_lock(folder, "B"):
+            pass
+        with (
+            pytest.raises(UsageError, match=r"^another run of A is at work$"),
+            task_lock(folder, "A"),
+        ):
+            pass
+        holder.kill()
+        holder.wait()
+    with task_lock(folder, "A"):
+        pass
+    with task_lock(folder, "A"):
+        pass
+
+
+def test_a_lock_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "locks").write_text("")
+    with (
+        pytest.raises(EnvironmentFailure, match=rf"^cannot make the lock {tmp_path}/locks/A\.lock"),
+        task_lock(tmp_path / "locks", "A"),
+    ):
+        pass

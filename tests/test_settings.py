@@ -1,0 +1,264 @@
+"""Settings: which source wins, what a repository may say, and errors that name their source."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentflow.errors import UsageError
+from agentflow.records import Boundaries, BuildCommand, Limits, Task
+from agentflow.settings import CONFIG, RULES, GateSetting, Price, Settings, load_settings, user_file
+
+
+class Sources:
+    """What each source says."""
+
+    def __init__(self, home: Path) -> None:
+        self.user = home / "agentflow" / "config.toml"
+        self.environment = {"XDG_CONFIG_HOME": str(home)}
+
+    def load(
+        self,
+        *,
+        user: str = "",
+        repository: str | None = None,
+        environment: dict[str, str] | None = None,
+        task: Task | None = None,
+        **flags: Any,
+    ) -> Settings:
+        self.user.parent.mkdir(exist_ok=True)
+        self.user.write_text(user)
+        return load_settings(
+            flags,
+            {**self.environment, **(environment or {})},
+            repository,
+            task or Task("TASK-1", "title", "text"),
+        )
+
+    def refusal(self, **sources: Any) -> UsageError:
+        with pytest.raises(UsageError) as caught:
+            self.load(**sources)
+        return caught.value
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Sources:
+    return Sources(tmp_path)
+
+
+def task(**fields: Any) -> Task:
+    return Task("TASK-1", "title", "text", **fields)
+
+
+def test_nothing_said_means_the_defaults(tmp_path: Path) -> None:
+    nobody = {"HOME": str(tmp_path)}
+    settings = load_settings({}, nobody, None, task())
+    assert settings == Settings()
+    assert settings.limits == Limits()
+    assert settings.boundaries == Boundaries()
+    assert settings.commands == ()
+
+
+def test_the_user_s_file_follows_the_environment() -> None:
+    assert user_file({"XDG_CONFIG_HOME": "/x"}) == Path("/x/agentflow/config.toml")
+    assert user_file({"HOME": "/h"}) == Path("/h/.config/agentflow/config.toml")
+    assert user_file({"HOME": "/h", "XDG_CONFIG_HOME": ""}) == user_file({"HOME": "/h"})
+
+
+def test_every_field_has_a_rule() -> None:
+    assert set(RULES.values()) == {"override", "narrow", "user-only"}
+    assert {name for name, rule in RULES.items() if rule == "override"} == {"prompt", "gates"}
+    assert {name for name, rule in RULES.items() if rule == "narrow"} == {
+        "model", "max_repairs", "max_turns", "max_cost", "max_tokens", "timeout", "allow", "deny",
+    }  # fmt: skip
+
+
+LADDER: list[tuple[str, dict[str, Any]]] = [
+    ("repository", {"repository": "prompt = 'repository'\nmodel = 'repository'"}),
+    ("user", {"user": "prompt = 'user'\nmodel = 'user'"}),
+    (
+        "environment",
+        {"environment": {"AGENTFLOW_PROMPT": "environment", "AGENTFLOW_MODEL": "environment"}},
+    ),
+    ("task", {"task": task(prompt="task", model="task")}),
+    ("flags", {"prompt": "flags", "model": "flags"}),
+]
+
+
+@pytest.mark.parametrize("height", range(1, len(LADDER) + 1))
+def test_the_higher_source_wins(sources: Sources, height: int) -> None:
+    said: dict[str, Any] = {}
+    for _, source in LADDER[:height]:
+        said |= source
+    settings = sources.load(**said)
+    assert (settings.prompt, settings.model) == (LADDER[height - 1][0],) * 2
+
+
+@pytest.mark.parametrize("name", ["max_turns", "max_cost", "max_tokens", "timeout", "max_repairs"])
+def test_a_repository_lowers_a_limit_and_never_raises_it(sources: Sources, name: str) -> None:
+    def limit(user: int | None, repository: int | None, **more: Any) -> float:
+        texts = [f"{name} = {value}" if value else "" for value in (user, repository)]
+        return getattr(sources.load(user=texts[0], repository=texts[1], **more), name)
+
+    assert limit(5, 3) == 3
+    assert limit(5, 9) == 5
+    assert limit(5, None) == 5
+    assert limit(5, 3, environment={f"AGENTFLOW_{name.upper()}": "2"}) == 2
+    assert limit(2, None, environment={f"AGENTFLOW_{name.upper()}": "7"}) == 7
+    assert limit(5, 3, **{name: 9}) == 9
+    default = getattr(Settings(), name)
+    assert limit(None, 9) == (9 if default is None else min(9, default))
+    assert limit(None, None) == default
+
+
+def test_a_task_lowers_limits_and_never_raises_them(sources: Sources) -> None:
+    low = task(max_turns=5, max_cost=1.0, timeout=60.0)
+    assert sources.load(task=low).limits == Limits(5, 1.0, None, 60.0, 2)
+    assert sources.load(task=low, user="max_turns = 4\nmax_cost = 0.5\ntimeout = 30").limits == (
+        Limits(4, 0.5, None, 30.0, 2)
+    )
+    assert sources.load(task=low, max_turns=500, timeout=90.0).limits.max_turns == 500
+
+
+def test_of_several_allow_lists_a_path_must_match_every_one(sources: Sources) -> None:
+    settings = sources.load(
+        user="allow = ['src/**']",
+        repository="allow = ['src/api/**']",
+        task=task(boundaries=Boundaries(("src/api/a/**",))),
+    )
+    assert settings.boundaries == Boundaries(("src/api/a/**",), (), (("src/**",), ("src/api/**",)))
+    assert sources.load(repository="allow = ['a/']").boundaries == Boundaries(("a/",))
+    assert sources.load(user="allow = ['a/']").boundaries == Boundaries(("a/",))
+
+
+def test_an_empty_allow_list_says_nothing(sources: Sources) -> None:
+    settings = sources.load(user="allow = ['src/**']", repository="allow = []")
+    assert settings.boundaries == Boundaries(("src/**",))
+
+
+def test_the_allow_flag_replaces_all_lists(sources: Sources) -> None:
+    settings = sources.load(
+        user="allow = ['src/**']",
+        repository="allow = ['src/api/**']",
+        task=task(boundaries=Boundaries(("src/api/a/**",), ("x",))),
+        allow=["docs/**"],
+    )
+    assert settings.boundaries == Boundaries(("docs/**",), ("x",))
+
+
+def test_denials_of_all_sources_are_added(sources: Sources) -> None:
+    settings = sources.load(
+        user="deny = ['a', 'b']",
+        repository="deny = ['c', 'a']",
+        task=task(boundaries=Boundaries((), ("d",))),
+        deny=["e"],
+    )
+    assert settings.deny == ("a", "b", "c", "d", "e")
+
+
+def test_gates_of_all_sources_are_joined_by_name(sources: Sources) -> None:
+    def table(name: str, command: str) -> str:
+        return f"[[gates]]\nname = '{name}'\ncommand = '{command}'\n"
+
+    settings = sources.load(
+        repository=table("test", "r") + table("lint", "r") + "timeout = '2m'\n",
+        user=table("test", "u"),
+        task=task(gates=(BuildCommand("lint", "t"), BuildCommand("types", "t", 5.0))),
+        gates=[{"name": "types", "command": "f"}],
+    )
+    assert settings.commands == (
+        BuildCommand("test", "u"),
+        BuildCommand("lint", "t"),
+        BuildCommand("types", "f"),
+    )
+    lone = sources.load(repository=table("lint", "r") + "timeout = '2m'\n")
+    assert lone.gates == (GateSetting(name="lint", command="r", timeout=120.0),)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "base_url = 'http://evil'", "key_variable = 'X'", "sandbox = 'none'", "readable = ['/']",
+        "land = 'current'", "target = 'main'", "models = ['x']", "within = [['x']]",
+        "[prices.x]\ninput = 0\noutput = 0",
+    ],
+)  # fmt: skip
+def test_a_repository_may_not_set_what_is_the_user_s(sources: Sources, said: str) -> None:
+    name = said.split("=")[0].strip(" []").split(".")[0].split("\n")[0]
+    error = sources.refusal(repository=said)
+    assert error.message == f"{CONFIG}: {name} may not be set by a repository"
+    assert str(sources.user) in error.hint
+    sources.load(user=said)
+
+
+def test_prices_and_durations_are_read(sources: Sources) -> None:
+    settings = sources.load(
+        user="timeout = '1h30m'\n[prices.local]\ninput = 1\noutput = 2.5",
+    )
+    assert (settings.timeout, settings.prices) == (
+        5400.0,
+        {"local": Price.model_validate({"input": 1.0, "output": 2.5})},
+    )
+    assert sources.load(environment={"AGENTFLOW_TIMEOUT": "45s"}).timeout == 45.0
+
+
+def test_the_environment_sets_single_values_only(sources: Sources) -> None:
+    settings = sources.load(
+        environment={
+            "AGENTFLOW_SANDBOX": "none",
+            "AGENTFLOW_MAX_COST": "2.5",
+            "AGENTFLOW_MODEL": "",
+            "AGENTFLOW_ALLOW": "src/**",
+            "AGENTFLOW_PRICES": "x",
+            "AGENTFLOW_CI": "1",
+        }
+    )
+    assert settings == Settings(sandbox="none", max_cost=2.5)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (
+            {"user": "max_turn = 1"},
+            "{user}: there is no setting 'max_turn'; did you mean 'max_turns'?",
+        ),
+        ({"repository": "x = 1"}, "{config}: there is no setting 'x'"),
+        (
+            {"user": "max_turns = 0"},
+            "{user}: max_turns: Input should be greater than or equal to 1",
+        ),
+        ({"user": "max_cost = nan"}, "{user}: max_cost: Input should be a finite number"),
+        ({"user": "timeout = inf"}, "{user}: timeout: Input should be a finite number"),
+        ({"user": "timeout = '5 min'"}, "{user}: timeout: Value error, not a duration like 45m"),
+        ({"user": "a ="}, "{user}: not valid TOML: "),
+        ({"user": "a = " + "[" * 20_000}, "{user}: not valid TOML: it nests too deeply"),
+        ({"user": "a = " + "9" * 5000}, "{user}: not valid TOML: "),
+        ({"user": "allow = ['../x']"}, "{user}: allow: the boundary '../x' leaves"),
+        ({"repository": "deny = ['/x']"}, "{config}: deny: the boundary '/x' must be relative"),
+        ({"repository": "[[gates]]\nname='a b'\ncommand='x'"}, "{config}: gates.0.name: String"),
+        ({"environment": {"AGENTFLOW_MAX_TURNS": "x"}}, "AGENTFLOW_MAX_TURNS: max_turns: Input"),
+        ({"environment": {"AGENTFLOW_LAND": "x"}}, "AGENTFLOW_LAND: land: Input should be"),
+        ({"task": task(timeout=0.0)}, "task TASK-1: timeout: Input should be greater than 0"),
+        ({"max_turns": 0}, "flags: max_turns: Input should be"),
+        ({"deny": ["!x"]}, "flags: deny: the boundary '!x' is a negation"),
+    ],
+)
+def test_an_error_names_its_source_and_key(
+    sources: Sources, said: dict[str, Any], message: str
+) -> None:
+    start = message.format(user=sources.user, config=CONFIG)
+    error = sources.refusal(**said)
+    assert error.message.startswith(start)
+    assert len(error.message) < 400
+
+
+def test_a_user_s_file_that_cannot_be_read_is_named(sources: Sources) -> None:
+    sources.user.parent.mkdir()
+    sources.user.write_bytes(b"a = '\xff'")
+    with pytest.raises(UsageError, match=rf"^{sources.user} is not UTF-8 text \(byte 5\)"):
+        load_settings({}, sources.environment, None, task())
+    sources.user.unlink()
+    sources.user.mkdir()
+    with pytest.raises(UsageError, match=rf"^cannot read {sources.user}: Is a directory"):
+        load_settings({}, sources.environment, None, task())
