@@ -168,7 +168,7 @@ class Workbench:
         plan = self.plan
         return make_candidate(
             self.state,
-            import_pack(self.state, export, plan.base),
+            import_pack(self.state, export),
             plan.base,
             plan.boundaries,
             plan.prompt.profile.commits,

@@ -22,7 +22,9 @@ def problems(evidence: Evidence) -> list[str]:
 
 
 async def test_honest_work_passes(work: Work) -> None:
-    evidence = await measure(work, "echo x > app/x; echo 'def test_new(): pass' > tests/test_new.py")
+    evidence = await measure(
+        work, "echo x > app/x; echo 'def test_new(): pass' > tests/test_new.py"
+    )
 
     assert evidence == Evidence("tamper", "passed", "no test was weakened")
 

@@ -110,7 +110,7 @@ class Work:
 
     def imported(self) -> Export:
         """The agent's clone, exported and indexed."""
-        return import_pack(self.state, self.export(), self.base)
+        return import_pack(self.state, self.export())
 
     def collect(
         self,

@@ -149,12 +149,13 @@ def test_what_is_not_copied(place: Place, work: Work) -> None:
     (place.root / "folder").symlink_to(secret)
     (place.root / "large").write_bytes(b"x" * (MAX_DOCUMENT + 1))
     (place.root / "line\nend").write_text("x")
+    (place.root / "\udcff").write_text("x")
     (place.root / "docs/guide.md").write_text("mine\n")
     (place.root / "app").rename(place.root / "was-app")
     (place.root / "app/main.py").mkdir(parents=True)
     (place.root / "app/main.py/plan.md").write_text("below a file\n")
     names = (
-        "link", "folder/key", "large", "line\nend", "docs", "docs/guide.md", "nothing",
+        "link", "folder/key", "large", "line\nend", "\udcff", "docs", "docs/guide.md", "nothing",
         "app/main.py/plan.md",
     )  # fmt: skip
 

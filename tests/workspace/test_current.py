@@ -158,7 +158,7 @@ def test_a_same_sized_change_in_the_same_moment_is_seen(
 def test_a_branch_that_another_work_tree_has_too(place: Place, work: Work) -> None:
     place.user("git worktree add -q --force ../linked main")
 
-    with pytest.raises(Conflict, match="main is checked out in .*/linked"):
+    with pytest.raises(Conflict, match=r"main is checked out in .*/linked"):
         check_target(work.repository, "current", "", work.base, replaceable=None)
 
 

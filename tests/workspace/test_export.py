@@ -19,12 +19,12 @@ def export(work: Work) -> Path:
 
 def refused(work: Work, export: Path) -> str:
     with pytest.raises(ExportRefused) as caught:
-        import_pack(work.state, export, work.base)
+        import_pack(work.state, export)
     return caught.value.message
 
 
 def test_an_honest_one_is_indexed(work: Work, export: Path) -> None:
-    found = import_pack(work.state, export, work.base)
+    found = import_pack(work.state, export)
 
     assert found.head == work.agent("git rev-parse HEAD")
     assert found.tree == work.agent("git rev-parse HEAD^{tree}")
@@ -56,7 +56,8 @@ def test_missing_linked_huge_and_special_files(work: Work, export: Path, name: s
 
 
 @pytest.mark.parametrize(
-    "tips", ["", "x", "HEAD HEAD", "a" * 40, f"{'a' * 40} {'b' * 40} {'c' * 40}", "--help " * 2, "\0"]
+    "tips",
+    ["", "x", "HEAD HEAD", "a" * 40, f"{'a' * 40} {'b' * 40} {'c' * 40}", "--help " * 2, "\0"],
 )
 def test_tips_that_are_none(work: Work, export: Path, tips: str) -> None:
     (export / "tips").write_text(tips)
@@ -83,11 +84,11 @@ def test_garbage_packs(work: Work, export: Path, pack: bytes) -> None:
 
 
 def test_a_pack_that_lacks_objects(work: Work, export: Path) -> None:
-    commit = work.agent("git rev-parse HEAD")
+    names = work.agent("git rev-list --objects HEAD ^HEAD~1 | grep -v app/x | cut -d' ' -f1")
     pack = subprocess.run(
         ["git", "pack-objects", "--stdout", "-q"],
         cwd=work.clone.tree,
-        input=commit.encode(),
+        input=names.encode() + b"\n",
         capture_output=True,
         check=True,
     )
@@ -134,14 +135,27 @@ def test_a_message_with_a_zero_byte(work: Work) -> None:
     assert "nulInCommit" in refused(work, work.export())
 
 
-def test_replaced_and_grafted_history_is_exported_as_it_is(work: Work) -> None:
-    work.agent("echo x > app/x; git add -A; git commit -qm x; git replace HEAD HEAD~1")
-    work.agent('cd "$(git rev-parse --git-dir)"; mkdir -p info; git rev-parse HEAD > info/grafts')
-    candidate = work.collect("true")
+def test_replaced_history_is_exported_as_it_is(work: Work) -> None:
+    candidate = work.collect(
+        'mkdir -p "$(git rev-parse --git-dir)/info"; echo x >> "$(git rev-parse --git-dir)/info/exclude"; '
+        "echo x > app/x; git add -f app/x; "
+        "git commit -qm x; git replace HEAD HEAD~1"
+    )
 
     assert [(c.subject, [x.path for x in c.changes]) for c in candidate.commits] == [
         ("x", ["app/x"])
     ]
+
+
+def test_grafted_history_is_exported_as_it_is(work: Work) -> None:
+    candidate = work.collect(
+        """
+        for name in a b c; do echo $name > app/$name; git add -A; git commit -qm $name; done
+        mkdir -p "$(git rev-parse --git-dir)/info"; echo $(git rev-parse HEAD HEAD~2) > "$(git rev-parse --git-dir)/info/grafts"
+        """
+    )
+
+    assert [commit.subject for commit in candidate.commits] == ["a", "b", "c"]
 
 
 def test_a_shallow_file_that_hides_history_is_refused(work: Work) -> None:

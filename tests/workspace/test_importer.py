@@ -34,9 +34,10 @@ def test_a_commit_is_taken_with_our_identity(work: Work) -> None:
     claimed = work.agent("git rev-parse HEAD")
     assert candidate.claimed == {claimed: candidate.tip}
     assert work.state.text("rev-parse", "refs/agentflow/candidate") == candidate.tip
-    tree, identity, message = work.state.text("cat-file", "commit", candidate.tip).split("\n", 1)[
-        0
-    ], *work.state.text("cat-file", "commit", candidate.tip).split("\n", 2)[2].split("\n\n", 1)
+    tree, identity, message = (
+        work.state.text("cat-file", "commit", candidate.tip).split("\n", 1)[0],
+        *work.state.text("cat-file", "commit", candidate.tip).split("\n", 2)[2].split("\n\n", 1),
+    )
     assert tree == f"tree {work.agent('git rev-parse HEAD^{tree}')}"
     assert identity.splitlines() == [
         "author Ada <ada@example.com> 1750000000 +0000",
@@ -228,15 +229,17 @@ def test_a_violation_names_commit_status_and_path(work: Work) -> None:
 def test_protected_files_are_refused_at_any_depth(work: Work, path: str) -> None:
     candidate = work.collect(f"mkdir -p $(dirname {path}); echo x > {path}; {COMMIT}")
 
-    assert [r for r in reasons(candidate) if "protected" in r] == [
-        r for r in reasons(candidate) if f"A {path}: protected" in r
-    ] != []
+    assert (
+        [r for r in reasons(candidate) if "protected" in r]
+        == [r for r in reasons(candidate) if f"A {path}: protected" in r]
+        != []
+    )
 
 
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        (f"git update-ref HEAD $(git commit-tree HEAD^{{tree}} -m orphan)", "history was rewritten"),
+        ("git update-ref HEAD $(git commit-tree HEAD^{tree} -m orphan)", "history was rewritten"),
         ("git commit -q --amend -m other", "history was rewritten"),
         ("git reset -q --hard HEAD~1", "history was rewritten"),
         ("git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),app/sub; "
@@ -268,9 +271,7 @@ def test_links_lead_only_to_what_the_task_may_change(work: Work) -> None:
 
     candidate = work.collect(f"{script}; {COMMIT}", allow=("app/**",))
 
-    assert reasons(candidate) == [
-        "A app/l: is a link to docs/guide.md: outside the allowed paths"
-    ]
+    assert reasons(candidate) == ["A app/l: is a link to docs/guide.md: outside the allowed paths"]
     assert work.collect("true").violations == ()
 
 
@@ -281,7 +282,9 @@ def test_caps(work: Work) -> None:
 
     reset = "git reset -q --hard HEAD~1"
     number = MAX_TOTAL // MAX_BLOB + 1
-    large = f"for i in $(seq {number}); do truncate -s {MAX_BLOB - 100} app/$i; echo $i >> app/$i; done"
+    large = (
+        f"for i in $(seq {number}); do truncate -s {MAX_BLOB - 100} app/$i; echo $i >> app/$i; done"
+    )
     (reason,) = reasons(work.collect(f"{reset}; {large}; {COMMIT}"))
     assert reason.endswith(f"bytes changed; at most {MAX_TOTAL} are taken")
 
@@ -295,7 +298,9 @@ def test_caps(work: Work) -> None:
 
 
 def test_violations_are_listed_up_to_a_number(work: Work) -> None:
-    candidate = work.collect(f"for i in $(seq 60); do touch docs/$i; done; {COMMIT}", allow=("app",))
+    candidate = work.collect(
+        f"for i in $(seq 60); do touch docs/$i; done; {COMMIT}", allow=("app",)
+    )
 
     assert len(candidate.violations) == 51
     assert candidate.violations[-1] == "and 10 more"

@@ -1,10 +1,11 @@
 """The command line: parse, delegate, print. Nothing else imports typer."""
 
-import sys
+import os
 
 import typer
 
 from agentflow.cli.demo import demo
+from agentflow.cli.output import end
 from agentflow.cli.run import EXAMPLES, run
 from agentflow.cli.runs import runs
 from agentflow.cli.version import version
@@ -45,5 +46,6 @@ def main() -> None:
     try:
         app()
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+        os._exit(0)
+    except SystemExit as exit_:
+        end(exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None))

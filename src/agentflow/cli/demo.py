@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentflow.cli.output import OutputFormat, data, end, exit_codes, print_json, talk
+from agentflow.cli.output import OutputFormat, data, exit_codes, print_json, talk
 
 if TYPE_CHECKING:
     from agentflow.records import Json
@@ -28,6 +28,9 @@ def demo(
     with exit_codes(output_format):
         import tempfile
 
+        from agentflow.cli.run import start_sdk_import
+
+        start_sdk_import()
         from agentflow.sinks.verdict import print_verdict
 
         folder = directory or Path(tempfile.mkdtemp(prefix="agentflow-demo-"))
@@ -38,7 +41,7 @@ def demo(
             typer.echo(_next_steps(folder / "notes"), err=True)
         else:
             print_json(report)
-    end(report["exit_code"])
+    raise typer.Exit(report["exit_code"])
 
 
 def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> "Json":

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal
 
 import typer
@@ -79,8 +79,10 @@ def exit_codes(output_format: OutputFormat = "text") -> Generator[None]:
 
 
 def end(code: int) -> None:
-    """End the process with a code, without the half second that collecting the SDK's modules
-    takes at a normal exit."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """End the process at once: a normal exit collects the SDK's modules for half a second, or
+    waits for a thread that still imports them."""
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+    with suppress(BrokenPipeError):
+        sys.stderr.flush()
     os._exit(code)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentflow.cli.output import OutputFormat, data, end, exit_codes, print_json, talk
+from agentflow.cli.output import OutputFormat, data, exit_codes, print_json, talk
 from agentflow.records import Backend, Landing
 
 if TYPE_CHECKING:
@@ -112,10 +112,12 @@ def run(
 ) -> None:
     """Run one task: an agent works on it in a sandbox; agentflow verifies and lands the result."""
     with exit_codes(output_format):
+        if not dry_run:
+            start_sdk_import()
         from agentflow.plan import Order
 
         if task == "-" and text is None:
-            task, text = None, sys.stdin.read()
+            task, text = None, _standard_input()
         flags = _flags(
             prompt=prompt, model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
             timeout=timeout, allow=allow, deny=deny, gates=gate, land=land, target=target,
@@ -123,7 +125,24 @@ def run(
         )  # fmt: skip
         order = Order(task, text, base, fresh, resume, flags)
         report = _execute(order, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose)
-    end(report["exit_code"])
+    raise typer.Exit(report["exit_code"])
+
+
+def _standard_input() -> str:
+    from agentflow.errors import UsageError
+
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"standard input is not UTF-8 (byte {error.start})") from error
+
+
+def start_sdk_import() -> None:
+    """Import the SDK in a thread: that takes longer than everything else before the first
+    request, and runs beside it."""
+    from agentflow.models.anthropic import import_sdk
+
+    threading.Thread(target=import_sdk, daemon=True).start()
 
 
 def _flags(**given: Any) -> dict[str, Any]:
@@ -147,7 +166,6 @@ def _flags(**given: Any) -> dict[str, Any]:
 def _execute(
     order: "Order", output_format: OutputFormat, *, dry_run: bool, quiet: bool, verbose: bool
 ) -> "Json":
-    from agentflow.models.anthropic import import_sdk
     from agentflow.plan import make_plan
     from agentflow.sinks.console import ConsoleSink
     from agentflow.sinks.verdict import print_verdict
@@ -158,7 +176,6 @@ def _execute(
     if dry_run:
         _print_plan(plan, output_format)
         return {"exit_code": 0}
-    threading.Thread(target=import_sdk, daemon=True).start()
     sinks: list[Emit] = [ConsoleSink(talk(quiet=quiet), verbose=verbose)]
     if output_format == "stream-json":
         from agentflow.sinks.stream_json import StreamJsonSink

@@ -60,13 +60,13 @@ class BuildGate:
 
     def _judge(self, result: Json, circumstances: str) -> Evidence:
         line = f"`{self.command.command}`"
-        if result["exit_code"] == 0 and not result["killed"]:
+        if result["exit_code"] == 0:
             return Evidence(self.name, "passed", f"{line} passed{circumstances}")
-        reason = (
-            f"was stopped ({result['killed']} limit)"
-            if result["killed"]
-            else f"ended with exit code {result['exit_code']}"
-        )
+        reason = f"ended with exit code {result['exit_code']}"
+        if result["killed"] == "timeout":
+            reason = f"took longer than {self.command.timeout:g} s"
+        elif result["killed"]:
+            reason = f"was stopped ({result['killed']} limit)"
         if result["exit_code"] == 127:
             reason += ": the command was not found in the sandbox"
         tail = "\n".join(str(result["output"]).splitlines()[-DETAIL_LINES:])

@@ -77,6 +77,8 @@ def make_clone(
         git.run("update-ref", f"refs/heads/{branch}", commit)
         git.run("symbolic-ref", "HEAD", f"refs/heads/{branch}")
         git.run(
+            "-c",
+            "checkout.workers=0",
             "reset",
             "--quiet",
             "--hard",

@@ -52,8 +52,8 @@ class Export:
     """The tree of all files that are not ignored, committed or not."""
 
 
-def import_pack(state: Git, folder: Path, base: str) -> Export:
-    """Index the exported pack strictly into our repository.
+def import_pack(state: Git, folder: Path) -> Export:
+    """Index the exported pack strictly, links between its objects included, into our repository.
 
     Raises `ExportRefused` if the export is missing, malformed, incomplete or too large.
     """
@@ -69,7 +69,6 @@ def import_pack(state: Git, folder: Path, base: str) -> Export:
         for tip, kind in zip(tips, ("commit", "tree"), strict=True):
             if state.text("cat-file", "-t", tip) != kind:
                 raise ExportRefused(f"the exported {kind} {tip[:12]} is none")
-        state.run("rev-list", "--objects", "--quiet", *tips, f"^{base}")
     except GitError as error:
         raise ExportRefused(f"git refuses the exported objects: {error.said}") from error
     return Export(*tips)

@@ -1,0 +1,285 @@
+"""The workbench: an agent in its clone, hostile or not, and what comes out of it."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentflow.errors import EnvironmentFailure
+from agentflow.plan import Order, make_plan
+from agentflow.records import Candidate, Json
+from agentflow.stage import set_stage
+from agentflow.workbench import Workbench
+from tests.run.project import GATE, Project
+from tests.workspace.place import AUTHORSHIP
+
+pytestmark = pytest.mark.sandbox
+
+NONE = "none"
+AUTO = "auto"
+
+
+async def make_bench(project: Project, **flags: Any) -> Workbench:
+    given = {"gates": [GATE], "prompt": "plain", "base_url": "http://127.0.0.1:1", **flags}
+    plan = await make_plan(Order("TASK-1", flags=given), project.world)
+    bench = set_stage(plan, project.world, ()).bench
+    await bench.prepare()
+    return bench
+
+
+async def agent(bench: Workbench, command: str) -> Json:
+    async with bench.agent_sandbox() as sandbox:
+        return await sandbox.call("Bash", {"command": command, "timeout": 60})
+
+
+async def collected(bench: Workbench, command: str) -> Candidate:
+    result = await agent(bench, command)
+    assert result["exit_code"] == 0, result["output"]
+    return await bench.collect(AUTHORSHIP)
+
+
+def paths(candidate: Candidate) -> list[str]:
+    assert candidate.violations == ()
+    return [change.path for commit in candidate.commits for change in commit.changes]
+
+
+@pytest.mark.parametrize("sandbox", [AUTO, NONE])
+async def test_work_is_collected_again_and_again(project: Project, sandbox: str) -> None:
+    bench = await make_bench(project, sandbox=sandbox)
+
+    first = await collected(
+        bench, "echo x > app/x; git add -A; git commit -qm mine; echo y > app/y"
+    )
+    assert [(c.subject, c.changes[0].path) for c in first.commits] == [
+        ("mine", "app/x"),
+        ("TASK-1: Say hello", "app/y"),
+    ]
+
+    second = await collected(bench, "rm app/y; touch .orchestrator/complete/TASK-1.done")
+    assert (paths(second), second.tip) == (["app/x"], first.commits[0].sha)
+    assert not list(bench.folder.glob("export-*"))
+
+
+@pytest.mark.parametrize("sandbox", [AUTO, NONE])
+async def test_a_folder_with_any_name_can_hold_the_work(
+    project: Project, tmp_path: Path, sandbox: str
+) -> None:
+    cache = tmp_path / 'it\'s a $(touch canary) "cache"'
+    project.world = type(project.world)(project.world.directory, project.world.environment, cache)
+    bench = await make_bench(project, sandbox=sandbox)
+
+    assert paths(await collected(bench, "echo x > app/x")) == ["app/x"]
+
+
+async def test_a_checkout_is_fresh_and_goes_away(project: Project) -> None:
+    bench = await make_bench(project)
+    candidate = await collected(bench, "echo hello > app/hello.txt; echo ignored > app/x.log")
+
+    for _ in range(2):
+        async with bench.checkout(candidate.tip) as sandbox:
+            result = await sandbox.call(
+                "Bash", {"command": "cat app/hello.txt; ls app; git log -1 --format=%an; "
+                                    "test ! -e trace; touch trace"}
+            )  # fmt: skip
+            assert result["exit_code"] == 0
+            assert result["output"].split() == ["hello", "hello.txt", "main.py", "x.log", "Ada"]
+    assert not list(bench.folder.glob("gate-*"))
+
+    with pytest.raises(EnvironmentFailure, match="cannot check out 111111111111"):
+        async with bench.checkout("1" * 40):
+            pass
+    assert not list(bench.folder.glob("gate-*"))
+
+    await bench.remove()
+    assert not bench.folder.exists()
+
+
+async def test_a_folder_that_cannot_be_made(project: Project) -> None:
+    bench = await make_bench(project)
+    shutil.rmtree(bench.folder)
+    bench.folder.parent.mkdir(exist_ok=True)
+    bench.folder.write_text("a file")
+
+    with pytest.raises(EnvironmentFailure, match="cannot prepare") as caught:
+        await bench.prepare()
+    assert caught.value.hint.startswith("Free disk space")
+
+
+HOSTILE = """
+g=$(git rev-parse --git-dir); mkdir -p $g/hooks $g/info
+for hook in pre-commit post-commit post-checkout reference-transaction post-index-change; do
+  printf '#!/bin/sh\\ntouch CANARY-hook\\n' > $g/hooks/$hook; chmod +x $g/hooks/$hook
+done
+git config core.hooksPath $g/hooks
+git config core.fsmonitor 'touch CANARY-fsmonitor; false'
+git config core.sshCommand 'touch CANARY-ssh'
+git config core.pager 'touch CANARY-pager'
+git config core.editor 'touch CANARY-editor'
+git config core.alternateRefsCommand 'touch CANARY-alternate'
+git config credential.helper '!touch CANARY-credential'
+git config uploadpack.packObjectsHook 'touch CANARY-pack'
+git config diff.external 'touch CANARY-diff'
+git config gpg.program 'touch CANARY-gpg'; git config commit.gpgSign true
+git config alias.status '!touch CANARY-alias'; git config alias.add '!touch CANARY-add'
+git config filter.evil.clean 'touch CANARY-clean; cat'
+git config filter.evil.smudge 'touch CANARY-smudge; cat'
+git config include.path /workspace/app/more.config
+echo '* filter=evil diff=evil' > $g/info/attributes
+echo x > app/x
+"""
+
+
+async def test_a_hostile_git_directory_runs_nothing_on_this_machine(
+    project: Project, tmp_path: Path
+) -> None:
+    canaries = tmp_path / "canaries"
+    canaries.mkdir()
+    bench = await make_bench(project)
+
+    candidate = await collected(bench, HOSTILE.replace("CANARY", f"{canaries}/canary"))
+
+    assert paths(candidate) == ["app/x"]
+    async with bench.checkout(candidate.tip) as sandbox:
+        await sandbox.call("Bash", {"command": "git status"})
+    assert list(canaries.iterdir()) == []
+    assert project.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "rm -r $(git rev-parse --git-dir)/objects/info/alternates",
+        "echo /nowhere > $(git rev-parse --git-dir)/objects/info/alternates",
+        "rm -rf /run/agentflow/git/*",
+        "echo garbage > $(git rev-parse --git-dir)/HEAD",
+        "git checkout -q --orphan other",
+        "git init -q app/empty",
+        "ln -sf /etc/passwd $(git rev-parse --git-dir)/config",
+        "git config core.worktree /nowhere",
+        "git config extensions.unknown yes; git config core.repositoryFormatVersion 1",
+        "echo x > app/x; git add -A; git commit -qm x; o=$(git rev-parse HEAD:app/x); "
+        "rm -f $(git rev-parse --git-dir)/objects/${o%${o#??}}/${o#??} app/x",
+    ],
+)
+async def test_a_ruined_clone_is_a_violation_that_the_agent_hears_of(
+    project: Project, command: str
+) -> None:
+    bench = await make_bench(project)
+
+    result = await agent(bench, command)
+    candidate = await bench.collect(AUTHORSHIP)
+
+    assert result["exit_code"] == 0, result["output"]
+    assert (candidate.tip, len(candidate.violations)) == (candidate.base, 1)
+    assert candidate.violations[0].startswith((
+        "your clone cannot be exported: ",
+        "git refuses the exported objects: ",
+    ))
+    assert project.git("fsck", "--strict") == ""
+
+
+async def test_an_export_cannot_be_forged_by_a_filter(project: Project) -> None:
+    """A filter of the agent runs in the export's sandbox, and only there."""
+    bench = await make_bench(project)
+
+    candidate = await collected(
+        bench,
+        "g=$(git rev-parse --git-dir); mkdir -p $g/info; echo '* filter=evil' > $g/info/attributes;"
+        "git config filter.evil.clean 'rm -f /run/agentflow/export/tips; ln -s /etc/passwd "
+        "/run/agentflow/export/tips; ln -s /etc/shadow /run/agentflow/export/pack; cat';"
+        "echo x > app/x",
+    )
+
+    assert len(candidate.violations) == 1
+
+
+async def test_replaced_and_grafted_objects_are_seen_as_they_are(project: Project) -> None:
+    bench = await make_bench(project)
+
+    candidate = await collected(
+        bench,
+        "echo x > app/x; git add -A; git commit -qm x; git replace HEAD HEAD~1; "
+        "mkdir -p $(git rev-parse --git-dir)/info; "
+        "git rev-parse HEAD > $(git rev-parse --git-dir)/info/grafts",
+    )
+
+    assert paths(candidate) == ["app/x"]
+
+
+async def test_a_commit_made_past_the_work_tree_is_refused(project: Project) -> None:
+    bench = await make_bench(project)
+
+    candidate = await collected(
+        bench,
+        "b=$(echo evil | git hash-object -w --stdin); "
+        "git update-index --add --cacheinfo 100644,$b,README.md; git commit -qm sneaky; "
+        "git update-index --cacheinfo 100644,$(git rev-parse HEAD~1:README.md),README.md; "
+        "git commit -qm clean",
+    )
+
+    assert [v.partition(" ")[2] for v in candidate.violations] == [
+        "(sneaky): M README.md: outside the allowed paths",
+        "(clean): M README.md: outside the allowed paths",
+    ]
+
+
+async def test_assume_unchanged_hides_nothing(project: Project) -> None:
+    bench = await make_bench(project)
+
+    candidate = await collected(
+        bench, "git update-index --assume-unchanged app/main.py; echo bad >> app/main.py"
+    )
+
+    assert paths(candidate) == ["app/main.py"]
+
+
+async def test_the_users_repository_is_out_of_reach(project: Project) -> None:
+    bench = await make_bench(project)
+    before = project.git("for-each-ref")
+
+    result = await agent(
+        bench,
+        f"ls {project.root} 2>&1; find /run/agentflow/objects -type f -exec rm -f {{}} + 2>&1; "
+        "touch .git 2>&1; mv .git x 2>&1; true",
+    )
+
+    assert "No such file or directory" in result["output"]
+    assert "Read-only file system" in result["output"]
+    assert (bench.folder / "agent/tree/.git").read_text() == "gitdir: /run/agentflow/git\n"
+    assert project.git("fsck", "--strict") == ""
+    assert project.git("for-each-ref") == before
+
+
+async def test_an_untracked_task_document_is_there_and_stays_out(project: Project) -> None:
+    project.git("rm", "-q", "--cached", ".orchestrator/tasks/TASK-1.md")
+    project.git("commit", "-qm", "forget the task")
+    bench = await make_bench(project)
+
+    candidate = await collected(
+        bench, "grep -q 'Say hello' .orchestrator/tasks/TASK-1.md; echo x > app/x; git add -A"
+    )
+
+    assert bench.documents == (".orchestrator/tasks/TASK-1.md",)
+    assert paths(candidate) == ["app/x"]
+
+
+async def test_nested_stores_are_borrowed_inside_too(project: Project, tmp_path: Path) -> None:
+    for name in ("second", "third"):
+        source = project.root if name == "second" else tmp_path / "second"
+        project.git("clone", "-q", "--shared", str(source), str(tmp_path / name))
+    project.root = tmp_path / "third"
+    project.world = type(project.world)(
+        project.root, project.world.environment, project.world.cache
+    )
+    project.git("config", "user.name", "Ada")
+    project.git("config", "user.email", "ada@example.com")
+    bench = await make_bench(project)
+
+    candidate = await collected(
+        bench, "git fsck 2>&1; echo x > app/x; git add -A; git commit -qm x"
+    )
+    assert paths(candidate) == ["app/x"]
+    async with bench.checkout(candidate.tip) as sandbox:
+        result = await sandbox.call("Bash", {"command": "git log --format=%s; cat app/x"})
+    assert result["output"].split("\n") == ["x", "feat: start", "x", ""]
