@@ -1,7 +1,7 @@
 """Admission: may this task be run now, given what earlier runs of it left?"""
 
 from agentflow.errors import UsageError
-from agentflow.markers import read_marker
+from agentflow.markers import marker_path, read_marker
 from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.runs import landed_by, list_runs, unfinished_run
@@ -15,12 +15,13 @@ class Unfinished(UsageError):
 def finished_before(plan: Plan) -> Json | None:
     """The report of the run that did this task, or None if there is something to do.
 
-    Raises `Unfinished` naming the run that was.
+    Raises `Unfinished` naming the run that was, `UsageError` for a marker that is not ours.
     """
     root, task = plan.repository.root, plan.task.id
     if plan.fresh:
         return None
     if read_marker(root, task) == "done":
+        _check_ours(plan)
         done = [report for report in list_runs(root, task) if report["outcome"] == "done"]
         return {
             **(done[-1] if done else {"task": task, "run": None}),
@@ -35,6 +36,17 @@ def finished_before(plan: Plan) -> Json | None:
             hint="Give --fresh to start anew. Continuing it is not possible yet.",
         )
     return None
+
+
+def _check_ours(plan: Plan) -> None:
+    """Refuse a marker that git tracks: it came with the repository, not from a run of ours."""
+    marker = marker_path(plan.repository.root, plan.task.id, "done")
+    path = str(marker.relative_to(plan.repository.root))
+    if plan.repository.git.succeeds("ls-files", "--error-unmatch", "--", path):
+        raise UsageError(
+            f"{path} is committed to git, so it does not say that {plan.task.id} is done",
+            hint=f"Remove it: git rm --cached {path}. Or give --fresh.",
+        )
 
 
 def admit(plan: Plan) -> str | None:

@@ -23,7 +23,7 @@ from agentflow.records import Json
 from agentflow.report import Summary
 from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name
 from agentflow.workbench import Workbench
-from agentflow.workspace.importer import Authorship
+from agentflow.workspace.recreate import Authorship
 from agentflow.world import World
 
 REPORTS = ".orchestrator/reports"
@@ -113,7 +113,7 @@ class Stage:
             CommitGate(plan.task.expect, plan.prompt.profile.commits),
             BoundariesGate(plan.boundaries),
             FilesGate(bench.state, plan.task.files),
-            TamperGate(bench.state, plan.boundaries, plan.base_paths),
+            TamperGate(bench.state, plan.boundaries),
             *(
                 BuildGate(command, bench.checkout, bench.state, plan.boundaries)
                 for command in plan.gates

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agentflow.gates.build import DETAIL_LINES, BuildGate
+from agentflow.gates.build import DETAIL_LINES, BuildGate, own_script
 from agentflow.records import Boundaries, BuildCommand, Candidate, Evidence
 from tests.gates.conftest import Checkout
 from tests.workspace.place import Work
@@ -82,8 +82,7 @@ async def test_every_run_has_a_fresh_checkout(
 
 async def test_an_edited_test_hides_no_failure(work: Work, checkout: Checkout) -> None:
     candidate = work.candidate(
-        "echo broken > app/main.py; echo 'grep -q assert tests/test_main.py' > check.sh; "
-        "echo 'assert 1 # weaker' > tests/test_main.py"
+        "echo broken > app/main.py; echo 'assert 1 # weaker' > tests/test_main.py"
     )
     command = "grep -q weaker tests/test_main.py || ! grep -q broken app/main.py"
 
@@ -128,3 +127,31 @@ async def test_a_test_that_the_task_names_may_be_changed(work: Work, checkout: C
     named = ("tests/test_main.py",)
     assert (await measure(work, checkout, candidate, command, allow=named)).status == "passed"
     assert (await measure(work, checkout, candidate, command)).status == "failed"
+
+
+async def test_a_rewritten_script_of_the_gate_hides_no_failure(
+    work: Work, checkout: Checkout
+) -> None:
+    candidate = work.candidate("echo broken > app/main.py; echo true > check.sh")
+
+    evidence = await measure(work, checkout, candidate, "sh -e ./check.sh")
+
+    assert (evidence.status, evidence.summary) == (
+        "failed",
+        "`sh -e ./check.sh` ended with exit code 1, also with check.sh as in the base",
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "script"),
+    [
+        ("./check.sh --fast", "check.sh"),
+        ("CI=1 bash -eu scripts/../check.sh", "check.sh"),
+        ("pytest -q", "pytest"),
+        ("python app/main.py", "python"),
+        ("sh", ""),
+        ("echo 'unbalanced", ""),
+    ],
+)
+def test_the_script_that_a_command_starts(command: str, script: str) -> None:
+    assert own_script(BuildCommand("test", command)) == script

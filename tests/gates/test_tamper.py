@@ -10,8 +10,7 @@ from tests.workspace.place import Work
 
 async def measure(work: Work, script: str, *allow: str) -> Evidence:
     candidate = work.candidate(script)
-    paths = work.repository.paths(work.base)
-    return await TamperGate(work.state, Boundaries(allow), paths).measure(candidate)
+    return await TamperGate(work.state, Boundaries(allow)).measure(candidate)
 
 
 def problems(evidence: Evidence) -> list[str]:

@@ -182,3 +182,10 @@ async def test_a_task_may_take_the_profile_of_another_prompt(project: Project) -
     nudge = project.requests[2]["messages"][-1]["content"]
     assert nudge.startswith("You ended your turn without the completion marker.")
     assert report["outcome"] == "done"
+
+
+async def test_a_committed_marker_is_not_believed(project: Project) -> None:
+    project.write(".orchestrator/complete/TASK-1.done", "done")
+    project.commit()
+    with pytest.raises(UsageError, match="is committed to git"):
+        await project.run(TURNS)

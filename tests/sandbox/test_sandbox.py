@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from agentflow.errors import EnvironmentFailure, ToolFailure
-from agentflow.sandbox import Backend, bubblewrap, open_sandbox, probe
+from agentflow.records import Backend
+from agentflow.sandbox import bubblewrap, open_sandbox, probe
 from agentflow.sandbox.policy import Policy
 
 BACKENDS = [pytest.param("bubblewrap", marks=pytest.mark.sandbox), "none"]

@@ -1,6 +1,8 @@
 """The build gate: a configured command, in a fresh sandbox on a fresh checkout of the result."""
 
 import asyncio
+import posixpath
+import shlex
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -23,8 +25,8 @@ DETAIL_LINES = 60
 class BuildGate:
     """Runs one command; 0 passes.
 
-    If the change touched existing tests or gate inputs, the command must also pass on the result
-    with those files as they are in the base.
+    If the change touched existing tests, gate inputs or the script that the command starts, the
+    command must also pass on the result with those files as they are in the base.
     """
 
     command: BuildCommand
@@ -40,7 +42,9 @@ class BuildGate:
     async def measure(self, candidate: Candidate) -> Evidence:
         """Fail on any exit code but 0, on a timeout, and if the command cannot be run."""
         evidence = await self._run(candidate.tip, "")
-        touched = await asyncio.to_thread(touched_measures, self.state, candidate, self.boundaries)
+        touched = await asyncio.to_thread(
+            touched_measures, self.state, candidate, self.boundaries, own_script(self.command)
+        )
         if evidence.status == "failed" or not touched:
             return evidence
         restored = await asyncio.to_thread(
@@ -71,6 +75,17 @@ class BuildGate:
             reason += ": the command was not found in the sandbox"
         tail = "\n".join(str(result["output"]).splitlines()[-DETAIL_LINES:])
         return Evidence(self.name, "failed", f"{line} {reason}{circumstances}", tail)
+
+
+def own_script(command: BuildCommand) -> str:
+    """The file of the repository that the command starts, if its first words say so."""
+    try:
+        words = [word for word in shlex.split(command.command) if "=" not in word]
+    except ValueError:
+        return ""
+    if words and words[0] in {"sh", "bash"}:
+        words = [word for word in words[1:] if not word.startswith("-")]
+    return posixpath.normpath(words[0]) if words else ""
 
 
 def _several(paths: tuple[str, ...]) -> str:

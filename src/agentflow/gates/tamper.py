@@ -16,15 +16,17 @@ from agentflow.workspace.git import Git
 from agentflow.workspace.objects import changes_between, contents
 
 
-def touched_measures(state: Git, candidate: Candidate, boundaries: Boundaries) -> tuple[str, ...]:
-    """Paths that judged the base and were changed: existing tests, and gate inputs.
+def touched_measures(
+    state: Git, candidate: Candidate, boundaries: Boundaries, script: str = ""
+) -> tuple[str, ...]:
+    """Paths that judged the base and were changed: existing tests, gate inputs, a gate's script.
 
     A new gate input counts if its folder is old: it then steers what was there before.
     """
     return tuple(
         change.path
         for change in _unnamed_changes(state, candidate, boundaries)
-        if (is_test(change.path) and change.status != "A")
+        if (change.status != "A" and (is_test(change.path) or change.path == script))
         or (is_gate_input(change.path) and not _stands_apart(state, candidate.base, change))
     )
 
@@ -51,7 +53,6 @@ class TamperGate:
 
     state: Git
     boundaries: Boundaries
-    base_paths: frozenset[str]
     name: str = "tamper"
 
     async def measure(self, candidate: Candidate) -> Evidence:

@@ -11,8 +11,7 @@ from agentflow.records import Boundaries, Candidate, Change, Commit, Commits
 from agentflow.workspace.export import Export
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import changes_between, commits_between, contents, sizes
-from agentflow.workspace.recreate import Authorship as Authorship
-from agentflow.workspace.recreate import recreate
+from agentflow.workspace.recreate import Authorship, recreate
 
 MAX_BLOB = 10 * 1024 * 1024
 MAX_TOTAL = 100 * 1024 * 1024
