@@ -95,14 +95,18 @@ def test_bash_kills_at_the_timeout(ask: Ask, command: str) -> None:
     assert ask("Bash", command="echo next")["result"]["output"] == "next\n"
 
 
+WAIT = "until [ -s pid ]; do sleep 0.01; done; cat pid"
+"""Until the process that stays behind has said which it is."""
+
+
 @pytest.mark.parametrize(
     "command",
     [
         "sleep 60 & echo $!",
         "nohup sleep 60 >/dev/null 2>&1 & echo $!; disown",
-        "setsid sh -c 'echo $$; exec sleep 60' &  sleep 0.1",
-        "(setsid sh -c 'echo $$; trap \"\" TERM; (sleep 60); :' &) ; sleep 0.1",
-        "sh -c 'sh -c \"setsid sleep 60 & echo \\$!\" &' ; sleep 0.1",
+        "setsid sh -c 'echo $$ > pid; exec sleep 60' & " + WAIT,
+        "(setsid sh -c 'echo $$ > pid; trap \"\" TERM; (sleep 60); :' &) ; " + WAIT,
+        "sh -c 'sh -c \"setsid sleep 60 & echo \\$! > pid\" &' ; " + WAIT,
     ],
 )
 def test_bash_leaves_no_process_behind(ask: Ask, command: str) -> None:
