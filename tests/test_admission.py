@@ -53,6 +53,7 @@ async def test_a_marker_alone_is_enough(project: Project) -> None:
     write_marker(project.root, "TASK-1", "done")
 
     assert finished_before(await make(project)) == {
+        "type": "result",
         "task": "TASK-1",
         "run": None,
         "outcome": "done",
@@ -63,10 +64,9 @@ async def test_a_marker_alone_is_enough(project: Project) -> None:
 
 @pytest.mark.parametrize("outcome", ["budget", "provider", "interrupted", None])
 async def test_an_unfinished_run_is_named(project: Project, outcome: str | None) -> None:
+    project.write(f".orchestrator/runs/{FIRST}/journal.jsonl", '{"type": "assistant"}\n')
     if outcome:
         report(project, FIRST, outcome=outcome, exit_code=4)
-    else:
-        project.write(f".orchestrator/runs/{FIRST}/journal.jsonl", "")
 
     with pytest.raises(
         Unfinished, match=f"the run {FIRST} of TASK-1 was left unfinished"

@@ -50,7 +50,7 @@ def test_one_unknown_price_makes_the_sum_unknown_for_good() -> None:
     ("limits", "message", "hint"),
     [
         (Limits(max_turns=2), "the limit of 2 turns is reached", "--max-turns"),
-        (Limits(max_cost=0.1), "the limit of $0.10 is reached", "--max-cost"),
+        (Limits(max_cost=0.1), "the limit of $0.1 is reached", "--max-cost"),
         (Limits(max_tokens=30), "the limit of 30 tokens is reached", "max_tokens"),
         (Limits(timeout=60), "the limit of 60 seconds is reached", "--timeout"),
     ],

@@ -12,7 +12,9 @@ import pytest
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.runs import (
     FOLDER,
+    JOURNAL,
     REPORT,
+    is_running,
     landed_by,
     list_runs,
     read_report,
@@ -33,9 +35,11 @@ IDS = [
 ]
 
 
-def add(root: Path, run: str, **report: Any) -> Path:
+def add(root: Path, run: str, *, answered: bool = True, **report: Any) -> Path:
     folder = root / FOLDER / run
     folder.mkdir(parents=True)
+    if answered:
+        (folder / JOURNAL).write_text('{"n": 3, "type": "assistant"}\n', encoding="utf-8")
     if report:
         task = run.rsplit("-", 2)[0]
         (folder / REPORT).write_text(json.dumps({"task": task, "run": run, **report}))
@@ -114,6 +118,19 @@ def test_only_the_newest_run_can_be_left_unfinished(
     add(tmp_path, "A-20250101T000001-0000", outcome=outcome)
     assert unfinished_run(tmp_path, "A") == ("A-20250101T000001-0000" if left else None)
     assert unfinished_run(tmp_path, "B") is None
+
+
+@pytest.mark.parametrize("outcome", ["budget", "provider", "interrupted", "unfinished"])
+def test_a_run_that_the_model_never_answered_holds_nobody_up(tmp_path: Path, outcome: str) -> None:
+    add(tmp_path, "A-20250101T000001-0000", answered=False, outcome=outcome)
+    assert unfinished_run(tmp_path, "A") is None
+
+
+def test_a_run_at_work_is_told_by_its_lock(tmp_path: Path) -> None:
+    assert not is_running(tmp_path, "A")
+    with task_lock(tmp_path, "A"):
+        assert is_running(tmp_path, "A")
+    assert not is_running(tmp_path, "A")
 
 
 def test_the_run_that_landed_a_commit_is_found(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """Admission: may this task be run now, given what earlier runs of it left?"""
 
-from agentflow.errors import UsageError
+from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.markers import marker_path, read_marker
 from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.runs import landed_by, list_runs, unfinished_run
+from agentflow.sandbox import probe
 from agentflow.workspace.land import branch_tip, check_target
 
 
@@ -23,8 +24,10 @@ def finished_before(plan: Plan) -> Json | None:
     if read_marker(root, task) == "done":
         _check_ours(plan)
         done = [report for report in list_runs(root, task) if report["outcome"] == "done"]
+        if done:
+            _check_still_true(plan, done[-1])
         return {
-            **(done[-1] if done else {"task": task, "run": None}),
+            **(done[-1] if done else {"type": "result", "task": task, "run": None}),
             "outcome": "done",
             "exit_code": 0,
             "already_done": True,
@@ -33,7 +36,7 @@ def finished_before(plan: Plan) -> Json | None:
     if left:
         raise Unfinished(
             f"the run {left} of {task} was left unfinished",
-            hint="Give --fresh to start anew. Continuing it is not possible yet.",
+            hint=f"Start anew with: agentflow run {task} --fresh (continuing is not possible yet)",
         )
     return None
 
@@ -49,11 +52,28 @@ def _check_ours(plan: Plan) -> None:
         )
 
 
+def _check_still_true(plan: Plan, report: Json) -> None:
+    """Refuse to call a task done that is another one now, or whose commits are gone."""
+    again = "Give --fresh to run it again."
+    if report.get("task_sha256") not in {None, plan.task.sha256}:
+        raise UsageError(f"{plan.task.id} was done, but its text changed since", hint=again)
+    landed: Json = report.get("landed") or {}
+    ref = landed.get("ref")
+    if ref and not plan.repository.holds(str(landed["tip"])):
+        raise UsageError(
+            f"{plan.task.id} was done, but its commit {str(landed['tip'])[:12]} is on no branch",
+            hint=again,
+        )
+
+
 def admit(plan: Plan) -> str | None:
     """Refuse what landing would refuse; return the branch's tip if it may be replaced.
 
-    Only a branch that still stands where a run of ours left it may be. Raises `Conflict`.
+    Only a branch that still stands where a run of ours left it may be. Raises `Conflict`, and
+    `EnvironmentFailure` where no sandbox works.
     """
+    if plan.settings.sandbox != "none" and (reason := probe()):
+        raise EnvironmentFailure(reason, hint="Mend it, or look at `agentflow run --help`.")
     repository = plan.repository
     tip = branch_tip(repository, plan.branch)
     ours = bool(plan.fresh and tip and landed_by(repository.root, plan.task.id, tip))

@@ -49,7 +49,7 @@ class Budget:
             )
         if limits.max_cost is not None and (self.cost is None or self.cost >= limits.max_cost):
             raise BudgetExceeded(
-                f"the limit of ${limits.max_cost:.2f} is reached", "Raise it with --max-cost."
+                f"the limit of ${limits.max_cost:g} is reached", "Raise it with --max-cost."
             )
         if limits.max_tokens is not None and self.usage.total_tokens >= limits.max_tokens:
             raise BudgetExceeded(

@@ -1,5 +1,6 @@
 """A plan in words: what a run would do, and the exact text that the model would read first."""
 
+from agentflow.durations import format_duration
 from agentflow.neutral import neutral
 from agentflow.plan import Plan
 from agentflow.records import Json
@@ -59,7 +60,7 @@ def describe(plan: Plan) -> str:
         f"sandbox    {facts['sandbox']}",
         f"tools      {', '.join(facts['tools'])}",
         f"commits    {facts['prompt']['commits']}; ends by {facts['prompt']['completion']}",
-        f"limits     {plan.limits.max_turns} turns, {cost}, {plan.limits.timeout:.0f} s",
+        f"limits     {plan.limits.max_turns} turns, {cost}, {format_duration(plan.limits.timeout)}",
         "boundaries",
         *(boundaries or ["  every path but the protected ones"]),
         f"  writable mounts: {', '.join(facts['mounts']['writable'])}",

@@ -17,6 +17,7 @@ class RunStarted:
     durable: ClassVar[bool] = True
     run: str
     task: str
+    task_sha256: str
     title: str
     prompt: str
     prompt_sha256: str

@@ -19,6 +19,7 @@ from agentflow.records import Boundaries, BuildCommand, Limits, Prompt, Rendered
 from agentflow.settings import CONFIG, Settings, load_settings
 from agentflow.tasks.task import find_task, read_task, text_task
 from agentflow.tools import DEFAULT_TOOLS
+from agentflow.words import counted
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
 
@@ -221,12 +222,16 @@ def _model(settings: Settings, prompt: Prompt, flags: Mapping[str, Any], base_ur
 
 def _uncommitted(repository: Repository, base: str) -> tuple[str, ...]:
     changed = repository.changed_paths()
-    if not changed:
-        return ()
-    return (
-        f"{len(changed)} uncommitted changes in your work tree are not part of the base "
-        + f"{base[:12]} and stay as they are",
-    )
+    new = repository.untracked_paths(CONFIG)
+    notices: list[str] = []
+    if CONFIG in (*changed, *new):
+        notices.append(f"{CONFIG} is not as in the base {base[:12]}; the base's is used")
+    if changed:
+        notices.append(
+            f"{counted(len(changed), 'uncommitted change')} in your work tree not part of the "
+            + f"base {base[:12]}; your files stay as they are"
+        )
+    return tuple(notices)
 
 
 def untracked_documents(plan: Plan) -> tuple[str, ...]:

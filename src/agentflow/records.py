@@ -80,6 +80,8 @@ class Task:
     timeout: float | None = None
     """Seconds."""
     expect: Expectation = "change"
+    sha256: str = ""
+    """Of the file's bytes or of the text, in hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)

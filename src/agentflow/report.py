@@ -91,7 +91,10 @@ class Summary:
             "exit_code": finished.get("exit_code"),
             "reason": finished.get("reason", ""),
             "hint": finished.get("hint", ""),
-            **{name: started.get(name) for name in ("task", "title", "run", "base", "branch")},
+            **{
+                name: started.get(name)
+                for name in ("task", "task_sha256", "title", "run", "base", "branch")
+            },
             "landed": landed or None,
             "commits": [
                 {"sha": name, "subject": subject} for name, subject in collected.get("commits", ())

@@ -45,7 +45,7 @@ def task_lock(folder: Path, task: str) -> Generator[None]:
         except BlockingIOError as error:
             raise UsageError(
                 f"another run of {task} is at work",
-                hint="Wait for it, or follow it with `agentflow runs list`.",
+                hint="Wait for it, or stop it with Ctrl-C where it runs.",
             ) from error
         yield
     finally:
@@ -94,11 +94,29 @@ def _fits(report: Json, bare: Json) -> bool:
 
 
 def unfinished_run(root: Path, task: str) -> str | None:
-    """The newest run of a task, if it could be continued."""
+    """The newest run of a task, if it could be continued: it ended early, and the model had
+    answered."""
     runs = list_runs(root, task)
-    if runs and runs[-1]["outcome"] in {"unfinished", *RESUMABLE}:
-        return str(runs[-1]["run"])
-    return None
+    if not runs or runs[-1]["outcome"] not in {"unfinished", *RESUMABLE}:
+        return None
+    name = str(runs[-1]["run"])
+    return name if _was_answered(root / FOLDER / name / JOURNAL) else None
+
+
+def _was_answered(journal: Path) -> bool:
+    try:
+        return b'"type": "assistant"' in journal.read_bytes()
+    except OSError:
+        return False
+
+
+def is_running(folder: Path, task: str) -> bool:
+    """Whether a process holds a task's lock."""
+    try:
+        with task_lock(folder, task):
+            return False
+    except UsageError:
+        return True
 
 
 def landed_by(root: Path, task: str, tip: str) -> str | None:

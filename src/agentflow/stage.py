@@ -58,6 +58,7 @@ class Stage:
             RunStarted(
                 run=self.run,
                 task=plan.task.id,
+                task_sha256=plan.task.sha256,
                 title=plan.task.title,
                 prompt=plan.prompt.name,
                 prompt_sha256=plan.prompt.sha256,
@@ -126,7 +127,12 @@ class Stage:
         root, task = self.plan.repository.root, self.plan.task.id
         kind = MARKED.get(finished.outcome)
         marker = str(marker_path(root, task, kind).relative_to(root)) if kind else None
-        report = {**self.summary.as_json(), "marker": marker}
+        kept = self.bench.tree if finished.outcome != "done" and self.bench.tree.exists() else None
+        report = {
+            **self.summary.as_json(),
+            "marker": marker,
+            "work_tree": str(kept) if kept else None,
+        }
         text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
         write_atomically(self.journal.path.parent / REPORT, text)
         write_atomically(own_folder(root, REPORTS) / f"{task}.json", text)

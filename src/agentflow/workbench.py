@@ -49,6 +49,11 @@ class Workbench:
         self._continued: Json | None = None
         self._numbers = itertools.count(1)
 
+    @property
+    def tree(self) -> Path:
+        """The agent's work tree, on this machine."""
+        return self.folder / "agent" / "tree"
+
     async def prepare(self) -> None:
         """Make the agent's clone and our repository. Raises `EnvironmentFailure`."""
         await asyncio.to_thread(self._prepare)

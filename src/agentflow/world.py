@@ -9,13 +9,20 @@ from pathlib import Path
 
 import platformdirs
 
+from agentflow.errors import EnvironmentFailure
+
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
 def _cache() -> Path:
-    return Path(platformdirs.user_cache_path("agentflow"))
+    try:
+        return Path(platformdirs.user_cache_path("agentflow"))
+    except RuntimeError as error:  # no HOME, and no entry in the user database
+        raise EnvironmentFailure(
+            "there is no home folder for work clones", hint="Set HOME or XDG_CACHE_HOME."
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

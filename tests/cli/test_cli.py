@@ -154,6 +154,7 @@ def _sentence(value: object) -> str | None:
         (["TASK-1"], 2, "the environment variable ANTHROPIC_API_KEY is not set"),
         (["TASK-1", "--base-url", "ftp://x"], 2, "'ftp://x' is not like https://host/path"),
         ([], 2, "no task given"),
+        (["TASK-1", "--text", "both"], 2, "both a task (TASK-1) and --text are given"),
     ],
     ids=_sentence,
 )
@@ -339,3 +340,59 @@ def test_a_full_disk_is_one_sentence(terminal: Terminal) -> None:
     assert "No space left on device" in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
     assert terminal.project.marker("done") is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["2>&1 | head -1", "--output-format stream-json | head -1", "2>/dev/null | true", ">/dev/full"],
+)
+def test_nobody_reading_does_not_change_the_outcome(terminal: Terminal, arguments: str) -> None:
+    url = terminal.serve(turn(HELLO), turn())
+    gate = "--gate 'test=test -s app/hello.txt' --prompt plain"
+    line = f"{sys.executable} -m agentflow run TASK-1 {gate} --base-url {url} {arguments}"
+    ended = subprocess.run(
+        ["bash", "-c", f"{line}; exit ${{PIPESTATUS[0]}}"],
+        cwd=terminal.project.root,
+        env=terminal.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert terminal.project.marker("done") == "done"
+
+
+def test_a_terminal_that_does_not_know_a_character(terminal: Terminal) -> None:
+    url = terminal.serve(turn(HELLO), turn(text="Größe ✓"))
+    ended = terminal.run("run", "TASK-1", *GATE, "--base-url", url, PYTHONIOENCODING="ascii")
+    assert ended.returncode == 0
+    assert "? passed  build:test" in ended.stdout
+
+
+def test_done_is_said_with_the_commit_and_only_while_it_is_true(terminal: Terminal) -> None:
+    url = terminal.serve(turn(HELLO), turn())
+    command = ("run", "TASK-1", *GATE, "--base-url", url)
+    terminal.run(*command)
+    tip = terminal.project.git("rev-parse", "agentflow/TASK-1")
+
+    again = terminal.run(*command)
+    assert again.returncode == 0
+    assert f"TASK-1 is done already: {tip[:12]} on agentflow/TASK-1" in again.stdout
+
+    terminal.project.git("branch", "-D", "agentflow/TASK-1")
+    gone = terminal.run(*command)
+    assert gone.returncode == 2
+    assert f"its commit {tip[:12]} is on no branch" in gone.stderr
+
+    terminal.project.task(text="# Say goodbye")
+    changed = terminal.run(*command)
+    assert changed.returncode == 2
+    assert "its text changed since" in changed.stderr
+
+
+def test_a_failed_run_names_what_to_do_and_where_the_work_is(terminal: Terminal) -> None:
+    ended = terminal.run("run", "TASK-1", *GATE, "--base-url", terminal.serve(turn(), turn()))
+    assert ended.returncode == 1
+    assert "next     agentflow run TASK-1" in ended.stdout
+    work = ended.stdout.split("work     ")[1].split(" (the agent's files, kept)")[0]
+    assert (Path(work) / "app/main.py").is_file()

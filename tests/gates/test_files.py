@@ -1,4 +1,4 @@
-"""The files gate: declared files exist in the result and hold something."""
+"""The files gate: declared files there in the result and hold something."""
 
 from agentflow.gates.files import FilesGate
 from agentflow.records import Evidence
@@ -13,7 +13,7 @@ async def test_files(work: Work) -> None:
 
     assert await measure() == Evidence("files", "skipped", "the task declares no files")
     assert await measure("app/x", "app/[y] *") == Evidence(
-        "files", "passed", "2 declared files exist"
+        "files", "passed", "2 declared files there"
     )
     assert await measure("app/x", "app/empty", "app/none", "app") == Evidence(
         "files",

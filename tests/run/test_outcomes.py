@@ -197,7 +197,7 @@ async def test_an_agent_may_give_up_or_ask(
     [
         ({"max_turns": 2}, "the limit of 2 turns is reached"),
         ({"max_tokens": 10}, "the limit of 10 tokens is reached"),
-        ({"max_cost": 0.0001}, "the limit of $0.00 is reached"),
+        ({"max_cost": 0.0001}, "the limit of $0.0001 is reached"),
         ({"timeout": 0.8}, "the limit of 1 seconds is reached"),
     ],
     ids=["turns", "tokens", "cost", "time"],
@@ -291,7 +291,7 @@ async def test_the_users_uncommitted_changes_are_left_alone(project: Project) ->
     assert report["outcome"] == "done"
     assert project.git("status", "--porcelain") == "M app/main.py\n?? notes.txt"
     assert project.git("show", "agentflow/TASK-1:app/main.py") == "print('hello')"
-    assert any("1 uncommitted changes" in notice for notice in report["notices"])
+    assert any("1 uncommitted change in" in notice for notice in report["notices"])
 
 
 async def test_an_untracked_task_file_is_copied_in_and_never_committed(project: Project) -> None:

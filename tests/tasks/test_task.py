@@ -1,5 +1,6 @@
 """Task files: fields, ids, warnings, and refusals that name file, line and key."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ Text.
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_every_field_is_read(file: Path, end: str) -> None:
-    assert read(file, FULL.replace("\n", end)) == Task(
+    assert replace(read(file, FULL.replace("\n", end)), sha256="") == Task(
         id="TASK-1",
         title="Add an endpoint",
         text=f"# A heading{end}{end}Text.",
@@ -96,7 +97,8 @@ def test_the_title_is_one_line_from_header_heading_or_id(file: Path, text: str, 
 
 def test_empty_values_say_nothing(file: Path) -> None:
     header = "allow:\ndeny: []\ngates: {}\nmodel: null\nbase: ~\nmax_turns:\ntimeout: ''\n"
-    assert read(file, f"---\n{header}---\ntext") == Task("TASK-1", "TASK-1", "text", file)
+    task = replace(read(file, f"---\n{header}---\ntext"), sha256="")
+    assert task == Task("TASK-1", "TASK-1", "text", file)
 
 
 @pytest.mark.parametrize(
@@ -125,11 +127,20 @@ def test_lists_are_written_in_three_ways(file: Path) -> None:
 
 
 def test_unknown_keys_are_warned_of_with_the_nearest(file: Path) -> None:
-    file.write_text("---\nalow: [a]\ntitle: x\nzzz: 1\n---\ntext", "utf-8")
+    file.write_text("---\ntitel: a\nprompt: x\nzzz: 1\n---\ntext", "utf-8")
     assert read_task(file)[1] == (
-        f"{file}:2: unknown key 'alow'; did you mean 'allow'?",
+        f"{file}:2: unknown key 'titel'; did you mean 'title'?",
         f"{file}:4: unknown key 'zzz'",
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"), [("alow", "allow"), ("denny", "deny"), ("gate", "gates"), ("file", "files")]
+)
+def test_a_misspelt_limit_is_refused(file: Path, key: str, meant: str) -> None:
+    file.write_text(f"---\ntitle: x\n{key}: a\n---\ntext", "utf-8")
+    with pytest.raises(UsageError, match=f":3: unknown key '{key}'; did you mean '{meant}'"):
+        read_task(file)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +282,10 @@ def test_gates_are_split_at_the_first_equals_sign() -> None:
 
 def test_free_text_is_a_task_whose_id_depends_on_it_alone() -> None:
     task = text_task("\n## Add GET /health\n\nwith a test\n")
-    assert task == Task("TEXT-ef6b62e8", "Add GET /health", "## Add GET /health\n\nwith a test")
+    assert task.sha256.startswith("ef6b62e8")
+    assert replace(task, sha256="") == Task(
+        "TEXT-ef6b62e8", "Add GET /health", "## Add GET /health\n\nwith a test"
+    )
     assert text_task("## Add GET /health\n\nwith a test").id == task.id
     assert text_task("other").id != task.id
     assert check_id(task.id)

@@ -1,14 +1,15 @@
 """The command line: parse, delegate, print. Nothing else imports typer."""
 
-import os
+from typing import Annotated
 
 import typer
 
+from agentflow import __version__
 from agentflow.cli.demo import demo
 from agentflow.cli.output import end
 from agentflow.cli.run import EXAMPLES, run
 from agentflow.cli.runs import runs
-from agentflow.cli.version import version
+from agentflow.cli.version import version as print_versions
 
 EXIT_CODES = """
 \b
@@ -35,17 +36,36 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"agentflow {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Runs prompt files for backend agents against an LLM, unattended, in a sandbox, and verifies
+    the result itself."""
+
+
 app.command(epilog=EXAMPLES + EXIT_CODES)(run)
 app.command()(demo)
 app.add_typer(runs, name="runs")
-app.command()(version)
+app.command("version")(print_versions)
 
 
 def main() -> None:
     """Run the command line; every expected failure is one sentence and its exit code."""
     try:
         app()
-    except BrokenPipeError:
-        os._exit(0)
     except SystemExit as exit_:
         end(exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None))

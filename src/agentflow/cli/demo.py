@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentflow.cli.output import OutputFormat, data, exit_codes, print_json, talk
+from agentflow.cli.output import OutputFormat, Tolerant, data, exit_codes, print_json, say, talk
 
 if TYPE_CHECKING:
     from agentflow.records import Json
@@ -38,7 +38,8 @@ def demo(
         report = _run(folder, output_format, quiet=quiet)
         if output_format == "text":
             print_verdict(data(), report)
-            typer.echo(_next_steps(folder / "notes"), err=True)
+            if report["outcome"] == "done":
+                say(_next_steps(folder / "notes"))
         else:
             print_json(report)
     raise typer.Exit(report["exit_code"])
@@ -61,7 +62,7 @@ def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> "Json":
     talk(quiet=quiet).print(f"example repository: {root}\n", soft_wrap=True)
     sinks: list[Emit] = [ConsoleSink(talk(quiet=quiet))]
     if output_format == "stream-json":
-        sinks.append(StreamJsonSink(sys.stdout))
+        sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
     world = World(root, demo_environment(), folder / "cache")
 
     async def whole() -> "Json":
@@ -87,4 +88,6 @@ Run it with a real model (export ANTHROPIC_API_KEY=… first):
   {run}
 Or with any other server of the Messages API:
   {run} --base-url http://127.0.0.1:8080 --model NAME
+When you are done with it:
+  rm -rf {root.parent}
 """

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 import typer
 
@@ -20,24 +20,65 @@ INTERNAL_ERROR = 70
 OutputFormat = Literal["text", "json", "stream-json"]
 
 
+class Tolerant:
+    """A text stream on which writing always succeeds.
+
+    Nobody may be reading (`| head`), the disk may be full, and a terminal may not know a
+    character. Printing must not decide how a run ends.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.encoding = stream.encoding
+
+    def write(self, text: str) -> int:
+        """Write what can be written; say that all was."""
+        with suppress(OSError, ValueError):
+            known = text.encode(self.encoding, "replace").decode(self.encoding)
+            self._stream.write(known)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, if that is possible."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Whether a person is looking."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """The descriptor, for the terminal's size."""
+        return self._stream.fileno()
+
+
 def talk(*, quiet: bool = False) -> "Console":
     """The console on standard error."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, quiet=quiet)
+    return _console(sys.stderr, quiet=quiet)
 
 
 def data() -> "Console":
     """The console on standard output."""
+    return _console(sys.stdout)
+
+
+def _console(stream: TextIO, *, quiet: bool = False) -> "Console":
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False)
+    file = cast(TextIO, cast(object, Tolerant(stream)))
+    return Console(file=file, highlight=False, markup=False, emoji=False, quiet=quiet)
 
 
 def print_json(value: object) -> None:
     """One line of JSON on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
-    sys.stdout.flush()
+    stream = Tolerant(sys.stdout)
+    stream.write(json.dumps(value, ensure_ascii=True) + "\n")
+    stream.flush()
+
+
+def say(text: str) -> None:
+    """One line on standard error."""
+    Tolerant(sys.stderr).write(f"{text}\n")
 
 
 @contextmanager
@@ -51,9 +92,9 @@ def exit_codes(output_format: OutputFormat = "text") -> Generator[None]:
     except AgentflowError as error:
         from agentflow.neutral import neutral
 
-        typer.echo(f"error: {neutral(error.message)}", err=True)
+        say(f"error: {neutral(error.message)}")
         if error.hint:
-            typer.echo(f"  {neutral(error.hint)}", err=True)
+            say(f"  {neutral(error.hint)}")
         if output_format != "text":
             print_json({
                 "type": "result",
@@ -65,24 +106,22 @@ def exit_codes(output_format: OutputFormat = "text") -> Generator[None]:
                 "hint": error.hint,
             })
         raise typer.Exit(error.exit_code) from error
-    except KeyboardInterrupt as error:
-        typer.echo("interrupted", err=True)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        say("interrupted")
         raise typer.Exit(130) from error
-    except (typer.Exit, typer.Abort, BrokenPipeError):
+    except typer.Exit:
         raise
     except Exception as error:
         import traceback
 
         traceback.print_exc()
-        typer.echo("internal error: please report it with the lines above", err=True)
+        say("internal error: please report it with the lines above")
         raise typer.Exit(INTERNAL_ERROR) from error
 
 
 def end(code: int) -> None:
     """End the process at once: a normal exit collects the SDK's modules for half a second, or
     waits for a thread that still imports them."""
-    with suppress(BrokenPipeError):
-        sys.stdout.flush()
-    with suppress(BrokenPipeError):
-        sys.stderr.flush()
+    Tolerant(sys.stdout).flush()
+    Tolerant(sys.stderr).flush()
     os._exit(code)

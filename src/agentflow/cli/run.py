@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentflow.cli.output import OutputFormat, data, exit_codes, print_json, talk
+from agentflow.cli.output import OutputFormat, Tolerant, data, exit_codes, print_json, talk
 from agentflow.records import Backend, Landing
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ EXAMPLES = """
 Examples:
   agentflow run TASK-123 --gate 'test=pytest -q'
   agentflow run TASK-123 --dry-run
-  agentflow run --text 'Add GET /health' --allow 'src/**' --allow 'tests/**'
+  agentflow run --text 'Add GET /health' --allow 'src/**' --gate 'test=make test'
   agentflow run TASK-123 --base-url http://127.0.0.1:8080 --model local
 """
 
@@ -40,7 +40,7 @@ def run(
     task: Annotated[
         str | None,
         typer.Argument(
-            metavar="[TASK]",
+            metavar="TASK",
             help="A task's id, a path to a task file, or - to read its text from standard input.",
             autocompletion=_complete_task,
         ),
@@ -114,9 +114,12 @@ def run(
     with exit_codes(output_format):
         if not dry_run:
             start_sdk_import()
+        from agentflow.errors import UsageError
         from agentflow.plan import Order
 
-        if task == "-" and text is None:
+        if task is not None and text is not None:
+            raise UsageError(f"both a task ({task}) and --text are given", hint="Give one of them.")
+        if task == "-":
             task, text = None, _standard_input()
         flags = _flags(
             prompt=prompt, model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
@@ -180,7 +183,7 @@ def _execute(
     if output_format == "stream-json":
         from agentflow.sinks.stream_json import StreamJsonSink
 
-        sinks.append(StreamJsonSink(sys.stdout))
+        sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
     report = _run_or_ask(plan, world, sinks)
     if output_format == "text":
         print_verdict(data(), report)
@@ -196,7 +199,7 @@ def _run_or_ask(plan: "Plan", world: "World", sinks: "Sequence[Emit]") -> "Json"
     try:
         return asyncio.run(run_supervised(plan, world, sinks))
     except Unfinished as error:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
             raise
         typer.echo(f"{error.message}.", err=True)
         if not typer.confirm("Start anew?", err=True):

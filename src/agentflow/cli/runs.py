@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agentflow.cli.output import data, exit_codes, print_json
+from agentflow.cli.output import data, exit_codes, print_json, say
 from agentflow.records import Json
 
 runs = typer.Typer(help="List and show runs.", no_args_is_help=True, rich_markup_mode=None)
@@ -18,15 +18,13 @@ def list_(
 ) -> None:
     """List the runs in this repository, oldest first."""
     with exit_codes("json" if json else "text"):
-        from agentflow.runs import list_runs
-
-        found = list_runs(_root(), task)
+        found = _reports(task)
         if json:
             for report in found:
                 print_json(report)
             return
         if not found:
-            typer.echo("no runs yet", err=True)
+            say("no runs yet" if task is None else f"no runs of {task} yet")
         for report in found:
             data().print(_line(report), soft_wrap=True)
 
@@ -42,10 +40,10 @@ def show(
         from agentflow.errors import UsageError
         from agentflow.journal import load
         from agentflow.nearest import nearest
-        from agentflow.runs import FOLDER, JOURNAL, list_runs
+        from agentflow.runs import FOLDER, JOURNAL
         from agentflow.sinks.verdict import print_verdict
 
-        found = list_runs(_root())
+        found = _reports(None)
         match = [report for report in found if run in {report["run"], report["task"]}]
         if not match:
             names = [str(report["run"]) for report in found]
@@ -57,10 +55,28 @@ def show(
         if journal:
             for line in load(_root() / FOLDER / report["run"] / JOURNAL):
                 print_json(line)
-        elif json or report["outcome"] == "unfinished":
+        elif json:
             print_json(report)
+        elif report["outcome"] in {"unfinished", "running"}:
+            data().print(_line(report), soft_wrap=True)
         else:
             print_verdict(data(), report)
+
+
+def _reports(task: str | None) -> list[Json]:
+    """What is known of the runs here; one without a report runs now, or was killed."""
+    from agentflow.runs import is_running, list_runs
+    from agentflow.workspace.repository import open_repository
+    from agentflow.world import World
+
+    world = World()
+    repository = open_repository(world.directory, world.environment)
+    found = list_runs(repository.root, task)
+    newest = {report["task"]: report for report in found}
+    for name, report in newest.items():
+        if report["outcome"] == "unfinished" and is_running(repository.locks(world.cache), name):
+            report["outcome"] = "running"
+    return found
 
 
 def _root() -> Path:

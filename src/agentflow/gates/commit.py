@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentflow.records import Candidate, Commits, Evidence, Expectation
+from agentflow.words import counted
 
 LISTED = 30
 """Paths that are listed one by one."""
@@ -27,11 +28,11 @@ class CommitGate:
             return Evidence(
                 self.name,
                 "failed",
-                f"{_counted(len(candidate.leftovers), 'path')} not committed",
+                f"{counted(len(candidate.leftovers), 'path')} not committed",
                 "Commit these changes, or undo them:\n" + _listed(candidate.leftovers),
             )
         if not candidate.files_changed:
-            empty = _counted(len(candidate.commits), "empty commit") if candidate.commits else ""
+            empty = counted(len(candidate.commits), "empty commit") if candidate.commits else ""
             return Evidence(
                 self.name,
                 "failed",
@@ -42,8 +43,8 @@ class CommitGate:
         return Evidence(
             self.name,
             "passed",
-            f"{_counted(len(candidate.commits), 'commit')}, "
-            + f"{_counted(candidate.files_changed, 'file')} "
+            f"{counted(len(candidate.commits), 'commit')}, "
+            + f"{counted(candidate.files_changed, 'file')} "
             + f"(+{candidate.insertions} −{candidate.deletions})",  # noqa: RUF001
         )
 
@@ -53,7 +54,7 @@ class CommitGate:
         paths.update(candidate.leftovers)
         if not (paths or candidate.commits or candidate.violations):
             return Evidence(self.name, "passed", "nothing changed, as expected")
-        what = _counted(len(paths), "path") if paths else "history"
+        what = counted(len(paths), "path") if paths else "history"
         return Evidence(
             self.name,
             "failed",
@@ -61,10 +62,6 @@ class CommitGate:
             f"Undo all changes, and all commits: git reset --hard {candidate.base[:12]}\n"
             + _listed(sorted(paths)),
         )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _listed(paths: Sequence[str]) -> str:

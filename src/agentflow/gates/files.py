@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentflow.records import Candidate, Evidence
+from agentflow.words import counted
 from agentflow.workspace.git import Git
 
 
@@ -28,7 +29,7 @@ class FilesGate:
         ]
         if problems:
             return Evidence(self.name, "failed", "; ".join(problems), "\n".join(problems))
-        return Evidence(self.name, "passed", f"{len(self.files)} declared files exist")
+        return Evidence(self.name, "passed", f"{counted(len(self.files), 'declared file')} there")
 
 
 def _sizes(state: Git, commit: str, paths: Sequence[str]) -> dict[str, int]:

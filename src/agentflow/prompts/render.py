@@ -38,6 +38,7 @@ def render(
     """
     context = {
         "task": task,
+        "text": _without_title(task),
         "boundaries": boundaries,
         "gates": gates,
         "commits": prompt.profile.commits,
@@ -50,6 +51,12 @@ def render(
         system = substitute(prompt.body, _values(prompt, task, boundaries))
     first = _environment().get_template("first_message.md.j2").render(context)
     return Rendered(system.strip("\n") + "\n", first.strip("\n") + "\n")
+
+
+def _without_title(task: Task) -> str:
+    """The task's text without a heading that only repeats the title."""
+    first, _, rest = task.text.partition("\n")
+    return rest.strip("\r\n") if first.lstrip("# ").strip() == task.title else task.text
 
 
 def substitute(text: str, values: Mapping[str, str]) -> str:

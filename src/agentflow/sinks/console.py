@@ -1,5 +1,7 @@
 """The console: events as lines of talk for a person, on standard error."""
 
+from textwrap import indent
+
 from rich.console import Console
 from rich.text import Text
 
@@ -19,6 +21,7 @@ from agentflow.events import (
 )
 from agentflow.neutral import neutral, one_line
 from agentflow.records import Evidence
+from agentflow.words import counted
 
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}  # noqa: RUF001
 STYLES = {"passed": "green", "failed": "bold red", "skipped": "dim"}
@@ -53,6 +56,8 @@ class ConsoleSink:
                 self._started(event)
             case GateFinished() if event.evidence.status == "failed":
                 self._print(gate_line(event.evidence))
+                for line in last_lines(event.evidence, 5):
+                    self._print(Text(f"      {line}", "dim"))
             case _:
                 self._short(event)
 
@@ -69,9 +74,7 @@ class ConsoleSink:
             case Notice():
                 self._line(f"note: {event.text}", "yellow")
             case RetryScheduled():
-                self._line(
-                    f"the model API failed ({event.reason}); again in {event.delay:.1f} s", "yellow"
-                )
+                self._line(f"{event.reason}; trying again in {event.delay:.1f} s", "yellow")
             case AgentEnded():
                 self._line(f"the agent is {ENDS[event.reason]}", "dim")
             case GateStarted() if event.gate.startswith("build"):
@@ -92,7 +95,7 @@ class ConsoleSink:
         head.append(spent, "dim")
         self._print(head)
         if words and self._verbose:
-            self._line(neutral(words))
+            self._line(indent(neutral(words), "    "))
 
     def _tool(self, event: ToolFinished) -> None:
         took = f"  {format_duration(event.seconds)}"
@@ -118,6 +121,14 @@ class ConsoleSink:
             self._console.print(text, no_wrap=True, overflow="ellipsis")
         else:
             self._console.print(text, soft_wrap=True)
+
+
+def last_lines(evidence: Evidence, number: int) -> list[str]:
+    """The last lines of what a gate found, and how many came before."""
+    lines = neutral(evidence.detail).rstrip().splitlines()
+    left_out = len(lines) - number
+    head = [f"[{counted(left_out, 'line')} before this in the report]"] if left_out > 0 else []
+    return [*head, *(line[:400] for line in lines[-number:])]
 
 
 def gate_line(evidence: Evidence) -> Text:

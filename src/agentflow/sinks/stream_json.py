@@ -6,16 +6,23 @@ else is `agentflow.*`.
 
 import dataclasses
 import json
-from typing import TextIO
+from typing import Protocol
 
 from agentflow.events import AssistantMessage, Event, RunFinished, RunStarted, UserMessage
 from agentflow.records import Json
 
 
+class Stream(Protocol):
+    """Where lines go."""
+
+    def write(self, text: str, /) -> int: ...
+    def flush(self) -> None: ...
+
+
 class StreamJsonSink:
     """Writes a line for each durable event. The last line, the result, is the report's."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._run = ""
 

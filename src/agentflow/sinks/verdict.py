@@ -1,6 +1,7 @@
 """The verdict: a run's report as text that a tired person understands."""
 
 from collections.abc import Iterator
+from textwrap import indent
 
 from rich.console import Console
 from rich.text import Text
@@ -8,7 +9,8 @@ from rich.text import Text
 from agentflow.durations import format_duration
 from agentflow.neutral import neutral, one_line
 from agentflow.records import Evidence, Json
-from agentflow.sinks.console import gate_line
+from agentflow.sinks.console import gate_line, last_lines
+from agentflow.words import counted
 
 TITLES = {
     "done": ("done", "bold green"),
@@ -25,28 +27,40 @@ TITLES = {
 def print_verdict(console: Console, report: Json) -> None:
     """Print a run's report: the outcome, gate by gate, where it landed, and the next step."""
     if report.get("already_done"):
-        console.print(Text(f"{report['task']} is done already", "bold green"))
-        console.print(Text("Give --fresh to run it again."))
+        _print_done_before(console, report)
         return
     title, style = TITLES.get(report["outcome"], (report["outcome"], "bold"))
     head = Text(f"{title}  ", style)
     head.append(neutral(f"{report['task']}  {report['title'] or ''}"), "bold")
     console.print(head, soft_wrap=True)
     if report["reason"]:
-        console.print(Text(f"  {neutral(report['reason'])}"), soft_wrap=True)
+        console.print(Text(indent(neutral(report["reason"]), "  ")), soft_wrap=True)
     for gate in report["verification"]["gates"]:
         fields: Json = {**gate, "notices": tuple(gate["notices"])}
         evidence = Evidence(**fields)
         console.print(gate_line(evidence), soft_wrap=True)
         for line in _explanation(evidence):
             console.print(Text(f"      {line}", "dim"), soft_wrap=True)
-    for label, value in _facts(report):
+    for label, value in (*_facts(report), *_places(report)):
         console.print(Text.assemble((f"  {label:<9}", "dim"), neutral(value)), soft_wrap=True)
+
+
+def _print_done_before(console: Console, report: Json) -> None:
+    landed: Json = report.get("landed") or {}
+    where = f": {landed['tip'][:12]}" if landed else ""
+    on = f" on {_branch(landed['ref'])}" if landed.get("ref") else ""
+    line = f"{report['task']} is done already{where}{on}"
+    console.print(Text(neutral(line), "bold green"), soft_wrap=True)
+    console.print(Text(f"  to run it again: agentflow run {report['task']} --fresh"))
+
+
+def _branch(ref: str) -> str:
+    return ref.removeprefix("refs/heads/")
 
 
 def _explanation(evidence: Evidence) -> Iterator[str]:
     if evidence.status == "failed":
-        yield from (one_line(line, 160) for line in evidence.detail.splitlines()[-12:])
+        yield from last_lines(evidence, 15)
     yield from (one_line(notice, 160) for notice in evidence.notices)
 
 
@@ -55,32 +69,59 @@ def _facts(report: Json) -> Iterator[tuple[str, str]]:
     if changes["files_changed"]:
         yield (
             "changes",
-            f"{changes['files_changed']} files, +{changes['insertions']} −{changes['deletions']}",  # noqa: RUF001
+            f"{counted(changes['files_changed'], 'file')}, +{changes['insertions']} "
+            f"−{changes['deletions']}",  # noqa: RUF001
         )
-    for commit in report["commits"]:
+    for commit in report["commits"] if landed or report["outcome"] == "conflict" else ():
         yield "commit", f"{commit['sha'][:12]}  {one_line(commit['subject'], 90)}"
     if landed and landed["ref"]:
-        yield "landed", f"{landed['ref'].removeprefix('refs/heads/')} (on {report['base'][:12]})"
+        yield "landed", f"{_branch(landed['ref'])} (on {report['base'][:12]})"
+    elif landed and changes["files_changed"]:
+        yield "kept", f"refs/agentflow/verified/{report['run']}"
     if landed and landed["replaced"]:
-        yield "replaced", f"the old branch is {landed['replaced'].removeprefix('refs/heads/')}"
-    tokens = sum(usage.values())
+        yield "old tip", _branch(landed["replaced"])
+    repairs = report["verification"]["repairs"]
     cost = report["total_cost_usd"]
     yield (
         "spent",
-        f"{report['num_turns']} turns · {tokens:,} tokens · "
+        f"{counted(report['num_turns'], 'turn')} · "
+        + (f"{counted(repairs, 'repair')} · " if repairs else "")
+        + f"{counted(sum(usage.values()), 'token')} · "
         + ("cost unknown" if cost is None else f"${cost:.4f}")
         + f" · {format_duration(report['duration_ms'] / 1000)}",
     )
-    yield from _places(report)
 
 
 def _places(report: Json) -> Iterator[tuple[str, str]]:
-    landed = report["landed"]
     if report.get("marker"):
         yield "marker", report["marker"]
+    if report.get("work_tree"):
+        yield "work", f"{report['work_tree']} (the agent's files, kept)"
     yield "report", f".orchestrator/runs/{report['run']}/report.json"
     if report["hint"]:
         yield "next", report["hint"]
-    elif landed and landed["ref"]:
-        branch = landed["ref"].removeprefix("refs/heads/")
-        yield "next", f"git log -p {report['base'][:12]}..{branch}"
+    step = _next_step(report)
+    if step:
+        yield "next", step
+
+
+def _next_step(report: Json) -> str:
+    """The command that goes on from here."""
+    again = f"agentflow run {report['task']}"
+    match report["outcome"]:
+        case "done":
+            return _look(report)
+        case "blocked":
+            return f"answer it in the task's text, then: {again}"
+        case "budget" | "interrupted" | "provider" if report["num_turns"]:
+            return f"{again} --fresh"
+        case _:
+            return again
+
+
+def _look(report: Json) -> str:
+    if not report["changes"]["files_changed"]:
+        return ""
+    landed: Json = report["landed"] or {}
+    ref = str(landed.get("ref") or f"refs/agentflow/verified/{report['run']}")
+    return f"git log -p {report['base'][:12]}..{_branch(ref)}"

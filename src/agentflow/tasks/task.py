@@ -1,7 +1,9 @@
 """Task files: `.orchestrator/tasks/TASK-123.md`, a path, or free text."""
 
+import difflib
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +17,8 @@ from agentflow.nearest import nearest
 from agentflow.records import Boundaries, BuildCommand, Expectation, Task
 
 FOLDER = ".orchestrator/tasks"
+LIMITING = frozenset({"allow", "deny", "files", "gates", "max_cost", "max_turns", "timeout"})
+"""Keys whose misspelling must not be a mere warning."""
 MAX_TASK = 1024 * 1024
 """Bytes. A task is read into the first message; the largest real plan seen had 1.25 MB."""
 
@@ -130,14 +134,26 @@ def read_task(path: Path) -> tuple[Task, tuple[str, ...]]:
 
     Raises `UsageError` naming file, line and key.
     """
-    _, header = read_markdown(path, limit=MAX_TASK)
+    data, header = read_markdown(path, limit=MAX_TASK)
+    _refuse_misspelt(header, path)
     fields = _fields(header, path)
     warnings = tuple(
         f"{path}:{header.lines[name]}: unknown key {name!r}{nearest(name, _Fields.model_fields)}"
         for name in header.fields
         if name not in _Fields.model_fields
     )
-    return _task(fields, header, path), warnings
+    task = _task(fields, header, path)
+    return replace(task, sha256=hashlib.sha256(data).hexdigest()), warnings
+
+
+def _refuse_misspelt(header: Header, path: Path) -> None:
+    """Refuse a key that is nearly one which limits or checks the agent: without it, it is free."""
+    for name in header.fields:
+        meant = difflib.get_close_matches(name, _Fields.model_fields, n=1, cutoff=0.7)
+        if name not in _Fields.model_fields and meant and meant[0] in LIMITING:
+            raise UsageError(
+                f"{path}:{header.lines[name]}: unknown key {name!r}; did you mean {meant[0]!r}?"
+            )
 
 
 def _fields(header: Header, path: Path) -> _Fields:
@@ -216,6 +232,8 @@ def text_task(text: str) -> Task:
         raise UsageError(f"the task's text {'holds a NUL byte' if plain else 'is empty'}")
     if len(data) > MAX_TASK:
         raise UsageError(f"the task's text is longer than {MAX_TASK} bytes")
-    identifier = f"TEXT-{hashlib.sha256(data).hexdigest()[:8]}"
+    digest = hashlib.sha256(data).hexdigest()
+    identifier = f"TEXT-{digest[:8]}"
     first = plain.splitlines()[0].lstrip("# ").strip()
-    return Task(id=identifier, title=first[:80] or identifier, text=text.strip("\r\n"))
+    title = (first if len(first) <= 80 else f"{first[:79]}…") or identifier
+    return Task(id=identifier, title=title, text=text.strip("\r\n"), sha256=digest)

@@ -79,6 +79,14 @@ class Repository:
         except GitError:
             return None
 
+    def holds(self, commit: str) -> bool:
+        """Whether any branch contains the commit."""
+        try:
+            listing = self.git.text("for-each-ref", "--contains", commit, "--count=1", "refs/heads")
+        except GitError:
+            return False
+        return bool(listing)
+
     def landed_tasks(self, commit: str) -> frozenset[str]:
         """The tasks whose landed commits are ancestors of a commit, by their trailers."""
         trailers = "%(trailers:key=Agentflow-Task,valueonly,separator=%x0A)"
