@@ -60,7 +60,8 @@ def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> "Json":
 
     root = make_repository(folder)
     talk(quiet=quiet).print(f"example repository: {root}\n", soft_wrap=True)
-    sinks: list[Emit] = [ConsoleSink(talk(quiet=quiet))]
+    console = ConsoleSink(talk(quiet=quiet))
+    sinks: list[Emit] = [console]
     if output_format == "stream-json":
         sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
     world = World(root, demo_environment(), folder / "cache")
@@ -71,7 +72,10 @@ def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> "Json":
             plan = await make_plan(order, world)
             return await run_supervised(plan, world, sinks)
 
-    return asyncio.run(whole())
+    try:
+        return asyncio.run(whole())
+    finally:
+        console.close()
 
 
 def _next_steps(root: Path) -> str:

@@ -179,12 +179,16 @@ def _execute(
     if dry_run:
         _print_plan(plan, output_format)
         return {"exit_code": 0}
-    sinks: list[Emit] = [ConsoleSink(talk(quiet=quiet), verbose=verbose)]
+    console = ConsoleSink(talk(quiet=quiet), verbose=verbose)
+    sinks: list[Emit] = [console]
     if output_format == "stream-json":
         from agentflow.sinks.stream_json import StreamJsonSink
 
         sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
-    report = _run_or_ask(plan, world, sinks)
+    try:
+        report = _run_or_ask(plan, world, sinks)
+    finally:
+        console.close()
     if output_format == "text":
         print_verdict(data(), report)
     else:

@@ -1,6 +1,9 @@
 """The console: events as lines of talk for a person, on standard error."""
 
+import time
+from collections.abc import Callable
 from textwrap import indent
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -15,13 +18,18 @@ from agentflow.events import (
     Notice,
     RepairStarted,
     RetryScheduled,
+    RunFinished,
     RunStarted,
     ToolFinished,
     ToolStarted,
+    UserMessage,
 )
 from agentflow.neutral import neutral, one_line
 from agentflow.records import Evidence
 from agentflow.words import counted
+
+if TYPE_CHECKING:
+    from rich.live import Live
 
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}  # noqa: RUF001
 STYLES = {"passed": "green", "failed": "bold red", "skipped": "dim"}
@@ -42,9 +50,48 @@ class ConsoleSink:
         self._verbose = verbose
         self._turn = 0
         self._targets: dict[str, str] = {}
+        self._doing, self._since = "", time.monotonic()
+        self._live: Live | None = None
 
     def __call__(self, event: Event, /) -> None:
-        """Print the event, if it is worth a line."""
+        """Print the event, if it is worth a line; on a terminal, keep a line of what goes on."""
+        self._tell(event)
+        self._follow(event)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._live:
+            self._live.stop()
+
+    def _follow(self, event: Event) -> None:
+        """What is waited for after this event."""
+        match event:
+            case RunStarted() if self._console.is_terminal and not self._console.quiet:
+                self._live = _live(self._console, self._status)
+                self._wait_for("preparing")
+            case UserMessage():
+                self._wait_for("waiting for the model")
+            case ToolStarted():
+                self._wait_for(f"{event.name} {event.target}")
+            case GateStarted():
+                self._wait_for(f"gate {event.gate}")
+            case AgentEnded():
+                self._wait_for("importing the result")
+            case RunFinished():
+                self.close()
+            case _:
+                pass
+
+    def _wait_for(self, what: str) -> None:
+        self._doing, self._since = one_line(what, 60), time.monotonic()
+        if self._live:
+            self._live.refresh()
+
+    def _status(self) -> Text:
+        elapsed = format_duration(time.monotonic() - self._since)
+        return Text(f"  … {self._doing}  {elapsed}", "dim", no_wrap=True, overflow="ellipsis")
+
+    def _tell(self, event: Event) -> None:
         match event:
             case ToolStarted():
                 self._targets[event.id] = event.target
@@ -121,6 +168,22 @@ class ConsoleSink:
             self._console.print(text, no_wrap=True, overflow="ellipsis")
         else:
             self._console.print(text, soft_wrap=True)
+
+
+def _live(console: Console, status: Callable[[], Text]) -> "Live":
+    """A line at the terminal's end that is kept up to date, and is gone when it is stopped."""
+    from rich.live import Live
+
+    live = Live(
+        console=console,
+        get_renderable=status,
+        refresh_per_second=4,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    live.start()
+    return live
 
 
 def last_lines(evidence: Evidence, number: int) -> list[str]:
