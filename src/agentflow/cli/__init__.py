@@ -21,7 +21,7 @@ Exit codes:
   4        budget: turns, cost, tokens or time ran out
   5        environment: no sandbox, no git, a program is missing
   6        provider: the model API refused or failed for good
-  7        conflict: verified, but the target moved or cannot take it
+  7        conflict: the target moved or cannot take the result
   70       internal error: a bug of agentflow
   130/143  interrupted by SIGINT or SIGTERM
 """
