@@ -11,7 +11,7 @@ import pytest
 
 from agentflow.errors import EnvironmentFailure
 from agentflow.events import Notice, TextDelta, UserMessage
-from agentflow.journal import Journal, load
+from agentflow.journal import MAX_LINE, Journal, load
 
 
 def now() -> datetime:
@@ -64,7 +64,7 @@ def test_a_journal_that_is_one_torn_line_is_empty(tmp_path: Path) -> None:
     assert (load(path), path.read_bytes()) == ([], b"")
 
 
-@pytest.mark.parametrize("bad", [b'{"n": 1', b"[1]", b"\xff", b"", b"[" * 100_000])
+@pytest.mark.parametrize("bad", [b'{"n": 1', b"[1]", b"\xff", b"", b"[" * 100_000, b'{"a": NaN}'])
 def test_damage_in_the_middle_is_named_by_line(tmp_path: Path, bad: bytes) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_bytes(b'{"n": 0}\n' + bad + b'\n{"n": 2}\n')
@@ -80,6 +80,35 @@ def test_a_place_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "file" / "journal.jsonl", tmp_path):
         with pytest.raises(EnvironmentFailure, match=f"^cannot use the journal {path}: "):
             Journal(path, now)
+
+
+def test_a_number_that_is_none_is_kept_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path, now)
+    numbers = [float("nan"), float("inf"), -float("inf"), 1.5]
+    journal.append(UserMessage({"content": numbers, "text": "half \udcff"}))
+    journal.close()
+    assert load(path)[0]["message"] == {
+        "content": ["NaN", "Infinity", "-Infinity", 1.5],
+        "text": "half \udcff",
+    }
+
+
+def test_only_regular_files_with_lines_of_some_length_are_read(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/dev/zero")
+    with (tmp_path / "long").open("wb") as file:
+        file.truncate(MAX_LINE + 1)
+    for name, reason in (
+        ("link", "Too many levels of symbolic links"),
+        ("long", f"a line is longer than {MAX_LINE} bytes"),
+    ):
+        path = tmp_path / name
+        with pytest.raises(EnvironmentFailure, match=f"{name}: {reason}$"):
+            load(path)
+        with pytest.raises(EnvironmentFailure, match=f"{name}: {reason}$"):
+            Journal(path, now)
+    with pytest.raises(EnvironmentFailure, match=r"not a regular file$"):
+        load(Path("/dev/null"))
 
 
 FULL = """

@@ -1,6 +1,7 @@
 """Runs: names, the lock of a task, and reports that a repository may have brought."""
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.runs import (
     FOLDER,
     JOURNAL,
+    MAX_JOURNAL,
+    MAX_REPORT,
     REPORT,
     is_running,
     landed_by,
@@ -86,6 +89,12 @@ RUN = "A-20250101T000000-abcd"
         '{"task": "A", "run": "A-20250101T000000-ffff", "outcome": "done"}',
         '{"task": "A", "run": "A-20250101T000000-abcd", "outcome": ["done"]}',
         '{"task": "A", "run": "A-20250101T000000-abcd", "outcome": "done", "landed": "x"}',
+        '{"task": "A", "run": "A-20250101T000000-abcd", "outcome": "done", "landed": {"ref": "x"}}',
+        '{"task": "A", "run": "A-20250101T000000-abcd", "outcome": "done", "task_sha256": []}',
+        '{"task": "A", "run": "A-20250101T000000-abcd", "outcome": "done", "x": NaN}',
+        '{"task": "A", "run": "A-20250101T000000-abcd", "outcome": "done", "x": [-1e999]}',
+        '{"task": "A", "run": "A-20250101T000000-abcd", "outcome": "done", "x": %s}'
+        % ("[" * 150 + "]" * 150),
     ],
 )
 def test_a_report_that_does_not_fit_counts_as_unfinished(tmp_path: Path, text: str) -> None:
@@ -124,6 +133,45 @@ def test_only_the_newest_run_can_be_left_unfinished(
 def test_a_run_that_the_model_never_answered_holds_nobody_up(tmp_path: Path, outcome: str) -> None:
     add(tmp_path, "A-20250101T000001-0000", answered=False, outcome=outcome)
     assert unfinished_run(tmp_path, "A") is None
+
+
+def test_a_report_of_any_length_is_not_read(tmp_path: Path) -> None:
+    path = add(tmp_path, RUN, outcome="done") / REPORT
+    with path.open("ab") as file:
+        file.write(b" " * (MAX_REPORT - file.tell()))
+    assert read_report(path.parent)["outcome"] == "done"
+    with path.open("ab") as file:
+        file.write(b" ")
+    assert read_report(path.parent)["outcome"] == "unfinished"
+
+
+@pytest.mark.parametrize("kind", ["link", "device", "pipe", "folder"])
+def test_only_regular_files_are_read(tmp_path: Path, kind: str) -> None:
+    folder = add(tmp_path, RUN, outcome="budget")
+    for name in (REPORT, JOURNAL):
+        path = folder / name
+        path.rename(tmp_path / name)
+        match kind:
+            case "link":
+                path.symlink_to(tmp_path / name)
+            case "device":
+                path.symlink_to("/dev/zero")
+            case "pipe":
+                os.mkfifo(path)
+            case _:
+                path.mkdir()
+    assert read_report(folder)["outcome"] == "unfinished"
+    assert unfinished_run(tmp_path, "A") is None
+
+
+@pytest.mark.parametrize(("before", "found"), [(0, True), (1 << 21, True), (MAX_JOURNAL, False)])
+def test_a_journal_is_searched_up_to_a_limit(tmp_path: Path, before: int, *, found: bool) -> None:
+    journal = add(tmp_path, RUN) / JOURNAL
+    with journal.open("wb") as file:
+        file.truncate(before)
+        file.seek(before)
+        file.write(b'\n{"n": 1, "type": "assistant"}\n')
+    assert unfinished_run(tmp_path, "A") == (RUN if found else None)
 
 
 def test_a_run_at_work_is_told_by_its_lock(tmp_path: Path) -> None:

@@ -42,10 +42,17 @@ def finished_before(plan: Plan) -> Json | None:
 
 
 def _check_ours(plan: Plan) -> None:
-    """Refuse a marker that git tracks: it came with the repository, not from a run of ours."""
-    marker = marker_path(plan.repository.root, plan.task.id, "done")
-    path = str(marker.relative_to(plan.repository.root))
-    if plan.repository.git.succeeds("ls-files", "--error-unmatch", "--", path):
+    """Refuse a marker that may have come with the repository, and not from a run of ours: one
+    that git tracks, or that stands behind a link or in a repository of its own."""
+    root = plan.repository.root
+    marker = marker_path(root, plan.task.id, "done")
+    path = str(marker.relative_to(root))
+    if marker.resolve() != root.resolve() / path:
+        raise UsageError(
+            f"{path} is behind a link, so it does not say that {plan.task.id} is done",
+            hint="Remove the link from the repository.",
+        )
+    if plan.repository.tracks(path) or (marker.parent / ".git").exists():
         raise UsageError(
             f"{path} is committed to git, so it does not say that {plan.task.id} is done",
             hint=f"Remove it: git rm --cached {path}. Or give --fresh.",

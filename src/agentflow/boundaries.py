@@ -177,8 +177,12 @@ def literal_prefix(glob: str) -> str:
 
 
 def _covers(protected: str, path: str) -> bool:
-    """Whether a protected glob covers a path, on file systems that ignore case as well."""
-    return matches(protected.casefold(), path.casefold())
+    """Whether a protected glob covers a path, on file systems that ignore case as well.
+
+    What protects a folder's content protects its name: a link could stand there instead.
+    """
+    glob, name = protected.casefold(), path.casefold()
+    return matches(glob, name) or (glob.endswith("/**") and matches(glob.removesuffix("/**"), name))
 
 
 def _names_protected(allow: Iterable[str], protected: str) -> bool:

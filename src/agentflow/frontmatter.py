@@ -60,6 +60,20 @@ class _Loader(yaml.BaseLoader):
         return node
 
 
+def check_inside(path: Path, *roots: Path) -> Path:
+    """Return the path if it leads into one of the folders.
+
+    Raises `UsageError` otherwise: a repository's file or link must not name any file of the user's.
+    """
+    real = path.resolve()
+    if any(real.is_relative_to(root.resolve()) for root in roots):
+        return path
+    raise UsageError(
+        f"{path} leads to {real}, outside of the repository",
+        hint="Only a flag may name a file outside.",
+    )
+
+
 def read_markdown(path: Path, *, limit: int) -> tuple[bytes, Header]:
     """Read a Markdown file of at most `limit` bytes; return its bytes and what they say.
 

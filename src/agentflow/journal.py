@@ -3,16 +3,23 @@
 import dataclasses
 import errno
 import json
+import math
 import os
-from collections.abc import Callable, Generator
+import stat
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 from agentflow.errors import EnvironmentFailure
 from agentflow.events import Event
 from agentflow.records import Json
+
+MAX_LINE = 16 << 20
+"""Bytes of a line that are read; the journal may have come with a repository."""
+MAX_DEPTH = 100
+"""Objects and lists in each other; more could be read, but not be written again."""
 
 
 class Journal:
@@ -31,11 +38,12 @@ class Journal:
         self._now = now
         with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._file = os.open(path, flags, 0o600)
         try:
-            self._count = len(load(path))
+            self._count = sum(1 for _ in lines(path))
+            self._size = sum(len(raw) for raw in _whole_lines(path))
             with _told(path):
-                self._size = path.read_bytes().rfind(b"\n") + 1
                 os.ftruncate(self._file, self._size)
                 _sync(path.parent)
         except BaseException:
@@ -55,7 +63,7 @@ class Journal:
             "type": event.type,
             **dataclasses.asdict(event),
         }
-        data = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+        data = (_encoded(line) + "\n").encode("utf-8", "backslashreplace")
         with _told(self.path):
             try:
                 self._write(data)
@@ -75,6 +83,14 @@ class Journal:
         os.close(self._file)
 
 
+def _encoded(line: Json) -> str:
+    try:
+        return json.dumps(line, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # NaN and the infinities are no JSON: keep their names
+        named = json.loads(json.dumps(line), parse_constant=str)
+        return json.dumps(named, ensure_ascii=False)
+
+
 def _sync(folder: Path) -> None:
     """Wait until the disk has the folder's list of names."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -85,29 +101,67 @@ def _sync(folder: Path) -> None:
 
 
 def load(path: Path) -> list[Json]:
-    """Read a journal's lines, without a torn last one.
+    """All of a journal's `lines`."""
+    return list(lines(path))
 
-    Raises `EnvironmentFailure` naming the line if one in the middle is not a JSON object.
+
+def lines(path: Path) -> Iterator[Json]:
+    """Read a journal line by line, without a torn last one.
+
+    Raises `EnvironmentFailure` if it is no regular file, and naming the line if one in the middle
+    is not a JSON object.
     """
-    with _told(path):
-        whole = path.read_bytes()
-    lines: list[Json] = []
-    for number, raw in enumerate(whole[: whole.rfind(b"\n") + 1].splitlines(), start=1):
+    for number, raw in enumerate(_whole_lines(path), start=1):
         try:
-            lines.append(_object(raw))
+            yield parse_object(raw)
         except (ValueError, RecursionError) as error:
             raise EnvironmentFailure(
                 f"{path}:{number}: the journal is damaged ({error})",
                 hint="Restore the line from a copy, or start over with --fresh.",
             ) from error
-    return lines
 
 
-def _object(raw: bytes) -> Json:
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    with _told(path), open_regular(path) as file:
+        while (raw := file.readline(MAX_LINE + 1)).endswith(b"\n"):
+            yield raw
+        if len(raw) > MAX_LINE:
+            raise OSError(errno.EFBIG, f"a line is longer than {MAX_LINE} bytes")
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file that a repository may have brought: no link, no device, no pipe.
+
+    Raises OSError.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def parse_object(raw: bytes) -> Json:
+    """Read a JSON object that can be written as JSON again.
+
+    Raises ValueError or RecursionError for anything else.
+    """
     line = json.loads(raw)
     if not isinstance(line, dict):
         raise ValueError("not an object")  # noqa: TRY004 - one answer to all damage
+    if not _is_plain(cast(Json, line), MAX_DEPTH):
+        raise ValueError("too deep, or a number that is none")
     return cast(Json, line)
+
+
+def _is_plain(value: object, depth: int) -> bool:
+    """Whether all numbers are finite and nothing lies deeper than this."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if not isinstance(value, dict | list):
+        return True
+    items = cast(Json, value).values() if isinstance(value, dict) else cast(list[object], value)
+    return depth > 0 and all(_is_plain(item, depth - 1) for item in items)
 
 
 @contextmanager

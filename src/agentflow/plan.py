@@ -10,6 +10,7 @@ from typing import Any
 
 from agentflow.boundaries import MountPlan, literal_prefix, matches, plan_mounts
 from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.frontmatter import check_inside
 from agentflow.models import catalog
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint
 from agentflow.nearest import nearest
@@ -80,7 +81,7 @@ def _make_plan(order: Order, world: World) -> Plan:
     base_paths = repository.paths(base)
     settings = load_settings(order.flags, world.environment, repository.read(base, CONFIG), task)
     _check_dependencies(task, repository, base)
-    prompt = _prompt(settings.prompt, task, repository)
+    prompt = _prompt(settings.prompt, task, repository, trusted="prompt" in order.flags)
     gates = settings.commands
     _check_gates(gates, base_paths, world)
     boundary_notices = _check_boundaries(settings.boundaries, task, base_paths)
@@ -119,7 +120,10 @@ def _task(order: Order, repository: Repository) -> tuple[Task, tuple[str, ...]]:
         raise UsageError(
             "no task given", hint="Give a task id, a path, --text, or - for standard input."
         )
-    return read_task(find_task(order.task, repository.root))
+    found = find_task(order.task, repository.root)
+    if "/" not in order.task and not order.task.endswith(".md"):
+        check_inside(found, repository.root)
+    return read_task(found)
 
 
 def _check_dependencies(task: Task, repository: Repository, base: str) -> None:
@@ -133,9 +137,9 @@ def _check_dependencies(task: Task, repository: Repository, base: str) -> None:
         )
 
 
-def _prompt(name: str, task: Task, repository: Repository) -> Prompt:
+def _prompt(name: str, task: Task, repository: Repository, *, trusted: bool) -> Prompt:
     """The prompt, with the profile of another one if the task asks for that."""
-    prompt = load_prompt(find_prompt(name, repository.root), DEFAULT_TOOLS)
+    prompt = load_prompt(find_prompt(name, repository.root, trusted=trusted), DEFAULT_TOOLS)
     if task.profile is None:
         return prompt
     other = load_prompt(find_prompt(task.profile, repository.root), DEFAULT_TOOLS)

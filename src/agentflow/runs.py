@@ -1,16 +1,16 @@
 """Runs: their names, their folders, one lock per task, and what earlier ones say of themselves."""
 
 import fcntl
-import json
 import os
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.journal import open_regular, parse_object
 from agentflow.records import Json
 
 FOLDER = ".orchestrator/runs"
@@ -18,6 +18,47 @@ REPORT = "report.json"
 JOURNAL = "journal.jsonl"
 RESUMABLE = frozenset({"budget", "provider", "interrupted"})
 """Outcomes after which a run could be continued."""
+
+MAX_REPORT = 16 << 20
+MAX_JOURNAL = 64 << 20
+"""Bytes that are read of files in the work tree."""
+
+_NUMBER_LIMIT = 1e15
+_NUMBER = None
+_FIELDS: Json = {
+    **dict.fromkeys(("task", "run", "outcome", "title", "reason", "hint", "base"), ""),
+    **dict.fromkeys(("marker", "work_tree"), ""),
+    "num_turns": 0,
+    "duration_ms": _NUMBER,
+    "total_cost_usd": _NUMBER,
+    "usage": dict.fromkeys(
+        (
+            "input_tokens",
+            "output_tokens",
+            "cache_read_input_tokens",
+            "cache_creation_input_tokens",
+        ),
+        0,
+    ),
+    "landed": {"ref": "", "tip": "", "replaced": ""},
+    "commits": [{"sha": "", "subject": ""}],
+    "changes": {"files_changed": 0, "insertions": 0, "deletions": 0},
+    "verification": {
+        "repairs": 0,
+        "gates": [
+            {
+                "gate": "",
+                "status": "skipped",
+                "summary": "",
+                "detail": "",
+                "seconds": 0,
+                "notices": [""],
+            }
+        ],
+    },
+}
+"""The fields of a report that are shown, each with what stands for it if it is missing or of
+another type; a list's only item is the pattern of all. `_NUMBER` is a number or None."""
 
 _NAME = re.compile(r"(?P<task>.+)-(?P<time>\d{8}T\d{6})-[0-9a-f]{4}")
 
@@ -75,12 +116,12 @@ def read_report(folder: Path) -> Json:
     task = parts["task"] if parts else folder.name
     bare: Json = {"task": task, "run": folder.name, "outcome": "unfinished", "exit_code": None}
     try:
-        report = json.loads((folder / REPORT).read_text("utf-8"))
+        with open_regular(folder / REPORT) as file:
+            data = file.read(MAX_REPORT + 1)
+        report = parse_object(data) if len(data) <= MAX_REPORT else bare
     except (OSError, ValueError, RecursionError):
         return bare
-    if isinstance(report, dict) and _fits(cast(Json, report), bare):
-        return cast(Json, report)
-    return bare
+    return report if _fits(report, bare) else bare
 
 
 def _fits(report: Json, bare: Json) -> bool:
@@ -89,8 +130,42 @@ def _fits(report: Json, bare: Json) -> bool:
         report.get("task") == bare["task"]
         and report.get("run") == bare["run"]
         and isinstance(report.get("outcome"), str)
-        and isinstance(report.get("landed"), dict | None)
+        and isinstance(report.get("task_sha256"), str | None)
+        and _is_landing(report.get("landed"))
     )
+
+
+def _is_landing(landed: object) -> bool:
+    if not isinstance(landed, dict):
+        return landed is None
+    fields = cast(Json, landed)
+    return isinstance(fields.get("tip"), str) and isinstance(fields.get("ref"), str | None)
+
+
+def shown(report: Json) -> Json:
+    """The fields of a report that are shown, each there and of its type, whatever was given.
+
+    `landed` is None, or has all its fields.
+    """
+    fields: Json = _like(_FIELDS, report)
+    return fields if isinstance(report.get("landed"), dict) else {**fields, "landed": None}
+
+
+def _like(pattern: Any, value: Any) -> Any:
+    if isinstance(pattern, dict):
+        given: Json = cast(Json, value) if isinstance(value, dict) else {}
+        return {name: _like(each, given.get(name)) for name, each in cast(Json, pattern).items()}
+    if isinstance(pattern, list):
+        item = cast(list[Any], pattern)[0]
+        return (
+            [_like(item, each) for each in cast(list[Any], value)]
+            if isinstance(value, list)
+            else []
+        )
+    if isinstance(pattern, str):
+        return value if isinstance(value, str) else pattern
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and 0 <= value < _NUMBER_LIMIT else pattern
 
 
 def unfinished_run(root: Path, task: str) -> str | None:
@@ -104,10 +179,16 @@ def unfinished_run(root: Path, task: str) -> str | None:
 
 
 def _was_answered(journal: Path) -> bool:
+    left = MAX_JOURNAL
     try:
-        return b'"type": "assistant"' in journal.read_bytes()
+        with open_regular(journal) as file:
+            while left > 0 and (line := file.readline(min(left, 1 << 20))):
+                if b'"type": "assistant"' in line:
+                    return True
+                left -= len(line)
     except OSError:
         return False
+    return False
 
 
 def is_running(folder: Path, task: str) -> bool:

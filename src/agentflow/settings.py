@@ -155,7 +155,7 @@ def load_settings(
     wishes = _checked(_task_wishes(task), f"task {task.id}")
     merged = _merge({**merged, **_overriding(wishes)}, _narrowing(wishes))
     given = _checked(flags, "flags")
-    gates = {g.name: g for layer in (shared, own, wishes, given) for g in layer.get("gates", ())}
+    gates = {g.name: g for layer in (shared, wishes, own, given) for g in layer.get("gates", ())}
     if "allow" in given:
         merged["within"] = ()
     return Settings.model_validate({

@@ -1,13 +1,16 @@
 """The stage of one run: its name, journal, budget and sinks, set up before the story begins."""
 
+import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from agentflow import __version__
 from agentflow.agent import Agent
 from agentflow.budget import Budget
+from agentflow.errors import EnvironmentFailure
 from agentflow.events import Event, Notice, RunFinished, RunStarted
 from agentflow.gates.boundaries import BoundariesGate
 from agentflow.gates.build import BuildGate
@@ -22,6 +25,7 @@ from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.report import Summary
 from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name
+from agentflow.threads import to_the_end
 from agentflow.workbench import Workbench
 from agentflow.workspace.recreate import Authorship
 from agentflow.world import World
@@ -122,8 +126,18 @@ class Stage:
         )
 
     async def close(self, finished: RunFinished) -> Json:
-        """Write the report and, last of all, the marker; return the report."""
+        """Write the report and, last of all, the marker; return the report.
+
+        Whoever is told to stop meanwhile stops after that.
+        """
         self.emit(finished)
+        report = await to_the_end(self._record, finished)
+        if finished.outcome == "done":
+            with suppress(asyncio.CancelledError):
+                await self.bench.remove()
+        return report
+
+    def _record(self, finished: RunFinished) -> Json:
         root, task = self.plan.repository.root, self.plan.task.id
         kind = MARKED.get(finished.outcome)
         marker = str(marker_path(root, task, kind).relative_to(root)) if kind else None
@@ -135,9 +149,8 @@ class Stage:
         }
         text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
         write_atomically(self.journal.path.parent / REPORT, text)
-        write_atomically(own_folder(root, REPORTS) / f"{task}.json", text)
-        if finished.outcome == "done":
-            await self.bench.remove()
+        with suppress(EnvironmentFailure):  # a copy under a fixed name; the run has its own
+            write_atomically(own_folder(root, REPORTS) / f"{task}.json", text)
         self.journal.close()
         if kind:
             write_marker(root, task, kind)

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import shlex
-import shutil
+import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -124,7 +124,7 @@ class Workbench:
             async with open_sandbox(self.plan.settings.sandbox, policy) as channel:
                 yield channel
         finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await asyncio.to_thread(_remove, folder)
 
     async def collect(self, authorship: Authorship) -> Candidate:
         """Bring the agent's work into our repository; call when its sandbox is closed.
@@ -141,7 +141,7 @@ class Workbench:
             base = self.plan.base
             return Candidate(base, base, violations=(refused.message,))
         finally:
-            await asyncio.to_thread(shutil.rmtree, export, ignore_errors=True)
+            await asyncio.to_thread(_remove, export)
 
     async def _export(self, folder: Path) -> None:
         """Let a sandbox write the agent's objects into a folder. Raises `ExportRefused`."""
@@ -182,7 +182,7 @@ class Workbench:
 
     async def remove(self) -> None:
         """Delete the folder."""
-        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+        await asyncio.to_thread(_remove, self.folder)
 
     def _policy(
         self,
@@ -220,3 +220,11 @@ class Workbench:
             environment=tools.environment,
             path=tools.path,
         )
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder that hostile code has filled; what cannot be deleted stays.
+
+    By `rm`, because Python's own removal recurses once for each nested folder.
+    """
+    subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, check=False)

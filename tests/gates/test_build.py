@@ -2,7 +2,7 @@
 
 import pytest
 
-from agentflow.gates.build import DETAIL_LINES, BuildGate, own_script
+from agentflow.gates.build import DETAIL_LINES, BuildGate, own_scripts
 from agentflow.records import Boundaries, BuildCommand, Candidate, Evidence
 from tests.gates.conftest import Checkout
 from tests.workspace.place import Work
@@ -143,15 +143,17 @@ async def test_a_rewritten_script_of_the_gate_hides_no_failure(
 
 
 @pytest.mark.parametrize(
-    ("command", "script"),
+    ("command", "scripts"),
     [
-        ("./check.sh --fast", "check.sh"),
-        ("CI=1 bash -eu scripts/../check.sh", "check.sh"),
-        ("pytest -q", "pytest"),
-        ("python app/main.py", "python"),
-        ("sh", ""),
-        ("echo 'unbalanced", ""),
+        ("./check.sh --fast", {"check.sh"}),
+        ("CI=1 bash -eu scripts/../check.sh", {"check.sh"}),
+        ("true && sh ./check.sh", {"true", "check.sh"}),
+        ("pytest -q", {"pytest"}),
+        ("python scripts/check.py app", {"scripts/check.py"}),
+        ("cd web; time npm test", {"cd", "npm"}),
+        ("sh", set[str]()),
+        ("echo 'unbalanced", set[str]()),
     ],
 )
-def test_the_script_that_a_command_starts(command: str, script: str) -> None:
-    assert own_script(BuildCommand("test", command)) == script
+def test_the_scripts_that_a_command_starts(command: str, scripts: set[str]) -> None:
+    assert own_scripts(BuildCommand("test", command)) == scripts

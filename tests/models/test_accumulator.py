@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from typing import cast
 
 import pytest
 
@@ -135,6 +136,14 @@ def test_citations_and_the_input_of_server_tools_are_kept() -> None:
         pytest.param(('{"a": NaN}',), "NaN is not JSON", id="not a number"),
         pytest.param(('{"a": "\\ud83d"}',), "half a surrogate pair", id="half a character"),
         pytest.param(('{"a":' * 100_000,), "nested too deeply", id="too deep"),
+        pytest.param(
+            ('{"a":' + "[" * 900 + "]" * 900 + "}",), "nested too deeply", id="too deep for sinks"
+        ),
+        pytest.param(
+            ('{"a":' + "[" * 100 + "]" * 100 + "}",), "nested too deeply", id="101 levels"
+        ),
+        pytest.param(('{"a": -1e999}',), "a number is too large", id="not finite"),
+        pytest.param(('{"a": ' + "9" * 400 + "}",), "a number is too large", id="no float"),
     ],
 )
 def test_bad_arguments_become_a_problem_that_the_model_reads(
@@ -145,6 +154,12 @@ def test_bad_arguments_become_a_problem_that_the_model_reads(
     assert call.arguments is None
     assert reason in call.problem
     assert reply.content == ({"type": "tool_use", "id": "t0", "name": "Read", "input": {}},)
+
+
+def test_arguments_may_have_a_hundred_levels() -> None:
+    nested = '{"a":' + "[" * 99 + "]" * 99 + "}"
+    (call,) = accumulate([START, *tool(0, nested), *end("tool_use")]).calls
+    assert call.arguments == json.loads(nested)
 
 
 @pytest.mark.parametrize("reason", ["max_tokens", "model_context_window_exceeded", "refusal"])
@@ -252,3 +267,95 @@ def test_an_error_event_is_told_apart() -> None:
         accumulate([START, {"type": "error", "error": error}])
     told = (caught.value.kind, caught.value.message, caught.value.code)
     assert told == ("overloaded_error", "busy", "c")
+
+
+def started(**fields: object) -> Json:
+    """The start of a call of `Read`, with other fields."""
+    start: Json = {"type": "tool_use", "id": "t0", "name": "Read", "input": {}, **fields}
+    return {"type": "content_block_start", "index": 0, "content_block": start}
+
+
+def counted(**usage: object) -> Json:
+    """A count of tokens."""
+    return {"type": "message_delta", "delta": {}, "usage": usage}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(started(id=["x"]), id="a list for an id"),
+        pytest.param(started(id=None), id="no id"),
+        pytest.param(started(id=""), id="an empty id"),
+        pytest.param(started(id="\ud800"), id="half a character in an id"),
+        pytest.param(started(id="x" * 201), id="a long id"),
+        pytest.param(started(name=["x"]), id="a list for a name"),
+        pytest.param(started(name=5), id="a number for a name"),
+        pytest.param(started(name="\x1b]0;P\x07"), id="control characters in a name"),
+        pytest.param(started(input=[1]), id="a list for an input"),
+        pytest.param(started(input="x"), id="text for an input"),
+        pytest.param(block(0, {"text": "x"})[0], id="no type"),
+        pytest.param(block(0, {"type": "text", "text": 5})[0], id="a number for text"),
+        pytest.param(block(0, {"type": "text"})[0], id="no text"),
+        pytest.param(block(0, {"type": "thinking", "thinking": 5})[0], id="a number for thinking"),
+        pytest.param(block(0, {"type": "text", "text": "", "citations": 5})[0], id="citations"),
+        pytest.param(block(0, {"type": "z", "k": ["\ud800"]})[0], id="half a character"),
+        pytest.param({**started(), "index": "z"}, id="text for an index"),
+        pytest.param({**started(), "index": True}, id="a truth for an index"),
+        pytest.param({**started(), "index": -1}, id="an index below zero"),
+        pytest.param(end({"a": 1})[0], id="an object for a stop reason"),  # pyright: ignore[reportArgumentType]  # that is the test
+        pytest.param(end(5)[0], id="a number for a stop reason"),  # pyright: ignore[reportArgumentType]  # that is the test
+        pytest.param(end("a\nb")[0], id="two lines for a stop reason"),
+        pytest.param(counted(output_tokens=10**400), id="too many digits"),
+        pytest.param(counted(output_tokens=10**13), id="too many tokens"),
+        pytest.param(counted(output_tokens=-1), id="tokens below zero"),
+        pytest.param(counted(input_tokens="1"), id="text for tokens"),
+        pytest.param(counted(cache_creation={"ephemeral_1h_input_tokens": []}), id="a list"),
+        pytest.param({"type": "error", "error": "boo"}, id="text for an error"),
+    ],
+)
+def test_a_hostile_field_breaks_the_stream(event: Json) -> None:
+    accumulator = Accumulator(list[Event]().append)
+    with pytest.raises(BrokenStream, match="malformed"):
+        accumulator.feed(json.dumps(event))
+
+
+def test_a_call_without_an_id_breaks_the_stream() -> None:
+    event = block(0, {"type": "tool_use", "name": "Read", "input": {}})[0]
+    with pytest.raises(BrokenStream, match="malformed"):
+        Accumulator(list[Event]().append).feed(json.dumps(event))
+
+
+ODD: tuple[object, ...] = (None, True, -1, 5, 0.5, "", "z", "\ud800", [], [1], {}, {"type": []})
+
+
+def variants(value: object) -> Iterable[object]:
+    """The value with each part of it, in turn, replaced by each odd value, or left out."""
+    yield from ODD
+    if isinstance(value, dict):
+        for key, part in cast("Json", value).items():
+            yield {k: v for k, v in cast("Json", value).items() if k != key}
+            yield from ({**value, key: odd} for odd in variants(part))
+
+
+def test_no_odd_field_anywhere_raises_anything_else() -> None:
+    cited = block(
+        0,
+        {"type": "text", "text": "a", "citations": []},
+        {"type": "text_delta", "text": "b"},
+        {"type": "citations_delta", "citation": {"url": "u"}},
+    )
+    thought = block(
+        2,
+        {"type": "thinking", "thinking": "", "signature": ""},
+        {"type": "thinking_delta", "thinking": "a"},
+    )
+    last = end("tool_use", output_tokens=1, cache_creation_input_tokens=2)
+    events = [START, *cited, *tool(1, '{"a": 1}'), *thought, *last]
+    for place, event in enumerate(events):
+        for odd in variants(event):
+            try:
+                reply = accumulate([*events[:place], odd, *events[place + 1 :]])  # pyright: ignore[reportArgumentType]  # that is the test
+            except BrokenStream:
+                continue
+            json.dumps(reply.content, ensure_ascii=False).encode()
+            assert all({type(call.id), type(call.name)} == {str} for call in reply.calls)

@@ -366,6 +366,70 @@ async def test_a_key_that_a_gateway_repeats_is_not_shown() -> None:
             await model.reply(request(), list[Event]().append)
 
 
+KEY = "secret-key-1-" + "x" * 60
+STOP: Json = {"type": "message_stop"}
+
+
+def streamed(*events: Json, kind: str = "text/event-stream") -> bytes:
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n"
+    return head.encode() + b"".join(f"data: {json.dumps(e)}\n\n".encode() for e in events)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(refusal(401, KEY, "no"), id="error type"),
+        pytest.param(refusal(401, "x", "no", f"request-id: {KEY}\r\n"), id="request id"),
+        pytest.param(streamed({"type": "error", "error": {"type": KEY}}), id="error event"),
+        pytest.param(streamed(kind=KEY), id="content type"),
+    ],
+)
+async def test_a_key_is_shown_in_no_field(answer: bytes) -> None:
+    recorder = Recorder()
+    async with raw_server(fixed(answer)) as (url, _), opened(url, recorder, KEY) as model:
+        with pytest.raises(ProviderFailure) as caught:
+            await model.reply(request(), recorder.emit)
+    said = [str(caught.value), *recorder.retries]
+    assert all("[key]" in text and "secret-key" not in text for text in said)
+
+
+async def test_a_key_in_the_stop_reason_is_not_shown() -> None:
+    delta = {"type": "message_delta", "delta": {"stop_reason": KEY}}
+    answer = fixed(streamed(delta, STOP))
+    async with raw_server(answer) as (url, _), opened(url, Recorder(), KEY) as model:
+        reply = await model.reply(request(), list[Event]().append)
+    assert reply.stop_reason == "[key]"
+
+
+async def test_a_reply_without_end_is_broken_off() -> None:
+    recorder = Recorder()
+    ping = b": " + b"x" * 99_997 + b"\n"
+    whole = streamed({"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, STOP)
+    answers = iter([streamed() + ping * 330, whole])
+
+    async def answer(_: bytes) -> bytes:
+        return next(answers)
+
+    async with raw_server(answer) as (url, _), opened(url, recorder) as model:
+        assert (await model.reply(request(), recorder.emit)).stop_reason == "end_turn"
+    assert recorder.retries == [
+        "the model API sent a broken reply: a reply of more than 32000000 bytes"
+    ]
+
+
+async def test_a_refusal_is_read_in_part_only_and_never_unpacked() -> None:
+    head = (
+        b"HTTP/1.1 400 X\r\ncontent-type: text/plain\r\ncontent-encoding: gzip\r\n"
+        b"content-length: 900000000\r\n\r\n"
+    )
+    answer = fixed(head + b"x" * 1_100_000)
+    async with raw_server(answer) as (url, received), opened(url, Recorder()) as model:
+        with pytest.raises(ProviderFailure, match="answered 400"):
+            await model.reply(request(), list[Event]().append)
+    (seen,) = received
+    assert b"accept-encoding: identity" in seen.lower()
+
+
 async def test_the_server_checks_the_key_that_was_given() -> None:
     recorder = Recorder()
     async with ScriptedServer(script({"text": "hi"}), key="right") as server:

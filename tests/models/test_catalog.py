@@ -43,6 +43,14 @@ def test_other_servers_have_models_of_any_name() -> None:
         resolve(" ", allow_unknown=True)
 
 
+@pytest.mark.parametrize(
+    "name", ["m\nAgentflow-Task: X", "m x", "m\tx", "m\x1b[2J", "mödel", "m" * 201]
+)
+def test_a_name_that_could_break_a_line_is_refused(name: str) -> None:
+    with pytest.raises(UsageError):
+        resolve(name, allow_unknown=True)
+
+
 def test_every_alias_and_dated_name_leads_to_a_known_model() -> None:
     assert {*ALIASES.values(), *DATED.values()} <= MODELS.keys()
 

@@ -69,6 +69,9 @@ def test_a_refusal_becomes_one_safe_sentence() -> None:
         pytest.param({"retry-after": "nan"}, None, id="not a number"),
         pytest.param({"retry-after": "inf"}, None, id="not forever"),
         pytest.param({"retry-after": "soon"}, None, id="not a word"),
+        pytest.param(
+            {"retry-after": "Mon, 01 Jan 99999999 00:00:00 GMT"}, None, id="a year of no clock"
+        ),
         pytest.param({"retry-after": "Fri, 20 Nov 2026 00:00:05 GMT"}, 5.0, id="a date"),
         pytest.param({"retry-after": "Thu, 19 Nov 2026 00:00:05 GMT"}, 0.0, id="a date gone by"),
     ],

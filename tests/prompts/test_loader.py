@@ -188,8 +188,21 @@ def test_a_name_is_looked_up_in_the_repository_first(
     assert find_prompt("back-end", tmp_path) == folder / "back_end.md"
     assert find_prompt("BACK_END", tmp_path) == folder / "back_end.md"
     monkeypatch.chdir(folder)
-    assert find_prompt("back_end.md", tmp_path) == Path("back_end.md")
-    assert find_prompt("./Agent.md", tmp_path) == Path("Agent.md")
+    assert find_prompt("back_end.md", tmp_path, trusted=True) == Path("back_end.md")
+    assert find_prompt("./Agent.md", tmp_path, trusted=True) == Path("Agent.md")
+    assert find_prompt(f"{FOLDER}/Agent.md", tmp_path) == folder / "Agent.md"
+
+
+@pytest.mark.parametrize("name", ["../secret.md", "{tmp}/secret.md", "linked", "./linked.md"])
+def test_only_the_user_may_name_a_file_outside(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "repository"
+    (root / FOLDER).mkdir(parents=True)
+    (tmp_path / "secret.md").write_text("canary", "utf-8")
+    (root / FOLDER / "linked.md").symlink_to(tmp_path / "secret.md")
+    (root / "linked.md").symlink_to(tmp_path / "secret.md")
+    with pytest.raises(UsageError, match="outside of the repository"):
+        find_prompt(name.replace("{tmp}", str(tmp_path)), root)
+    assert find_prompt(str(tmp_path / "secret.md"), root, trusted=True).is_file()
 
 
 def test_an_unknown_prompt_is_answered_with_the_nearest(tmp_path: Path) -> None:

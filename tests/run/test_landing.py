@@ -1,9 +1,11 @@
 """Landing, and what is refused before it: branches, the current branch, a second run."""
 
+import asyncio
+
 import pytest
 
 from agentflow.errors import Conflict, UsageError
-from agentflow.events import Event, GateFinished
+from agentflow.events import Event, GateFinished, RunFinished
 from agentflow.plan import Order
 from agentflow.runs import task_lock
 from tests.run.project import HELLO, Project, call, turn
@@ -189,3 +191,32 @@ async def test_a_committed_marker_is_not_believed(project: Project) -> None:
     project.commit()
     with pytest.raises(UsageError, match="is committed to git"):
         await project.run(TURNS)
+
+
+@pytest.mark.parametrize("link", [".orchestrator/complete", ".orchestrator"])
+async def test_a_marker_behind_a_committed_link_is_not_believed(
+    project: Project, link: str
+) -> None:
+    real = project.root / "elsewhere"
+    if link == ".orchestrator":
+        (project.root / link).rename(real)
+    (real / "complete" if link == ".orchestrator" else real).mkdir(exist_ok=True, parents=True)
+    marker = "complete/TASK-1.done" if link == ".orchestrator" else "TASK-1.done"
+    (real / marker).write_text("done")
+    (project.root / link).symlink_to("elsewhere" if link == ".orchestrator" else "../elsewhere")
+    project.commit()
+    with pytest.raises(UsageError, match="is behind a link"):
+        await project.run(TURNS)
+
+
+async def test_a_stop_while_closing_still_ends_with_report_and_marker(project: Project) -> None:
+    def stop(event: Event) -> None:
+        if isinstance(event, RunFinished):
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel(15)
+
+    report = await project.run(TURNS, watch=stop)
+
+    assert (report["outcome"], report["exit_code"]) == ("done", 0)
+    assert project.marker("done") == "done"

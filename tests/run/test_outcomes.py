@@ -345,3 +345,42 @@ async def test_a_folder_of_ours_that_is_a_link_is_refused(project: Project, tmp_
     with pytest.raises(EnvironmentFailure, match="leads to"):
         await project.run([turn(HELLO), turn()])
     assert list(outside.iterdir()) == []
+
+
+async def test_a_link_cannot_take_the_place_of_a_protected_folder(project: Project) -> None:
+    project.task("title: x")
+    link = bash("mkdir -p app/h && echo x > app/h/settings.json && ln -s app/h .vscode")
+    report = await project.run([turn(HELLO, link), turn()], max_repairs=0)
+    assert gates(report)["boundaries"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "cheat",
+    [
+        "printf '[pytest]\\naddopts = --collect-only\\n' > .pytest.ini",
+        "echo 'test: ; true' > GNUmakefile",
+        "echo 'raise SystemExit(0)' > pytest.py",
+        "mkdir -p tests/new && echo 'def pytest_sessionfinish(): ...' > tests/new/conftest.py",
+    ],
+)
+async def test_what_steers_a_gate_cannot_be_planted(project: Project, cheat: str) -> None:
+    project.task("title: x")
+    report = await project.run([turn(HELLO, bash(cheat)), turn()], max_repairs=0)
+    assert gates(report)["tamper"] == "failed"
+
+
+async def test_a_task_cannot_replace_the_users_own_gate(project: Project) -> None:
+    config = Path(project.world.environment["XDG_CONFIG_HOME"]) / "agentflow/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("[[gates]]\nname = 'mine'\ncommand = 'false'\n")
+    project.task("gates: {mine: 'true'}")
+    report = await project.run([turn(HELLO), turn()], max_repairs=0)
+    assert gates(report)["build:mine"] == "failed"
+
+
+async def test_folders_nested_beyond_python_do_not_lose_the_marker(project: Project) -> None:
+    deep = bash("cd app && for i in $(seq 1200); do mkdir d && cd d || break; done; true")
+    report = await project.run([turn(HELLO, deep), turn()])
+    assert report["outcome"] == "done"
+    assert project.marker("done") == "done"
+    assert list(project.world.cache.glob("*/runs/*")) == []

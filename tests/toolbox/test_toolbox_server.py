@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from agentflow.sandbox import open_sandbox
+from agentflow.sandbox.policy import Policy
+
 
 def test_a_toolbox_says_that_it_is_ready(open_toolbox: Callable[..., Any]) -> None:
     box = open_toolbox()
@@ -130,3 +133,17 @@ def test_a_bad_configuration_ends_with_2(open_toolbox: Callable[..., Any]) -> No
         ended = subprocess.run(arguments, input=line, capture_output=True, check=False)
         assert ended.returncode == 2
         assert ended.stderr.startswith(b"toolbox: bad configuration: ")
+
+
+@pytest.mark.sandbox
+@pytest.mark.usefixtures("bwrap")
+@pytest.mark.parametrize(
+    "command", ["kill 1", "kill -INT 1", "kill -HUP 1", "pkill python", "kill -INT 1; kill 1"]
+)
+async def test_no_command_ends_a_toolbox_that_is_the_first_process(
+    root: Path, command: str
+) -> None:
+    async with open_sandbox("bubblewrap", Policy(tree=root)) as sandbox:
+        for _ in range(2):
+            result = await sandbox.call("Bash", {"command": f"{command}; sleep 0.1; echo $PPID"})
+            assert result["output"].split()[-1] == "1"

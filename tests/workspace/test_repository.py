@@ -42,7 +42,7 @@ def test_a_folder_outside_is_refused(tmp_path: Path) -> None:
 def test_a_bare_repository_is_refused(place: Place) -> None:
     shell(place.folder, "git clone -q --bare user bare.git")
 
-    with pytest.raises(UsageError, match="must be run in a work tree"):
+    with pytest.raises(UsageError, match="is not inside a git work tree"):
         open_repository(place.folder / "bare.git", environment(place.folder))
 
 
@@ -152,10 +152,23 @@ def test_what_is_changed_and_untracked(place: Place) -> None:
     repository = place.repository()
 
     assert repository.changed_paths() == ("app/main.py",)
-    untracked = {"app/debug.log", "app/naïve [x].py", "app/naïve x.py"}
+    untracked = {"app/naïve [x].py", "app/naïve x.py"}
     assert set(repository.untracked_paths("app")) == untracked
     assert repository.untracked_paths("app/naïve [x].py") == ("app/naïve [x].py",)
     assert repository.untracked_paths(":(top)") == ()
+
+
+def test_a_folder_that_poses_as_a_repository_runs_nothing(place: Place) -> None:
+    canary = place.folder / "canary"
+    shell(place.root, "git init -q --bare evil && echo '* filter=x' > .gitattributes")
+    shell(place.root, f"git -C evil config core.worktree {place.root}")
+    shell(
+        place.root,
+        f"git -C evil config core.bare false && git -C evil config filter.x.clean 'touch {canary}'",
+    )
+    with pytest.raises(UsageError, match="cannot use bare repository"):
+        open_repository(place.root / "evil", environment(place.folder))
+    assert not canary.exists()
 
 
 def test_replaced_objects_are_not_seen(place: Place) -> None:

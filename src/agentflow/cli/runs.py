@@ -38,7 +38,7 @@ def show(
     """Show a run's verdict, or its journal."""
     with exit_codes("json" if json else "text"):
         from agentflow.errors import UsageError
-        from agentflow.journal import load
+        from agentflow.journal import lines
         from agentflow.nearest import nearest
         from agentflow.runs import FOLDER, JOURNAL
         from agentflow.sinks.verdict import print_verdict
@@ -53,7 +53,7 @@ def show(
             )
         report = match[-1]
         if journal:
-            for line in load(_root() / FOLDER / report["run"] / JOURNAL):
+            for line in lines(_root() / FOLDER / report["run"] / JOURNAL):
                 print_json(line)
         elif json:
             print_json(report)
@@ -90,9 +90,12 @@ def _root() -> Path:
 def _line(report: Json) -> str:
     from agentflow.durations import format_duration
     from agentflow.neutral import one_line
+    from agentflow.runs import shown
 
-    cost = report.get("total_cost_usd")
+    fields = shown(report)
+    run, outcome = one_line(fields["run"], 255), one_line(fields["outcome"], 40)
+    cost, milliseconds = fields["total_cost_usd"], fields["duration_ms"]
     spent = "" if cost is None else f"${cost:.4f}"
-    took = format_duration(report["duration_ms"] / 1000) if "duration_ms" in report else ""
-    title = one_line(str(report.get("title") or ""), 60)
-    return f"{report['run']:<40} {report['outcome']:<12} {spent:>9} {took:>12}  {title}".rstrip()
+    took = "" if milliseconds is None else format_duration(milliseconds / 1000)
+    title = one_line(fields["title"], 60)
+    return f"{run:<40} {outcome:<12} {spent:>9} {took:>12}  {title}".rstrip()

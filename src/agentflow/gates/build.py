@@ -2,6 +2,7 @@
 
 import asyncio
 import posixpath
+import re
 import shlex
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -16,6 +17,10 @@ from agentflow.workspace.recreate import with_files_of
 
 Checkout = Callable[[str], AbstractAsyncContextManager[Sandbox]]
 """Opens a fresh sandbox on a fresh checkout of a commit."""
+
+_INTERPRETER = re.compile(
+    r"(?:\S*/)?(?:sh|bash|dash|zsh|env|python[\d.]*|node|ruby|perl|php|deno|bun|time|exec)"
+)
 
 DETAIL_LINES = 60
 """Last lines of an output that the agent and the user read."""
@@ -43,7 +48,7 @@ class BuildGate:
         """Fail on any exit code but 0, on a timeout, and if the command cannot be run."""
         evidence = await self._run(candidate.tip, "")
         touched = await asyncio.to_thread(
-            touched_measures, self.state, candidate, self.boundaries, own_script(self.command)
+            touched_measures, self.state, candidate, self.boundaries, own_scripts(self.command)
         )
         if evidence.status == "failed" or not touched:
             return evidence
@@ -77,15 +82,26 @@ class BuildGate:
         return Evidence(self.name, "failed", f"{line} {reason}{circumstances}", tail)
 
 
-def own_script(command: BuildCommand) -> str:
-    """The file of the repository that the command starts, if its first words say so."""
+def own_scripts(command: BuildCommand) -> frozenset[str]:
+    """The files of the repository that the command starts, as far as its words say so.
+
+    What a script itself sources or calls cannot be seen.
+    """
+    lexer = shlex.shlex(command.command, posix=True, punctuation_chars="();<>|&\n")
+    lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t", True, ""
     try:
-        words = [word for word in shlex.split(command.command) if "=" not in word]
+        words = list(lexer)
     except ValueError:
-        return ""
-    if words and words[0] in {"sh", "bash"}:
-        words = [word for word in words[1:] if not word.startswith("-")]
-    return posixpath.normpath(words[0]) if words else ""
+        return frozenset()
+    found: set[str] = set()
+    fresh = True  # at the start of a simple command, or right after its interpreter
+    for word in words:
+        if set(word) <= set("();<>|&\n"):
+            fresh = True
+        elif fresh and not ("=" in word or word.startswith("-")):
+            fresh = bool(_INTERPRETER.fullmatch(word))
+            found |= set() if fresh else {posixpath.normpath(word)}
+    return frozenset(found)
 
 
 def _several(paths: tuple[str, ...]) -> str:

@@ -1,6 +1,7 @@
 """What the common test runners take for a test, for configuration, and for "do not run this"."""
 
 import re
+import sys
 
 from agentflow.boundaries import matches
 
@@ -14,16 +15,25 @@ GATE_INPUTS: tuple[str, ...] = (
     # Python
     "**/conftest.py", "**/sitecustomize.py", "**/usercustomize.py", "**/pytest.ini", "**/tox.ini",
     "**/setup.cfg", "**/pyproject.toml", "**/noxfile.py", "**/.coveragerc", "**/mypy.ini",
-    "**/ruff.toml", "**/.ruff.toml", "**/pyrightconfig.json",
+    "**/ruff.toml", "**/.ruff.toml", "**/pyrightconfig.json", "**/.pytest.ini",
+    "**/{,.}pytest.toml",
     # JavaScript and TypeScript
     "**/package.json", "**/{jest,vitest,vite,playwright,cypress,babel,karma}.config.*",
     "**/.mocharc*", "**/tsconfig*.json", "**/.eslintrc*", "**/eslint.config.*", "nx.json",
-    "turbo.json", "**/project.json", "pnpm-workspace.yaml", "biome.json",
+    "turbo.json", "**/project.json", "pnpm-workspace.yaml", "biome.json", "**/.babelrc*",
+    "**/vitest.workspace.*",
     # others
-    "**/Makefile", "**/*.mk", "**/justfile", "**/Taskfile.y*ml", "**/CMakeLists.txt",
-    "**/build.gradle*", "**/pom.xml", "**/build.rs", "**/.golangci.y*ml", "**/Rakefile",
+    "**/{,GNU}Makefile", "**/*.mk", "**/{,.}justfile", "**/Taskfile.y*ml", "**/CMakeLists.txt",
+    "**/build.gradle*", "**/pom.xml", "**/.mvn/**", "**/build.rs", "**/.cargo/config*",
+    "**/Cargo.toml", "**/go.work", "**/.golangci.y*ml", "**/Rakefile", "**/.rspec",
+    "**/phpunit.xml*",
 )  # fmt: skip
 """Files that decide what a gate's command does."""
+
+SHADOWED = frozenset(sys.stdlib_module_names) | {
+    "_pytest", "coverage", "mypy", "nose2", "nox", "pluggy", "pytest", "ruff", "tox",
+}  # fmt: skip
+"""Modules that a gate's command may import before any code of the project."""
 
 SKIPS: dict[str, tuple[str, re.Pattern[str]]] = {
     "pytest, unittest": (
@@ -45,7 +55,7 @@ SKIPS: dict[str, tuple[str, re.Pattern[str]]] = {
         "**/*.go",
         re.compile(r"\b[tb]\.(Skip|Skipf|SkipNow)\(|^//\s*(go:build|\+build)\s+ignore"),
     ),
-    "cargo test": ("**/*.rs", re.compile(r"#\[(ignore|cfg_attr\(.*\bignore)\b")),
+    "cargo test": ("**/*.rs", re.compile(r"#\[(ignore|cfg_attr\([^\n]{0,200}\bignore)\b")),
     "junit": ("**/*.{java,kt}", re.compile(r"@(Disabled|Ignore)\b")),
     "rspec, minitest": (
         "**/*.rb",
@@ -70,4 +80,19 @@ def holds_tests(path: str) -> bool:
 
 def is_gate_input(path: str) -> bool:
     """Whether the file steers what a gate's command does."""
-    return any(matches(glob, path) for glob in GATE_INPUTS)
+    name = path.casefold()
+    return any(matches(glob.casefold(), name) for glob in GATE_INPUTS)
+
+
+def steers_from_anywhere(path: str) -> bool:
+    """Whether the file, wherever it is new, acts on tests beside it: a hook of the whole run."""
+    return path.rpartition("/")[2].casefold() in {
+        "conftest.py", "sitecustomize.py", "usercustomize.py",
+    }  # fmt: skip
+
+
+def shadows_a_module(path: str) -> bool:
+    """Whether a new file at the root is imported in place of a runner or of Python's own library:
+    `python -m pytest` looks there first."""
+    module = path.removesuffix("/__init__.py").removesuffix(".py")
+    return path.endswith(".py") and module in SHADOWED

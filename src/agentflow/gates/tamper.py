@@ -10,31 +10,48 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentflow.boundaries import matches
-from agentflow.gates.runners import SKIPS, holds_tests, is_gate_input, is_test
+from agentflow.gates.runners import (
+    SKIPS,
+    holds_tests,
+    is_gate_input,
+    is_test,
+    shadows_a_module,
+    steers_from_anywhere,
+)
 from agentflow.records import Boundaries, Candidate, Change, Evidence
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import changes_between, contents
 
+MAX_LINE = 2000
+"""Characters of a line that are searched for a marker; a test's marker stands at its start."""
+
 
 def touched_measures(
-    state: Git, candidate: Candidate, boundaries: Boundaries, script: str = ""
+    state: Git,
+    candidate: Candidate,
+    boundaries: Boundaries,
+    scripts: frozenset[str] = frozenset(),
 ) -> tuple[str, ...]:
-    """Paths that judged the base and were changed: existing tests, gate inputs, a gate's script.
+    """Paths that judged the base and were changed: existing tests, gate inputs, a gate's scripts.
 
     A new gate input counts if its folder is old: it then steers what was there before.
     """
     return tuple(
         change.path
         for change in _unnamed_changes(state, candidate, boundaries)
-        if (change.status != "A" and (is_test(change.path) or change.path == script))
-        or (is_gate_input(change.path) and not _stands_apart(state, candidate.base, change))
+        if (change.status != "A" and (is_test(change.path) or change.path in scripts))
+        or (_is_input(change) and not _stands_apart(state, candidate.base, change))
     )
 
 
+def _is_input(change: Change) -> bool:
+    return is_gate_input(change.path) or (change.status == "A" and shadows_a_module(change.path))
+
+
 def _stands_apart(state: Git, base: str, change: Change) -> bool:
-    """Whether the path is new, in a folder that the base does not have."""
+    """Whether the path is new, in a folder that the base does not have, and acts only there."""
     folder = posixpath.dirname(change.path)
-    new = change.status == "A" and bool(folder)
+    new = change.status == "A" and bool(folder) and not steers_from_anywhere(change.path)
     return new and not state.succeeds("cat-file", "-e", f"{base}:{folder}")
 
 
@@ -62,7 +79,7 @@ class TamperGate:
     def _measure(self, candidate: Candidate) -> Evidence:
         changes = _unnamed_changes(self.state, candidate, self.boundaries)
         deleted, moved = _deleted_tests(self.state, candidate.base, changes)
-        inputs = [c for c in changes if is_gate_input(c.path)]
+        inputs = [c for c in changes if _is_input(c)]
         fresh = [c for c in inputs if _stands_apart(self.state, candidate.base, c)]
         problems = [
             *(f"deleted test: {path}" for path in deleted),
@@ -109,7 +126,7 @@ def _added_skips(state: Git, base: str, changes: Sequence[Change]) -> list[str]:
                 for path, blob in side.items()
                 if matches(files, path)
                 for line in texts[blob].decode("utf-8", "replace").splitlines()
-                if marker.search(line)
+                if marker.search(line[:MAX_LINE])
             )
             for side in (old, new)
         )

@@ -10,6 +10,7 @@ from typing import Any, Never
 
 from agentflow.events import TextDelta
 from agentflow.interfaces import Emit
+from agentflow.models.strict import block_start, encodable, label, parse_object, place
 from agentflow.records import Json, Reply, ToolCall, Usage
 
 _DELTA_FIELDS = {
@@ -26,6 +27,8 @@ _COUNTERS = (
     "cache_read_input_tokens",
     "cache_creation_input_tokens",
 )
+_LIFETIMES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+_MOST_TOKENS = 10**12
 
 
 class BrokenStream(Exception):
@@ -73,7 +76,7 @@ class Accumulator:
             event = parse_object(data)
             self._seen = True
             self._apply(event)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise BrokenStream(f"an event of the stream is malformed ({error})") from error
 
     @property
@@ -118,13 +121,14 @@ class Accumulator:
             case "message_start":
                 self._count(event["message"].get("usage"))
             case "content_block_start":
-                self._blocks[event["index"]] = _Block(dict(event["content_block"]))
+                self._blocks[place(event["index"])] = _Block(block_start(event["content_block"]))
             case "content_block_delta":
                 self._grow(self._blocks[event["index"]], event["delta"])
             case "content_block_stop":
                 self._blocks[event["index"]].stopped = True
             case "message_delta":
-                self._stop_reason = event["delta"].get("stop_reason") or self._stop_reason
+                reason = event["delta"].get("stop_reason")
+                self._stop_reason = self._stop_reason if reason is None else label(reason)
                 self._count(event.get("usage"))
             case "message_stop":
                 self.finished = True
@@ -135,7 +139,7 @@ class Accumulator:
 
     def _grow(self, block: _Block, delta: Json) -> None:
         if delta["type"] == "citations_delta":
-            block.citations.append(delta["citation"])
+            block.citations.append(encodable(delta["citation"]))
         name = _DELTA_FIELDS.get(delta["type"])
         if name is None:
             return
@@ -148,22 +152,16 @@ class Accumulator:
 
     def _count(self, usage: Json | None) -> None:
         """Counts are cumulative: a later one replaces an earlier one."""
-        found = {name: (usage or {}).get(name) for name in _COUNTERS}
-        found.update((usage or {}).get("cache_creation") or {})
-        self._counters.update({
-            name: value for name, value in found.items() if type(value) is int and value >= 0
-        })
-
-
-def parse_object(text: str) -> Json:
-    """Parse one JSON object, strictly. Raises `ValueError` with a reason for people."""
-    try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004  # as for all other bad text
-    return value  # pyright: ignore[reportUnknownVariableType]  # keys of JSON objects are text
+        counted = usage or {}
+        created: Json = counted.get("cache_creation") or {}
+        found = {name: counted.get(name) for name in _COUNTERS}
+        found |= {name: created.get(name) for name in _LIFETIMES}
+        for name, value in found.items():
+            if value is None:
+                continue
+            if type(value) is not int or not 0 <= value <= _MOST_TOKENS:
+                raise ValueError(f"{name} is not a number of tokens")
+            self._counters[name] = value
 
 
 def mend(text: str) -> str:
@@ -174,10 +172,6 @@ def mend(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _refuse_constant(name: str) -> Never:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _raise_error(error: Json) -> Never:

@@ -89,6 +89,8 @@ def open_model(
     import anthropic
     import httpx2
 
+    from agentflow.models.bounded import bounding
+
     key = api_key or NO_KEY
     timeout = httpx2.Timeout(read_timeout, connect=10.0)
     # The SDK's own transport takes proxies from the environment whatever trust_env says; those
@@ -100,7 +102,11 @@ def open_model(
         trust_env=owner != "loopback",
         # Loading certificates takes 30 ms; without TLS an empty store serves, and trusts nobody.
         verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if base_url.startswith("http:") else True,
-        event_hooks={} if owner == "anthropic" else {"request": [_strip_headers(key)]},
+        headers={"accept-encoding": "identity"},
+        event_hooks={
+            "request": [] if owner == "anthropic" else [_strip_headers(key)],
+            "response": [bounding()],
+        },
     )
     client = anthropic.AsyncAnthropic(
         api_key=key,
@@ -148,7 +154,8 @@ class AnthropicModel:
             accumulator = Accumulator(emit)
             outcome = await self._attempt(body, accumulator)
             if isinstance(outcome, Reply):
-                return replace(outcome, discarded=discarded)
+                stop_reason = self._redact(outcome.stop_reason)
+                return replace(outcome, stop_reason=stop_reason, discarded=discarded)
             discarded += accumulator.usage
             delay = next_delay(outcome, attempt, self._fraction())
             if delay is None:
@@ -168,8 +175,8 @@ class AnthropicModel:
         except anthropic.APIStatusError as error:
             return judge(self._refusal(error), time.time())
         except ErrorEvent as error:
-            message = self._redact(error.message)
-            return judge(Refusal(200, error.kind, error.code, message), time.time())
+            kind, code = self._redact(error.kind), self._redact(error.code)
+            return judge(Refusal(200, kind, code, self._redact(error.message)), time.time())
         except tuple(phrases) as error:
             phrase = next(words for kind, words in phrases.items() if isinstance(error, kind))
             cause = (isinstance(error, anthropic.APIError) and error.__cause__) or error
@@ -184,21 +191,22 @@ class AnthropicModel:
                 if accumulator.finished:
                     break
             if not accumulator.seen:
-                kind = quote(stream.response.headers.get("content-type", "nothing"), 60)
+                kind = self._redact(stream.response.headers.get("content-type", "nothing"))
+                kind = quote(kind, 60)
                 raise BrokenStream(f"{kind} without a single event")
             await _read_on(events)
 
     def _refusal(self, error: "APIStatusError") -> Refusal:
         return Refusal(
             error.status_code,
-            str(error.type or ""),
-            error.error_code or "",
+            self._redact(str(error.type or "")),
+            self._redact(str(error.error_code or "")),
             self._redact(str(error.api_message or "")),
-            {name.lower(): value for name, value in error.response.headers.items()},
+            {n.lower(): self._redact(value) for n, value in error.response.headers.items()},
         )
 
     def _redact(self, text: str) -> str:
-        """Some gateways repeat the key in their error message."""
+        """Some gateways repeat the key in what they answer."""
         return text.replace(self._secret, "[key]") if self._secret else text
 
 

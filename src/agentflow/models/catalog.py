@@ -14,6 +14,7 @@ from agentflow.errors import UsageError
 from agentflow.nearest import nearest
 from agentflow.records import Usage
 
+_LONGEST_NAME = 200
 _WRITE_FACTOR = 1.25
 """A cache write for five minutes, against the price of input; two times for an hour."""
 _WRITE_1H_FACTOR = 2.0
@@ -118,7 +119,7 @@ def resolve(name: str, *, allow_unknown: bool = False) -> str:
     """The identifier for an alias, an identifier or a display name such as `Claude Sonnet 5.5`.
 
     `allow_unknown` is for servers that are not Anthropic's, whose models have any name. Raises
-    `UsageError` naming the nearest known name.
+    `UsageError` naming the nearest known name, or if the name could break a line or a header.
     """
     wanted = name.strip()
     folded = "-".join(wanted.lower().split())
@@ -129,7 +130,12 @@ def resolve(name: str, *, allow_unknown: bool = False) -> str:
         return wanted
     if folded in displayed or f"claude-{folded}" in displayed:
         return displayed.get(folded) or displayed[f"claude-{folded}"]
-    if allow_unknown and wanted:
+    if len(wanted) > _LONGEST_NAME or not (wanted.isascii() and wanted.isprintable()):
+        raise UsageError(
+            f"the name of the model, {wanted[:60]!a}, is too long or has odd characters",
+            hint=f"Use at most {_LONGEST_NAME} ASCII characters without blanks.",
+        )
+    if allow_unknown and wanted and " " not in wanted:
         return wanted
     raise UsageError(
         f"there is no model {name!r}{nearest(wanted, [*ALIASES, *MODELS])}",

@@ -103,8 +103,11 @@ def wanted_wait(headers: Mapping[str, str], now: float) -> float | None:
         except ValueError:
             continue
         return max(0.0, seconds) if math.isfinite(seconds) else None
-    date = email.utils.parsedate_tz(headers.get("retry-after", ""))
-    return max(0.0, email.utils.mktime_tz(date) - now) if date else None
+    try:
+        date = email.utils.parsedate_tz(headers.get("retry-after", ""))
+        return max(0.0, email.utils.mktime_tz(date) - now) if date else None
+    except (ValueError, OverflowError):  # a date that no clock shows
+        return None
 
 
 def quote(text: str, limit: int = _LONGEST_QUOTE) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.errors import UsageError
-from agentflow.frontmatter import Header, read_markdown
+from agentflow.frontmatter import Header, check_inside, read_markdown
 from agentflow.nearest import nearest
 from agentflow.prompts.profile import read_profile
 from agentflow.records import Prompt
@@ -25,15 +25,17 @@ def builtin_folder() -> Path:
     return shipped if shipped.is_dir() else Path(__file__).parents[3] / "prompts"
 
 
-def find_prompt(name: str, root: Path) -> Path:
+def find_prompt(name: str, root: Path, *, trusted: bool = False) -> Path:
     """Return the file of a prompt given by name or by path.
 
     The repository's prompts come before the built-in ones; `_` and `-` are equal in names.
+    A path that is not `trusted`, given by the user, is relative to the root and stays within.
     Raises `UsageError` naming the nearest prompt.
     """
     if "/" in name or name.endswith(".md"):
-        if Path(name).is_file():
-            return Path(name)
+        file = Path(name) if trusted else check_inside(root / name, root)
+        if file.is_file():
+            return file
         raise UsageError(f"there is no prompt file {name}")
     known: dict[str, Path] = {}
     for folder in (root / FOLDER, builtin_folder()):
@@ -45,7 +47,7 @@ def find_prompt(name: str, root: Path) -> Path:
             f"there is no prompt {name!r}{nearest(name, known)}",
             hint=f"Known prompts: {', '.join(sorted(known))}. Others are read from {FOLDER}.",
         )
-    return path
+    return check_inside(path, root, builtin_folder())
 
 
 def _plain(name: str) -> str:

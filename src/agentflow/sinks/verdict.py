@@ -9,7 +9,8 @@ from rich.text import Text
 from agentflow.durations import format_duration
 from agentflow.neutral import neutral, one_line
 from agentflow.records import Evidence, Json
-from agentflow.sinks.console import gate_line, last_lines
+from agentflow.runs import shown
+from agentflow.sinks.console import MARKS, gate_line, last_lines
 from agentflow.words import counted
 
 TITLES = {
@@ -25,19 +26,22 @@ TITLES = {
 
 
 def print_verdict(console: Console, report: Json) -> None:
-    """Print a run's report: the outcome, gate by gate, where it landed, and the next step."""
-    if report.get("already_done"):
+    """Print a run's report: the outcome, gate by gate, where it landed, and the next step.
+
+    The report may be any JSON object: a repository can bring one.
+    """
+    already_done, report = bool(report.get("already_done")), shown(report)
+    if already_done:
         _print_done_before(console, report)
         return
-    title, style = TITLES.get(report["outcome"], (report["outcome"], "bold"))
+    title, style = TITLES.get(report["outcome"], (one_line(report["outcome"]), "bold"))
     head = Text(f"{title}  ", style)
-    head.append(neutral(f"{report['task']}  {report['title'] or ''}"), "bold")
+    head.append(neutral(f"{report['task']}  {report['title']}"), "bold")
     console.print(head, soft_wrap=True)
     if report["reason"]:
         console.print(Text(indent(neutral(report["reason"]), "  ")), soft_wrap=True)
     for gate in report["verification"]["gates"]:
-        fields: Json = {**gate, "notices": tuple(gate["notices"])}
-        evidence = Evidence(**fields)
+        evidence = _evidence(gate)
         console.print(gate_line(evidence), soft_wrap=True)
         for line in _explanation(evidence):
             console.print(Text(f"      {line}", "dim"), soft_wrap=True)
@@ -45,13 +49,19 @@ def print_verdict(console: Console, report: Json) -> None:
         console.print(Text.assemble((f"  {label:<9}", "dim"), neutral(value)), soft_wrap=True)
 
 
+def _evidence(gate: Json) -> Evidence:
+    status = gate["status"] if gate["status"] in MARKS else "skipped"
+    fields: Json = {**gate, "status": status, "notices": tuple(gate["notices"])}
+    return Evidence(**fields)
+
+
 def _print_done_before(console: Console, report: Json) -> None:
-    landed: Json = report.get("landed") or {}
+    landed: Json = report["landed"] or {}
     where = f": {landed['tip'][:12]}" if landed else ""
     on = f" on {_branch(landed['ref'])}" if landed.get("ref") else ""
     line = f"{report['task']} is done already{where}{on}"
     console.print(Text(neutral(line), "bold green"), soft_wrap=True)
-    console.print(Text(f"  to run it again: agentflow run {report['task']} --fresh"))
+    console.print(Text(neutral(f"  to run it again: agentflow run {report['task']} --fresh")))
 
 
 def _branch(ref: str) -> str:
@@ -88,14 +98,14 @@ def _facts(report: Json) -> Iterator[tuple[str, str]]:
         + (f"{counted(repairs, 'repair')} · " if repairs else "")
         + f"{counted(sum(usage.values()), 'token')} · "
         + ("cost unknown" if cost is None else f"${cost:.4f}")
-        + f" · {format_duration(report['duration_ms'] / 1000)}",
+        + f" · {format_duration((report['duration_ms'] or 0) / 1000)}",
     )
 
 
 def _places(report: Json) -> Iterator[tuple[str, str]]:
-    if report.get("marker"):
+    if report["marker"]:
         yield "marker", report["marker"]
-    if report.get("work_tree"):
+    if report["work_tree"]:
         yield "work", f"{report['work_tree']} (the agent's files, kept)"
     yield "report", f".orchestrator/runs/{report['run']}/report.json"
     if report["hint"]:

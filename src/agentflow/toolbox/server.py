@@ -37,8 +37,7 @@ def main() -> None:
         print(f"toolbox: bad configuration: {error!r}", file=sys.stderr)  # noqa: T201
         os._exit(2)
     server = _Server(session, answers)
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGINT, _leave)
+    _handle_signals()
     server.send({"ready": True, "pid": os.getpid()})
     threading.Thread(target=server.work, daemon=True).start()
     try:
@@ -47,6 +46,17 @@ def main() -> None:
     finally:
         processes.stop()
         os._exit(0)
+
+
+def _handle_signals() -> None:
+    """Leave on SIGTERM and SIGINT, except as PID 1.
+
+    The kernel keeps from PID 1 what its own namespace sends, unless there is a handler (Python
+    has one for SIGINT): no command may end us. The host ends a sandbox by SIGKILL.
+    """
+    handler = signal.SIG_DFL if os.getpid() == 1 else _leave
+    signal.signal(signal.SIGTERM, handler)
+    signal.signal(signal.SIGINT, handler)
 
 
 def _leave(signum: int, _: FrameType | None) -> None:

@@ -124,8 +124,15 @@ def isolated(directory: Path) -> Git:
 
 
 def as_user(directory: Path, environment: Mapping[str, str]) -> Git:
-    """git as the user runs it, in the user's repository, without a calling hook's variables."""
-    return Git(
-        directory,
-        {name: value for name, value in environment.items() if not name.startswith("GIT_")},
-    )
+    """git as the user runs it, in the user's repository, without a calling hook's variables.
+
+    A folder of the work tree that poses as a bare repository, with settings that run programs, is
+    not taken for one.
+    """
+    own = {name: value for name, value in environment.items() if not name.startswith("GIT_")}
+    explicit = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.bareRepository",
+        "GIT_CONFIG_VALUE_0": "explicit",
+    }
+    return Git(directory, {**own, **explicit})

@@ -16,6 +16,8 @@ from agentflow.workspace.recreate import Authorship, recreate
 MAX_BLOB = 10 * 1024 * 1024
 MAX_TOTAL = 100 * 1024 * 1024
 """Bytes; of all changed files together, before compression."""
+MAX_COMMIT = 1024 * 1024
+"""Bytes of a commit itself: its message and names, not its files."""
 MAX_COMMITS = 200
 MAX_CHANGES = 5000
 """Changed paths of all commits together."""
@@ -61,8 +63,12 @@ def make_candidate(
 def _history_problem(state: Git, base: str, head: str) -> str | None:
     if not state.succeeds("merge-base", "--is-ancestor", base, head):
         return "history was rewritten: the result does not descend from the base"
-    count = int(state.text("rev-list", "--count", f"{base}..{head}"))
-    return f"{count} commits; at most {MAX_COMMITS} are taken" if count > MAX_COMMITS else None
+    names = state.text("rev-list", f"{base}..{head}").split()
+    if len(names) > MAX_COMMITS:
+        return f"{len(names)} commits; at most {MAX_COMMITS} are taken"
+    if max(sizes(state, names).values(), default=0) > MAX_COMMIT:
+        return f"a commit's message is longer than {MAX_COMMIT} bytes"
+    return None
 
 
 def _problems(state: Git, walked: Sequence[Commit], boundaries: Boundaries) -> list[str]:

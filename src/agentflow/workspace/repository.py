@@ -80,7 +80,9 @@ class Repository:
             return None
 
     def holds(self, commit: str) -> bool:
-        """Whether any branch contains the commit."""
+        """Whether any branch contains the commit; False for what is no commit's full name."""
+        if not re.fullmatch(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", commit):
+            return False
         try:
             listing = self.git.text("for-each-ref", "--contains", commit, "--count=1", "refs/heads")
         except GitError:
@@ -93,14 +95,29 @@ class Repository:
         log = self.git.text("log", "--grep=^Agentflow-Task: ", f"--format={trailers}", commit)
         return frozenset(line.strip() for line in log.splitlines() if line.strip())
 
+    def tracks(self, path: str) -> bool:
+        """Whether git tracks the file, or a folder above it as a link or a submodule."""
+        parents = path.split("/")
+        return any(
+            self.git.succeeds("ls-files", "--error-unmatch", "--", name)
+            for name in (path, *("/".join(parents[:n]) for n in range(1, len(parents))))
+            if name == path or not (self.root / name).is_dir() or self._is_link(name)
+        )
+
+    def _is_link(self, path: str) -> bool:
+        entry = self.git.text("ls-files", "--stage", "--", path).split(" ", 1)[0]
+        return entry in {"120000", "160000"}
+
     def changed_paths(self) -> tuple[str, ...]:
         """Tracked paths with uncommitted changes."""
         status = self.git.text("diff", "--name-only", "--no-ext-diff", "-z", "HEAD", "--")
         return tuple(path for path in status.split("\0") if path)
 
     def untracked_paths(self, folder: str) -> tuple[str, ...]:
-        """Files below a folder of the work tree that git does not track, ignored ones too."""
-        listing = self.git.text("ls-files", "--others", "-z", "--", folder or ".")
+        """Files below a folder of the work tree that git neither tracks nor ignores."""
+        listing = self.git.text(
+            "ls-files", "--others", "--exclude-standard", "-z", "--", folder or "."
+        )
         return tuple(path for path in listing.split("\0") if path)
 
     def identity(self) -> tuple[str, str]:
