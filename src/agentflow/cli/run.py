@@ -112,8 +112,6 @@ def run(
 ) -> None:
     """Run one task: an agent works on it in a sandbox; agentflow verifies and lands the result."""
     with exit_codes(output_format):
-        if not dry_run:
-            start_sdk_import()
         from agentflow.errors import UsageError
         from agentflow.plan import Order
 
@@ -142,7 +140,11 @@ def _standard_input() -> str:
 
 def start_sdk_import() -> None:
     """Import the SDK in a thread: that takes longer than everything else before the first
-    request, and runs beside it."""
+    request, and runs beside it.
+
+    Called when our own imports are done. Two threads that import get in each other's way: started
+    before them, the first request came about 60 ms later.
+    """
     from agentflow.models.anthropic import import_sdk
 
     threading.Thread(target=import_sdk, daemon=True).start()
@@ -169,11 +171,14 @@ def _flags(**given: Any) -> dict[str, Any]:
 def _execute(
     order: "Order", output_format: OutputFormat, *, dry_run: bool, quiet: bool, verbose: bool
 ) -> "Json":
+    import agentflow.run  # noqa: F401  # pyright: ignore[reportUnusedImport]
     from agentflow.plan import make_plan
     from agentflow.sinks.console import ConsoleSink
     from agentflow.sinks.verdict import print_verdict
     from agentflow.world import World
 
+    if not dry_run:
+        start_sdk_import()
     world = World()
     plan = asyncio.run(make_plan(order, world))
     if dry_run:
