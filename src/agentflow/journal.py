@@ -3,23 +3,21 @@
 import dataclasses
 import errno
 import json
-import math
 import os
 import stat
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from agentflow.errors import EnvironmentFailure
 from agentflow.events import Event
 from agentflow.records import Json
+from agentflow.strict_json import parse_object
 
 MAX_LINE = 16 << 20
 """Bytes of a line that are read; the journal may have come with a repository."""
-MAX_DEPTH = 100
-"""Objects and lists in each other; more could be read, but not be written again."""
 
 
 class Journal:
@@ -139,29 +137,6 @@ def open_regular(path: Path) -> BinaryIO:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file")
     return os.fdopen(descriptor, "rb")
-
-
-def parse_object(raw: bytes) -> Json:
-    """Read a JSON object that can be written as JSON again.
-
-    Raises ValueError or RecursionError for anything else.
-    """
-    line = json.loads(raw)
-    if not isinstance(line, dict):
-        raise ValueError("not an object")  # noqa: TRY004 - one answer to all damage
-    if not _is_plain(cast(Json, line), MAX_DEPTH):
-        raise ValueError("too deep, or a number that is none")
-    return cast(Json, line)
-
-
-def _is_plain(value: object, depth: int) -> bool:
-    """Whether all numbers are finite and nothing lies deeper than this."""
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if not isinstance(value, dict | list):
-        return True
-    items = cast(Json, value).values() if isinstance(value, dict) else cast(list[object], value)
-    return depth > 0 and all(_is_plain(item, depth - 1) for item in items)
 
 
 @contextmanager

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from agentflow.errors import EnvironmentFailure, UsageError
-from agentflow.journal import open_regular, parse_object
+from agentflow.journal import open_regular
 from agentflow.records import Json
+from agentflow.strict_json import parse_object
 
 FOLDER = ".orchestrator/runs"
 REPORT = "report.json"

@@ -10,8 +10,9 @@ from typing import Any, Never
 
 from agentflow.events import TextDelta
 from agentflow.interfaces import Emit
-from agentflow.models.strict import block_start, encodable, label, parse_object, place
+from agentflow.models.strict import block_start, encodable, label, place
 from agentflow.records import Json, Reply, ToolCall, Usage
+from agentflow.strict_json import parse_object
 
 _DELTA_FIELDS = {
     "text_delta": "text",
