@@ -1,7 +1,7 @@
 """How fast agentflow is beside a bare loop on the SDK: same server, requests and tool calls.
 
-`python benchmarks/spine.py [--turns 10] [--repeat 7] [--check]` prints a Markdown table; with
-`--check` the exit code is 1 if a bound is broken. README.md describes the method.
+`python benchmarks/spine.py [--turns 10] [--repeat 7] [--folder DIR] [--check]` prints a Markdown
+table; with `--check` the exit code is 1 if a bound is broken. README.md describes the method.
 """
 
 import argparse
@@ -26,6 +26,8 @@ from table import Noise, Row, percentile  # pyright: ignore[reportImplicitRelati
 HERE = Path(__file__).resolve().parent
 PROMPT = HERE.parent / "prompts" / "agent.md"
 AGENTFLOW = Path(sys.executable).with_name("agentflow")
+MEMORY = Path("/dev/shm")  # every name in it is made by tempfile
+"""Where the repositories and clones lie by default: a disk's own speed is not ours."""
 FILES = 200
 TASK = "TASK-1"
 MOST_NOISE = 0.3
@@ -179,9 +181,11 @@ def conversation(place: Place, started: float, memory: int, tools: Sequence[floa
     return Conversation(recorder.first_request() - started, tuple(gaps), tuple(tools), memory)
 
 
-async def measure(turns: int, repeat: int) -> tuple[list[Conversation], list[Conversation]]:
+async def measure(
+    turns: int, repeat: int, where: Path | None
+) -> tuple[list[Conversation], list[Conversation]]:
     """Both loops in turn, after one unmeasured conversation of each."""
-    with tempfile.TemporaryDirectory(prefix="agentflow-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="agentflow-bench-", dir=where) as name:
         folder = Path(name)
         make_repository(folder / "pattern")
         script = {"turns": [*map(turn, range(turns)), {"text": "Done."}]}
@@ -242,16 +246,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=10, help="tool calls in a conversation")
     parser.add_argument("--repeat", type=int, default=7, help="conversations of each loop")
+    parser.add_argument(
+        "--folder", type=Path, default=MEMORY if MEMORY.is_dir() else None, help="where to work"
+    )
     parser.add_argument("--check", action="store_true", help="exit 1 if a bound is broken")
     given = parser.parse_args()
     before = Noise.now()
-    theirs, ours = asyncio.run(measure(given.turns, given.repeat))
+    theirs, ours = asyncio.run(measure(given.turns, given.repeat, given.folder))
     table = rows(theirs, ours, help_seconds())
     others = Noise.now().share_since(before)
     count, packages = help_imports()
     python = ".".join(map(str, sys.version_info[:3]))
     print(f"{given.repeat} conversations of {given.turns} turns each, in turn; Python {python};")
-    print(f"{os.cpu_count()} processors, of which other work took {others:.2f}.\n")
+    print(f"{os.cpu_count()} processors, of which other work took {others:.2f};")
+    print(f"repositories and clones in {given.folder or tempfile.gettempdir()}.\n")
     if others > MOST_NOISE:
         print("The machine was too busy for a verdict: repeat this when it is quiet.\n")
     print("| median (min to max) | bare loop | agentflow | ratio | bound | |")

@@ -1,5 +1,9 @@
-"""`python -m agentflow`."""
+"""The program: `agentflow`, and `python -m agentflow`."""
 
-from agentflow.cli import main
+from agentflow.loading import without_collector
 
-main()
+with without_collector():
+    from agentflow.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -397,3 +397,30 @@ def test_a_failed_run_names_what_to_do_and_where_the_work_is(terminal: Terminal)
     assert "next     agentflow run TASK-1" in ended.stdout
     work = ended.stdout.split("work     ")[1].split(" (the agent's files, kept)")[0]
     assert (Path(work) / "app/main.py").is_file()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "TASK-1", "--max-turns", "0", "--output-format", "json"),
+        ("run", "TASK-1", "--no-such-flag", "--output-format=json"),
+        ("runs", "list", "--no-such-flag", "--json"),
+    ],
+)
+def test_arguments_that_cannot_be_read_are_refused_in_json_too(
+    terminal: Terminal, arguments: tuple[str, ...]
+) -> None:
+    ended = terminal.run(*arguments)
+
+    assert ended.returncode == 2
+    assert "Error: " in ended.stderr
+    refusal = json.loads(ended.stdout)
+    assert refusal["exit_code"] == 2
+    assert refusal["reason"]
+
+
+def test_unreadable_arguments_leave_standard_output_alone(terminal: Terminal) -> None:
+    ended = terminal.run("run", "TASK-1", "--max-turns", "0")
+
+    assert ended.returncode == 2
+    assert ended.stdout == ""

@@ -1,12 +1,13 @@
 """The command line: parse, delegate, print. Nothing else imports typer."""
 
+import sys
 from typing import Annotated
 
 import typer
 
 from agentflow import __version__
 from agentflow.cli.demo import demo
-from agentflow.cli.output import end
+from agentflow.cli.output import end, refuse_arguments
 from agentflow.cli.run import EXAMPLES, run
 from agentflow.cli.runs import runs
 from agentflow.cli.version import version as print_versions
@@ -66,6 +67,9 @@ app.command("version")(print_versions)
 def main() -> None:
     """Run the command line; every expected failure is one sentence and its exit code."""
     try:
-        app()
-    except SystemExit as exit_:
-        end(exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None))
+        code = app(standalone_mode=False)
+    except typer.Abort:
+        code = 130
+    except Exception as error:  # noqa: BLE001  # typer's own have no public name
+        code = refuse_arguments(error, sys.argv[1:])
+    end(code if isinstance(code, int) else 0)

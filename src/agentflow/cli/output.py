@@ -3,13 +3,13 @@
 import json
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 import typer
 
-from agentflow.errors import AgentflowError
+from agentflow.errors import AgentflowError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -96,15 +96,7 @@ def exit_codes(output_format: OutputFormat = "text") -> Generator[None]:
         if error.hint:
             say(f"  {neutral(error.hint)}")
         if output_format != "text":
-            print_json({
-                "type": "result",
-                "subtype": "error_during_execution",
-                "is_error": True,
-                "outcome": error.outcome,
-                "exit_code": error.exit_code,
-                "reason": error.message,
-                "hint": error.hint,
-            })
+            print_json(_refusal(error))
         raise typer.Exit(error.exit_code) from error
     except (KeyboardInterrupt, typer.Abort) as error:
         say("interrupted")
@@ -117,6 +109,36 @@ def exit_codes(output_format: OutputFormat = "text") -> Generator[None]:
         traceback.print_exc()
         say("internal error: please report it with the lines above")
         raise typer.Exit(INTERNAL_ERROR) from error
+
+
+def _refusal(error: AgentflowError) -> dict[str, object]:
+    """The result object of what never became a run."""
+    return {
+        "type": "result",
+        "subtype": "error_during_execution",
+        "is_error": True,
+        "outcome": error.outcome,
+        "exit_code": error.exit_code,
+        "reason": error.message,
+        "hint": error.hint,
+    }
+
+
+def refuse_arguments(error: Exception, arguments: Sequence[str]) -> int:
+    """Print what typer found wrong with the arguments; return the exit code.
+
+    As typer could not read them, the wish for JSON is looked up in the words. Raises `error`
+    again if it is not typer's.
+    """
+    show, say_it = (getattr(error, name, None) for name in ("show", "format_message"))
+    if not (callable(show) and callable(say_it)):
+        raise error
+    with suppress(OSError):
+        show()
+    wanted = {word for argument in arguments for word in argument.split("=")}
+    if wanted & {"--json", "json", "stream-json"}:
+        print_json(_refusal(UsageError(str(say_it()), hint="Look at: agentflow --help")))
+    return UsageError.exit_code
 
 
 def end(code: int) -> None:

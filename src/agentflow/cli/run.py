@@ -113,7 +113,10 @@ def run(
     """Run one task: an agent works on it in a sandbox; agentflow verifies and lands the result."""
     with exit_codes(output_format):
         from agentflow.errors import UsageError
-        from agentflow.plan import Order
+        from agentflow.loading import without_collector
+
+        with without_collector():
+            from agentflow.plan import Order
 
         if task is not None and text is not None:
             raise UsageError(f"both a task ({task}) and --text are given", hint="Give one of them.")
@@ -171,11 +174,14 @@ def _flags(**given: Any) -> dict[str, Any]:
 def _execute(
     order: "Order", output_format: OutputFormat, *, dry_run: bool, quiet: bool, verbose: bool
 ) -> "Json":
-    import agentflow.run  # noqa: F401  # pyright: ignore[reportUnusedImport]
-    from agentflow.plan import make_plan
-    from agentflow.sinks.console import ConsoleSink
-    from agentflow.sinks.verdict import print_verdict
-    from agentflow.world import World
+    from agentflow.loading import without_collector
+
+    with without_collector():
+        import agentflow.run  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        from agentflow.plan import make_plan
+        from agentflow.sinks.console import ConsoleSink
+        from agentflow.sinks.verdict import print_verdict
+        from agentflow.world import World
 
     if not dry_run:
         start_sdk_import()
