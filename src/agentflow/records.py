@@ -39,6 +39,17 @@ class BuildCommand:
     """A line for bash, run at the root of the checkout."""
     timeout: float = 900.0
     """Seconds."""
+    paths: tuple[str, ...] = ()
+    """Globs: it runs only if the change touched one of them. Empty means always."""
+    cwd: str = ""
+    """The folder of the repository where it runs."""
+    retries: int = 0
+    """How often it may fail before it counts."""
+    where: Literal["here", "ci"] = "here"
+    """`ci` leaves it to a CI job."""
+    must_fail_on_base: bool = False
+    fix: bool = False
+    """Whether its changes to allowed files are taken into the result."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ repository. Each field's rule says what the repository may do with it:
 - `override`: set it;
 - `narrow`: only lower it, or add denials, against what the user or the default says;
 - `user-only`: nothing; a repository that tries is refused.
+
+What widens an agent's reach within a table (`WIDENING`) counts as user-only until the user has
+trusted exactly these words of the repository.
 """
 
 import tomllib
@@ -15,10 +18,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agentflow.boundaries import check_glob
-from agentflow.durations import parse_duration
+from agentflow.configuration import (
+    ChecklistSetting,
+    CommitSetting,
+    EnvironmentSetting,
+    GateSetting,
+    Price,
+    Seconds,
+    SecretsSetting,
+    ServiceSetting,
+)
+from agentflow.environment import Environment, Service, Setup, Variables
 from agentflow.errors import UsageError
 from agentflow.nearest import nearest
 from agentflow.records import Backend, Boundaries, BuildCommand, Landing, Limits, Task
@@ -29,40 +42,8 @@ CONFIG = ".orchestrator/config.toml"
 Rule = Literal["override", "narrow", "user-only"]
 
 
-def _as_seconds(value: Any) -> Any:
-    """`45m` and `2700` alike."""
-    try:
-        return parse_duration(value, where="") if isinstance(value, str) else value
-    except UsageError as error:
-        raise ValueError("not a duration like 45m, 90s or 1h30m") from error
-
-
-class Price(BaseModel):
-    """US dollars per million tokens."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-    cache_read: float | None = Field(None, ge=0)
-    cache_write: float | None = Field(None, ge=0)
-
-
-class GateSetting(BaseModel):
-    """One `[[gates]]` table: a command that must exit with 0 on a checkout of the result."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    command: str = Field(min_length=1)
-    timeout: Annotated[float, BeforeValidator(_as_seconds)] = Field(
-        900.0, gt=0, allow_inf_nan=False
-    )
-    """Seconds."""
-
-
 class Settings(BaseModel):
-    """All settings of one invocation. The first item of each annotation's metadata is its rule."""
+    """All settings of one invocation. Each annotation's metadata holds the field's rule."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -77,9 +58,7 @@ class Settings(BaseModel):
     """US dollars."""
     max_tokens: Annotated[int | None, "narrow", Field(ge=1)] = None
     """Input and output together."""
-    timeout: Annotated[
-        float, "narrow", BeforeValidator(_as_seconds), Field(gt=0, allow_inf_nan=False)
-    ] = 45 * 60.0
+    timeout: Annotated[Seconds, "narrow"] = 45 * 60.0
     """Seconds of wall clock for the agent, repairs included."""
     allow: Annotated[tuple[str, ...], "narrow"] = ()
     deny: Annotated[tuple[str, ...], "narrow"] = ()
@@ -97,6 +76,17 @@ class Settings(BaseModel):
     target: Annotated[str | None, "user-only"] = None
     """The branch to land on; None means `agentflow/<TASK>`."""
     prices: Annotated[dict[str, Price], "user-only"] = {}
+    environment: Annotated[EnvironmentSetting, "override"] = EnvironmentSetting()
+    services: Annotated[dict[str, ServiceSetting], "override"] = {}
+    setup_network: Annotated[Literal["listed", "host"], "user-only"] = "listed"
+    """`host` lets setup reach everything that this machine reaches."""
+    allow_red_base: Annotated[bool, "user-only"] = False
+    """Whether gates may fail on the base, and then on the result in the same way."""
+    variables: Annotated[dict[str, str], "override"] = {}
+    """Values of a prompt's placeholders, by the name without its sign."""
+    commit: Annotated[CommitSetting, "user-only"] = CommitSetting()
+    checklist: Annotated[ChecklistSetting, "override"] = ChecklistSetting()
+    secrets: Annotated[SecretsSetting, "override"] = SecretsSetting()
 
     @property
     def limits(self) -> Limits:
@@ -113,11 +103,63 @@ class Settings(BaseModel):
     @property
     def commands(self) -> tuple[BuildCommand, ...]:
         """The gates as the records that the run takes."""
-        return tuple(BuildCommand(g.name, g.command, g.timeout) for g in self.gates)
+        return tuple(BuildCommand(**dict(gate)) for gate in self.gates)
+
+    def surroundings(self, environment: Mapping[str, str]) -> Environment:
+        """What stands around agent and gates, secrets taken from the user's environment.
+
+        Raises `UsageError` for a variable that is not set there.
+        """
+        table = self.environment
+
+        def variables(literal: Mapping[str, str], names: tuple[str, ...]) -> Variables:
+            missing = [name for name in names if name not in environment]
+            if missing:
+                raise UsageError(
+                    f"the variable {missing[0]}, which env_from passes on, is not set",
+                    hint=f"export {missing[0]}=…",
+                )
+            return Variables(
+                {**table.variables, **literal}, {name: environment[name] for name in names}
+            )
+
+        return Environment(
+            setup=Setup(
+                command=table.setup,
+                key=table.key,
+                provides=table.provides,
+                scratch=table.scratch,
+                network=table.network,
+                host_network=self.setup_network == "host",
+                timeout=table.timeout,
+                variables=variables({}, table.env_from),
+                files=table.files,
+            )
+            if table.setup
+            else None,
+            services=tuple(
+                Service(name, each.command, each.ready, each.env, each.timeout)
+                for name, each in self.services.items()
+            ),
+            agent=variables(table.agent.variables, table.agent.env_from),
+            gates=variables(table.gates.variables, table.gates.env_from),
+        )
 
 
-RULES: dict[str, Rule] = {name: field.metadata[0] for name, field in Settings.model_fields.items()}
+RULES: dict[str, Rule] = {
+    name: next(item for item in field.metadata if item in get_args(Rule))
+    for name, field in Settings.model_fields.items()
+}
 """The rule of every field."""
+WIDENING = (
+    "environment.network",
+    "environment.env_from",
+    "environment.files",
+    "environment.agent.env_from",
+    "environment.gates.env_from",
+    "services",
+)
+"""What a repository may say only if the user trusted it."""
 
 
 def user_file(environment: Mapping[str, str]) -> Path:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agentflow.environment import Service
 from agentflow.records import Json
 
 GIT_DIRECTORY = "/run/agentflow/git"
@@ -56,6 +57,27 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
+class Provided:
+    """A directory that git does not hold, shown in the work tree, read-only."""
+
+    source: Path
+    path: str
+    """In the tree; created if absent."""
+    scratch: tuple[str, ...] = ()
+    """Directories beneath `source`, relative to it, that are private and in memory inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What can be reached besides the sandbox's own loopback."""
+
+    hosts: tuple[str, ...] = ()
+    """As `environment.Setup.network`; reached through a proxy of ours."""
+    host: bool = False
+    """Everything that this machine reaches."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessLimits:
     """What the processes of one command may use; the toolbox sets and watches them."""
 
@@ -87,6 +109,10 @@ class Policy:
     mounts: tuple[Mount, ...] = ()
     masked: tuple[str, ...] = ()
     """Files inside that are read as empty."""
+    provided: tuple[Provided, ...] = ()
+    network: Network = Network()
+    services: tuple[Service, ...] = ()
+    """Started before anything else, in this order, each when the one before is ready."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     """Added to `ENVIRONMENT`, and stronger."""
     path: tuple[str, ...] = ()
