@@ -1,6 +1,6 @@
 """The seams: what two packages exchange, as Protocols."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from agentflow.events import Event
@@ -77,4 +77,17 @@ class Gate(Protocol):
 
     async def measure(self, candidate: Candidate) -> Evidence:
         """Measure and return evidence. A gate that cannot measure fails."""
+        ...
+
+
+class Audit(Protocol):
+    """One comparison of what was claimed with what was measured, after all gates."""
+
+    @property
+    def name(self) -> str:
+        """What the verdict calls it."""
+        ...
+
+    async def compare(self, candidate: Candidate, measured: Sequence[Evidence]) -> Evidence:
+        """Compare and return evidence. `measured` is what all gates found."""
         ...

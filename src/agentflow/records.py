@@ -286,6 +286,19 @@ class Candidate:
     files_changed: int = 0
     insertions: int = 0
     deletions: int = 0
+    answer: str = ""
+    """The agent's last words: claims about all this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One box of a checklist, and what is known about it."""
+
+    text: str
+    state: Literal["met", "unmet", "claimed", "unaddressed"]
+    """`met` and `unmet` were measured."""
+    by: str = ""
+    """The gate or the look that measured it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +313,8 @@ class Evidence:
     """What the agent and the user need to mend it; the last lines of an output."""
     seconds: float = 0.0
     notices: tuple[str, ...] = ()
+    criteria: tuple[Criterion, ...] = ()
+    """What the task asks for point by point, from an audit of the checklist."""
 
 
 @dataclass(frozen=True, slots=True)

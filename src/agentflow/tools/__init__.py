@@ -9,8 +9,9 @@ from pydantic_core import ErrorDetails
 from agentflow.errors import ToolFailure, UsageError
 from agentflow.interfaces import Sandbox
 from agentflow.records import Json, Signal, ToolCall, ToolResult
+from agentflow.redaction import Redact
 from agentflow.tools import bash, edit, glob, grep, read, write
-from agentflow.tools.tool import Content, Tool, clean, short
+from agentflow.tools.tool import Tool, clean, short
 
 TOOLS: dict[str, Tool] = {
     "Read": Tool("Read", read.Input, read.READ_ONLY, read.shape, read.target),
@@ -23,17 +24,30 @@ TOOLS: dict[str, Tool] = {
 DEFAULT_TOOLS = tuple(TOOLS)
 
 
+def _as_it_is(text: str) -> str:
+    return text
+
+
 class Toolkit:
     """The tools that one agent has, at work in one sandbox."""
 
-    def __init__(self, sandbox: Sandbox, names: tuple[str, ...] = DEFAULT_TOOLS) -> None:
-        """Raise `UsageError` for a name that is no tool of ours."""
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        names: tuple[str, ...] = DEFAULT_TOOLS,
+        redact: Redact = _as_it_is,
+    ) -> None:
+        """`redact` sees every text before it becomes a message.
+
+        Raises `UsageError` for a name that is no tool of ours.
+        """
         for name in names:
             if name not in TOOLS:
                 raise UsageError(
                     f"there is no tool {name!r}", hint=f"the tools are {', '.join(TOOLS)}"
                 )
         self._sandbox = sandbox
+        self._redact = redact
         self._tools = {name: tool for name, tool in TOOLS.items() if name in names}
         self.schemas: list[Json] = [tool.schema for tool in self._tools.values()]
         """For the request, always in the registry's order: a change would cost the cache."""
@@ -60,13 +74,19 @@ class Toolkit:
             tool, arguments = self._parse(call)
             result = await self._sandbox.call(tool.name, tool.request(arguments))
         except ToolFailure as failure:
-            return ToolResult(call.id, clean(str(failure)) or "The tool failed.", is_error=True)
+            return ToolResult(
+                call.id, self._cleaned(str(failure)) or "The tool failed.", is_error=True
+            )
         content, is_error = tool.shape(arguments, result)
         signals = tuple(
-            Signal(clean(signal["name"]), clean(signal["text"]))
+            Signal(self._cleaned(signal["name"]), self._cleaned(signal["text"]))
             for signal in result.get("signals", ())
         )
-        return ToolResult(call.id, _cleaned(content), is_error, signals)
+        content = self._cleaned(content) if isinstance(content, str) else content
+        return ToolResult(call.id, content, is_error, signals)
+
+    def _cleaned(self, text: str) -> str:
+        return self._redact(clean(text))
 
     def _parse(self, call: ToolCall) -> tuple[Tool, BaseModel]:
         tool = self._tools.get(call.name)
@@ -81,10 +101,6 @@ class Toolkit:
         except ValidationError as error:
             sentences = [_sentence(detail, tool) for detail in error.errors(include_url=False)]
             raise ToolFailure(f"{call.name}: {' '.join(sentences)}") from None
-
-
-def _cleaned(content: Content) -> Content:
-    return clean(content) if isinstance(content, str) else content
 
 
 def _unknown(name: str, tools: Iterable[str]) -> str:
