@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from agentflow.configuration import GateSetting, Price
 from agentflow.errors import UsageError
 from agentflow.records import Boundaries, BuildCommand, Limits, Task
-from agentflow.settings import CONFIG, RULES, GateSetting, Price, Settings, load_settings, user_file
+from agentflow.settings import CONFIG, RULES, Settings, load_settings, user_file
 
 
 class Sources:
