@@ -13,6 +13,7 @@ Expectation = Literal["change", "no-change"]
 Status = Literal["passed", "failed", "skipped"]
 Landing = Literal["branch", "current", "none"]
 Backend = Literal["auto", "bubblewrap", "none"]
+SetupNetwork = Literal["listed", "host"]
 EndReason = Literal["finished", "signalled", "silent"]
 
 WORKSPACE = "/workspace"

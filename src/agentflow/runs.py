@@ -54,6 +54,7 @@ _FIELDS: Json = {
                 "detail": "",
                 "seconds": 0,
                 "notices": [""],
+                "criteria": [{"text": "", "state": "", "by": ""}],
             }
         ],
     },

@@ -33,7 +33,15 @@ FIELDS: dict[str, Any] = {
     "changes": {"files_changed": 1, "insertions": 2, "deletions": 3},
     "verification": {
         "repairs": 1,
-        "gates": [{"gate": "build", "status": "failed", "summary": "s", "detail": "d"}],
+        "gates": [
+            {
+                "gate": "build",
+                "status": "failed",
+                "summary": "s",
+                "detail": "d",
+                "criteria": [{"text": "the box", "state": "met", "by": "build"}],
+            }
+        ],
     },
 }
 
@@ -76,6 +84,7 @@ def test_a_whole_report_is_printed() -> None:
         "  r",
         "  ✗ failed  build        s",
         "      d",
+        "      met         the box (build)",
         "  changes  1 file, +2 −3",  # noqa: RUF001
         "  commit   cccccccccccc  mine",
         "  landed   x (on bbbbbbbbbbbb)",

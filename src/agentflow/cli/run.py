@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentflow.cli.output import OutputFormat, Tolerant, data, exit_codes, print_json, talk
-from agentflow.records import Backend, Landing
+from agentflow.records import Backend, Landing, SetupNetwork
 
 if TYPE_CHECKING:
     from agentflow.interfaces import Emit, Model
@@ -98,6 +98,13 @@ def run(
         Backend | None,
         typer.Option(help="`none` gives the agent all your rights (default: auto)."),
     ] = None,
+    setup_network: Annotated[
+        SetupNetwork | None,
+        typer.Option(help="`host` lets setup reach all that this machine reaches."),
+    ] = None,
+    allow_red_base: Annotated[
+        bool, typer.Option("--allow-red-base", help="Gates may fail as they fail on the base.")
+    ] = False,
     output_format: Annotated[
         OutputFormat, typer.Option(help="What standard output gets.")
     ] = "text",
@@ -125,7 +132,7 @@ def run(
         flags = _flags(
             prompt=prompt, model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
             timeout=timeout, allow=allow, deny=deny, gates=gate, land=land, target=target,
-            sandbox=sandbox,
+            sandbox=sandbox, setup_network=setup_network, allow_red_base=allow_red_base or None,
         )  # fmt: skip
         order = Order(task, text, base, fresh, resume, flags)
         report = _execute(order, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose)

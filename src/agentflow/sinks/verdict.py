@@ -8,7 +8,7 @@ from rich.text import Text
 
 from agentflow.durations import format_duration
 from agentflow.neutral import neutral, one_line
-from agentflow.records import Evidence, Json
+from agentflow.records import Criterion, Evidence, Json
 from agentflow.runs import shown
 from agentflow.sinks.console import MARKS, gate_line, last_lines
 from agentflow.words import counted
@@ -23,6 +23,10 @@ TITLES = {
     "conflict": ("verified, but not landed", "bold yellow"),
     "interrupted": ("interrupted", "bold yellow"),
 }
+
+
+CRITERIA = 20
+"""Boxes of a checklist that are listed one by one."""
 
 
 def print_verdict(console: Console, report: Json) -> None:
@@ -51,7 +55,12 @@ def print_verdict(console: Console, report: Json) -> None:
 
 def _evidence(gate: Json) -> Evidence:
     status = gate["status"] if gate["status"] in MARKS else "skipped"
-    fields: Json = {**gate, "status": status, "notices": tuple(gate["notices"])}
+    fields: Json = {
+        **gate,
+        "status": status,
+        "notices": tuple(gate["notices"]),
+        "criteria": tuple(Criterion(**each) for each in gate["criteria"]),
+    }
     return Evidence(**fields)
 
 
@@ -72,6 +81,11 @@ def _explanation(evidence: Evidence) -> Iterator[str]:
     if evidence.status == "failed":
         yield from last_lines(evidence, 15)
     yield from (one_line(notice, 160) for notice in evidence.notices)
+    for each in evidence.criteria[:CRITERIA]:
+        by = f" ({one_line(each.by, 40)})" if each.by else ""
+        yield f"{one_line(each.state, 11):<11} {one_line(each.text, 100)}{by}"
+    if len(evidence.criteria) > CRITERIA:
+        yield f"and {len(evidence.criteria) - CRITERIA} more in the report"
 
 
 def _facts(report: Json) -> Iterator[tuple[str, str]]:
