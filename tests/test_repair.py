@@ -7,7 +7,8 @@ PASSED = Evidence("commit", "passed", "1 commit")
 FAILED = Evidence("build test", "failed", "exit code 1", "1 failed in 0.5 s\n```\nx\n```")
 INTRODUCTION = (
     "Your result was checked on a clean checkout of the commit and did not pass. "
-    "Mend what is named here, then end as before."
+    "Mend what is named here, then end as before, with a complete last message: what you said "
+    "earlier is not read again."
 )
 
 

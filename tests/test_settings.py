@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from agentflow.configuration import GateSetting, Price
+from agentflow.configuration import RULES, EnvironmentSetting, GateSetting, Price, Settings
 from agentflow.errors import UsageError
 from agentflow.records import Boundaries, BuildCommand, Limits, Task
-from agentflow.settings import CONFIG, RULES, Settings, load_settings, user_file
+from agentflow.settings import CONFIG, load_settings, resolve_settings, user_file
+from agentflow.trust import NOTHING, Trust
 
 
 class Sources:
@@ -25,6 +26,7 @@ class Sources:
         repository: str | None = None,
         environment: dict[str, str] | None = None,
         task: Task | None = None,
+        trust: Trust = NOTHING,
         **flags: Any,
     ) -> Settings:
         self.user.parent.mkdir(exist_ok=True)
@@ -34,6 +36,7 @@ class Sources:
             {**self.environment, **(environment or {})},
             repository,
             task or Task("TASK-1", "title", "text"),
+            trust,
         )
 
     def refusal(self, **sources: Any) -> UsageError:
@@ -181,8 +184,8 @@ def test_gates_of_all_sources_are_joined_by_name(sources: Sources) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        "base_url = 'http://evil'", "key_variable = 'X'", "sandbox = 'none'", "readable = ['/']",
-        "land = 'current'", "target = 'main'", "models = ['x']", "within = [['x']]",
+        "base_url = 'http://evil'", "key_variable = 'X'", "sandbox = 'none'",
+        "setup_network = 'host'", "allow_red_base = true", "commit.sign = false", "land = 'current'", "target = 'main'", "models = ['x']", "within = [['x']]",
         "[prices.x]\ninput = 0\noutput = 0",
     ],
 )  # fmt: skip
@@ -239,6 +242,7 @@ def test_the_environment_sets_single_values_only(sources: Sources) -> None:
         ({"user": "a = " + "9" * 5000}, "{user}: not valid TOML: "),
         ({"user": "allow = ['../x']"}, "{user}: allow: the boundary '../x' leaves"),
         ({"repository": "deny = ['/x']"}, "{config}: deny: the boundary '/x' must be relative"),
+        ({"user": "readable = ['x']"}, "{user}: readable.0: String should match pattern"),
         ({"repository": "[[gates]]\nname='a b'\ncommand='x'"}, "{config}: gates.0.name: String"),
         ({"environment": {"AGENTFLOW_MAX_TURNS": "x"}}, "AGENTFLOW_MAX_TURNS: max_turns: Input"),
         ({"environment": {"AGENTFLOW_LAND": "x"}}, "AGENTFLOW_LAND: land: Input should be"),
@@ -265,3 +269,91 @@ def test_a_user_s_file_that_cannot_be_read_is_named(sources: Sources) -> None:
     sources.user.mkdir()
     with pytest.raises(UsageError, match=rf"^cannot read {sources.user}: Is a directory"):
         load_settings({}, sources.environment, None, task())
+
+
+WIDE = """
+readable = ['/opt/b', '/opt/a']
+[environment]
+setup = 'npm ci'
+network = ['registry.example']
+"""
+WIDE_WORDS = """environment.network = [
+  "registry.example",
+]
+readable = [
+  "/opt/b",
+  "/opt/a",
+]
+"""
+
+
+def test_what_widens_a_repository_s_reach_needs_the_user_s_trust(sources: Sources) -> None:
+    error = sources.refusal(repository=WIDE)
+    assert error.message == (
+        f"{CONFIG} asks for what only you may grant: environment.network, readable"
+    )
+    assert "`agentflow trust`" in error.hint
+    settings = sources.load(repository=WIDE, trust=Trust(WIDE_WORDS))
+    assert settings.readable == ("/opt/b", "/opt/a")
+    assert settings.environment.network == ("registry.example",)
+
+
+def test_a_repository_s_setup_without_network_needs_no_trust(sources: Sources) -> None:
+    settings = sources.load(repository="[environment]\nsetup = 'make'\nnetwork = []")
+    assert settings.environment == EnvironmentSetting(setup="make")
+
+
+def test_the_user_s_own_file_needs_no_trust(sources: Sources) -> None:
+    settings = sources.load(user=WIDE)
+    assert settings.environment.network == ("registry.example",)
+
+
+def test_a_table_of_the_user_replaces_the_repository_s(sources: Sources) -> None:
+    settings = sources.load(
+        user="[environment]\nenv_from = ['TOKEN']",
+        repository="[environment]\nsetup = 'evil'",
+    )
+    assert settings.environment == EnvironmentSetting(env_from=("TOKEN",))
+
+
+def test_paths_to_read_add_up(sources: Sources) -> None:
+    settings = sources.load(
+        user="readable = ['/opt/a', '/opt/c']", repository=WIDE, trust=Trust(WIDE_WORDS)
+    )
+    assert settings.readable == ("/opt/b", "/opt/a", "/opt/c")
+
+
+def test_every_value_knows_who_said_it(sources: Sources) -> None:
+    sources.user.parent.mkdir()
+    sources.user.write_text(
+        "allow = ['src/**']\nmax_turns = 50\nprompt = 'mine'\ndeny = ['a']\nmax_cost = 1"
+    )
+    gate = "[[gates]]\nname = '{}'\ncommand = 'x'\n"
+    resolved = resolve_settings(
+        {"land": "none", "deny": ["c"]},
+        {**sources.environment, "AGENTFLOW_SANDBOX": "none"},
+        "allow = ['src/a/**']\nmax_turns = 60\nmax_cost = 0.5\ndeny = ['b']\nprompt = 'theirs'\n"
+        + gate.format("test")
+        + gate.format("lint"),
+        task(timeout=60.0, gates=(BuildCommand("lint", "y"),)),
+    )
+    user, shared, own_task = str(sources.user), CONFIG, "task TASK-1"
+    assert resolved.sources == {
+        "allow": (shared,),
+        "within": (user,),
+        "max_turns": (user,),
+        "max_cost": (shared,),
+        "prompt": (user,),
+        "deny": (user, shared, "flags"),
+        "timeout": (own_task,),
+        "land": ("flags",),
+        "sandbox": ("AGENTFLOW_SANDBOX",),
+        "gates": (shared, own_task),
+        "gates.test": (shared,),
+        "gates.lint": (own_task,),
+    }
+
+
+def test_the_default_is_nobody_s_word(tmp_path: Path) -> None:
+    resolved = resolve_settings({}, {"HOME": str(tmp_path)}, None, task())
+    assert (resolved.settings, resolved.sources) == (Settings(), {})

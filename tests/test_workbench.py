@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from agentflow.environment import Environment, Service, Setup, Variables
 from agentflow.errors import EnvironmentFailure
+from agentflow.events import Event, Notice
 from agentflow.plan import Order, make_plan
-from agentflow.records import Candidate, Json
-from agentflow.stage import set_stage
+from agentflow.records import BuildCommand, Candidate, Json
+from agentflow.sandbox.policy import Provided
 from agentflow.workbench import Workbench
 from tests.run.project import GATE, Project
 from tests.workspace.place import AUTHORSHIP
@@ -20,10 +22,12 @@ NONE = "none"
 AUTO = "auto"
 
 
-async def make_bench(project: Project, **flags: Any) -> Workbench:
+async def make_bench(
+    project: Project, environment: Environment | None = None, **flags: Any
+) -> Workbench:
     given = {"gates": [GATE], "prompt": "plain", "base_url": "http://127.0.0.1:1", **flags}
     plan = await make_plan(Order("TASK-1", flags=given), project.world)
-    bench = set_stage(plan, project.world, ()).bench
+    bench = Workbench(plan, project.world, project.world.cache / "run", environment)
     await bench.prepare()
     return bench
 
@@ -283,3 +287,248 @@ async def test_nested_stores_are_borrowed_inside_too(project: Project, tmp_path:
     async with bench.checkout(candidate.tip) as sandbox:
         result = await sandbox.call("Bash", {"command": "git log --format=%s; cat app/x"})
     assert result["output"].split("\n") == ["x", "feat: start", "x", ""]
+
+
+async def in_gate(bench: Workbench, command: str, **variables: str) -> Json:
+    async with bench.checkout(bench.plan.base, variables) as sandbox:
+        return await sandbox.call("Bash", {"command": command, "timeout": 60})
+
+
+async def test_a_gate_reads_the_history_and_cannot_write_it(project: Project) -> None:
+    first = project.git("rev-parse", "HEAD")
+    project.write("app/more.py", "more\n")
+    project.commit()
+    bench = await make_bench(project)
+
+    read = await in_gate(
+        bench,
+        "git log --format=%s && git diff --name-only $AGENTFLOW_BASE && "
+        "test $(git merge-base $AGENTFLOW_BASE HEAD) = $AGENTFLOW_BASE",
+        AGENTFLOW_BASE=first,
+    )
+    assert (read["exit_code"], read["output"].split("\n")) == (
+        0,
+        ["more", "feat: start", "app/more.py", ""],
+    )
+
+    for command in (
+        "git -c user.name=x -c user.email=x commit --allow-empty -m x",
+        "git update-ref refs/heads/x HEAD",
+        "git config core.hooksPath /tmp",
+        "touch $(git rev-parse --git-dir)/canary",
+    ):
+        written = await in_gate(bench, command)
+        assert written["exit_code"] != 0
+        assert "Read-only file system" in written["output"] or "could not" in written["output"]
+
+
+SURROUNDINGS = Environment(
+    agent=Variables({"PLAIN": "a"}, {"TOKEN": "agent's"}),
+    gates=Variables({"PLAIN": "b", "AGENTFLOW_BASE": "x"}, {"TOKEN": "gates'"}),
+)
+
+
+@pytest.mark.parametrize("sandbox", [AUTO, NONE])
+async def test_agent_and_gates_have_variables_of_their_own(project: Project, sandbox: str) -> None:
+    bench = await make_bench(project, SURROUNDINGS, sandbox=sandbox)
+    show = "echo $PLAIN $TOKEN $AGENTFLOW_BASE"
+
+    assert (await agent(bench, show))["output"] == "a agent's\n"
+    assert (await in_gate(bench, show, AGENTFLOW_BASE="y"))["output"] == "b gates' y\n"
+
+
+SERVER = """
+import os, socket
+server = socket.create_server(("127.0.0.1", 5999))
+while True:
+    connection, _ = server.accept()
+    connection.sendall(b"hello " + os.environ["NAME"].encode())
+    connection.close()
+"""
+
+
+async def test_services_are_there_for_the_agent_and_again_for_gates(project: Project) -> None:
+    project.write("server.py", SERVER)
+    project.commit()
+    ask = "exec 3<>/dev/tcp/127.0.0.1/5999 && cat <&3"
+    service = Service("greeter", "python3 server.py", ask, {"NAME": "you", "PORT": "5999"}, 20.0)
+    bench = await make_bench(project, Environment(services=(service,)))
+
+    for result in (
+        await agent(bench, f"{ask}; echo $PORT"),
+        await in_gate(bench, f"{ask}; echo $PORT"),
+    ):
+        assert result["output"] == "hello you5999\n"
+
+
+def provide(source: Path, *paths: str):
+    async def provided(commit: str) -> tuple[Provided, ...]:
+        (source / "commit").write_text(commit)
+        return tuple(Provided(source, path) for path in paths)
+
+    return provided
+
+
+@pytest.mark.parametrize("sandbox", [AUTO, NONE])
+async def test_what_is_installed_is_seen_and_never_committed(
+    project: Project, tmp_path: Path, sandbox: str
+) -> None:
+    modules = tmp_path / "modules"
+    (modules / "left").mkdir(parents=True)
+    (modules / "left/index.js").write_text("left\n")
+    bench = await make_bench(project, sandbox=sandbox)
+    await bench.equip(provide(modules, "node_modules", "app/node_modules"))
+
+    candidate = await collected(
+        bench,
+        'test -z "$(git status --porcelain)" && cat app/node_modules/left/index.js && '
+        "echo x > app/x && git add -A && git commit -qm mine && echo y > app/y",
+    )
+
+    assert paths(candidate) == ["app/x", "app/y"]
+    async with bench.checkout(candidate.tip, {}) as gate:
+        result = await gate.call(
+            "Bash", {"command": "cat node_modules/commit && git status --porcelain"}
+        )
+    assert result["output"] == candidate.tip
+
+
+@pytest.mark.parametrize("sandbox", [AUTO, NONE])
+async def test_setup_has_its_own_variables_and_files_and_no_more(
+    project: Project, sandbox: str
+) -> None:
+    home = Path(project.world.environment["HOME"])
+    (home / ".npmrc").write_text("token=1\n")
+    (home / ".config").mkdir()
+    (home / ".config/pip.conf").write_text("index\n")
+    (home / ".other").write_text("not yours\n")
+    setup = Setup(
+        "true",
+        variables=Variables({"PLAIN": "setup"}, {"TOKEN": "t"}),
+        files=(".npmrc", ".config/pip.conf", ".missing"),
+    )
+    bench = await make_bench(project, SURROUNDINGS, sandbox=sandbox)
+
+    async with bench.setup_checkout(bench.plan.base, setup) as (channel, tree):
+        result = await channel.call(
+            "Bash",
+            {
+                "command": "cat ~/.npmrc ~/.config/pip.conf; echo $PLAIN $TOKEN; "
+                "ls ~/.other ~/.missing 2>/dev/null; git rev-parse HEAD && touch made"
+            },
+        )
+        await channel.close()
+        assert (tree / "made").exists()
+    assert result["output"].split("\n") == ["token=1", "index", "setup t", bench.plan.base, ""]
+    assert not tree.exists()
+    assert (home / ".npmrc").read_text() == "token=1\n"
+
+
+async def test_setup_cannot_write_the_history_or_the_users_files(project: Project) -> None:
+    home = Path(project.world.environment["HOME"])
+    (home / ".npmrc").write_text("token=1\n")
+    bench = await make_bench(project)
+
+    async with bench.setup_checkout(bench.plan.base, Setup("true", files=(".npmrc",))) as (
+        channel,
+        _,
+    ):
+        for command in ("echo x >> ~/.npmrc", "rm ~/.npmrc", "git update-ref refs/heads/x HEAD"):
+            result = await channel.call("Bash", {"command": command})
+            assert result["exit_code"] != 0, command
+    assert (home / ".npmrc").read_text() == "token=1\n"
+
+
+async def test_the_toolchain_has_a_name(project: Project) -> None:
+    bench = await make_bench(project)
+
+    found = dict(line.split(" ", 1) for line in bench.toolchain.splitlines())
+
+    assert found["sandbox"]
+    assert found["python3"].startswith("/")
+
+
+FORMAT = BuildCommand("format", "sed -i 's/ *$//' app/*.py tests/*.py && git add -A", fix=True)
+
+
+async def fixed(
+    bench: Workbench, candidate: Candidate, *commands: BuildCommand
+) -> tuple[Candidate, list[str]]:
+    events: list[Event] = []
+    result = await bench.fixed(candidate, commands, AUTHORSHIP, events.append)
+    return result, [event.text for event in events if isinstance(event, Notice)]
+
+
+@pytest.mark.parametrize("sandbox", [AUTO, NONE])
+async def test_what_a_formatter_changed_is_folded_into_the_last_commit(
+    project: Project, sandbox: str
+) -> None:
+    project.write("tests/test_main.py", "def test_main():   \n    assert True\n")
+    project.commit()
+    bench = await make_bench(project, sandbox=sandbox)
+    candidate = await collected(
+        bench,
+        "echo 'a = 1   ' > app/a.py; git add -A; git commit -qm first; "
+        "echo 'b = 1   ' > app/b.py; git add -A; git commit -qm 'second\n\nFixes: #1'",
+    )
+
+    result, notices = await fixed(bench, candidate, FORMAT, BuildCommand("test", "false"))
+
+    assert result.commits[0] == candidate.commits[0]
+    assert result.commits[1].message == candidate.commits[1].message
+    assert result.commits[1].parents == candidate.commits[1].parents
+    assert (result.tip, len(result.commits)) == (result.commits[1].sha, 2)
+    assert [c.path for c in result.commits[1].changes] == ["app/a.py", "app/b.py"]
+    assert list(result.claimed.values()) == [c.sha for c in result.commits]
+    assert (result.files_changed, result.insertions, result.deletions) == (2, 2, 0)
+    show = ("show", f"{result.tip}:app/a.py", f"{result.tip}:app/b.py")
+    assert bench.state.text(*show) == "a = 1\nb = 1"
+    assert bench.state.text("log", "-1", "--format=%an %ae %at", result.tip) == (
+        f"{AUTHORSHIP.name} {AUTHORSHIP.email} {AUTHORSHIP.seconds}"
+    )
+    assert notices == [
+        "format changed 2 files: folded into the last commit",
+        "format changed what is left out: tests/test_main.py: outside the allowed paths",
+    ]
+    assert await fixed(bench, result, FORMAT) == (result, [notices[1]])
+    assert not list(bench.folder.glob("fix-*"))
+
+
+async def test_a_formatter_that_fails_changes_nothing(project: Project) -> None:
+    bench = await make_bench(project)
+    candidate = await collected(bench, "echo 'a = 1   ' > app/a.py")
+
+    for failing in (
+        BuildCommand("format", f"{FORMAT.command}; exit 1", fix=True),
+        BuildCommand("format", FORMAT.command, fix=True, cwd="nosuch"),
+        BuildCommand("format", "sed -i s/1/2/ app/a.py; sleep 9", fix=True, timeout=0.2),
+    ):
+        assert await fixed(bench, candidate, FORMAT, failing) == (candidate, [])
+
+
+async def test_a_formatter_that_is_not_concerned_is_not_run(project: Project) -> None:
+    bench = await make_bench(project)
+    candidate = await collected(bench, "echo 'a = 1   ' > app/a.py")
+    elsewhere = BuildCommand("format", FORMAT.command, fix=True, paths=("web/**",))
+    in_ci = BuildCommand("format", FORMAT.command, fix=True, where="ci")
+
+    assert await fixed(bench, candidate, elsewhere, in_ci) == (candidate, [])
+
+
+async def test_a_hostile_formatter_folds_only_plain_files(project: Project) -> None:
+    bench = await make_bench(project)
+    candidate = await collected(bench, "echo x > app/x")
+    command = (
+        "ln -s /etc/passwd app/link; echo '* filter=x' > app/.gitattributes; rm -r tests; "
+        "git init -q app/nested; (cd app/nested; git commit -q --allow-empty -m x); "
+        "git commit -qam evil --amend; echo y > app/x; "
+        "git config core.fsmonitor 'touch /tmp/canary'"
+    )
+
+    result, notices = await fixed(bench, candidate, BuildCommand("format", command, fix=True))
+
+    assert [c.path for c in result.commits[0].changes] == ["app/x"]
+    assert result.commits[0].message == candidate.commits[0].message
+    assert len(notices) == 2
+    for reason in ("app/link: is no plain file", "app/nested: is no plain file", "protected ("):
+        assert reason in notices[1]

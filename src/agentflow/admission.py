@@ -7,6 +7,7 @@ from agentflow.records import Json
 from agentflow.runs import landed_by, list_runs, unfinished_run
 from agentflow.sandbox import probe
 from agentflow.workspace.land import branch_tip, check_target
+from agentflow.workspace.signing import check_signing
 
 
 class Unfinished(UsageError):
@@ -77,10 +78,12 @@ def admit(plan: Plan) -> str | None:
     """Refuse what landing would refuse; return the branch's tip if it may be replaced.
 
     Only a branch that still stands where a run of ours left it may be. Raises `Conflict`, and
-    `EnvironmentFailure` where no sandbox works.
+    `EnvironmentFailure` where no sandbox works or commits cannot be signed.
     """
     if plan.settings.sandbox != "none" and (reason := probe()):
-        raise EnvironmentFailure(reason, hint="Mend it, or look at `agentflow run --help`.")
+        raise EnvironmentFailure(reason, hint="Mend it: `agentflow doctor` says how.")
+    if plan.signing:
+        check_signing(plan.signing, *plan.identity)
     repository = plan.repository
     tip = branch_tip(repository, plan.branch)
     ours = bool(plan.fresh and tip and landed_by(repository.root, plan.task.id, tip))

@@ -1,11 +1,27 @@
-"""The tables of a configuration file, each checked on its own."""
+"""Configuration: every setting and table with its type, its default, and who may set it.
 
-from typing import Annotated, Any, Literal
+Each field of `Settings` has a rule, which says what a repository may do with it:
+
+- `override`: set it;
+- `narrow`: only lower it, or add denials, against what the user or the default says;
+- `user-only`: nothing; a repository that tries is refused.
+
+What widens an agent's reach (`trust.WIDENING`) is refused as well, until the user has trusted
+exactly these words of the repository.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from agentflow.durations import parse_duration
+from agentflow.environment import Environment, Service, Setup, Variables
 from agentflow.errors import UsageError
+from agentflow.records import Backend, Boundaries, BuildCommand, Landing, Limits
+
+Rule = Literal["override", "narrow", "user-only"]
 
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -22,6 +38,13 @@ def as_seconds(value: Any) -> Any:
 Seconds = Annotated[float, BeforeValidator(as_seconds), Field(gt=0, allow_inf_nan=False)]
 VariableName = Annotated[str, Field(pattern=VARIABLE)]
 Literals = dict[VariableName, str]
+AbsolutePath = Annotated[str, Field(pattern="^/")]
+
+
+def user_folder(environment: Mapping[str, str]) -> Path:
+    """Where the user's own files are: `$XDG_CONFIG_HOME/agentflow`."""
+    home = environment.get("XDG_CONFIG_HOME") or f"{environment.get('HOME', '/')}/.config"
+    return Path(home) / "agentflow"
 
 
 class Table(BaseModel):
@@ -39,10 +62,9 @@ class Price(Table):
     cache_write: float | None = Field(None, ge=0)
 
 
-class GateSetting(Table):
-    """One `[[gates]]` table: a command that must exit with 0 on a checkout of the result."""
+class GateTable(Table):
+    """A command that must exit with 0 on a checkout of the result."""
 
-    name: str = Field(pattern=NAME)
     command: str = Field(min_length=1)
     timeout: Seconds = 900.0
     paths: tuple[str, ...] = ()
@@ -57,6 +79,12 @@ class GateSetting(Table):
     """Whether it must fail before the change: it shows what the task is about."""
     fix: bool = False
     """Whether its changes to allowed files (a formatter's) are taken into the result."""
+
+
+class GateSetting(GateTable):
+    """One `[[gates]]` table."""
+
+    name: str = Field(pattern=NAME)
 
 
 class VariablesSetting(Table):
@@ -121,3 +149,112 @@ class SecretsSetting(Table):
 
     allow: tuple[str, ...] = ()
     """Fingerprints, as the gate prints them."""
+
+
+class Settings(Table):
+    """All settings of one invocation. Each annotation's metadata holds the field's rule."""
+
+    prompt: Annotated[str, "override"] = "agent"
+    """The prompt of tasks that name none."""
+    model: Annotated[str | None, "narrow"] = None
+    """None means what the prompt says."""
+    gates: Annotated[tuple[GateSetting, ...], "override"] = ()
+    max_repairs: Annotated[int, "narrow", Field(ge=0, le=10)] = 2
+    max_turns: Annotated[int, "narrow", Field(ge=1)] = 100
+    max_cost: Annotated[float | None, "narrow", Field(ge=0, allow_inf_nan=False)] = None
+    """US dollars."""
+    max_tokens: Annotated[int | None, "narrow", Field(ge=1)] = None
+    """Input and output together."""
+    timeout: Annotated[Seconds, "narrow"] = 45 * 60.0
+    """Seconds of wall clock for the agent, repairs included."""
+    allow: Annotated[tuple[str, ...], "narrow"] = ()
+    deny: Annotated[tuple[str, ...], "narrow"] = ()
+    within: Annotated[tuple[tuple[str, ...], ...], "user-only"] = ()
+    """Wider allow lists; a path must match every one of them as well."""
+    models: Annotated[tuple[str, ...], "user-only"] = ()
+    """Models that a repository may choose; empty means any in the catalog."""
+    base_url: Annotated[str | None, "user-only"] = None
+    key_variable: Annotated[str | None, "user-only"] = None
+    """The environment variable that holds the key for `base_url`."""
+    sandbox: Annotated[Backend, "user-only"] = "auto"
+    readable: Annotated[tuple[AbsolutePath, ...], "user-only"] = ()
+    """Further host paths that the sandbox may read."""
+    land: Annotated[Landing, "user-only"] = "branch"
+    target: Annotated[str | None, "user-only"] = None
+    """The branch to land on; None means `agentflow/<TASK>`."""
+    prices: Annotated[dict[str, Price], "user-only"] = {}
+    environment: Annotated[EnvironmentSetting, "override"] = EnvironmentSetting()
+    services: Annotated[dict[str, ServiceSetting], "override"] = {}
+    setup_network: Annotated[Literal["listed", "host"], "user-only"] = "listed"
+    """`host` lets setup reach everything that this machine reaches."""
+    allow_red_base: Annotated[bool, "user-only"] = False
+    """Whether gates may fail on the base, and then on the result in the same way."""
+    variables: Annotated[dict[str, str], "override"] = {}
+    """Values of a prompt's placeholders, by the name without its sign."""
+    commit: Annotated[CommitSetting, "user-only"] = CommitSetting()
+    checklist: Annotated[ChecklistSetting, "override"] = ChecklistSetting()
+    secrets: Annotated[SecretsSetting, "override"] = SecretsSetting()
+
+    @property
+    def limits(self) -> Limits:
+        """The limits as the record that the run takes."""
+        return Limits(
+            self.max_turns, self.max_cost, self.max_tokens, self.timeout, self.max_repairs
+        )
+
+    @property
+    def boundaries(self) -> Boundaries:
+        """The boundaries as the record that the run takes."""
+        return Boundaries(self.allow, self.deny, self.within)
+
+    @property
+    def commands(self) -> tuple[BuildCommand, ...]:
+        """The gates as the records that the run takes."""
+        return tuple(BuildCommand(**dict(gate)) for gate in self.gates)
+
+    def surroundings(self, environment: Mapping[str, str]) -> Environment:
+        """What stands around agent and gates, secrets taken from the user's environment.
+
+        Raises `UsageError` for a variable that is not set there.
+        """
+        table = self.environment
+
+        def variables(literal: Mapping[str, str], names: tuple[str, ...]) -> Variables:
+            missing = [name for name in names if name not in environment]
+            if missing:
+                raise UsageError(
+                    f"the variable {missing[0]}, which env_from passes on, is not set",
+                    hint=f"export {missing[0]}=…",
+                )
+            return Variables(
+                {**table.variables, **literal}, {name: environment[name] for name in names}
+            )
+
+        return Environment(
+            setup=Setup(
+                command=table.setup,
+                key=table.key,
+                provides=table.provides,
+                scratch=table.scratch,
+                network=table.network,
+                host_network=self.setup_network == "host",
+                timeout=table.timeout,
+                variables=variables({}, table.env_from),
+                files=table.files,
+            )
+            if table.setup
+            else None,
+            services=tuple(
+                Service(name, each.command, each.ready, each.env, each.timeout)
+                for name, each in self.services.items()
+            ),
+            agent=variables(table.agent.variables, table.agent.env_from),
+            gates=variables(table.gates.variables, table.gates.env_from),
+        )
+
+
+RULES: dict[str, Rule] = {
+    name: next(item for item in field.metadata if item in get_args(Rule))
+    for name, field in Settings.model_fields.items()
+}
+"""The rule of every field."""

@@ -69,9 +69,16 @@ def describe(plan: Plan) -> str:
         *(f"  {gate['name']:<12} {gate['command']}" for gate in facts["gates"]),
         *(f"note: {notice}" for notice in facts["notices"]),
         "",
+    ]
+    return neutral("\n".join(lines)) + "\n" + describe_texts(plan)
+
+
+def describe_texts(plan: Plan) -> str:
+    """Return what the model would read first, as text."""
+    lines = [
         "──── system prompt " + "─" * 60,
-        facts["system_prompt"],
+        plan.rendered.system,
         "──── first message " + "─" * 60,
-        facts["first_message"],
+        plan.rendered.first_message,
     ]
     return neutral("\n".join(lines)) + "\n"

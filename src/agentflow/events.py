@@ -40,6 +40,28 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class SetupStarted:
+    """Emitted when the setup command begins, because what it makes is not kept yet."""
+
+    type: ClassVar[str] = "agentflow.setup_started"
+    durable: ClassVar[bool] = True
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetupFinished:
+    """Emitted when the directories that the setup command makes are there, once for each key."""
+
+    type: ClassVar[str] = "agentflow.setup_finished"
+    durable: ClassVar[bool] = True
+    seconds: float
+    cached: bool
+    """Whether they were kept from before, and nothing was run."""
+    directories: tuple[str, ...]
+    """Relative to the repository's root."""
+
+
+@dataclass(frozen=True, slots=True)
 class UserMessage:
     """Emitted when a message is added for the model: the task, tool results, a nudge, a repair."""
 
@@ -149,6 +171,36 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True)
+class PackagesChanged:
+    """Emitted after `Collected` if the candidate's manifests ask for other packages."""
+
+    type: ClassVar[str] = "agentflow.packages_changed"
+    durable: ClassVar[bool] = True
+    difference: Json
+    """As `dependencies.Difference.as_json` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseCheckStarted:
+    """Emitted when a gate's command begins on the base, before any spend."""
+
+    type: ClassVar[str] = "agentflow.base_check_started"
+    durable: ClassVar[bool] = False
+    gate: str
+
+
+@dataclass(frozen=True, slots=True)
+class BaseCheckFinished:
+    """Emitted when it is known how a gate's command ends on the base."""
+
+    type: ClassVar[str] = "agentflow.base_check_finished"
+    durable: ClassVar[bool] = True
+    evidence: Evidence
+    cached: bool
+    """Whether an earlier run measured it."""
+
+
+@dataclass(frozen=True, slots=True)
 class GateStarted:
     """Emitted when a gate begins."""
 
@@ -205,6 +257,8 @@ class RunFinished:
 Event = (
     RunStarted
     | Notice
+    | SetupStarted
+    | SetupFinished
     | UserMessage
     | AssistantMessage
     | TextDelta
@@ -213,6 +267,9 @@ Event = (
     | ToolFinished
     | AgentEnded
     | Collected
+    | PackagesChanged
+    | BaseCheckStarted
+    | BaseCheckFinished
     | GateStarted
     | GateFinished
     | RepairStarted

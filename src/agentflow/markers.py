@@ -70,7 +70,7 @@ def own_folder(root: Path, name: str) -> Path:
     return folder
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
     """Write a file that is there as a whole or not at all, and is on the disk when this returns.
 
     Raises `EnvironmentFailure` if the disk refuses.
@@ -83,7 +83,7 @@ def write_atomically(path: Path, text: str) -> None:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.chmod(0o644)
+            temporary.chmod(mode)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)

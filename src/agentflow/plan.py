@@ -9,19 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.boundaries import MountPlan, literal_prefix, matches, plan_mounts
+from agentflow.configuration import Settings
+from agentflow.environment import Environment
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.frontmatter import check_inside
 from agentflow.models import catalog
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint
 from agentflow.nearest import nearest
 from agentflow.prompts.loader import find_prompt, load_prompt
+from agentflow.prompts.profile import missing_documents
 from agentflow.prompts.render import render
 from agentflow.records import Boundaries, BuildCommand, Limits, Prompt, Rendered, Task, Usage
-from agentflow.settings import CONFIG, Settings, load_settings
+from agentflow.settings import CONFIG, load_settings
 from agentflow.tasks.task import find_task, read_task, text_task
 from agentflow.tools import DEFAULT_TOOLS
+from agentflow.trust import read_trust
 from agentflow.words import counted
 from agentflow.workspace.repository import Repository, open_repository
+from agentflow.workspace.signing import Signing, find_signing
 from agentflow.world import World
 
 _SHELL_WORDS = frozenset({
@@ -61,6 +66,10 @@ class Plan:
     boundaries: Boundaries
     mounts: MountPlan
     gates: tuple[BuildCommand, ...]
+    environment: Environment
+    identity: tuple[str, str]
+    """Name and address of whose commits these will be."""
+    signing: Signing | None
     model: str
     limits: Limits
     branch: str
@@ -79,15 +88,22 @@ def _make_plan(order: Order, world: World) -> Plan:
     task, notices = _task(order, repository)
     base = repository.resolve(order.base or task.base or "HEAD")
     base_paths = repository.paths(base)
-    settings = load_settings(order.flags, world.environment, repository.read(base, CONFIG), task)
+    settings = load_settings(
+        order.flags,
+        world.environment,
+        repository.read(base, CONFIG),
+        task,
+        read_trust(repository.common_dir, world.environment),
+    )
     _check_dependencies(task, repository, base)
     prompt = _prompt(settings.prompt, task, repository, trusted="prompt" in order.flags)
+    _check_documents(prompt, base_paths, repository)
     gates = settings.commands
     _check_gates(gates, base_paths, world)
     boundary_notices = _check_boundaries(settings.boundaries, task, base_paths)
     base_url = settings.base_url or ANTHROPIC_URL
     model = _model(settings, prompt, order.flags, base_url)
-    rendered = render(prompt, task, settings.boundaries, gates)
+    rendered = render(prompt, task, settings.boundaries, gates, settings.variables)
     return Plan(
         task=task,
         settings=settings,
@@ -99,6 +115,9 @@ def _make_plan(order: Order, world: World) -> Plan:
         boundaries=settings.boundaries,
         mounts=plan_mounts(settings.boundaries, lambda path: _is_directory(path, base_paths)),
         gates=gates,
+        environment=settings.surroundings(world.environment),
+        identity=repository.identity(settings.commit.name, settings.commit.email),
+        signing=find_signing(repository, settings.commit.sign),
         model=model,
         limits=settings.limits,
         branch=settings.target or f"agentflow/{task.id}",
@@ -144,6 +163,21 @@ def _prompt(name: str, task: Task, repository: Repository, *, trusted: bool) -> 
         return prompt
     other = load_prompt(find_prompt(task.profile, repository.root), DEFAULT_TOOLS)
     return replace(prompt, profile=other.profile)
+
+
+def _check_documents(prompt: Prompt, base_paths: frozenset[str], repository: Repository) -> None:
+    """Refuse a prompt whose documents are neither in the base nor in the work tree."""
+
+    def exists(path: str) -> bool:
+        held = path in base_paths or _is_directory(path, base_paths)
+        return held or Path(repository.root, path).exists()
+
+    missing = missing_documents(prompt.profile, exists)
+    if missing:
+        raise UsageError(
+            f"the prompt {prompt.name} works from {', '.join(missing)}, which is not there",
+            hint="Write it, or take another prompt: agentflow prompts list.",
+        )
 
 
 def _check_gates(gates: tuple[BuildCommand, ...], base_paths: frozenset[str], world: World) -> None:

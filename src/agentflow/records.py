@@ -316,6 +316,13 @@ class Evidence:
     notices: tuple[str, ...] = ()
     criteria: tuple[Criterion, ...] = ()
     """What the task asks for point by point, from an audit of the checklist."""
+    fingerprint: str = ""
+    """Of a command's failure, in hexadecimal: the same for the same failure. Empty if it passed,
+    or said too much to tell."""
+
+
+LEFT_TO_CI = "left to CI"
+"""The summary of a gate that only a CI job runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +342,11 @@ class Verdict:
     def failures(self) -> tuple[Evidence, ...]:
         """The evidence of the gates that failed."""
         return tuple(e for e in self.evidence if e.status == "failed")
+
+    @property
+    def left_to_ci(self) -> tuple[str, ...]:
+        """The names of the gates that only a CI job runs."""
+        return tuple(e.gate for e in self.evidence if e.summary == LEFT_TO_CI)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from agentflow.records import Evidence, Verdict
 
 _INTRODUCTION = (
     "Your result was checked on a clean checkout of the commit and did not pass. "
-    "Mend what is named here, then end as before."
+    "Mend what is named here, then end as before, with a complete last message: what you said "
+    "earlier is not read again."
 )
 
 

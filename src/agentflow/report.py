@@ -18,11 +18,12 @@ from agentflow.events import (
     GateFinished,
     LandingDone,
     Notice,
+    PackagesChanged,
     RepairStarted,
     RunFinished,
     RunStarted,
 )
-from agentflow.records import Json, Usage
+from agentflow.records import LEFT_TO_CI, Json, Usage
 
 SUBTYPES = {
     "done": "success",
@@ -43,6 +44,7 @@ class Summary:
         self._cost: float | None = 0.0
         self._evidence: list[Json] = []
         self._notices: list[str] = []
+        self._packages: Json = {}
 
     def __call__(self, event: Event, /) -> None:
         """Take one event into account."""
@@ -54,14 +56,18 @@ class Summary:
                 self._cost = None if unknown else (self._cost or 0.0) + (event.cost or 0.0)
             case GateFinished():
                 evidence = dataclasses.asdict(event.evidence)
-                self._evidence.append({**evidence, "notices": list(event.evidence.notices)})
+                lists = {name: list(evidence[name]) for name in ("notices", "criteria")}
+                self._evidence.append({**evidence, **lists})
             case Notice():
                 self._notices.append(event.text)
+            case PackagesChanged():
+                self._packages = event.difference
             case RunStarted() | AgentEnded() | RepairStarted() | LandingDone() | RunFinished():
                 self._last[event.type] = dataclasses.asdict(event)
             case Collected():
                 self._last[event.type] = dataclasses.asdict(event)
                 self._evidence.clear()
+                self._packages = {}
             case _:
                 pass
 
@@ -104,10 +110,14 @@ class Summary:
                 name: collected.get(name, 0)
                 for name in ("files_changed", "insertions", "deletions")
             },
+            "dependencies": {
+                name: self._packages.get(name, []) for name in ("added", "removed", "changed")
+            },
             "verification": {
                 "passed": outcome == "done",
                 "repairs": self._of(RepairStarted).get("attempt", 0),
                 "gates": self._evidence,
+                "left_to_ci": [e["gate"] for e in self._evidence if e["summary"] == LEFT_TO_CI],
             },
             "model": started.get("model"),
             "prompt": {"name": started.get("prompt"), "sha256": started.get("prompt_sha256")},

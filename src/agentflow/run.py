@@ -1,7 +1,8 @@
 """One task on one page: work, import, verify, repair, land, mark."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from agentflow.admission import admit, finished_before
 from agentflow.agent import Agent
@@ -12,7 +13,7 @@ from agentflow.interfaces import Emit, Model
 from agentflow.markers import remove_markers
 from agentflow.models.opening import OpeningModel
 from agentflow.plan import Plan
-from agentflow.records import Candidate, Json, Landed, Verdict
+from agentflow.records import Candidate, Evidence, Json, Landed, Verdict
 from agentflow.repair import repair_message, same_failure
 from agentflow.runs import task_lock
 from agentflow.stage import Stage, set_stage
@@ -62,9 +63,11 @@ async def _work(stage: Stage, open_model: OpenModel) -> Candidate:
     try:
         await asyncio.to_thread(pin_base, plan.repository, stage.run, plan.base)
         await bench.prepare()
-        for document in bench.documents:
-            stage.emit(Notice(f"{document} is not tracked by git: the agent gets a copy"))
-        return await _work_until_verified(stage, stage.agent(model))
+        for text in bench.notices:
+            stage.emit(Notice(text))
+        await bench.install(stage.emit, stage.redact)
+        on_base = await stage.check_base()
+        return await _work_until_verified(stage, stage.agent(model), on_base)
     finally:
         await model.close()
 
@@ -83,7 +86,9 @@ def _land(stage: Stage, candidate: Candidate, replaceable: str | None) -> Landed
     )
 
 
-async def _work_until_verified(stage: Stage, agent: Agent) -> Candidate:
+async def _work_until_verified(
+    stage: Stage, agent: Agent, on_base: Mapping[str, Evidence]
+) -> Candidate:
     """Let the agent work and judge the result; a failed verdict goes back to it, bounded."""
     plan, bench = stage.plan, stage.bench
     message = plan.rendered.first_message
@@ -92,12 +97,20 @@ async def _work_until_verified(stage: Stage, agent: Agent) -> Candidate:
         if attempt:
             stage.emit(RepairStarted(attempt, plan.limits.max_repairs))
         async with bench.agent_sandbox() as sandbox:
-            await agent.work(message, Toolkit(sandbox, plan.prompt.tools))
-        candidate = await bench.collect(stage.authorship)
+            ending = await agent.work(message, Toolkit(sandbox, plan.prompt.tools, stage.redact))
+        collected = await bench.collect(stage.authorship)
+        mended = await bench.fixed(collected, plan.gates, stage.authorship, stage.emit)
+        candidate = replace(mended, answer=ending.text)
         stage.emit(Collected.of(candidate))
-        verdict = await verify(stage.gates(), candidate, stage.emit)
+        audits = stage.audits(await stage.packages(candidate))
+        verdict = await verify(stage.gates(on_base), candidate, stage.emit, audits)
         if verdict.passed:
             return candidate
+        if not verdict.failures:
+            raise AgentFailed(
+                "no build gate ran and passed, so nothing is verified",
+                hint="At least one gate must run here on this change: see `paths` and `where`.",
+            )
         if same_failure(earlier, verdict):
             raise AgentFailed("the same gates failed twice in the same way")
         message, earlier = repair_message(verdict), verdict

@@ -1,6 +1,7 @@
 """Runs: their names, their folders, one lock per task, and what earlier ones say of themselves."""
 
 import fcntl
+import glob
 import os
 import re
 from collections.abc import Generator
@@ -107,6 +108,13 @@ def list_runs(root: Path, task: str | None = None) -> list[Json]:
     )
     reports = (read_report(folder / name) for name in names)
     return [report for report in reports if task is None or report["task"] == task]
+
+
+def newest_run(root: Path, task: str) -> str | None:
+    """The name of a task's newest run in a work tree, or None."""
+    names = (path.name for path in (root / FOLDER).glob(f"{glob.escape(task)}-*/"))
+    parts = (_NAME.fullmatch(name) for name in names)
+    return max((found[0] for found in parts if found and found["task"] == task), default=None)
 
 
 def read_report(folder: Path) -> Json:

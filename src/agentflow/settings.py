@@ -1,171 +1,52 @@
-"""Settings: every value that can be configured, where it comes from, and who may set it.
+"""Settings: all sources merged for one task, and which of them said what.
 
 Sources, first wins: flags, the task, environment (`AGENTFLOW_*`), the user's `config.toml`, the
 repository's `.orchestrator/config.toml` as of the base commit, defaults. Task files belong to the
-repository. Each field's rule says what the repository may do with it:
+repository. What the repository may do with a field is the field's rule (`configuration.RULES`).
 
-- `override`: set it;
-- `narrow`: only lower it, or add denials, against what the user or the default says;
-- `user-only`: nothing; a repository that tries is refused.
-
-What widens an agent's reach within a table (`WIDENING`) counts as user-only until the user has
-trusted exactly these words of the repository.
+A table (`environment`, `services`, `variables`, …) is one value: the user's own replaces the
+repository's as a whole, so that what a user grants in general, such as a token, is never joined to
+a command that a repository chose. `gates` are joined by name; `deny` and `readable` add up.
 """
 
 import tomllib
 import types
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from agentflow.boundaries import check_glob
-from agentflow.configuration import (
-    ChecklistSetting,
-    CommitSetting,
-    EnvironmentSetting,
-    GateSetting,
-    Price,
-    Seconds,
-    SecretsSetting,
-    ServiceSetting,
-)
-from agentflow.environment import Environment, Service, Setup, Variables
+from agentflow.configuration import RULES, GateSetting, Rule, Settings, user_folder
 from agentflow.errors import UsageError
 from agentflow.nearest import nearest
-from agentflow.records import Backend, Boundaries, BuildCommand, Landing, Limits, Task
+from agentflow.records import Task
+from agentflow.trust import NOTHING, WIDENING, Trust, widening
 
 CONFIG = ".orchestrator/config.toml"
 """The repository's configuration, read as of the base commit."""
 
-Rule = Literal["override", "narrow", "user-only"]
+Said = dict[str, tuple[Any, tuple[str, ...]]]
+"""Values of fields, each with the sources that said it."""
 
 
-class Settings(BaseModel):
-    """All settings of one invocation. Each annotation's metadata holds the field's rule."""
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Settings, and where they come from."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    settings: Settings
+    sources: Mapping[str, tuple[str, ...]]
+    """By field, and by `gates.<name>`; a field that nobody set has its default and is not here.
 
-    prompt: Annotated[str, "override"] = "agent"
-    """The prompt of tasks that name none."""
-    model: Annotated[str | None, "narrow"] = None
-    """None means what the prompt says."""
-    gates: Annotated[tuple[GateSetting, ...], "override"] = ()
-    max_repairs: Annotated[int, "narrow", Field(ge=0, le=10)] = 2
-    max_turns: Annotated[int, "narrow", Field(ge=1)] = 100
-    max_cost: Annotated[float | None, "narrow", Field(ge=0, allow_inf_nan=False)] = None
-    """US dollars."""
-    max_tokens: Annotated[int | None, "narrow", Field(ge=1)] = None
-    """Input and output together."""
-    timeout: Annotated[Seconds, "narrow"] = 45 * 60.0
-    """Seconds of wall clock for the agent, repairs included."""
-    allow: Annotated[tuple[str, ...], "narrow"] = ()
-    deny: Annotated[tuple[str, ...], "narrow"] = ()
-    within: Annotated[tuple[tuple[str, ...], ...], "user-only"] = ()
-    """Wider allow lists; a path must match every one of them as well."""
-    models: Annotated[tuple[str, ...], "user-only"] = ()
-    """Models that a repository may choose; empty means any in the catalog."""
-    base_url: Annotated[str | None, "user-only"] = None
-    key_variable: Annotated[str | None, "user-only"] = None
-    """The environment variable that holds the key for `base_url`."""
-    sandbox: Annotated[Backend, "user-only"] = "auto"
-    readable: Annotated[tuple[str, ...], "user-only"] = ()
-    """Further host paths that the sandbox may read."""
-    land: Annotated[Landing, "user-only"] = "branch"
-    target: Annotated[str | None, "user-only"] = None
-    """The branch to land on; None means `agentflow/<TASK>`."""
-    prices: Annotated[dict[str, Price], "user-only"] = {}
-    environment: Annotated[EnvironmentSetting, "override"] = EnvironmentSetting()
-    services: Annotated[dict[str, ServiceSetting], "override"] = {}
-    setup_network: Annotated[Literal["listed", "host"], "user-only"] = "listed"
-    """`host` lets setup reach everything that this machine reaches."""
-    allow_red_base: Annotated[bool, "user-only"] = False
-    """Whether gates may fail on the base, and then on the result in the same way."""
-    variables: Annotated[dict[str, str], "override"] = {}
-    """Values of a prompt's placeholders, by the name without its sign."""
-    commit: Annotated[CommitSetting, "user-only"] = CommitSetting()
-    checklist: Annotated[ChecklistSetting, "override"] = ChecklistSetting()
-    secrets: Annotated[SecretsSetting, "override"] = SecretsSetting()
-
-    @property
-    def limits(self) -> Limits:
-        """The limits as the record that the run takes."""
-        return Limits(
-            self.max_turns, self.max_cost, self.max_tokens, self.timeout, self.max_repairs
-        )
-
-    @property
-    def boundaries(self) -> Boundaries:
-        """The boundaries as the record that the run takes."""
-        return Boundaries(self.allow, self.deny, self.within)
-
-    @property
-    def commands(self) -> tuple[BuildCommand, ...]:
-        """The gates as the records that the run takes."""
-        return tuple(BuildCommand(**dict(gate)) for gate in self.gates)
-
-    def surroundings(self, environment: Mapping[str, str]) -> Environment:
-        """What stands around agent and gates, secrets taken from the user's environment.
-
-        Raises `UsageError` for a variable that is not set there.
-        """
-        table = self.environment
-
-        def variables(literal: Mapping[str, str], names: tuple[str, ...]) -> Variables:
-            missing = [name for name in names if name not in environment]
-            if missing:
-                raise UsageError(
-                    f"the variable {missing[0]}, which env_from passes on, is not set",
-                    hint=f"export {missing[0]}=…",
-                )
-            return Variables(
-                {**table.variables, **literal}, {name: environment[name] for name in names}
-            )
-
-        return Environment(
-            setup=Setup(
-                command=table.setup,
-                key=table.key,
-                provides=table.provides,
-                scratch=table.scratch,
-                network=table.network,
-                host_network=self.setup_network == "host",
-                timeout=table.timeout,
-                variables=variables({}, table.env_from),
-                files=table.files,
-            )
-            if table.setup
-            else None,
-            services=tuple(
-                Service(name, each.command, each.ready, each.env, each.timeout)
-                for name, each in self.services.items()
-            ),
-            agent=variables(table.agent.variables, table.agent.env_from),
-            gates=variables(table.gates.variables, table.gates.env_from),
-        )
-
-
-RULES: dict[str, Rule] = {
-    name: next(item for item in field.metadata if item in get_args(Rule))
-    for name, field in Settings.model_fields.items()
-}
-"""The rule of every field."""
-WIDENING = (
-    "environment.network",
-    "environment.env_from",
-    "environment.files",
-    "environment.agent.env_from",
-    "environment.gates.env_from",
-    "services",
-)
-"""What a repository may say only if the user trusted it."""
+    A source is `flags`, `task <ID>`, a variable's name, the path of the user's file, or `CONFIG`.
+    """
 
 
 def user_file(environment: Mapping[str, str]) -> Path:
     """Where the user's configuration is: `$XDG_CONFIG_HOME/agentflow/config.toml`."""
-    home = environment.get("XDG_CONFIG_HOME") or f"{environment.get('HOME', '/')}/.config"
-    return Path(home) / "agentflow" / "config.toml"
+    return user_folder(environment) / "config.toml"
 
 
 def load_settings(
@@ -173,39 +54,74 @@ def load_settings(
     environment: Mapping[str, str],
     repository: str | None,
     task: Task,
+    trust: Trust = NOTHING,
 ) -> Settings:
+    """The settings of `resolve_settings`, without their sources."""
+    return resolve_settings(flags, environment, repository, task, trust).settings
+
+
+def resolve_settings(
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str],
+    repository: str | None,
+    task: Task,
+    trust: Trust = NOTHING,
+) -> Resolved:
     """Merge all sources for one task.
 
     `flags` holds only what was given. `repository` is the text of the repository's configuration
-    at the base commit, or None. Raises `UsageError` naming the source and key of a bad value.
+    at the base commit, or None; `trust` is what the user granted it. Raises `UsageError` naming
+    the source and key of a bad value, or what of the repository's was not granted.
     """
     path = user_file(environment)
-    own = {
-        **_checked(_read_toml(_read(path), str(path)), str(path)),
-        **_from_environment(environment),
-    }
-    shared = _checked(_read_toml(repository or "", CONFIG), CONFIG)
-    for name in shared:
-        if RULES[name] == "user-only":
-            raise UsageError(
-                f"{CONFIG}: {name} may not be set by a repository",
-                hint=f"Set it in {path}, or give the flag.",
-            )
+    own = _said(_read_toml(_read(path), str(path)), str(path)) | _from_environment(environment)
+    table = shared_table(repository, environment)
+    trust.check(widening(table), CONFIG)
+    shared = _said(table, CONFIG)
     if "model" in own:
         shared.pop("model", None)  # a choice and not a limit: the user's comes first
-    merged = _merge({**_overriding(shared), **own}, _narrowing(shared))
-    wishes = _checked(_task_wishes(task), f"task {task.id}")
-    merged = _merge({**merged, **_overriding(wishes)}, _narrowing(wishes))
-    given = _checked(flags, "flags")
-    gates = {g.name: g for layer in (shared, wishes, own, given) for g in layer.get("gates", ())}
+    wishes = _said(_task_wishes(task), f"task {task.id}")
+    given = _said(flags, "flags")
+    merged = _narrowed(_with_rule("override", shared) | own, shared)
+    merged = _narrowed(merged | _with_rule("override", wishes), wishes)
     if "allow" in given:
-        merged["within"] = ()
-    return Settings.model_validate({
+        merged.pop("within", None)
+    gates = {
+        gate.name: (gate, layer["gates"][1])
+        for layer in (shared, wishes, own, given)
+        if "gates" in layer
+        for gate in layer["gates"][0]
+    }
+    final: Said = {
         **merged,
         **given,
-        "gates": tuple(gates.values()),
-        "deny": tuple(dict.fromkeys((*merged.get("deny", ()), *given.get("deny", ())))),
-    })
+        "gates": (
+            tuple(gate for gate, _ in gates.values()),
+            tuple(dict.fromkeys(source for _, by in gates.values() for source in by)),
+        ),
+        "deny": _added("deny", merged, given),
+        "readable": _added("readable", shared, own, given),
+    }
+    return Resolved(
+        Settings.model_validate({name: value for name, (value, _) in final.items()}),
+        {name: by for name, (_, by) in final.items() if by}
+        | {f"gates.{name}": by for name, (_, by) in gates.items()},
+    )
+
+
+def shared_table(repository: str | None, environment: Mapping[str, str]) -> dict[str, Any]:
+    """The repository's configuration, as its text says it; None is an empty one.
+
+    Raises `UsageError` naming a bad value, or one that a repository may not set at all.
+    """
+    table = _read_toml(repository or "", CONFIG)
+    for name in _checked(table, CONFIG):
+        if RULES[name] == "user-only" and name not in WIDENING:
+            raise UsageError(
+                f"{CONFIG}: {name} may not be set by a repository",
+                hint=f"Set it in {user_file(environment)}, or give the flag.",
+            )
+    return table
 
 
 def _task_wishes(task: Task) -> dict[str, Any]:
@@ -217,38 +133,39 @@ def _task_wishes(task: Task) -> dict[str, Any]:
         "timeout": task.timeout,
         "allow": task.boundaries.allow or None,
         "deny": task.boundaries.deny or None,
-        "gates": tuple(
-            GateSetting(name=g.name, command=g.command, timeout=g.timeout) for g in task.gates
-        ),
+        "gates": tuple(GateSetting(**asdict(gate)) for gate in task.gates),
     }
     return {name: value for name, value in wishes.items() if value is not None}
 
 
-def _overriding(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if RULES[name] == "override"}
+def _with_rule(rule: Rule, said: Said) -> Said:
+    return {name: each for name, each in said.items() if RULES[name] == rule}
 
 
-def _narrowing(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if RULES[name] == "narrow"}
-
-
-def _merge(upper: dict[str, Any], wishes: dict[str, Any]) -> dict[str, Any]:
+def _narrowed(upper: Said, said: Said) -> Said:
     """Narrow `upper` by a repository's wishes: numbers are lowered, denials are added, and of
     several allow lists a path must match every one."""
     merged = dict(upper)
-    ceiling = Settings.model_validate(upper)
-    for name, wanted in wishes.items():
-        present = getattr(ceiling, name)
-        if name == "allow" and wanted:
-            merged["within"] = (*ceiling.within, present) if present else ceiling.within
-            merged["allow"] = wanted
-        elif name == "deny":
-            merged["deny"] = (*present, *wanted)
-        elif name == "model":
-            merged["model"] = wanted
-        elif name != "allow":
-            merged[name] = wanted if present is None else min(present, wanted)
+    for name, (wanted, source) in _with_rule("narrow", said).items():
+        present, by = upper.get(name, (Settings.model_fields[name].default, ()))
+        if name == "deny":
+            merged[name] = _added(name, upper, said)
+        elif name == "allow":
+            if wanted and present:
+                within, whose = upper.get("within", ((), ()))
+                merged["within"] = ((*within, present), tuple(dict.fromkeys((*whose, *by))))
+            if wanted:
+                merged[name] = (wanted, source)
+        elif name == "model" or present is None or wanted < present:
+            merged[name] = (wanted, source)
     return merged
+
+
+def _added(name: str, *layers: Said) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    """The items of all layers, each once, and who said any."""
+    said = [layer[name] for layer in layers if name in layer]
+    items = dict.fromkeys(item for value, _ in said for item in value)
+    return tuple(items), tuple(dict.fromkeys(source for _, by in said for source in by))
 
 
 def _read(path: Path) -> str:
@@ -272,20 +189,24 @@ def _read_toml(text: str, where: str) -> dict[str, Any]:
         raise UsageError(f"{where}: not valid TOML: {error}") from error
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+def _from_environment(environment: Mapping[str, str]) -> Said:
     """`AGENTFLOW_<FIELD>` for every field that is not a list or a table."""
-    found: dict[str, Any] = {}
+    found: Said = {}
     for name, field in Settings.model_fields.items():
         variable = f"AGENTFLOW_{name.upper()}"
         value = environment.get(variable)
         kinds = get_args(field.annotation) if _is_union(field.annotation) else (field.annotation,)
         if value and not any(get_origin(kind) in {tuple, dict} for kind in kinds):
-            found |= _checked({name: value}, variable)
+            found |= _said({name: value}, variable)
     return found
 
 
 def _is_union(annotation: Any) -> bool:
     return isinstance(annotation, types.UnionType)
+
+
+def _said(values: Mapping[str, Any], source: str) -> Said:
+    return {name: (value, (source,)) for name, value in _checked(values, source).items()}
 
 
 def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,24 +10,33 @@ from datetime import datetime
 from agentflow import __version__
 from agentflow.agent import Agent
 from agentflow.budget import Budget
+from agentflow.dependencies import Difference
 from agentflow.errors import EnvironmentFailure
-from agentflow.events import Event, Notice, RunFinished, RunStarted
+from agentflow.events import Event, Notice, PackagesChanged, RunFinished, RunStarted
 from agentflow.gates.boundaries import BoundariesGate
 from agentflow.gates.build import BuildGate
+from agentflow.gates.checklist import ChecklistAudit
+from agentflow.gates.command import Commands
 from agentflow.gates.commit import CommitGate
+from agentflow.gates.contract import ContractAudit
 from agentflow.gates.files import FilesGate
+from agentflow.gates.packages import package_changes
+from agentflow.gates.secrets import SecretsGate
+from agentflow.gates.setup import SetupGate
 from agentflow.gates.tamper import TamperGate
-from agentflow.interfaces import Emit, Gate, Model
+from agentflow.interfaces import Audit, Emit, Gate, Model
 from agentflow.journal import Journal
 from agentflow.markers import Kind, marker_path, own_folder, write_atomically, write_marker
 from agentflow.models import catalog
 from agentflow.plan import Plan
-from agentflow.records import Json
+from agentflow.preflight import check_base, surroundings
+from agentflow.records import Candidate, Evidence, Json
+from agentflow.redaction import Redact, redactor
 from agentflow.report import Summary
 from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name
 from agentflow.threads import to_the_end
 from agentflow.workbench import Workbench
-from agentflow.workspace.recreate import Authorship
+from agentflow.workspace.recreate import Authorship, trailers_for
 from agentflow.world import World
 
 REPORTS = ".orchestrator/reports"
@@ -98,20 +107,41 @@ class Stage:
     def authorship(self) -> Authorship:
         """Who the re-created commits are by, and when."""
         plan = self.plan
-        name, email = plan.repository.identity()
+        (name, email), commit = plan.identity, plan.settings.commit
         return Authorship(
             name=name,
             email=email,
             seconds=int(self.started.timestamp()),
-            trailers=(
-                f"Agentflow-Task: {plan.task.id}",
-                f"Agentflow-Run: {self.run}",
-                f"Assisted-by: agentflow:{plan.model}",
+            trailers=trailers_for(
+                plan.task.id,
+                self.run,
+                plan.model,
+                commit.assisted_by,
+                plan.identity if commit.sign_off else None,
             ),
             rest_message=f"{plan.task.id}: {plan.task.title}",
+            signing=plan.signing,
         )
 
-    def gates(self) -> tuple[Gate, ...]:
+    @property
+    def redact(self) -> Redact:
+        """Takes the values of the user's environment out of a text."""
+        return redactor(self.plan.environment.secrets)
+
+    async def check_base(self) -> Mapping[str, Evidence]:
+        """How the gates' commands end on the base. Raises `EnvironmentFailure` if it is red."""
+        plan, bench = self.plan, self.bench
+        return await check_base(
+            plan.gates,
+            Commands(bench.checkout, bench.state, self.redact),
+            plan.base,
+            cache=bench.base_checks,
+            around=surroundings(plan.environment, bench.toolchain, bench.provided),
+            emit=self.emit,
+            allow_red=plan.settings.allow_red_base,
+        )
+
+    def gates(self, on_base: Mapping[str, Evidence]) -> tuple[Gate, ...]:
         """All gates, the cheap and decisive ones first."""
         plan, bench = self.plan, self.bench
         return (
@@ -119,11 +149,43 @@ class Stage:
             BoundariesGate(plan.boundaries),
             FilesGate(bench.state, plan.task.files),
             TamperGate(bench.state, plan.boundaries),
+            SecretsGate(bench.state, plan.settings.secrets.allow, plan.environment.secrets),
+            *([SetupGate(bench.installation.judge)] if bench.installation else []),
             *(
-                BuildGate(command, bench.checkout, bench.state, plan.boundaries)
+                BuildGate(
+                    command,
+                    bench.checkout,
+                    bench.state,
+                    plan.boundaries,
+                    self.redact,
+                    on_base.get(command.name),
+                )
                 for command in plan.gates
             ),
         )
+
+    def audits(self, packages: Difference) -> tuple[Audit, ...]:
+        """What compares claims with what the gates measured."""
+        plan, checklist = self.plan, self.plan.settings.checklist
+        return (
+            ContractAudit(plan.prompt.profile, [package.name for package in packages.added]),
+            ChecklistAudit(
+                plan.task.text,
+                plan.prompt.body,
+                self.bench.state,
+                checklist.gates,
+                checklist.strict,
+            ),
+        )
+
+    async def packages(self, candidate: Candidate) -> Difference:
+        """What the candidate does to the direct dependencies; told if it is anything."""
+        found = await asyncio.to_thread(
+            package_changes, self.bench.state, candidate.base, candidate.tip
+        )
+        if found != Difference():
+            self.emit(PackagesChanged(found.as_json()))
+        return found
 
     async def close(self, finished: RunFinished) -> Json:
         """Write the report and, last of all, the marker; return the report.
@@ -169,7 +231,9 @@ def set_stage(plan: Plan, world: World, sinks: Sequence[Emit]) -> Stage:
         plan=plan,
         run=run,
         started=started,
-        bench=Workbench(plan, world, world.cache / plan.repository.key / "runs" / run),
+        bench=Workbench(
+            plan, world, world.cache / plan.repository.key / "runs" / run, plan.environment
+        ),
         budget=Budget(
             plan.limits,
             lambda usage: catalog.cost(plan.model, usage, plan.settings.prices),

@@ -1,58 +1,94 @@
-"""The workbench: where one run happens. Its clones, and the sandboxes that are opened on them."""
+"""The workbench: where one run happens. The agent's clone, and what is made of its work."""
 
 import asyncio
-import itertools
-import shlex
-import subprocess
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+from agentflow.checkouts import Checkouts, Provide, preparing, remove_folder
+from agentflow.environment import Environment, Setup
 from agentflow.errors import EnvironmentFailure, ToolFailure
-from agentflow.plan import Plan, first_word, untracked_documents
-from agentflow.records import WORKSPACE, Candidate, Json
+from agentflow.events import Notice
+from agentflow.gates.build import change_of, left_out
+from agentflow.gates.command import Change, call, folder_problem
+from agentflow.installation import Installation
+from agentflow.interfaces import Emit
+from agentflow.plan import Plan, untracked_documents
+from agentflow.provisions import Provisions
+from agentflow.records import BuildCommand, Candidate, Json
+from agentflow.redaction import Redact
 from agentflow.sandbox import open_sandbox
 from agentflow.sandbox.channel import Channel
-from agentflow.sandbox.policy import SCRATCH, Mount, Policy
-from agentflow.sandbox.toolchains import Toolchains, find
-from agentflow.workspace.clone import (
-    GIT_INSIDE,
-    OBJECTS_INSIDE,
-    Clone,
-    copy_documents,
-    make_clone,
-    make_repository,
-)
-from agentflow.workspace.export import EXPORT_INSIDE, EXPORT_SCRIPT, ExportRefused, import_pack
+from agentflow.sandbox.policy import Provided
+from agentflow.words import counted
+from agentflow.workspace.clone import Clone, copy_documents, exclude, make_clone
+from agentflow.workspace.export import Export, ExportRefused
+from agentflow.workspace.fold import Folded, fold
 from agentflow.workspace.git import Git
 from agentflow.workspace.importer import make_candidate
+from agentflow.workspace.lfs import content_stores
 from agentflow.workspace.recreate import Authorship
 from agentflow.world import World
 
 COMPLETION = ".orchestrator/complete"
-EXPORT_TIMEOUT = 300.0
-"""Seconds."""
+LISTED = 5
+"""Paths left out that a notice names."""
 
 
 class Workbench:
     """One run's folder in the cache: `agent/` (tree and git), `state.git` (ours), checkouts."""
 
-    def __init__(self, plan: Plan, world: World, folder: Path) -> None:
+    def __init__(
+        self, plan: Plan, world: World, folder: Path, environment: Environment | None = None
+    ) -> None:
         self.plan = plan
         self.folder = folder
-        self.state: Git
         self.documents: tuple[str, ...] = ()
+        self.installation: Installation | None = None
+        """None where no setup is configured."""
         self._world = world
-        self._mounted = plan.settings.sandbox != "none"
+        self._environment = environment or Environment()
+        self._checkouts = Checkouts(
+            folder,
+            plan.repository,
+            world,
+            backend=plan.settings.sandbox,
+            readable=plan.settings.readable,
+            environment=self._environment,
+            gates=plan.gates,
+        )
         self._agent: Clone
-        self._toolchains: Toolchains
+        self.provided: tuple[Provided, ...] = ()
+        """What the agent is shown beside what git holds."""
         self._continued: Json | None = None
-        self._numbers = itertools.count(1)
+
+    @property
+    def state(self) -> Git:
+        """Our repository."""
+        return self._checkouts.state
 
     @property
     def tree(self) -> Path:
         """The agent's work tree, on this machine."""
         return self.folder / "agent" / "tree"
+
+    @property
+    def base_checks(self) -> Path:
+        """Where it is kept how gates end on a base."""
+        return self._world.cache / self.plan.repository.key / "base-checks"
+
+    @property
+    def toolchain(self) -> str:
+        """What decides whether installed dependencies fit this machine."""
+        return self._checkouts.toolchain
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user should know about the agent's clone."""
+        copied = (f"{each} is not tracked by git: the agent gets a copy" for each in self.documents)
+        left = self._agent.pointers
+        absent = f"the contents of {counted(left, 'LFS file')} are not on this machine: pointers"
+        return (*copied, *([absent] if left else []))
 
     async def prepare(self) -> None:
         """Make the agent's clone and our repository. Raises `EnvironmentFailure`."""
@@ -60,171 +96,174 @@ class Workbench:
 
     def _prepare(self) -> None:
         plan, repository = self.plan, self.plan.repository
-        stores = repository.object_stores
-        try:
-            self.state = make_repository(self.folder / "state.git", repository, stores)
+        self._checkouts.prepare()
+        with preparing(self.folder):
             self._agent = make_clone(
                 self.folder / "agent",
                 repository,
-                stores,
+                repository.object_stores,
                 plan.base,
                 plan.branch,
-                mounted=self._mounted,
+                mounted=self._checkouts.mounted,
             )
             self.documents = copy_documents(
                 repository, self._agent, untracked_documents(plan), ignored=(COMPLETION,)
             )
-        except OSError as error:
-            raise EnvironmentFailure(
-                f"cannot prepare {self.folder}: {error.strerror}",
-                hint="Free disk space, or see to it that the folder can be written.",
-            ) from error
-        environment = self._world.environment
-        # A gate may come from the repository, and a path in it could show any folder: programs
-        # are looked up by name.
-        words = [first_word(gate.command) for gate in plan.gates]
-        self._toolchains = find(
-            [word for word in words if "/" not in word],
-            environment.get("PATH", ""),
-            Path(environment.get("HOME", "/")),
-            repository.root,
+
+    async def install(self, emit: Emit, redact: Redact) -> None:
+        """Install what the base asks for, if nobody has done that before; after `prepare`.
+
+        Raises `EnvironmentFailure` if setup fails.
+        """
+        if self._environment.setup is None:
+            return
+        provisions = Provisions(
+            self._environment.setup,
+            self._world.cache / self.plan.repository.key / "provisions",
+            self.state,
+            self.toolchain,
+            self.setup_checkout,
+            emit,
+            redact,
         )
+        self.installation = Installation(self.plan.base, provisions, self.folder / "provisions")
+        await self.equip(self.installation.of)
+
+    async def equip(self, provide: Provide) -> None:
+        """Say what installs; give the agent what belongs to the base. After `prepare`, and before
+        the agent's first sandbox. Gates get what belongs to the commit that they judge."""
+        self._checkouts.provide = provide
+        self.provided = await provide(self.plan.base)
+        paths = [each.path for each in self.provided]
+        await asyncio.to_thread(exclude, self._agent, paths)
 
     @asynccontextmanager
     async def agent_sandbox(self) -> AsyncGenerator[Channel]:
         """The agent's place: its clone within its boundaries. When this ends, so have all its
         processes; the next one continues with the same directory and knowledge of read files."""
-        policy = self._policy(
+        policy = self._checkouts.policy(
             self._agent,
             writable=self.plan.mounts.writable,
             protected=self.plan.mounts.protected,
             git_writable=True,
             completion=COMPLETION,
+            provided=self.provided,
+            services=self._environment.services,
+            variables=self._environment.agent.all,
         )
         async with open_sandbox(self.plan.settings.sandbox, policy, self._continued) as channel:
             yield channel
             self._continued = await channel.state()
 
-    @asynccontextmanager
-    async def checkout(self, commit: str) -> AsyncGenerator[Channel]:
-        """A gate's place: a fresh sandbox on a fresh checkout of a commit of ours."""
-        folder = self.folder / f"gate-{next(self._numbers)}"
-        stores = (Path(self.state.directory) / "objects", *self.plan.repository.object_stores)
-        try:
-            clone = await asyncio.to_thread(
-                make_clone,
-                folder,
-                self.plan.repository,
-                stores,
-                commit,
-                "result",
-                mounted=self._mounted,
-            )
-            policy = self._policy(clone, writable=(".",))
-            async with open_sandbox(self.plan.settings.sandbox, policy) as channel:
-                yield channel
-        finally:
-            await asyncio.to_thread(_remove, folder)
+    def checkout(
+        self, commit: str, variables: Mapping[str, str] | None = None, /
+    ) -> AbstractAsyncContextManager[Channel]:
+        """A gate's place; see `Checkouts.open`."""
+        return self._checkouts.open(commit, variables)
+
+    def setup_checkout(
+        self, commit: str, setup: Setup
+    ) -> AbstractAsyncContextManager[tuple[Channel, Path]]:
+        """A place to install in; see `Checkouts.setup`."""
+        return self._checkouts.setup(commit, setup)
 
     async def collect(self, authorship: Authorship) -> Candidate:
         """Bring the agent's work into our repository; call when its sandbox is closed.
 
-        A fresh sandbox packs its objects, so that no git on this machine ever acts on the agent's
-        configuration. A clone that cannot be exported is a violation that the agent can mend.
+        A clone that cannot be exported is a violation that the agent can mend.
         """
-        export = self.folder / f"export-{next(self._numbers)}"
-        export.mkdir()
+        plan, base = self.plan, self.plan.base
         try:
-            await self._export(export)
-            return await asyncio.to_thread(self._candidate, export, authorship)
+            export = await self._checkouts.export(self._agent, base)
         except ExportRefused as refused:
-            base = self.plan.base
             return Candidate(base, base, violations=(refused.message,))
-        finally:
-            await asyncio.to_thread(_remove, export)
-
-    async def _export(self, folder: Path) -> None:
-        """Let a sandbox write the agent's objects into a folder. Raises `ExportRefused`."""
-        policy = self._policy(
-            self._agent,
-            writable=(),
-            git_writable=True,
-            mounts=(Mount(folder, EXPORT_INSIDE, True),),
-        )
-        variables = {
-            "AGENTFLOW_TREE": WORKSPACE if self._mounted else str(self._agent.tree),
-            "AGENTFLOW_EXPORT": EXPORT_INSIDE if self._mounted else str(folder),
-            "AGENTFLOW_SCRATCH": SCRATCH if self._mounted else str(folder),
-            "AGENTFLOW_BASE": self.plan.base,
-        }
-        assignments = "".join(f"{name}={shlex.quote(v)}\n" for name, v in variables.items())
-        async with open_sandbox(self.plan.settings.sandbox, policy) as channel:
-            try:
-                result = await channel.call(
-                    "Bash", {"command": assignments + EXPORT_SCRIPT, "timeout": EXPORT_TIMEOUT}
-                )
-            except ToolFailure as error:
-                raise ExportRefused(f"your clone cannot be exported: {error}") from error
-        if result["exit_code"] != 0:
-            reason = f"{result['killed']} limit" if result["killed"] else str(result["output"])
-            raise ExportRefused(f"your clone cannot be exported: {reason[-500:].strip()}")
-
-    def _candidate(self, export: Path, authorship: Authorship) -> Candidate:
-        plan = self.plan
-        return make_candidate(
+        return await asyncio.to_thread(
+            make_candidate,
             self.state,
-            import_pack(self.state, export),
-            plan.base,
+            export,
+            base,
             plan.boundaries,
             plan.prompt.profile.commits,
             authorship,
+            content_stores(plan.repository),
         )
+
+    async def fixed(
+        self,
+        candidate: Candidate,
+        commands: Sequence[BuildCommand],
+        authorship: Authorship,
+        emit: Emit,
+    ) -> Candidate:
+        """Run the gates that mend (`fix`) on a checkout of the candidate, and fold what they
+        changed within the boundaries into its last commit; call before the gates judge.
+
+        If one of them fails, nothing is folded: the same gate will say so.
+        """
+        if candidate.violations or not candidate.commits:
+            return candidate
+        change = await asyncio.to_thread(change_of, self.state, candidate)
+        wanted = [each for each in commands if each.fix and not left_out(each, change)]
+        installed = bool(wanted) and await self._installed_for(candidate)
+        export = await self._mended(wanted, change) if installed else None
+        if export is None:
+            return candidate
+        folded = await asyncio.to_thread(
+            fold, self.state, candidate, export, self.plan.boundaries, authorship
+        )
+        for text in _told([each.name for each in wanted], folded):
+            emit(Notice(text))
+        return folded.candidate
+
+    async def _installed_for(self, candidate: Candidate) -> bool:
+        """Whether what the candidate asks for can be installed; the setup gate says why not."""
+        try:
+            if self.installation:
+                await self.installation.judge(candidate)
+        except EnvironmentFailure:
+            return False
+        return True
+
+    async def _mended(self, commands: Sequence[BuildCommand], change: Change) -> Export | None:
+        """The files after all commands, or None if one failed."""
+        async with self._checkouts.clone("fix", change.head) as clone:
+            try:
+                policy = await self._checkouts.gate_policy(
+                    clone, change.head, change.variables, git_writable=True
+                )
+            except EnvironmentFailure:  # nothing can be installed: the setup gate will say so
+                return None
+            async with open_sandbox(self.plan.settings.sandbox, policy) as channel:
+                for command in commands:
+                    if not await self._mends(channel, command, change):
+                        return None
+            try:
+                return await self._checkouts.export(clone, change.head)
+            except ExportRefused:
+                return None
+
+    async def _mends(self, channel: Channel, command: BuildCommand, change: Change) -> bool:
+        if await asyncio.to_thread(folder_problem, self.state, change.head, command.cwd):
+            return False
+        try:
+            result = await call(channel, command, change)
+        except ToolFailure:
+            return False
+        return result["exit_code"] == 0
 
     async def remove(self) -> None:
         """Delete the folder."""
-        await asyncio.to_thread(_remove, self.folder)
-
-    def _policy(
-        self,
-        clone: Clone,
-        *,
-        writable: tuple[str, ...],
-        protected: tuple[str, ...] = (),
-        git_writable: bool = False,
-        completion: str | None = None,
-        mounts: tuple[Mount, ...] = (),
-    ) -> Policy:
-        tools = self._toolchains
-        readable = (Mount(Path(path), path) for path in self.plan.settings.readable)
-        return Policy(
-            tree=clone.tree,
-            writable=writable,
-            protected=protected,
-            completion=completion,
-            mounts=(
-                Mount(clone.git_dir, GIT_INSIDE, git_writable),
-                *(Mount(s, f"{OBJECTS_INSIDE}/{n}") for n, s in enumerate(clone.stores)),
-                *tools.mounts,
-                *readable,
-                *mounts,
-            ),
-            # A borrowed store's own alternates are mounted too, under other names.
-            masked=(
-                *tools.masked,
-                *(
-                    f"{OBJECTS_INSIDE}/{n}/info/alternates"
-                    for n, store in enumerate(clone.stores)
-                    if (store / "info" / "alternates").exists()
-                ),
-            ),
-            environment=tools.environment,
-            path=tools.path,
-        )
+        await asyncio.to_thread(remove_folder, self.folder)
 
 
-def _remove(folder: Path) -> None:
-    """Delete a folder that hostile code has filled; what cannot be deleted stays.
-
-    By `rm`, because Python's own removal recurses once for each nested folder.
-    """
-    subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, check=False)
+def _told(names: Sequence[str], folded: Folded) -> list[str]:
+    """What the user should know about mended files."""
+    by = ", ".join(names)
+    told: list[str] = []
+    if folded.taken:
+        count = counted(len(folded.taken), "file")
+        told.append(f"{by} changed {count}: folded into the last commit")
+    if folded.left_out:
+        more = f" and {len(folded.left_out) - LISTED} more" if len(folded.left_out) > LISTED else ""
+        told.append(f"{by} changed what is left out: {', '.join(folded.left_out[:LISTED])}{more}")
+    return told

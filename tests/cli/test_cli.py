@@ -71,7 +71,7 @@ def terminal(project: Project, tmp_path: Path):
     terminal.close()
 
 
-GATE = ("--gate", "test=test -s app/hello.txt", "--prompt", "plain")
+GATE = ("--new-gate", "test=test -s app/hello.txt", "--prompt", "plain")
 
 
 def test_a_task_is_run_to_its_end(terminal: Terminal) -> None:

@@ -2,19 +2,18 @@
 
 import itertools
 import shutil
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from agentflow.gates.command import Checkout
 from agentflow.interfaces import Sandbox
 from agentflow.sandbox import open_sandbox
 from agentflow.sandbox.policy import Policy
 from agentflow.workspace.clone import make_clone
 from tests.workspace.place import Place, Work, make_place
-
-Checkout = Callable[[str], AbstractAsyncContextManager[Sandbox]]
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +50,7 @@ def checkout(work: Work) -> Checkout:
     numbers = itertools.count()
 
     @asynccontextmanager
-    async def checkout(commit: str) -> AsyncGenerator[Sandbox]:
+    async def checkout(commit: str, variables: Mapping[str, str], /) -> AsyncGenerator[Sandbox]:
         stores = (work.folder / "state.git/objects", *work.clone.stores)
         clone = make_clone(
             work.folder / f"gate-{next(numbers)}",
@@ -61,7 +60,8 @@ def checkout(work: Work) -> Checkout:
             "result",
             mounted=False,
         )
-        async with open_sandbox("none", Policy(tree=clone.tree, completion=None)) as channel:
+        policy = Policy(tree=clone.tree, completion=None, environment=variables)
+        async with open_sandbox("none", policy) as channel:
             yield channel
 
     return checkout

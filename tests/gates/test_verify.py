@@ -1,6 +1,7 @@
 """All gates in order: what is skipped, what is told, and when a verdict passes."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from agentflow.events import Event, GateFinished, GateStarted
 from agentflow.gates import verify
@@ -19,6 +20,20 @@ class Fixed:
     async def measure(self, candidate: Candidate) -> Evidence:
         assert candidate is CANDIDATE
         return Evidence(self.name, self.status, "measured")
+
+
+@dataclass
+class Listening:
+    """An audit with a known result, which remembers what it was given."""
+
+    name: str
+    status: Status
+    heard: list[str] = field(default_factory=list[str])
+
+    async def compare(self, candidate: Candidate, measured: Sequence[Evidence]) -> Evidence:
+        assert candidate is CANDIDATE
+        self.heard += [evidence.gate for evidence in measured]
+        return Evidence(self.name, self.status, "compared")
 
 
 async def judged(*gates: Fixed) -> tuple[list[tuple[str, str, str]], list[Event], Verdict]:
@@ -68,3 +83,37 @@ async def test_without_a_build_gate_nothing_is_verified() -> None:
 
     skipped = replace(verdict.evidence[0], gate="build:x", status="skipped")
     assert not Verdict((*verdict.evidence, skipped)).passed
+
+
+async def test_audits_come_after_all_gates_and_hear_of_everything_before() -> None:
+    events: list[Event] = []
+    first, second = Listening("contract", "failed"), Listening("checklist", "passed")
+
+    verdict = await verify(
+        [Fixed("build:x", "passed"), Fixed("secrets", "passed")],
+        CANDIDATE,
+        events.append,
+        [first, second],
+    )
+
+    names = ["build:x", "secrets", "contract", "checklist"]
+    assert [evidence.gate for evidence in verdict.evidence] == names
+    assert (first.heard, second.heard) == (names[:2], names[:3])
+    assert [e.gate for e in events if isinstance(e, GateStarted)] == names
+    assert [e.evidence for e in events if isinstance(e, GateFinished)] == [*verdict.evidence]
+    assert not verdict.passed
+
+
+async def test_an_audit_alone_verifies_nothing() -> None:
+    verdict = await verify(
+        [Fixed("commit", "passed")], CANDIDATE, lambda _: None, [Listening("contract", "passed")]
+    )
+    assert not verdict.passed
+
+
+async def test_after_a_decisive_failure_audits_are_skipped() -> None:
+    audit = Listening("contract", "passed")
+    verdict = await verify([Fixed("boundaries", "failed")], CANDIDATE, lambda _: None, [audit])
+
+    assert verdict.evidence[-1] == Evidence("contract", "skipped", "the boundaries gate failed")
+    assert audit.heard == []

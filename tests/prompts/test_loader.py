@@ -1,6 +1,8 @@
 """Prompt files: found by name or path, and never given a tool that they do not grant."""
 
 import hashlib
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentflow.errors import UsageError
+from agentflow.json_schema import problems
 from agentflow.prompts.loader import FOLDER, MAX_PROMPT, builtin_folder, find_prompt, load_prompt
 from agentflow.records import Profile, Prompt
 from agentflow.tools import DEFAULT_TOOLS
@@ -25,14 +28,31 @@ def load(path: Path, text: str) -> Prompt:
 
 def test_the_built_in_prompts_load() -> None:
     loaded = {p.stem: load_prompt(p, DEFAULT_TOOLS) for p in builtin_folder().glob("*.md")}
-    assert {"agent", "engineer"} <= loaded.keys()
+    assert {"agent", "backend-dev", "engineer"} <= loaded.keys()
     assert all(prompt.builtin and not prompt.warnings for prompt in loaded.values())
     assert loaded["agent"].tools == ("Read", "Write", "Edit", "Bash", "Grep", "Glob")
     assert loaded["agent"].profile == Profile(commits="orchestrator", completion="marker")
     assert loaded["engineer"].tools == ("Read", "Edit", "Bash", "Grep", "Glob")
     assert loaded["engineer"].profile == Profile(
-        completion="report", documents=("docs/plans/**", "docs/intent/**")
+        completion="report",
+        documents=(
+            "docs/plans/backend-plan.md",
+            "docs/intent/product-intent.md",
+            "docs/plans/**",
+            "docs/intent/**",
+        ),
     )
+    assert loaded["backend-dev"].profile.completion == "json"
+    assert "$TASK_DESCRIPTION" in loaded["backend-dev"].profile.variables
+
+
+def test_the_example_of_the_json_prompt_keeps_its_own_contract() -> None:
+    loaded = load_prompt(builtin_folder() / "backend-dev.md", DEFAULT_TOOLS)
+    _, example, _ = re.split(r"^```(?:json)?\n", loaded.body, flags=re.MULTILINE)
+    schema = loaded.profile.output_schema or {}
+    answer = json.loads(example)
+    assert problems(answer, schema) == []
+    assert set(answer) == set(schema["properties"])
 
 
 def test_a_file_becomes_a_record(file: Path) -> None:
@@ -209,7 +229,7 @@ def test_an_unknown_prompt_is_answered_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         find_prompt("engneer", tmp_path)
     assert caught.value.message == "there is no prompt 'engneer'; did you mean 'engineer'?"
-    assert "agent, engineer" in caught.value.hint
+    assert "agent, backend-dev, engineer" in caught.value.hint
     assert FOLDER in caught.value.hint
     for name in ("no.md", "no/such", str(tmp_path) + "/"):
         with pytest.raises(UsageError, match=r"^there is no prompt file"):

@@ -3,7 +3,7 @@
 import pytest
 
 from agentflow.errors import UsageError
-from agentflow.prompts.profile import read_profile
+from agentflow.prompts.profile import missing_documents, read_profile
 from agentflow.records import Profile
 
 
@@ -39,11 +39,36 @@ def test_every_key_is_read() -> None:
         ({"completion": ""}, "p.md: agentflow.completion: Input should be"),
         ({"variables": "x"}, "p.md: agentflow.variables: Input should be a valid tuple"),
         ({"output_schema": "{"}, "p.md: agentflow.output_schema: Value error"),
-        ({"output_schema": "[1]"}, "p.md: agentflow.output_schema: Input should be a valid dict"),
-        ({"output_schema": "[" * 60_000}, "p.md: agentflow.output_schema: Value error, it nests"),
+        ({"output_schema": "[1]"}, "p.md: agentflow.output_schema: Value error, not a JSON obj"),
+        ({"output_schema": ["x"]}, "p.md: agentflow.output_schema: Input should be a valid dict"),
+        ({"output_schema": "[" * 60_000}, "p.md: agentflow.output_schema: Value error, nested too"),
+        (
+            {"output_schema": '{"properties": {"a": {"pattern": "(a+)+"}}}'},
+            "p.md: agentflow.output_schema: Value error, the schema.properties.a: the keyword "
+            "'pattern' is not supported",
+        ),
+        (
+            {"output_schema": {"type": "object", "additionalProperties": "false"}},
+            "p.md: agentflow.output_schema: Value error, the schema: 'additionalProperties' holds",
+        ),
     ],
 )
 def test_a_bad_block_is_named_by_key(block: object, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         read_profile(block, where="p.md")
     assert caught.value.message.startswith(message)
+
+
+def test_documents_that_are_named_literally_must_be_there() -> None:
+    profile = Profile(documents=("docs/plan.md", "/docs/intent.md", "docs/**", "notes/", "*.md"))
+    asked: list[str] = []
+
+    def exists(path: str) -> bool:
+        asked.append(path)
+        return path == "docs/plan.md"
+
+    assert missing_documents(profile, exists) == ("docs/intent.md",)
+    assert asked == ["docs/plan.md", "docs/intent.md"]
+    assert missing_documents(Profile(), exists) == ()
+    with pytest.raises(UsageError, match=r"^documents: the boundary '\.\./x'"):
+        missing_documents(Profile(documents=("../x",)), exists)

@@ -49,7 +49,7 @@ def whole(rendered: Rendered) -> str:
     return f"{rendered.system}\n════ first message ════\n{rendered.first_message}"
 
 
-@pytest.mark.parametrize("name", ["agent", "engineer"])
+@pytest.mark.parametrize("name", ["agent", "backend-dev", "engineer"])
 def test_the_built_in_prompts_read_as_pinned(name: str) -> None:
     loaded = load_prompt(builtin_folder() / f"{name}.md", DEFAULT_TOOLS)
     check(f"{name}.md", whole(render(loaded, TASK, TASK.boundaries, GATES)))
@@ -70,6 +70,13 @@ def test_the_first_message_reads_as_pinned(
     task = Task("TASK-7", "Say hello", "Say hello.")
     rendered = render(prompt("x", **profile), task, boundaries, ())
     check(f"first_message_{name}.md", rendered.first_message)
+
+
+def test_the_form_of_a_json_answer_and_a_checklist_are_told() -> None:
+    schema = {"type": "object", "required": ["ok"], "properties": {"ok": {"type": "boolean"}}}
+    task = Task("TASK-7", "Say hello", "Say hello.\n\n- [ ] Said hello\n")
+    own = prompt("x", completion="json", output_schema=schema)
+    check("first_message_json.md", render(own, task, OPEN, ()).first_message)
 
 
 def test_a_repository_s_prompt_is_data() -> None:
@@ -106,11 +113,29 @@ def test_variables_of_the_profile_are_filled_and_values_are_not_looked_at_again(
     assert "- every path that" in render(wanted, task, OPEN, ()).system
 
 
+def test_configured_values_fill_the_other_placeholders() -> None:
+    body = "$STACK {STACK} $CURRENT_PHASE $PARALLEL_AGENTS $RELEVANT_LESSONS $TASK_DESCRIPTION"
+    wanted = prompt(body, *body.replace("{STACK} ", "").split(), "{STACK}")
+    values = {"STACK": "Go $CURRENT_PHASE", "CURRENT_PHASE": "2", "TASK_DESCRIPTION": "other"}
+    assert render(wanted, replace(TASK, text="this"), OPEN, (), values).system == (
+        "Go $CURRENT_PHASE Go $CURRENT_PHASE 2 none, you work alone None recorded. this\n"
+    )
+
+
+def test_no_value_is_read_as_a_template_of_a_built_in_prompt() -> None:
+    loaded = load_prompt(builtin_folder() / "backend-dev.md", DEFAULT_TOOLS)
+    task = replace(TASK, text="{{ 6 * 7 }} $RELEVANT_LESSONS")
+    system = render(loaded, task, OPEN, (), {"CURRENT_PHASE": "{{ 6 * 7 }}"}).system
+    assert "# Task\n\n{{ 6 * 7 }} $RELEVANT_LESSONS\n" in system
+    assert "- Phase: {{ 6 * 7 }}\n" in system
+
+
 def test_a_placeholder_without_a_source_is_refused() -> None:
     with pytest.raises(UsageError) as caught:
-        render(prompt("x", "$OTHER"), TASK, OPEN, ())
+        render(prompt("x", "$OTHER"), TASK, OPEN, (), {"ANOTHER": "x"})
     assert caught.value.message == "own.md: the placeholder $OTHER has no source"
     assert "$TASK_DESCRIPTION" in caught.value.hint
+    assert "[variables]" in caught.value.hint
 
 
 PLACEHOLDERS: tuple[str, ...] = ("{TASK_ID}", "TASK-XXX", "$TASK_DESCRIPTION")

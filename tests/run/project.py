@@ -17,7 +17,7 @@ from agentflow.records import Json
 from agentflow.run import OpenModel, run_task
 from agentflow.world import World
 
-GATE = {"name": "test", "command": "test -s app/hello.txt"}
+GATE = {"name": "test", "command": "test -s app/hello.txt", "must_fail_on_base": True}
 """Passes when the task is done."""
 
 

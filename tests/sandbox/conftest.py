@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agentflow.sandbox import bubblewrap
+from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Policy
 
 Inside = Callable[[Policy, Sequence[str]], subprocess.CompletedProcess[str]]
@@ -29,7 +30,7 @@ def inside(bwrap: str) -> Inside:
     """Run one program in a sandbox, as its first process, without the toolbox."""
 
     def run(policy: Policy, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        with bubblewrap.Descriptors() as descriptors:
+        with Descriptors() as descriptors:
             program = bubblewrap.prepare(bwrap, policy, command, descriptors)
             return subprocess.run(
                 program.argv,

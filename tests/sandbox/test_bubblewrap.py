@@ -14,6 +14,7 @@ import pytest
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.sandbox import bubblewrap
 from agentflow.sandbox.channel import toolbox_command
+from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Mount, Policy
 
 Inside = Callable[[Policy, Sequence[str]], subprocess.CompletedProcess[str]]
@@ -257,7 +258,7 @@ def test_without_mounts_by_descriptor_the_walked_path_is_mounted(
     older.write_text(f'#!/bin/sh\n[ "$1" = --help ] && exec echo old\nexec {bwrap} "$@"\n')
     older.chmod(0o755)
     policy = Policy(tree=tree, writable=("apps/api",), protected=("apps/api/vendor",))
-    with bubblewrap.Descriptors() as descriptors:
+    with Descriptors() as descriptors:
         command = _sh(TRY_WRITES, "apps/api/x", "apps/api/vendor/x", "x", ".git")
         program = bubblewrap.prepare(str(older), policy, command, descriptors)
         ended = subprocess.run(
@@ -276,8 +277,9 @@ def test_the_death_of_the_parent_ends_even_what_does_not_listen(bwrap: str, tree
 import subprocess, sys
 from pathlib import Path
 from agentflow.sandbox import bubblewrap
+from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Policy
-with bubblewrap.Descriptors() as descriptors:
+with Descriptors() as descriptors:
     command = ["/bin/bash", "-c", "exec 9>>lock; flock 9; echo locked; exec sleep 20"]
     program = bubblewrap.prepare(sys.argv[1], Policy(tree=Path(sys.argv[2])), command, descriptors)
     subprocess.run(program.argv, env=dict(program.environment), pass_fds=program.descriptors)
@@ -305,6 +307,7 @@ def test_an_ordinary_user_has_the_same_sandbox(bwrap: str, tmp_path: Path) -> No
 import asyncio, os, sys, tempfile
 from pathlib import Path
 from agentflow.sandbox import open_sandbox, probe
+from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Policy
 async def main():
     with tempfile.TemporaryDirectory() as folder:

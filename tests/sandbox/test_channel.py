@@ -70,6 +70,7 @@ async def test_the_configuration_is_the_session() -> None:
             "memory": 4294967296,
         },
         "state": {"cwd": "/workspace/a", "read": []},
+        "listener": None,
         "signals": [],
     }
 

@@ -78,9 +78,10 @@ def test_programs_of_every_day_run_under_it(inside: Inside, tree: Path) -> None:
     assert (ended.stdout, ended.stderr, ended.returncode) == ("3\ngit\n", "", 0)
 
 
+@pytest.mark.parametrize("unix_sockets", [True, False])
 @pytest.mark.parametrize("machine", list(MACHINES))
-def test_every_jump_stays_inside_the_program(machine: str) -> None:
-    code = list(struct.iter_unpack("<HBBI", assemble(machine)))
+def test_every_jump_stays_inside_the_program(machine: str, unix_sockets: bool) -> None:
+    code = list(struct.iter_unpack("<HBBI", assemble(machine, unix_sockets=unix_sockets)))
     assert code[-1] == (0x06, 0, 0, 0x7FFF0000)
     jumps = [(at, step) for at, step in enumerate(code) if step[0] & 7 == 5]
     assert all(at + 1 + max(step[1:3]) < len(code) for at, step in jumps)

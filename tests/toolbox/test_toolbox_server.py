@@ -147,3 +147,34 @@ async def test_no_command_ends_a_toolbox_that_is_the_first_process(
         for _ in range(2):
             result = await sandbox.call("Bash", {"command": f"{command}; sleep 0.1; echo $PPID"})
             assert result["output"].split()[-1] == "1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({}, "The tool failed: KeyError: 'services'"),
+        ({"services": [{"name": "a"}]}, "The tool failed: KeyError: 'ready'"),
+        (
+            {"services": [{"name": "a", "command": "exit 3", "ready": "false", "timeout": 5}]},
+            "the service 'a' ended with exit code 3 before it was ready",
+        ),
+    ],
+)
+def test_services_that_do_not_start_leave_a_toolbox_that_works(
+    open_toolbox: Callable[..., Any], arguments: dict[str, Any], error: str
+) -> None:
+    box = open_toolbox()
+    assert box.ask("Services", **arguments) == {"error": error}
+    assert box.ask("Bash", command="echo $$")["result"]["notes"] == []
+
+
+def test_a_service_ends_with_its_toolbox(open_toolbox: Callable[..., Any], root: Path) -> None:
+    box = open_toolbox()
+    command = "setsid sh -c 'echo $$ > pid; exec sleep 600' & exec sleep 600"
+    service = {"name": "a", "command": command, "ready": "test -s pid", "timeout": 5}
+    assert box.ask("Services", services=[service]) == {"result": {}}
+    pid = _wait_for(root / "pid")
+    assert box.ask("Bash", command="(sleep 600 &)")["result"]["notes"] == []
+    assert Path(f"/proc/{pid}").exists()
+    box.close()
+    assert not Path(f"/proc/{pid}").exists()

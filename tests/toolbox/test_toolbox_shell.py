@@ -25,6 +25,7 @@ def test_bash_merges_output_and_returns_the_exit_code(ask: Ask, root: Path) -> N
         "output": "out\nerr\nend",
         "truncated": False,
         "full_output": None,
+        "notes": [],
         "cwd": str(root),
     }
 

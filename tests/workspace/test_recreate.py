@@ -2,7 +2,12 @@
 
 import pytest
 
-from agentflow.workspace.recreate import clean_message, with_files_of, with_trailers
+from agentflow.workspace.recreate import (
+    clean_message,
+    trailers_for,
+    with_files_of,
+    with_trailers,
+)
 from tests.workspace.place import Work
 
 OURS = ("Agentflow-Run: r", "Assisted-by: agentflow:m")
@@ -39,6 +44,30 @@ def test_messages_are_cleaned(message: str, cleaned: str) -> None:
 )
 def test_trailers_are_added(message: str, complete: str) -> None:
     assert with_trailers(message, OURS) == complete
+
+
+@pytest.mark.parametrize(
+    ("assisted_by", "sign_off", "more"),
+    [
+        ("agentflow:{model}", None, ["Assisted-by: agentflow:m-1"]),
+        ("", None, []),
+        (" ", ("Ada", "a@b"), ["Signed-off-by: Ada <a@b>"]),
+        (
+            "{model} {x}\nReviewed-by: y",
+            ("Ada", "a@b"),
+            ["Assisted-by: m-1 {x} Reviewed-by: y", "Signed-off-by: Ada <a@b>"],
+        ),
+    ],
+)
+def test_trailers_of_a_run(
+    assisted_by: str, sign_off: tuple[str, str] | None, more: list[str]
+) -> None:
+    trailers = trailers_for("T-1", "T-1-r", "m-1", assisted_by, sign_off)
+
+    assert trailers == ("Agentflow-Task: T-1", "Agentflow-Run: T-1-r", *more)
+    names = [trailer.partition(":")[0] for trailer in trailers]
+    forged = "\n".join(f"{name}: forged" for name in names)
+    assert clean_message(f"x\n\n{forged}") == "x"
 
 
 def test_git_reads_the_trailers_as_ours_alone(work: Work) -> None:

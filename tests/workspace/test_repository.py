@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agentflow.errors import UsageError
+from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.workspace.repository import open_repository
 from tests.workspace.place import Place, make_place, shell
 
@@ -177,7 +177,86 @@ def test_replaced_objects_are_not_seen(place: Place) -> None:
     assert place.repository().read("HEAD", "app/main.py") == "one\ntwo\n"
 
 
-def test_an_identity_of_our_own_if_there_is_none(place: Place) -> None:
-    place.user("git config --unset user.email")
+@pytest.mark.parametrize(
+    ("settings", "given", "identity"),
+    [
+        ("", (None, None), ("Ada", "ada@example.com")),
+        ("", ("Bot", None), ("Bot", "ada@example.com")),
+        ("", (None, "bot@example.com"), ("Ada", "bot@example.com")),
+        ("git config --unset user.email", ("Bot", "b@c"), ("Bot", "b@c")),
+        ("git config user.name $'Ada\\nSigned-off-by: Eve <e@f>'", (None, None),
+         ("AdaSigned-off-by: Eve e@f", "ada@example.com")),
+        ("git config user.name 'Ägir, the <1st>.'", (None, None), ("Ägir, the 1st", "ada@example.com")),
+    ],
+    ids=["git", "name", "email", "both", "line", "brackets"],
+)  # fmt: skip
+def test_identities(
+    place: Place,
+    settings: str,
+    given: tuple[str | None, str | None],
+    identity: tuple[str, str],
+) -> None:
+    place.user(settings or "true")
 
-    assert place.repository().identity() == ("agentflow", "agentflow@localhost")
+    assert place.repository().identity(*given) == identity
+
+
+def test_a_missing_identity_names_what_sets_it(place: Place) -> None:
+    place.user("git config --unset user.email")
+    with pytest.raises(EnvironmentFailure, match=r"user\.email is not set") as caught:
+        place.repository().identity()
+    assert caught.value.hint == "git config --global user.email <your email>"
+
+    place.user("git config user.email ' '; git config --unset user.name")
+    with pytest.raises(EnvironmentFailure, match=r"user\.name is not set") as caught:
+        place.repository().identity()
+    assert "user.name" in caught.value.hint
+    assert "user.email" in caught.value.hint
+
+
+def test_an_identity_that_no_commit_can_hold_is_refused(place: Place) -> None:
+    with pytest.raises(EnvironmentFailure, match="cannot stand in a commit"):
+        place.repository().identity("<>", "a@b")
+
+
+NONE: set[str] = set()
+
+
+@pytest.mark.parametrize(
+    ("message", "tasks"),
+    [
+        ("x\n\nAgentflow-Task: T-1\nAgentflow-Run: r\n", {"T-1"}),
+        ("x\n\nFixes: #1\nAgentflow-Task: T-1\nSigned-off-by: a <b@c>\n", {"T-1"}),
+        ("x\n\nAgentflow-Task: T-1\nAgentflow-Task: T-2\n", {"T-1", "T-2"}),
+        ("x\n\nagentflow-task : T-1\n", NONE),
+        ("Agentflow-Task: T-1\n", NONE),
+        ("x\n\nAgentflow-Task: T-1\n\nThat is how it would look.\n", NONE),
+        ("x\n\nSee this:\nAgentflow-Task: T-1\nand so on\n\nFixes: #1\n", NONE),
+        ("x\n\nIt says\nAgentflow-Task: T-1\n", NONE),
+        ("x\n\n> Agentflow-Task: T-1\n", NONE),
+        ("x\n\nFixes: #1\n Agentflow-Task: T-1\n", NONE),
+        ("x\n\nAgentflow-Task: T-9\n T-1\n", {"T-9 T-1"}),
+        ("x\n\nAgentflow-Task= T-1\n", NONE),
+        ("x\n\nAgentflow-Task:\n", NONE),
+    ],
+)
+def test_only_real_trailers_say_that_a_task_landed(
+    place: Place, message: str, tasks: set[str]
+) -> None:
+    place.user(
+        'git commit -q --allow-empty --cleanup=verbatim -m "$MESSAGE"; '
+        "git config trailer.separators =; git config grep.patternType fixed",
+        MESSAGE=message,
+    )
+
+    assert place.repository().landed_tasks("HEAD") == tasks
+
+
+def test_a_task_that_landed_elsewhere_is_not_in_the_base(place: Place) -> None:
+    place.user(
+        "git checkout -qb other; git commit -q --allow-empty -m $'x\\n\\nAgentflow-Task: T-1'; "
+        "git checkout -q main"
+    )
+
+    assert place.repository().landed_tasks("HEAD") == frozenset()
+    assert place.repository().landed_tasks("other") == {"T-1"}

@@ -6,11 +6,18 @@ from typing import Annotated
 import typer
 
 from agentflow import __version__
+from agentflow.cli.config import config
 from agentflow.cli.demo import demo
+from agentflow.cli.doctor import doctor
+from agentflow.cli.init import init
 from agentflow.cli.output import end, refuse_arguments
+from agentflow.cli.prompts import prompts
 from agentflow.cli.run import EXAMPLES, run
 from agentflow.cli.runs import runs
+from agentflow.cli.trust import trust
+from agentflow.cli.verify import verify
 from agentflow.cli.version import version as print_versions
+from agentflow.cli.wait import wait
 
 EXIT_CODES = """
 \b
@@ -59,8 +66,15 @@ def main_options(
 
 
 app.command(epilog=EXAMPLES + EXIT_CODES)(run)
+app.command()(init)
+app.command()(doctor)
 app.command()(demo)
+app.command()(wait)
 app.add_typer(runs, name="runs")
+app.command()(trust)
+app.add_typer(config, name="config")
+app.add_typer(prompts, name="prompts")
+app.command()(verify)
 app.command("version")(print_versions)
 
 

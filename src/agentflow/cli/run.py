@@ -31,7 +31,8 @@ Examples:
 """
 
 
-def _complete_task(incomplete: str) -> list[str]:
+def complete_task(incomplete: str) -> list[str]:
+    """Task ids, for the shell's completion."""
     folder = Path(".orchestrator/tasks")
     return sorted(p.stem for p in folder.glob("*.md") if p.stem.startswith(incomplete))
 
@@ -42,7 +43,7 @@ def run(
         typer.Argument(
             metavar="TASK",
             help="A task's id, a path to a task file, or - to read its text from standard input.",
-            autocompletion=_complete_task,
+            autocompletion=complete_task,
         ),
     ] = None,
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="The task as free text.")] = None,
@@ -76,6 +77,12 @@ def run(
     gate: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=COMMAND", help="Must pass on the result. Repeatable."),
+    ] = None,
+    new_gate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COMMAND", help="The same, and must fail before the change. Repeatable."
+        ),
     ] = None,
     base: Annotated[
         str | None,
@@ -131,7 +138,7 @@ def run(
             task, text = None, _standard_input()
         flags = _flags(
             prompt=prompt, model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
-            timeout=timeout, allow=allow, deny=deny, gates=gate, land=land, target=target,
+            timeout=timeout, allow=allow, deny=deny, gates=_gates(gate, new_gate), land=land, target=target,
             sandbox=sandbox, setup_network=setup_network, allow_red_base=allow_red_base or None,
         )  # fmt: skip
         order = Order(task, text, base, fresh, resume, flags)
@@ -164,7 +171,6 @@ def _flags(**given: Any) -> dict[str, Any]:
     """The settings that were given as flags, in their own types."""
     from agentflow.boundaries import check_glob
     from agentflow.durations import parse_duration
-    from agentflow.tasks.task import parse_gate
 
     flags = {name: value for name, value in given.items() if value not in (None, [])}
     for name in ("allow", "deny"):
@@ -172,10 +178,19 @@ def _flags(**given: Any) -> dict[str, Any]:
             flags[name] = [check_glob(glob, where=f"--{name}") for glob in flags[name]]
     if "timeout" in flags:
         flags["timeout"] = parse_duration(flags["timeout"], where="--timeout")
-    if "gates" in flags:
-        pairs = (parse_gate(text, where="--gate") for text in flags["gates"])
-        flags["gates"] = [{"name": name, "command": command} for name, command in pairs]
     return flags
+
+
+def _gates(gates: list[str] | None, new: list[str] | None) -> list[dict[str, Any]]:
+    from agentflow.tasks.task import parse_gate
+
+    given = [("--gate", text) for text in gates or ()] + [
+        ("--new-gate", text) for text in new or ()
+    ]
+    return [
+        {"name": name, "command": command, "must_fail_on_base": flag == "--new-gate"}
+        for flag, (name, command) in ((flag, parse_gate(text, where=flag)) for flag, text in given)
+    ]
 
 
 def _execute(

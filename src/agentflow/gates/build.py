@@ -4,26 +4,24 @@ import asyncio
 import posixpath
 import re
 import shlex
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from agentflow.errors import ToolFailure
+from agentflow.boundaries import matches
+from agentflow.gates.command import Change, Checkout, Commands, several
+from agentflow.gates.pinned import pinned_manifests
 from agentflow.gates.tamper import touched_measures
-from agentflow.interfaces import Sandbox
-from agentflow.records import Boundaries, BuildCommand, Candidate, Evidence, Json
+from agentflow.records import LEFT_TO_CI, Boundaries, BuildCommand, Candidate, Evidence
+from agentflow.redaction import Redact, redactor
 from agentflow.workspace.git import Git
+from agentflow.workspace.objects import changes_between
 from agentflow.workspace.recreate import with_files_of
-
-Checkout = Callable[[str], AbstractAsyncContextManager[Sandbox]]
-"""Opens a fresh sandbox on a fresh checkout of a commit."""
+from agentflow.workspace.substitute import with_contents
 
 _INTERPRETER = re.compile(
     r"(?:\S*/)?(?:sh|bash|dash|zsh|env|python[\d.]*|node|ruby|perl|php|deno|bun|time|exec)"
 )
-
-DETAIL_LINES = 60
-"""Last lines of an output that the agent and the user read."""
+_AS_IT_IS = redactor(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,9 @@ class BuildGate:
     checkout: Checkout
     state: Git
     boundaries: Boundaries
+    redact: Redact = _AS_IT_IS
+    on_base: Evidence | None = None
+    """How the command ended on the base. The same failure on the result is none of the change."""
 
     @property
     def name(self) -> str:
@@ -45,41 +46,67 @@ class BuildGate:
         return f"build:{self.command.name}"
 
     async def measure(self, candidate: Candidate) -> Evidence:
-        """Fail on any exit code but 0, on a timeout, and if the command cannot be run."""
-        evidence = await self._run(candidate.tip, "")
-        touched = await asyncio.to_thread(
-            touched_measures, self.state, candidate, self.boundaries, own_scripts(self.command)
-        )
-        if evidence.status == "failed" or not touched:
+        """Fail on any exit code but 0, on a timeout, and if the command cannot be run.
+
+        Skipped is what a CI job runs, what the change does not concern, and what failed in the same
+        way before it.
+        """
+        change = await asyncio.to_thread(change_of, self.state, candidate)
+        reason = left_out(self.command, change)
+        if reason:
+            return Evidence(self.name, "skipped", reason)
+        commands = Commands(self.checkout, self.state, self.redact)
+        evidence = await commands.run(self.command, candidate.tip, change)
+        if evidence.status == "failed":
+            return self._compared(evidence)
+        restored, touched = await asyncio.to_thread(self._restored, candidate)
+        if not touched:
+            return self._compared(evidence)
+        circumstances = f", also with {several(touched, 'tests or gate inputs')} as in the base"
+        again = await commands.run(self.command, restored, change, circumstances)
+        return self._compared(replace(again, notices=(*again.notices, *evidence.notices)))
+
+    def _restored(self, candidate: Candidate) -> tuple[str, tuple[str, ...]]:
+        """A commit like the result with what judges it as in the base, and the paths of that.
+
+        A manifest keeps the dependencies that the task may have added.
+        """
+        state, base, tip = self.state, candidate.base, candidate.tip
+        scripts = own_scripts(self.command)
+        touched = touched_measures(state, candidate, self.boundaries, scripts)
+        pinned = pinned_manifests(state, base, tip)
+        whole = [path for path in touched if path not in pinned]
+        commit = with_files_of(state, tip, base, whole) if whole else tip
+        if pinned:
+            commit = with_contents(state, commit, pinned)
+        return commit, tuple(dict.fromkeys((*touched, *pinned)))
+
+    def _compared(self, evidence: Evidence) -> Evidence:
+        """Excuse a failure that the base has too, unless the task is about it."""
+        before = self.on_base.fingerprint if self.on_base else ""
+        if self.command.must_fail_on_base or not before or before != evidence.fingerprint:
             return evidence
-        restored = await asyncio.to_thread(
-            with_files_of, self.state, candidate.tip, candidate.base, touched
-        )
-        return await self._run(restored, f", also with {_several(touched)} as in the base")
+        return replace(evidence, status="skipped", summary="fails as on the base")
 
-    async def _run(self, commit: str, circumstances: str) -> Evidence:
-        try:
-            async with self.checkout(commit) as sandbox:
-                result = await sandbox.call(
-                    "Bash", {"command": self.command.command, "timeout": self.command.timeout}
-                )
-        except ToolFailure as failure:
-            return Evidence(self.name, "failed", f"could not be run: {failure}")
-        return self._judge(result, circumstances)
 
-    def _judge(self, result: Json, circumstances: str) -> Evidence:
-        line = f"`{self.command.command}`"
-        if result["exit_code"] == 0:
-            return Evidence(self.name, "passed", f"{line} passed{circumstances}")
-        reason = f"ended with exit code {result['exit_code']}"
-        if result["killed"] == "timeout":
-            reason = f"took longer than {self.command.timeout:g} s"
-        elif result["killed"]:
-            reason = f"was stopped ({result['killed']} limit)"
-        if result["exit_code"] == 127:
-            reason += ": the command was not found in the sandbox"
-        tail = "\n".join(str(result["output"]).splitlines()[-DETAIL_LINES:])
-        return Evidence(self.name, "failed", f"{line} {reason}{circumstances}", tail)
+def change_of(state: Git, candidate: Candidate) -> Change:
+    """What a gate's command is told about a candidate."""
+    paths = (c.path for c in changes_between(state, candidate.base, candidate.tip))
+    return Change(candidate.base, candidate.tip, tuple(sorted(paths)))
+
+
+def left_out(command: BuildCommand, change: Change) -> str:
+    """Why a command is not run on a change; empty if it is."""
+    if command.where == "ci":
+        return LEFT_TO_CI
+    if command.paths and not _any_matches(command.paths, change.paths):
+        return f"nothing under {', '.join(command.paths)} changed"
+    return ""
+
+
+def _any_matches(globs: Iterable[str], paths: Iterable[str]) -> bool:
+    listed = tuple(paths)
+    return any(matches(glob, path) for glob in globs for path in listed)
 
 
 def own_scripts(command: BuildCommand) -> frozenset[str]:
@@ -100,9 +127,5 @@ def own_scripts(command: BuildCommand) -> frozenset[str]:
             fresh = True
         elif fresh and not ("=" in word or word.startswith("-")):
             fresh = bool(_INTERPRETER.fullmatch(word))
-            found |= set() if fresh else {posixpath.normpath(word)}
+            found |= set() if fresh else {posixpath.normpath(posixpath.join(command.cwd, word))}
     return frozenset(found)
-
-
-def _several(paths: tuple[str, ...]) -> str:
-    return paths[0] if len(paths) == 1 else f"{len(paths)} tests or gate inputs"

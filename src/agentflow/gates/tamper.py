@@ -20,7 +20,7 @@ from agentflow.gates.runners import (
 )
 from agentflow.records import Boundaries, Candidate, Change, Evidence
 from agentflow.workspace.git import Git
-from agentflow.workspace.objects import changes_between, contents
+from agentflow.workspace.objects import blobs_at, changes_between, contents
 
 MAX_LINE = 2000
 """Characters of a line that are searched for a marker; a test's marker stands at its start."""
@@ -107,7 +107,7 @@ def _deleted_tests(state: Git, base: str, changes: Sequence[Change]) -> tuple[li
     """Tests that are gone, and tests whose content turned up at another path."""
     added = {c.blob for c in changes if c.status == "A" and is_test(c.path)}
     gone = [c.path for c in changes if c.status == "D" and is_test(c.path)]
-    blobs = _blobs(state, base, gone)
+    blobs = blobs_at(state, base, gone)
     moved = [path for path in gone if blobs.get(path) in added]
     return [path for path in gone if path not in moved], moved
 
@@ -115,7 +115,7 @@ def _deleted_tests(state: Git, base: str, changes: Sequence[Change]) -> tuple[li
 def _added_skips(state: Git, base: str, changes: Sequence[Change]) -> list[str]:
     """Lines that hold a skip or only marker and did not stand in a changed test before."""
     tests = [change for change in changes if holds_tests(change.path)]
-    old = _blobs(state, base, [c.path for c in tests if c.status != "A"])
+    old = blobs_at(state, base, [c.path for c in tests if c.status != "A"])
     new = {c.path: c.blob for c in tests if c.status != "D" and c.mode != "160000"}
     texts = contents(state, {*old.values(), *new.values()})
     found: list[str] = []
@@ -133,11 +133,3 @@ def _added_skips(state: Git, base: str, changes: Sequence[Change]) -> list[str]:
         added = (after - before).elements()
         found += [f"added skip or only marker ({runner}): {line[:200]}" for line in added]
     return found
-
-
-def _blobs(state: Git, base: str, paths: Sequence[str]) -> dict[str, str]:
-    """The names of the files at these paths of the base."""
-    wanted = frozenset(paths)
-    listing = state.text("ls-tree", "-r", "-z", "--full-tree", base) if wanted else ""
-    entries = (entry.split("\t", 1) for entry in listing.split("\0") if entry)
-    return {path: meta.split()[2] for meta, path in entries if path in wanted and " blob " in meta}

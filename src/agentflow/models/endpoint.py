@@ -40,6 +40,11 @@ def endpoint(base_url: str) -> Owner:
     return "loopback" if _is_loopback(host) else "other"
 
 
+def key_name(base_url: str, key_variable: str | None = None) -> str:
+    """The environment variable that a server's key is read from."""
+    return key_variable or (_ANTHROPIC_KEY if endpoint(base_url) == "anthropic" else _OWN_KEY)
+
+
 def find_key(
     base_url: str, environment: Mapping[str, str], key_variable: str | None = None
 ) -> str | None:
@@ -55,7 +60,7 @@ def find_key(
             f"{_ANTHROPIC_KEY} is for Anthropic's hosts only, not for {base_url}",
             hint=f"Put the key of this server into {_OWN_KEY}.",
         )
-    variable = key_variable or (_ANTHROPIC_KEY if owner == "anthropic" else _OWN_KEY)
+    variable = key_name(base_url, key_variable)
     key = environment.get(variable, "").strip()
     if key and not (key.isascii() and key.isprintable() and " " not in key):
         raise UsageError(f"{variable} holds characters that cannot be part of a key")

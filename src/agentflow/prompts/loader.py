@@ -40,8 +40,8 @@ def find_prompt(name: str, root: Path, *, trusted: bool = False) -> Path:
     known: dict[str, Path] = {}
     for folder in (root / FOLDER, builtin_folder()):
         for path in sorted(folder.glob("*.md")):
-            known.setdefault(_plain(path.stem), path)
-    path = known.get(_plain(name))
+            known.setdefault(plain_name(path.stem), path)
+    path = known.get(plain_name(name))
     if path is None:
         raise UsageError(
             f"there is no prompt {name!r}{nearest(name, known)}",
@@ -50,7 +50,8 @@ def find_prompt(name: str, root: Path, *, trusted: bool = False) -> Path:
     return check_inside(path, root, builtin_folder())
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """The name as names are compared."""
     return name.lower().replace("_", "-")
 
 

@@ -1,24 +1,28 @@
 """Profiles: who commits, how the end is signalled, what a prompt returns."""
 
-import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from agentflow.boundaries import check_glob, is_path
 from agentflow.errors import UsageError
+from agentflow.json_schema import check_schema
 from agentflow.nearest import nearest
 from agentflow.records import Commits, Completion, Json, Profile
+from agentflow.strict_json import parse_object
 
 VARIABLES = ("{TASK_ID}", "TASK-XXX")
 """Placeholders that are filled in every prompt; a profile may name more."""
 
 
-def _parsed(value: Any) -> Any:
-    """JSON text, read."""
-    try:
-        return json.loads(value) if isinstance(value, str) else value
-    except RecursionError as error:
-        raise ValueError("it nests too deeply") from error
+def _schema(value: Any) -> Any:
+    """A schema given as JSON text or as YAML. All YAML scalars arrive as text, so one with numbers
+    or booleans must be JSON."""
+    schema = parse_object(value) if isinstance(value, str) else value
+    if isinstance(schema, dict):
+        check_schema(schema)  # pyright: ignore[reportUnknownArgumentType] - it checks the keys too
+    return schema  # pyright: ignore[reportUnknownVariableType] - pydantic checks it next
 
 
 class _Fields(BaseModel):
@@ -29,7 +33,7 @@ class _Fields(BaseModel):
     variables: tuple[str, ...] = ()
     commits: Commits = "orchestrator"
     completion: Completion = "message"
-    output_schema: Annotated[Json | None, BeforeValidator(_parsed)] = None
+    output_schema: Annotated[Json | None, BeforeValidator(_schema)] = None
     documents: tuple[str, ...] = ()
 
 
@@ -58,3 +62,12 @@ def read_profile(block: object, *, where: str) -> Profile:
         fields.output_schema,
         fields.documents,
     )
+
+
+def missing_documents(profile: Profile, exists: Callable[[str], bool]) -> tuple[str, ...]:
+    """The documents that the prompt must read and that are not there.
+
+    A document named literally is required; one that a glob stands for is read if it exists.
+    """
+    required = [check_glob(path.lstrip("/"), where="documents") for path in profile.documents]
+    return tuple(path for path in required if is_path(path) and not exists(path))

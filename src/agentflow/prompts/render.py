@@ -12,8 +12,19 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from agentflow.errors import UsageError
+from agentflow.json_schema import outline
 from agentflow.prompts.profile import VARIABLES
 from agentflow.records import WORKSPACE, Boundaries, BuildCommand, Prompt, Rendered, Task
+
+DEFAULTS = {
+    "$PARALLEL_AGENTS": "none, you work alone",
+    "$CURRENT_PHASE": "none recorded",
+    "$IMPLEMENTATION_PLAN": "the task itself",
+    "$RELEVANT_LESSONS": "None recorded.",
+}
+"""Values of placeholders that prompts with a JSON contract use, where nobody gives another one."""
+_NONE: Mapping[str, str] = {}
+_BOX = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+\[[ xX]\]\s", re.MULTILINE)
 
 
 @cache
@@ -31,24 +42,32 @@ def render(
     task: Task,
     boundaries: Boundaries,
     gates: Sequence[BuildCommand],
+    variables: Mapping[str, str] = _NONE,
 ) -> Rendered:
     """Fill a prompt with one task's context.
 
-    Raises `UsageError` if the profile names a placeholder that has no value.
+    `variables` are values by the placeholder's name without its signs. Raises `UsageError` if the
+    profile names a placeholder that has no value.
     """
+    profile = prompt.profile
     context = {
         "task": task,
         "text": _without_title(task),
         "boundaries": boundaries,
         "gates": gates,
-        "commits": prompt.profile.commits,
-        "completion": prompt.profile.completion,
+        "commits": profile.commits,
+        "completion": profile.completion,
+        "schema": outline(profile.output_schema) if profile.output_schema else "",
+        "checklist": _BOX.search(task.text) is not None,
         "workspace": WORKSPACE,
     }
+    values = _values(prompt, task, boundaries, variables)
     if prompt.builtin:
-        system = _environment().from_string(prompt.body).render(context)
+        # First, while the text is still ours alone: no value must ever be read as a template.
+        body = _environment().from_string(prompt.body).render(context)
     else:
-        system = substitute(prompt.body, _values(prompt, task, boundaries))
+        body = prompt.body
+    system = substitute(body, values)
     first = _environment().get_template("first_message.md.j2").render(context)
     return Rendered(system.strip("\n") + "\n", first.strip("\n") + "\n")
 
@@ -79,19 +98,25 @@ def _bounded(name: str) -> str:
     return before + re.escape(name) + after
 
 
-def _values(prompt: Prompt, task: Task, boundaries: Boundaries) -> dict[str, str]:
-    known = {
+def _values(
+    prompt: Prompt, task: Task, boundaries: Boundaries, variables: Mapping[str, str]
+) -> dict[str, str]:
+    """The value of each placeholder that is filled in this prompt."""
+    fixed = {
         "{TASK_ID}": task.id,
         "TASK-XXX": task.id,
         "$TASK_DESCRIPTION": task.text,
         "$FILE_BOUNDARIES": "\n".join(f"- `{glob}`" for glob in boundaries.allow)
         or "- every path that is not listed below",
     }
-    wanted = (*VARIABLES, *prompt.profile.variables)
-    unknown = [name for name in wanted if name not in known]
-    if unknown:
-        raise UsageError(
-            f"{prompt.path}: the placeholder {unknown[0]} has no source",
-            hint=f"Known placeholders: {', '.join(known)}.",
-        )
-    return {name: known[name] for name in wanted}
+    found: dict[str, str] = {}
+    for name in (*VARIABLES, *prompt.profile.variables):
+        value = fixed.get(name, variables.get(name.strip("${}<>"), DEFAULTS.get(name)))
+        if value is None:
+            raise UsageError(
+                f"{prompt.path}: the placeholder {name} has no source",
+                hint=f"Known placeholders: {', '.join((*fixed, *DEFAULTS))}. Give others a value "
+                + "under [variables] in the configuration.",
+            )
+        found[name] = value
+    return found

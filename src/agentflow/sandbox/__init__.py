@@ -10,7 +10,9 @@ from agentflow.errors import EnvironmentFailure
 from agentflow.records import Backend, Json
 from agentflow.sandbox import bubblewrap, none
 from agentflow.sandbox.channel import Channel
+from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Policy
+from agentflow.sandbox.services import start_services
 
 BACKENDS = {
     "bubblewrap": bubblewrap.open_channel,
@@ -33,14 +35,16 @@ CANARY: Mapping[int, tuple[str, str]] = {
 async def open_sandbox(
     backend: Backend, policy: Policy, state: Json | None = None
 ) -> AsyncGenerator[Channel]:
-    """Open a sandbox for a policy; it is gone, with all its processes, when the block ends.
+    """Open a sandbox for a policy, its services ready; it is gone, with all its processes, when the
+    block ends.
 
     `auto` means bubblewrap: working without a sandbox has to be asked for. `state` is what an
-    earlier channel's `state()` returned. Raises `EnvironmentFailure` if there is no sandbox,
-    `UsageError` for a boundary that crosses a symbolic link.
+    earlier channel's `state()` returned. Raises `EnvironmentFailure` if there is no sandbox or a
+    service does not start, `UsageError` for a boundary that crosses a symbolic link.
     """
     name = "bubblewrap" if backend == "auto" else backend
     async with BACKENDS[name](policy, state) as channel:
+        await start_services(channel, policy.services)
         yield channel
 
 
@@ -52,7 +56,7 @@ def probe(search: str | None = None) -> str | None:
     """
     script = "; ".join(f"{{ {line}; }} || exit {code}" for code, (line, _) in CANARY.items())
     try:
-        with tempfile.TemporaryDirectory() as folder, bubblewrap.Descriptors() as descriptors:
+        with tempfile.TemporaryDirectory() as folder, Descriptors() as descriptors:
             policy = Policy(tree=Path(folder).resolve(), writable=("open",))
             command = ["/bin/sh", "-c", f"exec 2>/dev/null; {script}"]
             program = bubblewrap.prepare(bubblewrap.find(search), policy, command, descriptors)

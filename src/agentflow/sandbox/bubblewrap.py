@@ -4,17 +4,17 @@ import contextlib
 import functools
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.records import WORKSPACE, Json
 from agentflow.sandbox.channel import TOOLBOX, Channel, Program, toolbox_command
-from agentflow.sandbox.mountpoints import open_beneath, open_tree
+from agentflow.sandbox.descriptors import Descriptors
+from agentflow.sandbox.hosts import parse_rules, proxy_environment
 from agentflow.sandbox.policy import (
     ENVIRONMENT,
     GIT_CONFIGURATION,
@@ -26,10 +26,13 @@ from agentflow.sandbox.policy import (
     Policy,
     Session,
 )
+from agentflow.sandbox.proxy import serve
 from agentflow.sandbox.seccomp import assemble
+from agentflow.sandbox.services import service_variables
+from agentflow.sandbox.tree import TreeMounts, refuse_sockets
 
 NAMESPACES = (
-    *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net"),
+    *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"),
     *("--unshare-cgroup-try", "--disable-userns", "--assert-userns-disabled", "--as-pid-1"),
     *("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"),
     *("--uid", "1000", "--gid", "1000", "--hostname", "sandbox"),
@@ -62,52 +65,11 @@ SYNTHETIC_FILES = {
     "/etc/gitconfig": GIT_CONFIGURATION,
 }
 
+RESOLVER = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf")
+"""How this machine finds hosts: shown only with its network."""
+
 SHARED_MEMORY_SIZE = 256 * 1024**2
-COMPLETION_SIZE = 4 * 1024**2
-"""Bytes; both are in memory."""
-
-
-class Descriptors:
-    """Open files that bubblewrap inherits; a context manager that closes them."""
-
-    def __init__(self) -> None:
-        self._stack = contextlib.ExitStack()
-        self._passed: list[int] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stack.close()
-
-    @property
-    def passed(self) -> tuple[int, ...]:
-        """The descriptors that bubblewrap must inherit."""
-        return tuple(self._passed)
-
-    def hold(self, descriptor: int) -> int:
-        """Close this descriptor in the end."""
-        self._stack.callback(os.close, descriptor)
-        return descriptor
-
-    def give(self, descriptor: int) -> str:
-        """Let bubblewrap inherit this descriptor; return its number for the command line."""
-        self._passed.append(self.hold(descriptor))
-        return str(descriptor)
-
-    def data(self, content: bytes) -> str:
-        """Let bubblewrap read these bytes; return the descriptor's number."""
-        descriptor = os.memfd_create("data")
-        number = self.give(descriptor)
-        with os.fdopen(os.dup(descriptor), "wb") as file:
-            file.write(content)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        return number
+"""Bytes, in memory."""
 
 
 @contextlib.asynccontextmanager
@@ -118,27 +80,46 @@ async def open_channel(
 
     `search` is the PATH on which bubblewrap is looked for, this process's own if None. Raises
     `EnvironmentFailure` if bubblewrap is missing or refused, `UsageError` for a boundary that
-    crosses a link.
+    crosses a link and for a list of hosts that cannot be read.
     """
     executable = find(search)
-    session = Session(
-        root=WORKSPACE,
-        completion=f"{WORKSPACE}/{policy.completion}" if policy.completion else None,
-        scratch=SCRATCH,
-        limits=policy.limits,
-        state=state,
-    )
-    with Descriptors() as descriptors:
-        command = toolbox_command(TOOLBOX_DIRECTORY)
-        program = prepare(executable, policy, command, descriptors)
-        try:
-            channel = await Channel.start("bubblewrap", program, session)
-        except EnvironmentFailure as failure:
-            raise EnvironmentFailure(failure.message, hint=advice(failure.message)) from failure
-    try:
+    rules = parse_rules(policy.network.hosts)
+    proxied = bool(rules) and not policy.network.host
+    async with contextlib.AsyncExitStack() as stack:
+        ours, theirs = socket.socketpair()
+        stack.callback(ours.close)
+        with Descriptors() as descriptors, theirs:
+            handed = int(descriptors.give(os.dup(theirs.fileno()))) if proxied else None
+            session = Session(
+                root=WORKSPACE,
+                completion=f"{WORKSPACE}/{policy.completion}" if policy.completion else None,
+                scratch=SCRATCH,
+                limits=policy.limits,
+                state=state,
+                listener=handed,
+            )
+            command = toolbox_command(TOOLBOX_DIRECTORY)
+            program = prepare(executable, policy, command, descriptors)
+            try:
+                channel = await Channel.start("bubblewrap", program, session)
+            except EnvironmentFailure as failure:
+                raise EnvironmentFailure(failure.message, hint=advice(failure.message)) from failure
+        stack.push_async_callback(channel.close)
+        if proxied:
+            listener = await _received(ours, channel)
+            await stack.enter_async_context(serve(listener, rules, channel.note_refusal))
         yield channel
-    finally:
-        await channel.close()
+
+
+async def _received(control: socket.socket, channel: Channel) -> socket.socket:
+    """Take over the listener that the toolbox opened in its network before it was ready.
+
+    Nothing but this one message ever comes from inside: the toolbox then closes its end.
+    """
+    _, passed, _, _ = socket.recv_fds(control, 1, 1, socket.MSG_DONTWAIT)
+    if not passed:
+        raise EnvironmentFailure(f"the toolbox of {channel.name} handed on no listener")
+    return socket.socket(fileno=passed[0])
 
 
 def prepare(
@@ -147,17 +128,19 @@ def prepare(
     """Open everything that the policy names and return the command line that mounts it."""
     reading, writing = os.pipe()
     descriptors.hold(reading)
+    tree = TreeMounts(policy, descriptors, by_descriptor=_has_bind_fd(executable))
     options = [
         *NAMESPACES,
-        *_system(descriptors),
+        *_network(policy),
+        *_system(policy, descriptors),
         *_private(policy),
         *_mounts(policy),
         *_masks(policy, descriptors),
-        *_tree(policy, descriptors, by_descriptor=_has_bind_fd(executable)),
+        *tree.options(),
         *("--remount-ro", "/", "--chdir", WORKSPACE),
         *_environment(policy),
         *("--info-fd", descriptors.give(writing)),
-        *("--seccomp", descriptors.data(assemble())),
+        *("--seccomp", descriptors.data(assemble(unix_sockets=not policy.network.host))),
     ]
     arguments = descriptors.data(b"".join(os.fsencode(option) + b"\0" for option in options))
     return Program(
@@ -210,7 +193,13 @@ def _has_bind_fd(executable: str) -> bool:
     return b"--ro-bind-fd" in shown.stdout + shown.stderr
 
 
-def _system(descriptors: Descriptors) -> Iterator[str]:
+def _network(policy: Policy) -> tuple[str, ...]:
+    if not policy.network.host:
+        return ("--unshare-net",)
+    return tuple(word for name in RESOLVER for word in ("--ro-bind-try", name, name))
+
+
+def _system(policy: Policy, descriptors: Descriptors) -> Iterator[str]:
     yield from ("--ro-bind", "/usr", "/usr")
     for name in MERGED_DIRECTORIES:
         path = Path(name)
@@ -221,6 +210,8 @@ def _system(descriptors: Descriptors) -> Iterator[str]:
     for name in SYSTEM_FILES:
         yield from ("--ro-bind-try", name, name)
     for name, content in SYNTHETIC_FILES.items():
+        if policy.network.host and Path(name).exists() and name in RESOLVER:
+            continue
         yield from ("--perms", "0644", "--ro-bind-data", descriptors.data(content.encode()), name)
 
 
@@ -247,6 +238,8 @@ def _mounts(policy: Policy) -> Iterator[str]:
             )
         if not mount.source.exists():
             raise EnvironmentFailure(f"{mount.source}, which the sandbox should show, is missing")
+        # What is writable is the agent's own: a socket in it was left by a process that is dead.
+        refuse_sockets(mount.source, contents=not mount.writable)
         option = "--bind" if mount.writable else "--ro-bind"
         yield from (option, str(mount.source), mount.target)
 
@@ -256,38 +249,13 @@ def _masks(policy: Policy, descriptors: Descriptors) -> Iterator[str]:
         yield from ("--perms", "0644", "--ro-bind-data", descriptors.data(b""), path)
 
 
-def _tree(policy: Policy, descriptors: Descriptors, *, by_descriptor: bool) -> Iterator[str]:
-    """The work tree, then what is writable in it, then what is not after all."""
-    tree = descriptors.hold(open_tree(policy.tree))
-
-    def bind(path: str, *, writable: bool) -> tuple[str, str, str]:
-        opened = open_beneath(tree, path, create=writable)
-        target = os.path.normpath(f"{WORKSPACE}/{path}")
-        option = "--bind" if writable else "--ro-bind"
-        if by_descriptor:
-            return (f"{option}-fd", descriptors.give(opened), target)
-        os.close(opened)
-        return (option, os.path.normpath(policy.tree / path), target)
-
-    yield from bind(".", writable="." in policy.writable)
-    for path in policy.writable if "." not in policy.writable else ():
-        yield from bind(path, writable=True)
-    for path in (*policy.protected, ".git"):
-        # What is missing, or behind a link (`.cursorrules -> AGENTS.md` is usual), cannot be
-        # protected by a mount; the import check refuses a change of it.
-        with contextlib.suppress(FileNotFoundError, UsageError):
-            yield from bind(path, writable=False)
-    if policy.completion:
-        os.close(open_beneath(tree, policy.completion, create=True))
-        target = f"{WORKSPACE}/{policy.completion}"
-        yield from ("--perms", "0755", "--size", str(COMPLETION_SIZE), "--tmpfs", target)
-
-
 def _environment(policy: Policy) -> Iterator[str]:
     variables = {
         "PATH": os.pathsep.join((*policy.path, *SYSTEM_PATH)),
         "HOME": HOME,
         **ENVIRONMENT,
+        **proxy_environment(policy.network),
+        **service_variables(policy.services),
         **policy.environment,
     }
     for name, value in variables.items():

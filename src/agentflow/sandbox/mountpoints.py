@@ -49,7 +49,7 @@ def _components(path: str) -> list[str]:
     parts = [part for part in path.split("/") if part not in {"", "."}]
     if not path or path.startswith("/") or ".." in parts or "\0" in path:
         raise UsageError(
-            f"the boundary {path!r} does not name a path inside the repository",
+            f"{path!r} does not name a path inside the repository",
             hint="write it relative to the repository's root, without '..'",
         )
     return parts
@@ -72,7 +72,8 @@ def _step(parent: int, name: str, walked: str, *, create: bool) -> int:
     if stat.S_ISLNK(os.fstat(following).st_mode):
         os.close(following)
         raise UsageError(
-            f"{walked!r} in the repository is a symbolic link, and a boundary must not cross one",
+            f"{walked!r} in the repository is a symbolic link, and neither a boundary nor a "
+            "provided directory may cross one",
             hint="name the directory that the link leads to",
         )
     return following
@@ -80,7 +81,7 @@ def _step(parent: int, name: str, walked: str, *, create: bool) -> int:
 
 def _check_directory(descriptor: int, path: str) -> None:
     if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
-        raise UsageError(f"the boundary {path!r} is a file, and only directories are writable")
+        raise UsageError(f"{path!r} is a file, and only directories are writable or provided")
 
 
 def _exists(parent: int, name: str) -> bool:

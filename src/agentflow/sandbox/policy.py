@@ -58,23 +58,34 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Provided:
-    """A directory that git does not hold, shown in the work tree, read-only."""
+    """A directory that git does not hold, shown in the work tree, read-only.
+
+    Without a sandbox it is copied into the tree where nothing is yet, and can be written to.
+    """
 
     source: Path
     path: str
     """In the tree; created if absent."""
     scratch: tuple[str, ...] = ()
-    """Directories beneath `source`, relative to it, that are private and in memory inside."""
+    """Directories beneath `source`, relative to it, that are empty, private and in memory inside.
+    Each holds at most `Policy.scratch_size`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What can be reached besides the sandbox's own loopback."""
+    """What can be reached besides the sandbox's own loopback. Without a sandbox: everything."""
 
     hosts: tuple[str, ...] = ()
-    """As `environment.Setup.network`; reached through a proxy of ours."""
+    """As `environment.Setup.network`; reached through a proxy of ours, the only way out."""
     host: bool = False
-    """Everything that this machine reaches."""
+    """Everything that this machine reaches; stronger than `hosts`.
+
+    That includes what listens on its loopback for its own users only (databases, debuggers, a
+    cloud's metadata service) and, as abstract Unix sockets belong to a network namespace, those
+    of its desktop, buses and container engines. The latter are kept out: no process inside can
+    make a Unix socket then (`socketpair` works), so process pools and daemons that need one do
+    not work either.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,8 @@ class Policy:
     provided: tuple[Provided, ...] = ()
     network: Network = Network()
     services: tuple[Service, ...] = ()
-    """Started before anything else, in this order, each when the one before is ready."""
+    """Started before anything else, in this order, each when the one before is ready. They live
+    as long as the sandbox; their variables are everybody's inside."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     """Added to `ENVIRONMENT`, and stronger."""
     path: tuple[str, ...] = ()
@@ -134,3 +146,6 @@ class Session:
     limits: ProcessLimits
     state: Json | None = None
     """What an earlier toolbox answered to `State`, if this one continues it."""
+    listener: int | None = None
+    """The number of an inherited socket: on it the toolbox sends a listener on its loopback, at
+    the port `toolbox.listener.PORT`, before it is ready."""

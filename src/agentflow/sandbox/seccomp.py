@@ -1,8 +1,8 @@
 """The system call filter: classic BPF, assembled here, for `bwrap --seccomp FD`.
 
 A filter is an array of `struct sock_filter {u16 code; u8 jt; u8 jf; u32 k}` (linux/filter.h) that
-runs over a `struct seccomp_data` (linux/seccomp.h). Unix sockets stay allowed: the network
-namespace is private and no mount holds a socket of the host.
+runs over a `struct seccomp_data` (linux/seccomp.h). Unix sockets are allowed where the network
+namespace is private, so that no abstract one of the host is in reach; no mount shows another.
 """
 
 import errno
@@ -34,8 +34,11 @@ NAMESPACE_FLAGS = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000
 TERMINAL_INJECTIONS = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX (asm-generic/ioctls.h)."""
 
-SOCKET_FAMILIES = (1, 2, 10)
-"""AF_UNIX, AF_INET, AF_INET6."""
+UNIX = 1
+"""AF_UNIX."""
+
+SOCKET_FAMILIES = (2, 10)
+"""AF_INET, AF_INET6."""
 
 NEWER_CALLS: Mapping[str, int] = {
     "pidfd_getfd": 438, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
@@ -83,9 +86,10 @@ MACHINES: Mapping[str, Machine] = {
 }  # fmt: skip
 
 
-def assemble(machine: str = "") -> bytes:
+def assemble(machine: str = "", *, unix_sockets: bool = True) -> bytes:
     """Assemble the filter for a machine as named by `uname -m`, this one if empty.
 
+    Without `unix_sockets` none can be made but by `socketpair`, which leads nowhere else.
     Raises `EnvironmentFailure` for an architecture without a table.
     """
     name = machine or platform.machine()
@@ -95,12 +99,13 @@ def assemble(machine: str = "") -> bytes:
             f"there is no system call filter for the architecture {name}",
             hint=f"run agentflow on {' or '.join(MACHINES)}",
         )
+    families = (UNIX, *SOCKET_FAMILIES) if unix_sockets else SOCKET_FAMILIES
     code = [
         *_check_architecture(numbers),
         *_when(numbers.clone3, [(RETURN, 0, 0, FAIL | errno.ENOSYS)]),  # the C library uses clone
         *_when(numbers.clone, _unless_any_bit(ARGUMENT_0, NAMESPACE_FLAGS)),
         *_when(numbers.ioctl, _unless_equal(ARGUMENT_1, TERMINAL_INJECTIONS)),
-        *_when(numbers.socket, _only_equal(ARGUMENT_0, SOCKET_FAMILIES)),
+        *_when(numbers.socket, _only_equal(ARGUMENT_0, families)),
     ]
     for number in sorted(numbers.denied.values()):
         code += _when(number, [(RETURN, 0, 0, FAIL | errno.EPERM)])

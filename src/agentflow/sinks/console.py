@@ -12,6 +12,8 @@ from agentflow.durations import format_duration
 from agentflow.events import (
     AgentEnded,
     AssistantMessage,
+    BaseCheckFinished,
+    BaseCheckStarted,
     Event,
     GateFinished,
     GateStarted,
@@ -20,6 +22,8 @@ from agentflow.events import (
     RetryScheduled,
     RunFinished,
     RunStarted,
+    SetupFinished,
+    SetupStarted,
     ToolFinished,
     ToolStarted,
     UserMessage,
@@ -80,6 +84,15 @@ class ConsoleSink:
             case RunFinished():
                 self.close()
             case _:
+                self._follow_preparation(event)
+
+    def _follow_preparation(self, event: Event) -> None:
+        match event:
+            case SetupStarted():
+                self._wait_for(f"installing: {event.command}")
+            case BaseCheckStarted():
+                self._wait_for(f"checking the base: {event.gate}")
+            case _:
                 pass
 
     def _wait_for(self, what: str) -> None:
@@ -129,7 +142,24 @@ class ConsoleSink:
             case RepairStarted():
                 self._line(f"repair {event.attempt} of {event.of}: back to the agent", "bold")
             case _:
+                self._preparation(event)
+
+    def _preparation(self, event: Event) -> None:
+        match event:
+            case SetupStarted():
+                self._line(f"installing: {one_line(event.command)} …", "dim")
+            case SetupFinished():
+                took = f" {format_duration(event.seconds)}"
+                self._line("installed before" if event.cached else f"installed{took}", "dim")
+            case BaseCheckFinished():
+                self._base_check(event)
+            case _:
                 pass
+
+    def _base_check(self, event: BaseCheckFinished) -> None:
+        gate, status = event.evidence.gate.removeprefix("build:"), event.evidence.status
+        took = "earlier" if event.cached else format_duration(event.evidence.seconds)
+        self._line(f"checking the base: {gate} … {status} ({took})", "dim")
 
     def _reply(self, event: AssistantMessage) -> None:
         self._turn += 1

@@ -1,6 +1,6 @@
 """The verdict: a run's report as text that a tired person understands."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from textwrap import indent
 
 from rich.console import Console
@@ -8,7 +8,7 @@ from rich.text import Text
 
 from agentflow.durations import format_duration
 from agentflow.neutral import neutral, one_line
-from agentflow.records import Criterion, Evidence, Json
+from agentflow.records import Criterion, Evidence, Json, Verdict
 from agentflow.runs import shown
 from agentflow.sinks.console import MARKS, gate_line, last_lines
 from agentflow.words import counted
@@ -44,13 +44,21 @@ def print_verdict(console: Console, report: Json) -> None:
     console.print(head, soft_wrap=True)
     if report["reason"]:
         console.print(Text(indent(neutral(report["reason"]), "  ")), soft_wrap=True)
-    for gate in report["verification"]["gates"]:
-        evidence = _evidence(gate)
-        console.print(gate_line(evidence), soft_wrap=True)
-        for line in _explanation(evidence):
-            console.print(Text(f"      {line}", "dim"), soft_wrap=True)
+    print_gates(console, [_evidence(gate) for gate in report["verification"]["gates"]])
     for label, value in (*_facts(report), *_places(report)):
         console.print(Text.assemble((f"  {label:<9}", "dim"), neutral(value)), soft_wrap=True)
+
+
+def print_gates(console: Console, evidence: Sequence[Evidence]) -> None:
+    """Print what each gate found, and how many were left to CI."""
+    for each in evidence:
+        console.print(gate_line(each), soft_wrap=True)
+        for line in _explanation(each):
+            console.print(Text(f"      {line}", "dim"), soft_wrap=True)
+    left = Verdict(tuple(evidence)).left_to_ci
+    if left:
+        text = f"{counted(len(left), 'gate')} left to CI: {', '.join(left)}"
+        console.print(Text(f"  {one_line(text, 200)}", "yellow"), soft_wrap=True)
 
 
 def _evidence(gate: Json) -> Evidence:

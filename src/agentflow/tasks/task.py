@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from agentflow.boundaries import check_glob, is_path
+from agentflow.configuration import GateTable
 from agentflow.durations import parse_duration
 from agentflow.errors import UsageError
 from agentflow.frontmatter import Header, read_markdown
@@ -35,7 +36,7 @@ def _as_list(value: Any) -> Any:
 
 
 def _as_gates(value: Any) -> Any:
-    """`{name: command}` and `[name=command]` alike."""
+    """`{name: command}`, `{name: {command: …, retries: 2}}` and `[name=command]` alike."""
     if not isinstance(value, list):
         return value
     gates: dict[str, str] = {}
@@ -51,10 +52,15 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 Gates = Annotated[
     dict[
         Annotated[str, Field(pattern=rf"^{_ID.pattern}$")],
-        Annotated[str, Field(min_length=1)],
+        Annotated[str, Field(min_length=1)] | GateTable,
     ],
     BeforeValidator(_as_gates),
 ]
+
+
+def _command(name: str, gate: str | GateTable) -> BuildCommand:
+    table = GateTable(command=gate) if isinstance(gate, str) else gate
+    return BuildCommand(name=name, **dict(table))
 
 
 class _Fields(BaseModel):
@@ -189,7 +195,7 @@ def _task(fields: _Fields, header: Header, path: Path) -> Task:
             tuple(check_glob(glob, where=where["deny"]) for glob in fields.deny),
         ),
         files=tuple(_file(name, where["files"]) for name in fields.files),
-        gates=tuple(BuildCommand(name, command) for name, command in fields.gates.items()),
+        gates=tuple(_command(name, gate) for name, gate in fields.gates.items()),
         depends_on=tuple(check_id(name, where=where["depends_on"]) for name in fields.depends_on),
         base=fields.base,
         max_turns=fields.max_turns,

@@ -10,7 +10,16 @@ from collections.abc import Callable
 from types import FrameType
 from typing import BinaryIO, cast
 
-from agentflow.toolbox import editing, files, globbing, processes, searching, shell
+from agentflow.toolbox import (
+    editing,
+    files,
+    globbing,
+    listener,
+    processes,
+    searching,
+    services,
+    shell,
+)
 from agentflow.toolbox.session import Json, Refusal, Session
 
 Body = Callable[[Session, Json], Json]
@@ -22,7 +31,12 @@ SHARED: dict[str, Body] = {
     "State": lambda session, _: session.state(),
 }
 """Bodies that change nothing and run beside each other."""
-ALONE: dict[str, Body] = {"Write": files.write, "Edit": editing.edit, "Bash": shell.bash}
+ALONE: dict[str, Body] = {
+    "Write": files.write,
+    "Edit": editing.edit,
+    "Bash": shell.bash,
+    "Services": services.start,
+}
 """Bodies that wait for all earlier calls and keep all later ones waiting."""
 
 
@@ -32,6 +46,8 @@ def main() -> None:
     try:
         configuration = json.loads(requests.readline())
         session = Session(configuration)
+        if configuration.get("listener") is not None:
+            listener.hand_over(configuration["listener"])
         processes.confine(configuration.get("limits") or {})
     except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
         print(f"toolbox: bad configuration: {error!r}", file=sys.stderr)  # noqa: T201

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from agentflow.toolbox import processes
+from agentflow.toolbox import ending, processes, services
 from agentflow.toolbox.session import Json, Refusal, Session
 
 TIMEOUT = 120.0
@@ -45,6 +45,7 @@ def bash(session: Session, arguments: Json) -> Json:
         "exit_code": None if killed else code,
         "killed": killed,
         **result,
+        "notes": services.notes(),
         "cwd": str(session.cwd),
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -83,9 +84,9 @@ def _run(
         killed = _follow(process.pid, pipe, ended, time.monotonic() + seconds, output)
     finally:
         os.close(ended)
-        processes.kill_group(process.pid)
+        ending.kill_group(process.pid)
         code = process.wait()
-        processes.kill_descendants()
+        ending.kill_descendants()
         output.drain(pipe)
         process.stdout.close()
     return (code if code >= 0 else 128 - code), killed
@@ -96,7 +97,7 @@ def _follow(child: int, pipe: int, ended: int, deadline: float, output: "_Output
     waiting = [ended, pipe]
     while (left := deadline - time.monotonic()) > 0:
         ready = select.select(waiting, (), (), min(left, 0.25))[0]
-        processes.reap_orphans(child)
+        ending.reap_orphans(child)
         if pipe in ready and not output.take(pipe):
             waiting.remove(pipe)
         if output.total > OUTPUT_BYTES:

@@ -48,6 +48,7 @@ def shape(arguments: Input, result: Json) -> tuple[Content, bool]:
         notes.append(KILLED.get(killed, f"The command was killed: {killed}."))
     elif code:
         notes.append(f"Exit code {code}")
+    notes.extend(result.get("notes", ()))
     output = clean_terminal(result["output"]).rstrip()
     # A failure says so first: what comes last is cut first by whoever shows only a part.
     parts = [output, *notes] if killed is None and not code else [*notes, output]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agentflow.errors import EnvironmentFailure
 from agentflow.workspace.git import Git, GitError, isolated
+from agentflow.workspace.lfs import place_contents
 from agentflow.workspace.repository import Repository
 
 GIT_INSIDE = "/run/agentflow/git"
@@ -29,6 +30,8 @@ class Clone:
     git_dir: Path
     stores: tuple[Path, ...]
     """Object stores that it borrows from, in the order of their mounts."""
+    pointers: int = 0
+    """Files of Git LFS whose content is not on this machine: the tree has pointers to it."""
 
 
 def make_repository(folder: Path, repository: Repository, stores: Sequence[Path]) -> Git:
@@ -66,7 +69,8 @@ def make_clone(
 ) -> Clone:
     """Check out a commit into `folder/tree`, with its git directory in `folder/git`.
 
-    `mounted` says that the clone will be used under the paths of the sandbox and not of the host.
+    Files of Git LFS have their content, where the user has it. `mounted` says that the clone will
+    be used under the paths of the sandbox and not of the host.
     Raises `EnvironmentFailure` if objects are missing or the disk is full.
     """
     tree, git_dir = folder / "tree", folder / "git"
@@ -84,12 +88,13 @@ def make_clone(
             "--hard",
             environment=_places(tree, git_dir),
         )
+        pointers = place_contents(git, repository, tree, _places(tree, git_dir))
     except GitError as error:
         raise EnvironmentFailure(f"cannot check out {commit[:12]}: {error.said}") from error
     if mounted:
         _write_alternates(git_dir, (f"{OBJECTS_INSIDE}/{n}" for n in range(len(stores))))
     (tree / ".git").write_text(f"gitdir: {GIT_INSIDE if mounted else git_dir}\n", "utf-8")
-    return Clone(tree, git_dir, tuple(stores))
+    return Clone(tree, git_dir, tuple(stores), pointers)
 
 
 def _places(tree: Path, git_dir: Path) -> dict[str, str]:
@@ -106,13 +111,22 @@ def copy_documents(
     commits shall not see. No process of the agent may run yet.
     """
     copied = [path for path in paths if _copy(repository.root, clone.tree, path)]
-    exclude = clone.git_dir / "info" / "exclude"
-    exclude.parent.mkdir(exist_ok=True)
-    exclude.write_text("".join(f"/{_escaped(path)}\n" for path in (*copied, *ignored)), "utf-8")
+    exclude(clone, (*copied, *ignored))
     visible = _visible(clone, copied) if copied else frozenset[str]()
     for path in visible:
         (clone.tree / path).unlink()
     return tuple(path for path in copied if path not in visible)
+
+
+def exclude(clone: Clone, paths: Iterable[str]) -> None:
+    """Make untracked paths invisible to the clone's commits, in addition to earlier ones.
+
+    Only before a process of the agent has run in the clone: later the file could be a link.
+    """
+    file = clone.git_dir / "info" / "exclude"
+    file.parent.mkdir(exist_ok=True)
+    with file.open("a", encoding="utf-8") as lines:
+        lines.writelines(f"/{_escaped(path)}\n" for path in paths)
 
 
 def _copy(root: Path, tree: Path, path: str) -> bool:

@@ -32,6 +32,8 @@ _SETTINGS = (
     "gc.auto=0",
     "maintenance.auto=false",
 )
+_OUT_OF_TIME = frozenset({124, 137, -9})
+"""How `timeout` ends when it had to end the command, also by its second and stronger signal."""
 _OPTIONS = tuple(word for setting in _SETTINGS for word in ("-c", setting))
 
 
@@ -57,12 +59,15 @@ class Git:
         *arguments: str,
         stdin: bytes | BinaryIO | None = None,
         environment: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> bytes:
         """Return standard output. An open file given as `stdin` is read from where it stands.
 
-        Raises `GitError` for an exit code other than 0, `EnvironmentFailure` without git.
+        With a `timeout` (seconds) nobody can be asked: there is no terminal, and in the end git
+        dies with the programs that it started. Raises `GitError` for an exit code other than 0,
+        `EnvironmentFailure` without git.
         """
-        code, output, message = self._execute(arguments, stdin, environment or {})
+        code, output, message = self._execute(arguments, stdin, environment or {}, timeout)
         if code:
             raise GitError(arguments, code, message)
         return output
@@ -72,49 +77,59 @@ class Git:
         *arguments: str,
         stdin: bytes | None = None,
         environment: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> str:
         """Return standard output as text without the last line's end; see `run`."""
-        output = self.run(*arguments, stdin=stdin, environment=environment)
+        output = self.run(*arguments, stdin=stdin, environment=environment, timeout=timeout)
         return output.decode("utf-8", "surrogateescape").rstrip("\n")
 
     def succeeds(self, *arguments: str, environment: Mapping[str, str] | None = None) -> bool:
         """Whether the command ends with 0."""
-        return self._execute(arguments, None, environment or {})[0] == 0
+        return self._execute(arguments, None, environment or {}, None)[0] == 0
 
     def _execute(
         self,
         arguments: tuple[str, ...],
         stdin: bytes | BinaryIO | None,
         environment: Mapping[str, str],
+        timeout: float | None,
     ) -> tuple[int, bytes, str]:
         if not isinstance(stdin, bytes):
-            return self._execute_from(arguments, stdin, environment)
+            return self._execute_from(arguments, stdin, environment, timeout)
         with tempfile.TemporaryFile() as source:
             source.write(stdin)
             source.seek(0)
-            return self._execute_from(arguments, source, environment)
+            return self._execute_from(arguments, source, environment, timeout)
 
     def _execute_from(
-        self, arguments: tuple[str, ...], source: BinaryIO | None, environment: Mapping[str, str]
+        self,
+        arguments: tuple[str, ...],
+        source: BinaryIO | None,
+        environment: Mapping[str, str],
+        timeout: float | None,
     ) -> tuple[int, bytes, str]:
         variables = {**self.environment, **_ALWAYS, **environment}
         # GitPython adds our own environment to the one it is given, GIT_DIR of a calling hook
         # included. Only names go through `env`: a command line can be read by every user.
         unwanted = [f"--unset={name}" for name in os.environ if name not in variables]
+        limit = ["timeout", "--kill-after=1", str(timeout)] if timeout else []
         try:
             code, output, message = gitpython.Git(str(self.directory)).execute(
-                ["env", *unwanted, "git", *_OPTIONS, *arguments],
+                ["env", *unwanted, *limit, "git", *_OPTIONS, *arguments],
                 istream=source,
                 env=variables,
                 with_extended_output=True,
                 with_exceptions=False,
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
+                start_new_session=bool(timeout),
             )
         except gitpython.GitCommandNotFound:
             code, output, message = 127, b"", ""
         if code == 127:
             raise EnvironmentFailure("git is not installed", hint="apt-get install git")
+        if timeout and code in _OUT_OF_TIME:
+            message = f"not done after {timeout:g} s"
         return code, output, message.strip()
 
 

@@ -5,13 +5,15 @@ The agent contributes trees and messages; identity, dates, parents and trailers 
 
 import posixpath
 from collections.abc import Sequence
+from pathlib import Path
 
 from agentflow.boundaries import violation
 from agentflow.records import Boundaries, Candidate, Change, Commit, Commits
 from agentflow.workspace.export import Export
 from agentflow.workspace.git import Git
+from agentflow.workspace.lfs import REFUSED, new_contents
 from agentflow.workspace.objects import changes_between, commits_between, contents, sizes
-from agentflow.workspace.recreate import Authorship, recreate
+from agentflow.workspace.recreate import Authorship, recreate, statistics
 
 MAX_BLOB = 10 * 1024 * 1024
 MAX_TOTAL = 100 * 1024 * 1024
@@ -36,10 +38,11 @@ def make_candidate(
     boundaries: Boundaries,
     commits: Commits,
     authorship: Authorship,
+    lfs_stores: Sequence[Path] = (),
 ) -> Candidate:
     """Walk every commit between base and head, then re-create them in our repository.
 
-    What the agent left uncommitted becomes one more commit, unless the agent should commit: then
+    `lfs_stores` hold contents that a new pointer of Git LFS may name, see `content_stores`. What the agent left uncommitted becomes one more commit, unless the agent should commit: then
     it is named in `leftovers`. A violation of policy means that nothing is re-created.
     """
     found = _history_problem(state, base, export.head)
@@ -52,12 +55,38 @@ def make_candidate(
         leftovers = tuple(printable(change.path) for change in rest)
     elif rest:
         walked.append(Commit("", export.tree, (export.head,), authorship.rest_message, rest))
-    problems = _problems(state, walked, boundaries)
+    problems = _problems(state, base, walked, boundaries, lfs_stores)
     if problems:
-        more = len(problems) - MAX_PROBLEMS
-        listed = problems[:MAX_PROBLEMS] + ([f"and {more} more"] if more > 0 else [])
-        return Candidate(base, base, violations=tuple(listed))
+        return Candidate(base, base, violations=_listed(problems))
     return recreate(state, base, walked, leftovers, authorship)
+
+
+def as_it_is(
+    state: Git,
+    base: str,
+    head: str,
+    boundaries: Boundaries,
+    lfs_stores: Sequence[Path] = (),
+) -> Candidate:
+    """Walk the commits between base and head, made by anybody, and take them as they are."""
+    found = _history_problem(state, base, head)
+    walked = [] if found else commits_between(state, base, head)
+    problems = [found] if found else _problems(state, base, walked, boundaries, lfs_stores)
+    files, insertions, deletions = statistics(state, base, head)
+    return Candidate(
+        base,
+        head,
+        tuple(walked),
+        violations=_listed(problems),
+        files_changed=files,
+        insertions=insertions,
+        deletions=deletions,
+    )
+
+
+def _listed(problems: Sequence[str]) -> tuple[str, ...]:
+    more = len(problems) - MAX_PROBLEMS
+    return (*problems[:MAX_PROBLEMS], *([f"and {more} more"] if more > 0 else []))
 
 
 def _history_problem(state: Git, base: str, head: str) -> str | None:
@@ -71,7 +100,13 @@ def _history_problem(state: Git, base: str, head: str) -> str | None:
     return None
 
 
-def _problems(state: Git, walked: Sequence[Commit], boundaries: Boundaries) -> list[str]:
+def _problems(
+    state: Git,
+    base: str,
+    walked: Sequence[Commit],
+    boundaries: Boundaries,
+    lfs_stores: Sequence[Path],
+) -> list[str]:
     """Why these commits may not enter the user's repository."""
     changes = [change for commit in walked for change in commit.changes]
     if len(changes) > MAX_CHANGES:
@@ -81,6 +116,7 @@ def _problems(state: Git, walked: Sequence[Commit], boundaries: Boundaries) -> l
     if sum(bytes_of.values()) > MAX_TOTAL:
         return [f"{sum(bytes_of.values())} bytes changed; at most {MAX_TOTAL} are taken"]
     targets = contents(state, {c.blob for c in changes if _is_short_link(c, bytes_of)})
+    outside = new_contents(state, base, walked, lfs_stores)
     problems: dict[str, None] = {}
     for commit in walked:
         place = f"{commit.sha[:12]} ({commit.subject[:80]})" if commit.sha else "uncommitted"
@@ -89,6 +125,7 @@ def _problems(state: Git, walked: Sequence[Commit], boundaries: Boundaries) -> l
                 violation(boundaries, change.path)
                 or _content_problem(change, bytes_of)
                 or _link_problem(change, targets, boundaries)
+                or (REFUSED if (commit.tree, change.path) in outside else None)
             )
             if reason:
                 problems[f"{place}: {change.status} {printable(change.path)}: {reason}"] = None

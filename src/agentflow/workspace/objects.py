@@ -2,7 +2,7 @@
 
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from agentflow.records import Change, Commit
 from agentflow.workspace.git import Git
@@ -65,6 +65,13 @@ def sizes(state: Git, names: Iterable[str]) -> dict[str, int]:
         "cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=_lines(names)
     )
     return {name: int(size) for name, size in (line.split() for line in listing.splitlines())}
+
+
+def blobs_at(state: Git, commit: str, paths: Collection[str]) -> dict[str, str]:
+    """The names of the files at these paths of a commit, those that are there."""
+    listing = state.text("ls-tree", "-r", "-z", "--full-tree", commit) if paths else ""
+    entries = (entry.split("\t", 1) for entry in listing.split("\0") if entry)
+    return {path: meta.split()[2] for meta, path in entries if path in paths and " blob " in meta}
 
 
 def contents(state: Git, names: Iterable[str]) -> dict[str, bytes]:

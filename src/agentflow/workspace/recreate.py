@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agentflow.records import Candidate, Commit
 from agentflow.workspace.git import Git
+from agentflow.workspace.signing import Draft, Signing, identity_variables, make_commit
 
 MAX_MESSAGE = 8000
 """Characters."""
@@ -32,6 +33,28 @@ class Authorship:
     trailers: tuple[str, ...]
     rest_message: str
     """The message of the commit that agentflow makes of what an agent left uncommitted."""
+    signing: Signing | None = None
+
+
+def trailers_for(
+    task: str,
+    run: str,
+    model: str,
+    assisted_by: str,
+    sign_off: tuple[str, str] | None,
+) -> tuple[str, ...]:
+    """The trailers of every commit of a run, in the order in which git would add them.
+
+    `assisted_by` is a template with `{model}`; an empty one leaves that trailer out. `sign_off`
+    is the name and e-mail of who signs off.
+    """
+    assistant = " ".join(assisted_by.replace("{model}", model).split())
+    return (
+        f"Agentflow-Task: {task}",
+        f"Agentflow-Run: {run}",
+        *([f"Assisted-by: {assistant}"] if assistant else []),
+        *([f"Signed-off-by: {sign_off[0]} <{sign_off[1]}>"] if sign_off else []),
+    )
 
 
 def recreate(
@@ -41,19 +64,23 @@ def recreate(
     leftovers: tuple[str, ...],
     authorship: Authorship,
 ) -> Candidate:
-    """Make the walked commits anew, oldest first, and a candidate of them."""
-    environment = _identity(authorship.name, authorship.email, authorship.seconds)
+    """Make the walked commits anew, oldest first, and a candidate of them.
+
+    Raises `EnvironmentFailure` if they cannot be signed as they should.
+    """
+    identity = identity_variables(authorship.name, authorship.email, authorship.seconds)
     renamed: dict[str, str] = {}
     created: list[Commit] = []
     tip = base
     for commit in walked:
         parents = tuple(renamed.get(parent, parent) for parent in commit.parents)
         message = with_trailers(clean_message(commit.message), authorship.trailers)
-        tip = _commit_tree(state, commit.tree, parents, message, environment)
+        draft = Draft(commit.tree, parents, message, identity)
+        tip = make_commit(state, draft, authorship.signing)
         renamed[commit.sha] = tip
         created.append(Commit(tip, commit.tree, parents, message, commit.changes))
     state.run("update-ref", "refs/agentflow/candidate", tip)
-    files, insertions, deletions = _statistics(state, base, tip)
+    files, insertions, deletions = statistics(state, base, tip)
     return Candidate(
         base,
         tip,
@@ -80,28 +107,7 @@ def with_trailers(message: str, trailers: Sequence[str]) -> str:
     return "\n".join((message, *([] if joined else [""]), *trailers)) + "\n"
 
 
-def _commit_tree(
-    state: Git, tree: str, parents: Sequence[str], message: str, environment: dict[str, str]
-) -> str:
-    arguments = [argument for parent in parents for argument in ("-p", parent)]
-    return state.text(
-        "commit-tree",
-        tree,
-        *arguments,
-        stdin=message.encode("utf-8", "replace"),
-        environment=environment,
-    )
-
-
-def _identity(name: str, email: str, date: int) -> dict[str, str]:
-    return {
-        f"GIT_{role}_{key}": value
-        for role in ("AUTHOR", "COMMITTER")
-        for key, value in (("NAME", name), ("EMAIL", email), ("DATE", f"@{date} +0000"))
-    }
-
-
-def _statistics(state: Git, base: str, tip: str) -> tuple[int, int, int]:
+def statistics(state: Git, base: str, tip: str) -> tuple[int, int, int]:
     """Changed files, inserted and deleted lines between two commits."""
     listing = state.text("diff-tree", "-r", "-z", "--numstat", "--no-renames", base, tip)
     rows = [row.split("\t", 2) for row in listing.split("\0") if row]
@@ -136,5 +142,5 @@ def with_files_of(state: Git, tip: str, base: str, paths: Sequence[str]) -> str:
     )
     tree = state.text("write-tree", environment=environment)
     index.unlink()
-    identity = _identity("agentflow", "agentflow@localhost", 0)
-    return _commit_tree(state, tree, (tip,), "measures of the base\n", identity)
+    identity = identity_variables("agentflow", "agentflow@localhost", 0)
+    return make_commit(state, Draft(tree, (tip,), "measures of the base\n", identity))

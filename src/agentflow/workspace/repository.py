@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from agentflow.errors import UsageError
+from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.workspace.git import Git, GitError, as_user
 
 
@@ -90,10 +90,24 @@ class Repository:
         return bool(listing)
 
     def landed_tasks(self, commit: str) -> frozenset[str]:
-        """The tasks whose landed commits are ancestors of a commit, by their trailers."""
-        trailers = "%(trailers:key=Agentflow-Task,valueonly,separator=%x0A)"
-        log = self.git.text("log", "--grep=^Agentflow-Task: ", f"--format={trailers}", commit)
-        return frozenset(line.strip() for line in log.splitlines() if line.strip())
+        """The tasks whose landed commits are ancestors of a commit, by their trailers.
+
+        Only trailers count, whatever else a message says, and whatever git is configured to show.
+        """
+        trailers = "%(trailers:key=Agentflow-Task,valueonly,unfold,separator=%x00)"
+        log = self.git.text(
+            "-c",
+            "trailer.separators=:",
+            "log",
+            "-z",
+            "--no-show-signature",
+            "--encoding=UTF-8",
+            "--basic-regexp",
+            "--grep=^Agentflow-Task: ",
+            f"--format=tformat:{trailers}",
+            commit,
+        )
+        return frozenset(filter(None, map(str.strip, log.split("\0"))))
 
     def tracks(self, path: str) -> bool:
         """Whether git tracks the file, or a folder above it as a link or a submodule."""
@@ -120,13 +134,32 @@ class Repository:
         )
         return tuple(path for path in listing.split("\0") if path)
 
-    def identity(self) -> tuple[str, str]:
-        """The user's name and e-mail as git is configured, else agentflow's own."""
-        found = [
-            self.git.text("config", "--get", "--default", "", key)
-            for key in ("user.name", "user.email")
-        ]
-        return (found[0], found[1]) if all(found) else ("agentflow", "agentflow@localhost")
+    def identity(self, name: str | None = None, email: str | None = None) -> tuple[str, str]:
+        """Whose commits are made: the given name and e-mail, else those that git is configured
+        with, spelled as git will write them.
+
+        Raises `EnvironmentFailure` if one is missing or cannot stand in a commit.
+        """
+        name, email = (
+            given or self.git.text("config", "--get", "--default", "", f"user.{key}")
+            for key, given in (("name", name), ("email", email))
+        )
+        missing = [key for key, value in (("name", name), ("email", email)) if not value.strip()]
+        if missing:
+            raise EnvironmentFailure(
+                f"git does not know whose commits it should make: user.{missing[0]} is not set",
+                hint="; ".join(f"git config --global user.{key} <your {key}>" for key in missing),
+            )
+        variables = {"GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": email}
+        try:
+            written = self.git.text("var", "GIT_COMMITTER_IDENT", environment=variables)
+        except GitError as error:
+            raise EnvironmentFailure(
+                f"{name!r} <{email!r}> cannot stand in a commit: {error.said}"
+            ) from error
+        # Git leaves out angle brackets and line ends, so the last bracket is the one of the e-mail.
+        clean_name, _, rest = written.rpartition(" <")
+        return clean_name, rest.partition(">")[0]
 
 
 def open_repository(directory: Path, environment: Mapping[str, str]) -> Repository:

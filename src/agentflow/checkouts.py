@@ -1,0 +1,314 @@
+"""Checkouts: clean copies of commits, each in a sandbox of its own that is gone afterwards.
+
+For gates, for setup, for formatters; and the repository of ours (`state.git`) that holds what they
+are made of.
+"""
+
+import asyncio
+import itertools
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from agentflow.environment import Environment, Service, Setup
+from agentflow.errors import EnvironmentFailure, ToolFailure
+from agentflow.home_files import home_files, linked_home
+from agentflow.plan import first_word
+from agentflow.records import WORKSPACE, Backend, BuildCommand
+from agentflow.sandbox import open_sandbox
+from agentflow.sandbox.channel import Channel
+from agentflow.sandbox.policy import (
+    HOME,
+    SCRATCH,
+    Mount,
+    Network,
+    Policy,
+    Provided,
+)
+from agentflow.sandbox.toolchains import Toolchains, find
+from agentflow.workspace.clone import (
+    GIT_INSIDE,
+    OBJECTS_INSIDE,
+    Clone,
+    exclude,
+    make_clone,
+    make_repository,
+)
+from agentflow.workspace.export import (
+    EXPORT_INSIDE,
+    EXPORT_SCRIPT,
+    Export,
+    ExportRefused,
+    import_pack,
+)
+from agentflow.workspace.git import Git
+from agentflow.workspace.repository import Repository
+from agentflow.world import World
+
+Provide = Callable[[str], Awaitable[tuple[Provided, ...]]]
+"""Returns the directories beside git that belong to a commit, installed if need be."""
+
+EXPORT_TIMEOUT = 300.0
+"""Seconds."""
+RUNTIMES = (
+    *("python", "python3", "pip", "uv", "node", "npm", "pnpm", "yarn", "bun", "deno", "go"),
+    *("cargo", "rustc", "java", "mvn", "gradle", "ruby", "bundle", "php", "composer", "dotnet"),
+)
+"""Programs whose version decides whether what was installed fits."""
+
+
+async def _nothing(commit: str) -> tuple[Provided, ...]:
+    return ()
+
+
+class Checkouts:
+    """A folder of checkouts. `prepare` comes first."""
+
+    def __init__(
+        self,
+        folder: Path,
+        repository: Repository,
+        world: World,
+        *,
+        backend: Backend,
+        readable: Sequence[str] = (),
+        environment: Environment,
+        gates: Sequence[BuildCommand],
+    ) -> None:
+        self.folder = folder
+        self.state: Git
+        self.mounted = backend != "none"
+        self.provide: Provide = _nothing
+        """What each checkout is given; nothing until it is set."""
+        self._repository = repository
+        self._world = world
+        self._backend: Backend = backend
+        self._readable = tuple(readable)
+        self._environment = environment
+        self._gates = tuple(gates)
+        self._toolchains: Toolchains
+        self._numbers = itertools.count(1)
+
+    def prepare(self) -> None:
+        """Make our repository and find programs. Raises `EnvironmentFailure`."""
+        repository, environment = self._repository, self._world.environment
+        with preparing(self.folder):
+            self.state = make_repository(
+                self.folder / "state.git", repository, repository.object_stores
+            )
+        # A gate may come from the repository, and a path in it could show any folder: programs
+        # are looked up by name.
+        words = (first_word(line) for line in self._lines())
+        self._toolchains = find(
+            [word for word in words if word and "/" not in word],
+            environment.get("PATH", ""),
+            self._home,
+            repository.root,
+        )
+
+    def _lines(self) -> Iterator[str]:
+        """Every command line that will be run."""
+        yield from (gate.command for gate in self._gates)
+        for service in self._environment.services:
+            yield from (service.command, service.ready)
+        if self._environment.setup:
+            yield self._environment.setup.command
+
+    @property
+    def _home(self) -> Path:
+        return Path(self._world.environment.get("HOME", "/"))
+
+    @property
+    def toolchain(self) -> str:
+        """What decides whether installed dependencies fit: back end, machine, and each runtime's
+        real path, size and time."""
+        path = os.pathsep.join((*self._toolchains.path, "/usr/local/bin", "/usr/bin", "/bin"))
+        lines = [f"{'sandbox' if self.mounted else self.folder} {platform.machine()}"]
+        for name in RUNTIMES:
+            program = shutil.which(name, path=path)
+            if program:
+                status = Path(program).stat()
+                real = Path(program).resolve()
+                lines.append(f"{name} {real} {status.st_size} {status.st_mtime_ns}")
+        return "\n".join(lines)
+
+    @asynccontextmanager
+    async def open(
+        self, commit: str, variables: Mapping[str, str] | None = None, /
+    ) -> AsyncGenerator[Channel]:
+        """A gate's place: a fresh sandbox on a fresh checkout of a commit of ours, with the
+        services, what the commit needs installed, and the gates' variables.
+
+        Its history is there and cannot be written.
+        """
+        async with self.clone("gate", commit) as clone:
+            policy = await self.gate_policy(clone, commit, variables or {})
+            async with open_sandbox(self._backend, policy) as channel:
+                yield channel
+
+    async def gate_policy(
+        self, clone: Clone, commit: str, variables: Mapping[str, str], *, git_writable: bool = False
+    ) -> Policy:
+        """What a gate sees of a clone that nobody has worked in."""
+        provided = await self.provide(commit)
+        await asyncio.to_thread(exclude, clone, [each.path for each in provided])
+        return self.policy(
+            clone,
+            writable=(".",),
+            git_writable=git_writable,
+            provided=provided,
+            services=self._environment.services,
+            variables={**self._environment.gates.all, **variables},
+        )
+
+    @asynccontextmanager
+    async def setup(self, commit: str, setup: Setup) -> AsyncGenerator[tuple[Channel, Path]]:
+        """A place to install in: sandbox and tree of a fresh checkout.
+
+        It has the network, variables and files of `setup`, and no services. The tree is there
+        until the block ends, also when the sandbox was closed before. Raises `UsageError` for a
+        file that is not the home folder's.
+        """
+        files = home_files(self._home, setup.files)
+        async with self.clone("setup", commit) as clone:
+            variables = setup.variables.all
+            if not self.mounted:
+                home = await asyncio.to_thread(linked_home, clone.tree.parent / "home", files)
+                variables = {"HOME": str(home), **variables}
+            policy = self.policy(
+                clone,
+                writable=(".",),
+                mounts=tuple(Mount(file, f"{HOME}/{name}") for name, file in files.items()),
+                network=Network(setup.network, setup.host_network),
+                variables=variables,
+            )
+            async with open_sandbox(self._backend, policy) as channel:
+                yield channel, clone.tree
+
+    @asynccontextmanager
+    async def clone(self, name: str, commit: str) -> AsyncGenerator[Clone]:
+        """A clone of a commit of ours, removed when the block ends."""
+        folder = self.folder / f"{name}-{next(self._numbers)}"
+        stores = (Path(self.state.directory) / "objects", *self._repository.object_stores)
+        try:
+            yield await asyncio.to_thread(
+                make_clone, folder, self._repository, stores, commit, "result",
+                mounted=self.mounted,
+            )  # fmt: skip
+        finally:
+            await asyncio.to_thread(remove_folder, folder)
+
+    async def export(self, clone: Clone, base: str) -> Export:
+        """Bring what a clone holds beyond `base` into our repository; call when every process
+        that worked in it is dead.
+
+        A fresh sandbox packs its objects, so that no git on this machine ever acts on a
+        configuration that is not ours. Raises `ExportRefused`.
+        """
+        folder = self.folder / f"export-{next(self._numbers)}"
+        folder.mkdir()
+        try:
+            await self._pack(clone, base, folder)
+            return await asyncio.to_thread(import_pack, self.state, folder)
+        finally:
+            await asyncio.to_thread(remove_folder, folder)
+
+    async def _pack(self, clone: Clone, base: str, folder: Path) -> None:
+        """Let a sandbox write a clone's objects into a folder. Raises `ExportRefused`."""
+        policy = self.policy(
+            clone, writable=(), git_writable=True, mounts=(Mount(folder, EXPORT_INSIDE, True),)
+        )
+        variables = {
+            "AGENTFLOW_TREE": WORKSPACE if self.mounted else str(clone.tree),
+            "AGENTFLOW_EXPORT": EXPORT_INSIDE if self.mounted else str(folder),
+            "AGENTFLOW_SCRATCH": SCRATCH if self.mounted else str(folder),
+            "AGENTFLOW_BASE": base,
+        }
+        assignments = "".join(f"{name}={shlex.quote(v)}\n" for name, v in variables.items())
+        async with open_sandbox(self._backend, policy) as channel:
+            try:
+                result = await channel.call(
+                    "Bash", {"command": assignments + EXPORT_SCRIPT, "timeout": EXPORT_TIMEOUT}
+                )
+            except ToolFailure as error:
+                raise ExportRefused(f"your clone cannot be exported: {error}") from error
+        if result["exit_code"] != 0:
+            reason = f"{result['killed']} limit" if result["killed"] else str(result["output"])
+            raise ExportRefused(f"your clone cannot be exported: {reason[-500:].strip()}")
+
+    def policy(
+        self,
+        clone: Clone,
+        *,
+        writable: tuple[str, ...],
+        protected: tuple[str, ...] = (),
+        git_writable: bool = False,
+        completion: str | None = None,
+        mounts: tuple[Mount, ...] = (),
+        provided: tuple[Provided, ...] = (),
+        services: tuple[Service, ...] = (),
+        network: Network | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> Policy:
+        """A policy on a clone: its git directory, the objects that it borrows, the programs."""
+        tools = self._toolchains
+        return Policy(
+            tree=clone.tree,
+            writable=writable,
+            protected=protected,
+            completion=completion,
+            mounts=(
+                Mount(clone.git_dir, GIT_INSIDE, git_writable),
+                *(Mount(s, f"{OBJECTS_INSIDE}/{n}") for n, s in enumerate(clone.stores)),
+                *tools.mounts,
+                *(Mount(Path(path), path) for path in self._readable),
+                *mounts,
+            ),
+            # A borrowed store's own alternates are mounted too, under other names.
+            masked=(
+                *tools.masked,
+                *(
+                    f"{OBJECTS_INSIDE}/{n}/info/alternates"
+                    for n, store in enumerate(clone.stores)
+                    if (store / "info" / "alternates").exists()
+                ),
+            ),
+            provided=provided,
+            network=network or Network(),
+            services=services,
+            environment={**tools.environment, **(variables or {})},
+            path=tools.path,
+        )
+
+
+@contextmanager
+def preparing(folder: Path) -> Generator[None]:
+    """Turn the disk's refusals into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"cannot prepare {folder}: {error.strerror}",
+            hint="Free disk space, or see to it that the folder can be written.",
+        ) from error
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder that hostile code has filled; what cannot be deleted stays.
+
+    By `rm`, because Python's own removal recurses once for each nested folder.
+    """
+    subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, check=False)

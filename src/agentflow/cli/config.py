@@ -1,0 +1,62 @@
+"""`agentflow config`: every setting, and where it comes from."""
+
+from typing import Annotated
+
+import typer
+
+from agentflow.cli.output import data, exit_codes, print_json
+from agentflow.cli.run import complete_task
+
+config = typer.Typer(help="Show the configuration.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@config.callback()
+def _group() -> None:
+    """Show the configuration."""
+
+
+@config.command()
+def show(
+    task: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TASK]", help="As for this task's id or path.", autocompletion=complete_task
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="REV", help="The commit whose configuration is read (default: HEAD)."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> None:
+    """Show every setting with its value and its source, first of: the task, AGENTFLOW_<NAME>, your
+    config.toml, the repository's at the base commit, the default."""
+    with exit_codes("json" if json else "text"):
+        from agentflow.records import Task
+        from agentflow.settings import CONFIG, resolve_settings
+        from agentflow.settings_shown import settings_json, settings_lines
+        from agentflow.tasks.task import find_task, read_task
+        from agentflow.trust import read_trust
+        from agentflow.workspace.repository import open_repository
+        from agentflow.world import World
+
+        world = World()
+        repository = open_repository(world.directory, world.environment)
+        subject = Task("", "", "")
+        if task is not None:
+            subject, _ = read_task(find_task(task, repository.root))
+        commit = repository.resolve(base or subject.base or "HEAD")
+        resolved = resolve_settings(
+            {},
+            world.environment,
+            repository.read(commit, CONFIG),
+            subject,
+            read_trust(repository.common_dir, world.environment),
+        )
+        if json:
+            settings = settings_json(resolved, commit, world.environment)
+            task_id = subject.id or None
+            print_json({"type": "config", "task": task_id, "base": commit, "settings": settings})
+            return
+        for line in settings_lines(resolved, commit, world.environment):
+            data().print(line, soft_wrap=True)

@@ -1,0 +1,86 @@
+"""`agentflow verify`: the gates alone, on commits made by anybody."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from agentflow.cli.output import data, exit_codes, print_json, talk
+
+if TYPE_CHECKING:
+    from agentflow.records import Json
+
+
+def verify(
+    what: Annotated[
+        str, typer.Argument(metavar="TASK|REV", help="A task, for its branch, or a revision.")
+    ],
+    base: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REV",
+            help="What the change is compared with (default: HEAD, or the default branch).",
+        ),
+    ] = None,
+    gate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=COMMAND", help="Must pass on the result. Repeatable."),
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="May be changed; replaces the task's. Repeatable."),
+    ] = None,
+    output_format: Annotated[
+        Literal["text", "json"], typer.Option(help="What standard output gets.")
+    ] = "text",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No talk.")] = False,
+) -> None:
+    """Judge commits by the gates alone: no model, no landing. Ends with 0 or 1.
+
+    Settings, and the task if it is there, are those of the commit where the change starts.
+    """
+    with exit_codes(output_format):
+        from agentflow.sinks.console import ConsoleSink
+        from agentflow.verify import Question, verify_commits
+        from agentflow.world import World
+
+        question = Question(what, base, _flags(gate or [], allow or []))
+        console = ConsoleSink(talk(quiet=quiet))
+        found = asyncio.run(verify_commits(question, World(), console))
+        if output_format == "json":
+            print_json(found)
+        else:
+            _print(found)
+        raise typer.Exit(int(found["exit_code"]))
+
+
+def _flags(gates: list[str], allow: list[str]) -> dict[str, Any]:
+    from agentflow.boundaries import check_glob
+    from agentflow.tasks.task import parse_gate
+
+    flags: dict[str, Any] = {}
+    if gates:
+        pairs = (parse_gate(text, where="--gate") for text in gates)
+        flags["gates"] = [{"name": name, "command": command} for name, command in pairs]
+    if allow:
+        flags["allow"] = [check_glob(glob, where="--allow") for glob in allow]
+    return flags
+
+
+def _print(found: "Json") -> None:
+    from rich.text import Text
+
+    from agentflow.neutral import one_line
+    from agentflow.records import Evidence
+    from agentflow.sinks.verdict import print_gates
+
+    console = data()
+    title, style = ("verified", "bold green") if found["passed"] else ("not verified", "bold red")
+    head = Text(f"{title}  ", style)
+    head.append(one_line(found["what"]), "bold")
+    head.append(f"  {found['base'][:12]}..{found['tip'][:12]}", "dim")
+    console.print(head, soft_wrap=True)
+    for line in (found["reason"], *found["notices"]):
+        if line:
+            console.print(Text(f"  {one_line(line, 200)}", "yellow"), soft_wrap=True)
+    print_gates(console, [Evidence(**gate) for gate in found["gates"]])

@@ -1,0 +1,61 @@
+"""`agentflow wait`: until a task's run has ended."""
+
+from typing import Annotated
+
+import typer
+
+from agentflow.cli.output import data, exit_codes, print_json, say
+from agentflow.cli.run import complete_task
+
+TIMED_OUT = 124
+"""As timeout(1) of GNU coreutils ends."""
+
+
+def wait(
+    task: Annotated[
+        str, typer.Argument(metavar="TASK", help="A task's id.", autocompletion=complete_task)
+    ],
+    timeout: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="At most this long, like 90s or 10m (default: no end)."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The run's report as JSON.")] = False,
+) -> None:
+    """Wait until a task's run has ended in any way, and exit with that run's code.
+
+    A run that has ended already counts, unless another one is at work; without any run, one is
+    waited for. Exits with 143 if the run's process was killed before it left a result, and with
+    124, as timeout(1) does, if the time is over first.
+    """
+    with exit_codes("json" if json else "text"):
+        import time
+
+        from agentflow.durations import parse_duration
+        from agentflow.neutral import one_line
+        from agentflow.runs import shown
+        from agentflow.wait import wait_for_end
+        from agentflow.workspace.repository import open_repository
+        from agentflow.world import World
+
+        world = World()
+        seconds = None if timeout is None else parse_duration(timeout, where="--timeout")
+        report = wait_for_end(
+            open_repository(world.directory, world.environment),
+            world.cache,
+            task,
+            timeout=seconds,
+            clock=world.clock,
+            sleep=time.sleep,
+            tell=lambda run: say(f"waiting for {one_line(run or f'a run of {task}', 255)}"),
+        )
+        if report is None:
+            say(f"no run of {one_line(task)} has ended within {timeout}")
+            report = {"type": "timeout", "task": task, "outcome": "timeout", "exit_code": TIMED_OUT}
+        else:
+            fields = shown(report)
+            words = [one_line(fields[name], 255) for name in ("outcome", "run", "reason")]
+            if not json:
+                data().print("  ".join(word for word in words if word), soft_wrap=True)
+        if json:
+            print_json(report)
+    raise typer.Exit(int(report["exit_code"]))

@@ -1,0 +1,251 @@
+"""The doctor: whether a run could start here, check by check, with the line that mends it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from agentflow.boundaries import matches
+from agentflow.configuration import Settings
+from agentflow.errors import AgentflowError, UsageError
+from agentflow.models.endpoint import ANTHROPIC_URL, endpoint, find_key, key_name
+from agentflow.plan import first_word
+from agentflow.records import Task
+from agentflow.sandbox import CANARY, probe
+from agentflow.settings import CONFIG, load_settings, shared_table
+from agentflow.trust import Trust, read_trust, widening
+from agentflow.workspace.git import isolated
+from agentflow.workspace.repository import Repository, open_repository
+from agentflow.world import World
+
+Status = Literal["ok", "warning", "missing"]
+
+CONNECT_TIMEOUT = 3.0
+"""Seconds, the look-up of the name included."""
+LITTLE, TOO_LITTLE = 2 * 1024**3, 200 * 1024**2
+"""Free bytes: below the first there is a warning, below the second no run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that a run needs."""
+
+    name: str
+    status: Status
+    detail: str
+    remedy: str = ""
+    """The line that mends it; empty if all is well."""
+
+
+Probe = Callable[[], str | None]
+"""Returns why there is no sandbox; None if there is one."""
+
+
+def examine(world: World, sandbox: Probe = probe) -> tuple[Check, ...]:
+    """Look at everything that a run needs. Sends no request and no key anywhere.
+
+    A run could start if no check is `missing`.
+    """
+    checks = [_git(world), *_disk("cache", world.cache)]
+    try:
+        repository = open_repository(world.directory, world.environment)
+        head = repository.resolve("HEAD")
+    except AgentflowError as error:
+        return (*checks, _sandbox(None, sandbox), Check("repository", *_missing(error)))
+    checks += [Check("repository", "ok", str(repository.root)), *_disk("disk", repository.root)]
+    text = repository.read(head, CONFIG)
+    found = list(_configuration(repository, world, text))
+    settings = next((each for each in found if isinstance(each, Settings)), None)
+    checks += [each for each in found if isinstance(each, Check)]
+    checks.append(_sandbox(settings, sandbox))
+    if settings is not None:
+        checks += _gates(settings, repository, head, world)
+        checks += _server(settings, world)
+    return tuple(checks)
+
+
+def _missing(error: AgentflowError) -> tuple[Status, str, str]:
+    return "missing", error.message, error.hint
+
+
+def _git(world: World) -> Check:
+    try:
+        version = isolated(world.directory).text("version").removeprefix("git version ")
+    except AgentflowError as error:
+        return Check("git", *_missing(error))
+    return Check("git", "ok", version)
+
+
+def _sandbox(settings: Settings | None, sandbox: Probe) -> Check:
+    if settings is not None and settings.sandbox == "none":
+        detail = "your configuration turns it off: an agent gets all your rights"
+        return Check("sandbox", "warning", detail, "Remove `sandbox` from your configuration.")
+    reason = sandbox()
+    if reason is None:
+        return Check("sandbox", "ok", f"bubblewrap holds: {len(CANARY)} attempts to leave failed")
+    detail, _, remedy = reason.partition("; ")
+    return Check("sandbox", "missing", detail, remedy)
+
+
+def _disk(name: str, folder: Path) -> Iterator[Check]:
+    """Whether a folder can be written to, and what is free there."""
+    try:
+        if name == "cache":
+            folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        remedy = f"See to it that {folder} can be written."
+        yield Check(name, "missing", f"cannot write to {folder}: {error.strerror}", remedy)
+        return
+    detail = f"{folder}: {free / 1024**3:,.1f} GiB free"
+    if free >= LITTLE:
+        yield Check(name, "ok", detail)
+    else:
+        status: Status = "missing" if free < TOO_LITTLE else "warning"
+        yield Check(name, status, detail, "Free disk space.")
+
+
+def _configuration(
+    repository: Repository, world: World, text: str | None
+) -> Iterator[Check | Settings]:
+    """What the settings are, if they are valid; and whether what they ask for was granted."""
+    environment = world.environment
+    try:
+        wanted = widening(shared_table(text, environment))
+        # granted for the look at all the other settings; the check of trust comes below
+        settings = load_settings({}, environment, text, Task("-", "", ""), Trust(wanted))
+        settings.surroundings(environment)
+        trust = read_trust(repository.common_dir, environment)
+    except AgentflowError as error:
+        yield Check("config", *_missing(error))
+        return
+    yield settings
+    yield _gate_count(settings, text, repository)
+    try:
+        trust.check(wanted, CONFIG)
+    except UsageError as error:
+        yield Check("trust", "missing", error.message, "agentflow trust")
+    else:
+        yield Check("trust", "ok", "granted" if wanted else "nothing asks for it")
+
+
+def _gate_count(settings: Settings, text: str | None, repository: Repository) -> Check:
+    here = [gate.name for gate in settings.gates if gate.where == "here"]
+    if here:
+        return Check("config", "ok", f"valid; gates: {', '.join(here)}")
+    if text is None and (repository.root / CONFIG).is_file():
+        remedy = "git add .orchestrator && git commit -m 'chore: agentflow'"
+        return Check("config", "missing", f"{CONFIG} is not in the last commit", remedy)
+    remedy = f"Add [[gates]] to {CONFIG}." if text is not None else "agentflow init"
+    return Check("config", "missing", "no gate is configured that runs here", remedy)
+
+
+def _gates(settings: Settings, repository: Repository, head: str, world: World) -> Iterator[Check]:
+    """The programs that gates, setup and services start with."""
+    paths = repository.paths(head)
+    lines = {gate.name: gate.command for gate in settings.gates if gate.where == "here"}
+    lines |= {"setup": settings.environment.setup} if settings.environment.setup else {}
+    lines |= {name: service.command for name, service in settings.services.items()}
+    found: dict[str, None] = {}
+    for name, line in lines.items():
+        word = first_word(line)
+        provided = any(matches(glob, word) for glob in settings.environment.provides if word)
+        if not word or provided or word.removeprefix("./") in paths:
+            continue
+        if not _exists(word, world.environment):
+            detail = f"{name} runs {word!r}, which is neither on PATH nor in the repository"
+            yield Check("toolchain", "missing", detail, f"Install {word}.")
+        else:
+            found[word] = None
+    if found:
+        yield Check("toolchain", "ok", f"found: {', '.join(found)}")
+
+
+def _exists(word: str, environment: Mapping[str, str]) -> bool:
+    """Whether bash knows the word: a program, a keyword, a command of its own."""
+    command = ["bash", "--noprofile", "--norc", "-c", 'type -t -- "$1"', "bash", word]
+    path = {"PATH": environment.get("PATH", os.defpath)}
+    try:
+        ended = subprocess.run(
+            command, env=path, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+    except OSError:
+        return shutil.which(word, path=path["PATH"]) is not None
+    return ended.returncode == 0
+
+
+def _server(settings: Settings, world: World) -> Iterator[Check]:
+    url = settings.base_url or ANTHROPIC_URL
+    try:
+        variable = key_name(url, settings.key_variable)
+        key = find_key(url, world.environment, settings.key_variable)
+    except UsageError as error:
+        yield Check("key", *_missing(error))
+    else:
+        told = f"{variable} is set" if key else "a server on this machine needs none"
+        yield Check("key", "ok", told)
+    try:
+        endpoint(url)
+    except UsageError as error:
+        yield Check("server", *_missing(error))
+        return
+    host, port, way = _address(url, world.environment)
+    problem = _connect(host, port)
+    if problem:
+        remedy = "Check the network, a proxy's variables, and base_url in your configuration."
+        yield Check("server", "missing", f"{host}:{port}{way} does not answer: {problem}", remedy)
+    else:
+        yield Check("server", "ok", f"{host}:{port}{way} accepts connections")
+
+
+def _address(url: str, environment: Mapping[str, str]) -> tuple[str, int, str]:
+    """Host and port that a request connects to first: the server's, or the proxy's before it."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    names = (f"{parts.scheme}_proxy", "all_proxy")
+    given = [environment.get(each) for name in names for each in (name, name.upper())]
+    proxy = next((each for each in given if each), "")
+    spared = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    if not proxy or endpoint(url) == "loopback" or _is_spared(host, spared):
+        return host, port, ""
+    try:
+        before = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        host, port = before.hostname or "", before.port or 80
+    except ValueError:
+        host, port = "", 0
+    return host, port, " (a proxy)"
+
+
+def _is_spared(host: str, spared: str) -> bool:
+    """Whether `no_proxy` names the host, or a domain that it belongs to."""
+    names = [name.strip().lstrip(".").lower() for name in spared.split(",")]
+    return any(name == "*" or f".{host}".endswith(f".{name}") for name in names if name)
+
+
+def _connect(host: str, port: int) -> str:
+    """Why no connection can be made; empty if one can. In a thread, as a name's look-up has no
+    limit of its own."""
+    problems = [f"nothing within {CONNECT_TIMEOUT:g} s"]
+
+    def connect() -> None:
+        try:
+            socket.create_connection((host, port), CONNECT_TIMEOUT).close()
+        except (OSError, ValueError) as error:
+            problems.append(getattr(error, "strerror", None) or str(error))
+        else:
+            problems.append("")
+
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(CONNECT_TIMEOUT)
+    return problems[-1]

@@ -1,0 +1,256 @@
+"""Verification alone: the gates on commits made by anybody. No model, no landing, no marker."""
+
+import asyncio
+import dataclasses
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentflow.checkouts import Checkouts, remove_folder
+from agentflow.configuration import Settings
+from agentflow.environment import Environment
+from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.gates import verify
+from agentflow.gates.boundaries import BoundariesGate
+from agentflow.gates.build import BuildGate
+from agentflow.gates.commit import CommitGate
+from agentflow.gates.files import FilesGate
+from agentflow.gates.secrets import SecretsGate
+from agentflow.gates.setup import SetupGate
+from agentflow.gates.tamper import TamperGate
+from agentflow.installation import Installation
+from agentflow.interfaces import Emit, Gate
+from agentflow.provisions import Provisions
+from agentflow.records import Candidate, Json, Task, Verdict
+from agentflow.redaction import Redact, redactor
+from agentflow.sandbox import probe
+from agentflow.settings import CONFIG, load_settings
+from agentflow.tasks.task import FOLDER, check_id, read_task
+from agentflow.trust import read_trust
+from agentflow.workspace.git import Git, GitError
+from agentflow.workspace.importer import as_it_is
+from agentflow.workspace.lfs import content_stores
+from agentflow.workspace.repository import Repository, open_repository
+from agentflow.world import World
+
+TRUNKS = ("HEAD", "origin/HEAD", "origin/main", "origin/master", "main", "master")
+"""Where a change starts from, if nobody says: the first that does not hold it already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the caller asked about."""
+
+    what: str
+    """A task, for its branch, or a revision."""
+    base: str | None = None
+    """A revision; where it and the change part is the base."""
+    flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Settings given as flags."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The commits that are judged, and by what."""
+
+    task: Task
+    base: str
+    tip: str
+    settings: Settings
+    environment: Environment
+    notices: tuple[str, ...]
+
+
+async def verify_commits(question: Question, world: World, emit: Emit) -> Json:
+    """Judge the commits as they are; return what was measured as one JSON object.
+
+    Settings are those of the base, and so is the task if the base holds it: a change does not
+    choose its own measure. Raises `UsageError` if there is nothing to judge or no gate,
+    `EnvironmentFailure`.
+    """
+    repository = await asyncio.to_thread(open_repository, world.directory, world.environment)
+    subject = await asyncio.to_thread(_subject, question, repository, world)
+    if subject.settings.sandbox != "none" and (reason := await asyncio.to_thread(probe)):
+        raise EnvironmentFailure(reason, hint="Mend it, or look at `agentflow run --help`.")
+    folder = await asyncio.to_thread(_folder, world.cache / repository.key)
+    try:
+        verdict, candidate = await _judge(subject, repository, world, folder, emit)
+    finally:
+        await asyncio.to_thread(remove_folder, folder)
+    return _described(question, subject, candidate, verdict)
+
+
+def _folder(parent: Path) -> Path:
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="verify-", dir=parent))
+    except OSError as error:
+        raise EnvironmentFailure(f"cannot make a folder in {parent}: {error.strerror}") from error
+
+
+async def _judge(
+    subject: Subject, repository: Repository, world: World, folder: Path, emit: Emit
+) -> tuple[Verdict, Candidate]:
+    settings = subject.settings
+    checkouts = Checkouts(
+        folder,
+        repository,
+        world,
+        backend=settings.sandbox,
+        readable=settings.readable,
+        environment=subject.environment,
+        gates=settings.commands,
+    )
+    await asyncio.to_thread(checkouts.prepare)
+    redact = redactor(subject.environment.secrets)
+    installation: Installation | None = None
+    if subject.environment.setup:
+        store = world.cache / repository.key / "provisions"
+        provisions = Provisions(
+            subject.environment.setup,
+            store,
+            checkouts.state,
+            checkouts.toolchain,
+            checkouts.setup,
+            emit,
+            redact,
+        )
+        installation = Installation(subject.base, provisions, folder / "provisions")
+        checkouts.provide = installation.of
+    candidate = await asyncio.to_thread(
+        as_it_is,
+        checkouts.state,
+        subject.base,
+        subject.tip,
+        settings.boundaries,
+        await asyncio.to_thread(content_stores, repository),
+    )
+    gates = _gates(subject, checkouts, installation, redact)
+    return await verify(gates, candidate, emit), candidate
+
+
+def _gates(
+    subject: Subject, checkouts: Checkouts, installation: Installation | None, redact: Redact
+) -> tuple[Gate, ...]:
+    settings, task, state = subject.settings, subject.task, checkouts.state
+    return (
+        CommitGate(task.expect, "orchestrator"),
+        BoundariesGate(settings.boundaries),
+        FilesGate(state, task.files),
+        TamperGate(state, settings.boundaries),
+        SecretsGate(state, settings.secrets.allow, subject.environment.secrets),
+        *([SetupGate(installation.judge)] if installation else []),
+        *(
+            BuildGate(command, checkouts.open, state, settings.boundaries, redact)
+            for command in settings.commands
+        ),
+    )
+
+
+def _subject(question: Question, repository: Repository, world: World) -> Subject:
+    path = _task_path(question.what, repository)
+    tip = _branch_tip(question.what, repository) if path else repository.resolve(question.what)
+    base = _base(question, repository, tip)
+    task, notices = _task(path, question.what, repository, base)
+    settings = load_settings(
+        question.flags,
+        world.environment,
+        repository.read(base, CONFIG),
+        task,
+        read_trust(repository.common_dir, world.environment),
+    )
+    if not settings.commands:
+        raise UsageError(
+            "no gate is configured, so nothing could be verified",
+            hint=f"Give --gate 'test=<command>', or add [[gates]] to {CONFIG} and commit it.",
+        )
+    environment = settings.surroundings(world.environment)
+    return Subject(task, base, tip, settings, environment, notices)
+
+
+def _task_path(what: str, repository: Repository) -> str | None:
+    """Where the task of this name is, in the repository; None if it is a revision."""
+    try:
+        check_id(what)
+    except UsageError:
+        return None
+    path = f"{FOLDER}/{what}.md"
+    known = (repository.root / path).is_file() or repository.read("HEAD", path) is not None
+    return path if known else None
+
+
+def _branch_tip(task: str, repository: Repository) -> str:
+    branch = f"agentflow/{task}"
+    for ref in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"):
+        if repository.git.succeeds("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"):
+            return repository.resolve(ref)
+    raise UsageError(
+        f"there is no branch {branch}, where {task} would have landed",
+        hint=f"Run it first: agentflow run {task}. Or give a revision instead.",
+    )
+
+
+def _base(question: Question, repository: Repository, tip: str) -> str:
+    """Where the change parts from what was given, else from the first trunk without it."""
+    if question.base is not None:
+        given = repository.resolve(question.base)
+        for base in _forks(repository.git, (given,), tip):
+            return base
+        raise UsageError(f"{question.base} and {question.what} have no common history")
+    for base in _forks(repository.git, TRUNKS, tip):
+        if base != tip:
+            return base
+    raise UsageError(
+        f"{question.what} changes nothing: every branch that could be its base holds it",
+        hint="Name the commit before the change: --base REV.",
+    )
+
+
+def _forks(git: Git, revisions: tuple[str, ...], tip: str) -> Iterator[str]:
+    """Where each of these that exists parts from `tip`."""
+    for revision in revisions:
+        try:
+            yield git.text("merge-base", "--end-of-options", revision, tip).splitlines()[0]
+        except (GitError, IndexError):
+            continue
+
+
+def _task(
+    path: str | None, what: str, repository: Repository, base: str
+) -> tuple[Task, tuple[str, ...]]:
+    """The task as the base has it, else as it lies in the work tree."""
+    if path is None:
+        return Task(id="-", title=what, text=""), ()
+    text = repository.read(base, path)
+    if text is None:
+        task, warnings = read_task(repository.root / path)
+        told = f"{path} is not in the base {base[:12]}: it is taken from your work tree"
+        return task, (told, *warnings)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, Path(path).name)
+        copy.write_text(text, encoding="utf-8")
+        return read_task(copy)[0], ()
+
+
+def _described(
+    question: Question, subject: Subject, candidate: Candidate, verdict: Verdict
+) -> Json:
+    reason = "" if verdict.passed or verdict.failures else "no build gate ran here and passed"
+    return {
+        "type": "verification",
+        "what": question.what,
+        "task": None if subject.task.id == "-" else subject.task.id,
+        "base": subject.base,
+        "tip": subject.tip,
+        "passed": verdict.passed,
+        "exit_code": 0 if verdict.passed else 1,
+        "reason": reason,
+        "changes": {
+            name: getattr(candidate, name) for name in ("files_changed", "insertions", "deletions")
+        },
+        "gates": [dataclasses.asdict(evidence) for evidence in verdict.evidence],
+        "left_to_ci": list(verdict.left_to_ci),
+        "notices": list(subject.notices),
+    }

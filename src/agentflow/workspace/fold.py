@@ -1,0 +1,81 @@
+"""Folding: what a formatter changed in a candidate becomes part of its last commit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from agentflow.boundaries import violation
+from agentflow.records import Boundaries, Candidate, Change
+from agentflow.workspace.export import Export
+from agentflow.workspace.git import Git
+from agentflow.workspace.importer import MAX_BLOB, MAX_CHANGES, MAX_TOTAL, printable
+from agentflow.workspace.objects import changes_between, commits_between, sizes
+from agentflow.workspace.recreate import Authorship, recreate, with_files_of
+
+_DELETED = "000000"
+_FILES = frozenset({"100644", "100755"})
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A candidate with the changes that could be taken."""
+
+    candidate: Candidate
+    taken: tuple[str, ...] = ()
+    """Paths, printable."""
+    left_out: tuple[str, ...] = ()
+    """Paths, printable, each with the reason."""
+
+
+def fold(
+    state: Git, candidate: Candidate, export: Export, boundaries: Boundaries, authorship: Authorship
+) -> Folded:
+    """Amend the candidate's last commit by the exported tree's changes, the allowed ones.
+
+    Only plain files are taken. The message stays as it is.
+    """
+    last = candidate.commits[-1]
+    reasons = _reasons(state, changes_between(state, last.tree, export.tree), boundaries)
+    taken = [change.path for change, reason in reasons if not reason]
+    left_out = tuple(f"{printable(change.path)}: {reason}" for change, reason in reasons if reason)
+    if not taken:
+        return Folded(candidate, (), left_out)
+    with_changes = with_files_of(state, last.sha, export.tree, taken)
+    tree = state.text("rev-parse", f"{with_changes}^{{tree}}")
+    amended = recreate(
+        state, candidate.base, [replace(last, tree=tree)], candidate.leftovers, authorship
+    )
+    changes = commits_between(state, candidate.base, amended.tip)[-1].changes
+    commit = replace(amended.commits[0], changes=changes)
+    new = replace(
+        candidate,
+        tip=amended.tip,
+        commits=(*candidate.commits[:-1], commit),
+        claimed={
+            claimed: amended.tip if name == last.sha else name
+            for claimed, name in candidate.claimed.items()
+        },
+        files_changed=amended.files_changed,
+        insertions=amended.insertions,
+        deletions=amended.deletions,
+    )
+    return Folded(new, tuple(map(printable, taken)), left_out)
+
+
+def _reasons(
+    state: Git, changes: Sequence[Change], boundaries: Boundaries
+) -> list[tuple[Change, str]]:
+    """Each change with the reason why it is not taken; empty if it is."""
+    if len(changes) > MAX_CHANGES:
+        return [(changes[0], f"and {len(changes) - 1} more are too many to take")]
+    bytes_of = sizes(state, {change.blob for change in changes if change.mode in _FILES})
+    if sum(bytes_of.values()) > MAX_TOTAL:
+        return [(changes[0], "with all others it is too large to take")]
+    return [(change, _reason(change, bytes_of, boundaries)) for change in changes]
+
+
+def _reason(change: Change, bytes_of: dict[str, int], boundaries: Boundaries) -> str:
+    if change.mode not in {*_FILES, _DELETED}:
+        return "is no plain file"
+    if bytes_of.get(change.blob, 0) > MAX_BLOB:
+        return f"is larger than {MAX_BLOB} bytes"
+    return violation(boundaries, change.path) or ""

@@ -1,0 +1,109 @@
+"""`agentflow prompts`."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import EVIL, Shell
+
+FOLDER = ".orchestrator/prompts"
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def test_prompts_are_listed_with_what_is_wrong_with_them(shell: Shell, tmp_path: Path) -> None:
+    write = shell.project.write
+    header = (
+        f"---\nname: x\ndescription: |\n  Ours{json.dumps(EVIL)[1:-1]}\n  at work.\n\n  More.\n"
+    )
+    write(f"{FOLDER}/Agent.md", f"{header}tools: [Read]\n---\nWork.\n")
+    write(f"{FOLDER}/broken.md", "---\ntools: [\n---\nWork.\n")
+    (tmp_path / "secret.md").write_text("secret")
+    (shell.project.root / FOLDER / "link.md").symlink_to(tmp_path / "secret.md")
+
+    ended = shell.run("prompts", "list", "--json")
+
+    listed = [json.loads(line) for line in ended.stdout.splitlines()]
+    ours = {each["name"]: each for each in listed if not each["builtin"]}
+    assert list(ours) == ["Agent", "broken", "link", "plain"]
+    assert ours["Agent"] == {
+        "name": "Agent",
+        "path": str(shell.project.root / FOLDER / "Agent.md"),
+        "builtin": False,
+        "shadowed": False,
+        "description": rf"Ours{json.dumps(EVIL)[1:-1]} at work.",
+        "tools": ["Read"],
+        "problem": "",
+    }
+    assert "broken.md:" in ours["broken"]["problem"]
+    assert "outside of the repository" in ours["link"]["problem"]
+    builtin = {each["name"]: each for each in listed if each["builtin"]}
+    assert {name: each["shadowed"] for name, each in builtin.items()}["agent"] is True
+    assert not builtin["engineer"]["shadowed"]
+    assert builtin["engineer"]["problem"] == ""
+
+    text = shell.run("prompts", "list").stdout
+    assert len(text.splitlines()) == len(listed)
+    assert "(shadowed)" in next(each for each in text.splitlines() if "built-in" in each)
+
+
+def test_a_prompt_is_shown_harmlessly_or_raw(shell: Shell) -> None:
+    path = shell.project.write(f"{FOLDER}/evil.md", f"---\nbroken: [\n---\n{EVIL}end\n")
+    shown = shell.run("prompts", "show", "EVIL")
+    assert shown.returncode == 0
+    assert shown.stdout == "---\nbroken: [\n---\n\ufffdend\n"
+    assert shown.stderr == f"{path}\n"
+    raw = shell.run("prompts", "show", "evil", "--raw")
+    assert (raw.stdout, raw.stderr) == (path.read_text(), "")
+    by_path = shell.run("prompts", "show", f"{FOLDER}/plain.md")
+    assert by_path.stdout == "Do what the task says.\n"
+
+
+@pytest.mark.parametrize("command", [["show", "plian"], ["render", "plian", "--task", "TASK-1"]])
+def test_an_unknown_prompt_is_named(shell: Shell, command: list[str]) -> None:
+    ended = shell.run("prompts", *command)
+    assert ended.returncode == 2
+    assert "there is no prompt 'plian'; did you mean 'plain'?" in ended.stderr
+
+
+def test_a_prompt_is_rendered_as_in_a_dry_run(shell: Shell) -> None:
+    shell.project.write(f"{FOLDER}/mine.md", f"Work on TASK-XXX.{EVIL}\n")
+    shell.project.write(".orchestrator/config.toml", "[[gates]]\nname = 'test'\ncommand = 'true'\n")
+    shell.project.commit()
+
+    text = shell.run("prompts", "render", "mine", "--task", "TASK-1")
+    facts = json.loads(shell.run("prompts", "render", "mine", "--task", "TASK-1", "--json").stdout)
+    dry_run = ("run", "TASK-1", "--prompt", "mine", "--dry-run")
+    plan = json.loads(shell.run(*dry_run, "--output-format=json").stdout)
+
+    keys = ("task", "prompt", "tools", "system_prompt", "first_message")
+    assert facts == {"type": "rendered", **{key: plan[key] for key in keys}}
+    assert facts["system_prompt"] == f"Work on TASK-1.{EVIL}\n"
+    assert text.returncode == 0, text.stderr
+    assert text.stdout.startswith("──── system prompt ")
+    assert shell.run(*dry_run).stdout.endswith(text.stdout)
+    assert not {"\x1b", "\u202e"} & set(text.stdout)
+
+
+def test_names_are_completed(shell: Shell) -> None:
+    shell.project.write(f"{FOLDER}/pl{EVIL}.md", "x\n")
+    ended = subprocess.run(
+        [Path(sys.executable).with_name("agentflow")],
+        cwd=shell.project.root,
+        env={
+            **shell.environment,
+            "_AGENTFLOW_COMPLETE": "complete_bash",
+            "COMP_WORDS": "agentflow prompts show pl",
+            "COMP_CWORD": "3",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.split() == ["plain"]
