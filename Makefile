@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n auto
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test packages check bench lock clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.ready: requirements.lock pyproject.toml
@@ -24,6 +24,10 @@ demo: $(VENV)/.ready
 test: $(VENV)/.ready
 	@scripts/sandbox-tools bwrap rg
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+# What the tests on example repositories install; without it they are skipped.
+packages: $(VENV)/.ready
+	@scripts/test-packages
 
 check: $(VENV)/.ready
 	scripts/check

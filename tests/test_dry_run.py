@@ -32,6 +32,8 @@ def repository(root: Path) -> World:
     git = ["git", "-c", "user.name=T", "-c", "user.email=t@example.com"]
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "base"]):
         subprocess.run([*git, *arguments], cwd=root, env=environment, check=True)
+    for key, value in (("user.name", "T"), ("user.email", "t@example.com")):
+        subprocess.run([*git, "config", key, value], cwd=root, env=environment, check=True)
     return World(directory=root, environment=environment)
 
 

@@ -102,7 +102,7 @@ async def _work_until_verified(
         mended = await bench.fixed(collected, plan.gates, stage.authorship, stage.emit)
         candidate = replace(mended, answer=ending.text)
         stage.emit(Collected.of(candidate))
-        audits = stage.audits(await stage.packages(candidate))
+        audits = tuple(stage.audits(await stage.packages(candidate)))
         verdict = await verify(stage.gates(on_base), candidate, stage.emit, audits)
         if verdict.passed:
             return candidate

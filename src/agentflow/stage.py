@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,10 +15,10 @@ from agentflow.errors import EnvironmentFailure
 from agentflow.events import Event, Notice, PackagesChanged, RunFinished, RunStarted
 from agentflow.gates.boundaries import BoundariesGate
 from agentflow.gates.build import BuildGate
-from agentflow.gates.checklist import ChecklistAudit
+from agentflow.gates.checklist import ChecklistAudit, checklist
 from agentflow.gates.command import Commands
 from agentflow.gates.commit import CommitGate
-from agentflow.gates.contract import ContractAudit
+from agentflow.gates.contract import ContractAudit, asks_for_an_answer
 from agentflow.gates.files import FilesGate
 from agentflow.gates.packages import package_changes
 from agentflow.gates.secrets import SecretsGate
@@ -164,19 +164,15 @@ class Stage:
             ),
         )
 
-    def audits(self, packages: Difference) -> tuple[Audit, ...]:
-        """What compares claims with what the gates measured."""
-        plan, checklist = self.plan, self.plan.settings.checklist
-        return (
-            ContractAudit(plan.prompt.profile, [package.name for package in packages.added]),
-            ChecklistAudit(
-                plan.task.text,
-                plan.prompt.body,
-                self.bench.state,
-                checklist.gates,
-                checklist.strict,
-            ),
-        )
+    def audits(self, packages: Difference) -> Iterator[Audit]:
+        """What compares claims with what the gates measured, as far as anything was asked for."""
+        plan, boxes = self.plan, self.plan.settings.checklist
+        if asks_for_an_answer(plan.prompt.profile):
+            yield ContractAudit(plan.prompt.profile, [each.name for each in packages.added])
+        if checklist(plan.task.text, plan.prompt.body):
+            yield ChecklistAudit(
+                plan.task.text, plan.prompt.body, self.bench.state, boxes.gates, boxes.strict
+            )
 
     async def packages(self, candidate: Candidate) -> Difference:
         """What the candidate does to the direct dependencies; told if it is anything."""

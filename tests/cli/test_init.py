@@ -90,6 +90,21 @@ def test_hosts_that_only_files_name_are_not_reached_unasked(init: Init, tmp_path
     assert not (tmp_path / "cache").exists()
 
 
+def test_a_setup_without_a_known_registry_is_tried_only_if_told(
+    init: Init, tmp_path: Path, bwrap: str
+) -> None:
+    manifest = '[package]\nname = "a"\n[dependencies]\nb = { path = "no" }\n'
+    files: dict[str, str | dict[str, object]] = {"Cargo.toml": manifest, "src/lib.rs": ""}
+    ended = init(files=files)
+    assert ended.returncode == 0
+    assert "not tried: say under `network` which hosts the setup needs: cargo fetch" in ended.stderr
+    assert not (tmp_path / "cache").exists()
+    (tmp_path / "root" / CONFIG).unlink()
+    told = init("--yes")
+    assert told.returncode == 0
+    assert "the gates could not be tried: the setup command `cargo fetch`" in told.stderr
+
+
 def test_without_any_gate_the_user_is_told(init: Init) -> None:
     ended = init(files={"README.md": "x"})
     assert ended.returncode == 0

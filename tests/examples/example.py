@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,10 +107,11 @@ class Example:
         """The repository's folder."""
         return self.project.root
 
-    async def run(self, change: Change, **flags: Any) -> Json:
+    async def run(self, change: Change, *, fresh: bool = False, **flags: Any) -> Json:
         """Run the change's task with a scripted model that makes it; return the report."""
-        given = {"gates": [], "prompt": "agent", **flags}
-        return await self.project.run(change.turns, order=Order(change.task), **given)
+        given: dict[str, Any] = {"gates": [], "prompt": "agent", **flags}
+        order = Order(change.task, fresh=fresh)
+        return await self.project.run(change.turns, order=order, **given)
 
     def secret(self) -> Change:
         """The feature with a token in one of its files."""
@@ -205,7 +206,7 @@ def build(recipe: Recipe, folder: Path, *, host: str = "127.0.0.1:9", red: bool 
 
 
 @contextmanager
-def turnstile(folder: Path, answers: Sequence[str]) -> Iterator[str]:
+def turnstile(folder: Path, answers: Sequence[str]) -> Generator[str]:
     """A pipe in the folder that lets every reader have one answer, the last one again and again.
 
     It makes a gate that fails on its first try and passes on the next, without a clock: no try

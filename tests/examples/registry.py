@@ -9,7 +9,7 @@ import json
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -81,7 +81,7 @@ class Registry:
 
 
 @contextmanager
-def serve(packages: Packages) -> Iterator[Registry]:
+def serve(packages: Packages) -> Generator[Registry]:
     """Serve the packages on a free port until the block ends."""
     registry = Registry(packages)
 
@@ -99,7 +99,7 @@ def serve(packages: Packages) -> Iterator[Registry]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # pyright: ignore[reportImplicitOverride]  # no `override` before Python 3.12
             """Nobody reads it."""
 
     class Server(ThreadingHTTPServer):

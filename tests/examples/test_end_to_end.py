@@ -2,10 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from agentflow.events import SetupFinished
 from agentflow.records import Json
 from tests.examples.conftest import need
 from tests.examples.example import (
@@ -53,10 +53,10 @@ every_recipe = pytest.mark.parametrize(
 )
 
 
-def _ready(recipe: Recipe, folder: Path, registry: Registry, **options: Any) -> Example:
+def _ready(recipe: Recipe, folder: Path, registry: Registry) -> Example:
     """The example, trusted, where everything that it needs is there."""
     need(*PROGRAMS[recipe.name])
-    example = build(recipe, folder, host=registry.host, **options)
+    example = build(recipe, folder, host=registry.host)
     example.trust()
     return example
 
@@ -130,66 +130,60 @@ def _flaky_gate(folder: Path, command: str) -> str:
 
 
 @every_recipe
-async def test_a_feature_lands_as_a_signed_commit(
+async def test_an_afternoon_with_the_repository(
     recipe: Recipe, tmp_path: Path, registry: Registry, bwrap: str
 ) -> None:
+    """Feature, secret, package, red main: one after another, as they share what setup made."""
     example = _ready(recipe, tmp_path, registry)
     example.sign_commits()
 
-    report = await example.run(recipe.feature)
+    feature = await example.run(recipe.feature)
 
-    assert (report["outcome"], report["exit_code"]) == ("done", 0), report
-    assert GATES[recipe.name] <= _passed(report)
+    assert (feature["outcome"], feature["exit_code"]) == ("done", 0), feature
+    assert GATES[recipe.name] <= _passed(feature)
     assert example.marker(FEATURE, "done")
-    assert report["landed"]["ref"] == f"refs/heads/agentflow/{FEATURE}"
-    example.project.git("verify-commit", report["landed"]["tip"])
-    assert [each["sha"] for each in report["commits"]] == [report["landed"]["tip"]]
+    tip = feature["landed"]["tip"]
+    assert [each["sha"] for each in feature["commits"]] == [tip]
+    example.project.git("verify-commit", tip)
+    assert [each.cached for each in _setups(example)] == [False, True]
+    asked = len(registry.requests)
 
+    secret = await example.run(example.secret(), fresh=True, max_repairs=0)
 
-@every_recipe
-async def test_an_added_package_is_installed_for_the_gates_and_named(
-    recipe: Recipe, tmp_path: Path, registry: Registry, bwrap: str
-) -> None:
-    example = _ready(recipe, tmp_path, registry)
+    assert (secret["outcome"], secret["exit_code"]) == ("failed", 1), secret
+    assert _evidence(secret)["secrets"]["status"] == "failed"
+    assert SECRET not in json.dumps(secret)
+    assert example.project.git("rev-parse", f"agentflow/{FEATURE}") == tip
+    first, *later = _setups(example)
+    assert all(each.cached and each.seconds <= first.seconds / 10 for each in later)
+    assert len(registry.requests) == asked
 
-    report = await example.run(recipe.package)
+    package = await example.run(recipe.package)
 
-    assert report["outcome"] == "done", report
-    assert GATES[recipe.name] <= _passed(report)
+    assert package["outcome"] == "done", package
+    assert GATES[recipe.name] <= _passed(package)
     assert example.marker(PACKAGE, "done")
     added = [
         (each["ecosystem"], each["name"], each["version"])
-        for each in report.get("dependencies", {}).get("added", [])
+        for each in package["dependencies"]["added"]
     ]
     assert added == ADDED[recipe.name]
+    assert (len(registry.requests) > asked) == bool(added)
 
+    Change("", (recipe.broken,)).apply(example.root)
+    example.project.commit("refactor: simpler")
+    example.project.requests.clear()
+    red = await example.run(recipe.feature, fresh=True)
 
-@every_recipe
-async def test_a_secret_is_refused_and_never_shown(
-    recipe: Recipe, tmp_path: Path, registry: Registry, bwrap: str
-) -> None:
-    example = _ready(recipe, tmp_path, registry)
-
-    report = await example.run(example.secret(), max_repairs=0)
-
-    assert (report["outcome"], report["exit_code"]) == ("failed", 1), report
-    assert _evidence(report)["secrets"]["status"] == "failed"
-    assert SECRET not in json.dumps(report)
-    assert example.project.git("branch", "--list", "agentflow/*") == ""
-
-
-@every_recipe
-async def test_a_red_main_stops_before_any_spend_and_can_be_allowed(
-    recipe: Recipe, tmp_path: Path, registry: Registry, bwrap: str
-) -> None:
-    example = _ready(recipe, tmp_path, registry, red=True)
-
-    stopped = await example.run(recipe.feature)
-
-    assert (stopped["outcome"], stopped["exit_code"]) == ("environment", 5), stopped
-    assert "test" in stopped["reason"]
-    assert "--allow-red-base" in stopped["hint"]
+    assert (red["outcome"], red["exit_code"]) == ("environment", 5), red
+    assert "test" in red["reason"]
+    assert "--allow-red-base" in red["hint"]
     assert example.project.requests == []
+
+
+def _setups(example: Example) -> list[SetupFinished]:
+    """Every end of a setup in the example's runs."""
+    return [event for event in example.project.events if isinstance(event, SetupFinished)]
 
 
 async def test_a_formatter_mends_the_result(tmp_path: Path, registry: Registry, bwrap: str) -> None:

@@ -152,6 +152,8 @@ async def test_a_detached_and_shallow_clone_works(project: Project) -> None:
         shallow, project.world.__class__(shallow, project.world.environment, project.world.cache)
     )
     clone.git("checkout", "--quiet", "--detach")
+    clone.git("config", "user.name", "Ada")
+    clone.git("config", "user.email", "ada@example.com")
 
     report = await clone.run(TURNS)
 
@@ -169,7 +171,9 @@ async def test_a_dependency_must_have_landed_in_the_base(project: Project) -> No
         await project.run(louder, order=Order("TASK-2"))
 
     await project.run(TURNS)
-    report = await project.run(louder, order=Order("TASK-2", base="agentflow/TASK-1"))
+    gate = {"name": "test", "command": "test -s app/louder.txt", "must_fail_on_base": True}
+    order = Order("TASK-2", base="agentflow/TASK-1")
+    report = await project.run(louder, order=order, gates=[gate])
 
     assert report["outcome"] == "done"
     assert project.git("log", "--format=%s", "agentflow/TASK-2").splitlines()[:2] == [

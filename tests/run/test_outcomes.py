@@ -28,6 +28,7 @@ async def test_a_change_that_passes_is_landed_marked_and_reported(project: Proje
         "boundaries": "passed",
         "files": "skipped",
         "tamper": "passed",
+        "secrets": "passed",
         "build:test": "passed",
     }
     tip = project.git("rev-parse", "agentflow/TASK-1")
@@ -82,7 +83,7 @@ async def test_a_failed_gate_goes_back_and_is_repaired(project: Project) -> None
 
 
 async def test_different_failures_are_repaired_a_bounded_number_of_times(project: Project) -> None:
-    gate = {"name": "test", "command": "ls app/wrong*; false"}
+    gate = {"name": "test", "command": "ls app/wrong*; false", "must_fail_on_base": True}
     turns = [
         reply
         for name in "abcd"
@@ -270,7 +271,7 @@ async def test_an_edited_test_does_not_hide_a_failure(project: Project) -> None:
     project.task("allow: [app/**, tests/**]")
     cheat = bash("echo 'raise SystemExit(0)' > tests/test_main.py; echo 'exit(1)' > app/main.py")
     gate = {"name": "test", "command": "grep -q 'def test_main' tests/test_main.py"}
-    passing = {"name": "test", "command": "! grep -q 'def test_main' tests/test_main.py"}
+    passing = {**GATE, "command": "! grep -q 'def test_main' tests/test_main.py"}
 
     report = await project.run([turn(cheat), turn()], gates=[gate], max_repairs=0)
     assert gates(report)["build:test"] == "failed"
@@ -327,6 +328,7 @@ async def test_a_run_that_could_not_be_verified_is_refused_before_any_spend(
 
 async def test_gates_of_the_configuration_come_from_the_base(project: Project) -> None:
     config = "[[gates]]\nname = 'config'\ncommand = 'test -s app/hello.txt'\n"
+    config += "must_fail_on_base = true\n"
     project.write(".orchestrator/config.toml", config)
     project.commit()
     project.write(".orchestrator/config.toml", config.replace("test -s app/hello.txt", "true"))
@@ -372,7 +374,8 @@ async def test_what_steers_a_gate_cannot_be_planted(project: Project, cheat: str
 async def test_a_task_cannot_replace_the_users_own_gate(project: Project) -> None:
     config = Path(project.world.environment["XDG_CONFIG_HOME"]) / "agentflow/config.toml"
     config.parent.mkdir(parents=True)
-    config.write_text("[[gates]]\nname = 'mine'\ncommand = 'false'\n")
+    gate = "[[gates]]\nname = 'mine'\ncommand = 'false'\nmust_fail_on_base = true\n"
+    config.write_text(gate)
     project.task("gates: {mine: 'true'}")
     report = await project.run([turn(HELLO), turn()], max_repairs=0)
     assert gates(report)["build:mine"] == "failed"

@@ -25,7 +25,9 @@ def init(
     no_try: Annotated[bool, typer.Option("--no-try", help="Do not try the gates.")] = False,
     yes: Annotated[
         bool,
-        typer.Option("--yes", "-y", help="Let the trial reach the hosts that files here name."),
+        typer.Option(
+            "--yes", "-y", help="Try the setup as it is, with the hosts that files here name."
+        ),
     ] = False,
 ) -> None:
     """Look at this repository's files and propose gates and setup; then try them once.
@@ -67,11 +69,17 @@ def _print_written(written: "Sequence[Written]") -> None:
 
 
 def _may_try(proposal: "Proposal", *, yes: bool) -> bool:
-    """Whether the gates may be tried. What only the repository's files name is asked for first:
+    """Whether the gates can and may be tried. What only the repository's files name is asked for first:
     its setup could talk to any machine that this one reaches."""
+    from agentflow.neutral import one_line
+
     hosts = dict.fromkeys(host for each in proposal.installs for host in each.unfamiliar)
-    if not proposal.live or yes or not hosts:
+    unknown = [each.command for each in proposal.installs if each.command and not each.hosts]
+    if not proposal.live or yes or not (hosts or unknown):
         return bool(proposal.live)
+    if unknown:
+        say(f"not tried: say under `network` which hosts the setup needs: {one_line(unknown[0])}")
+        return False
     named = ", ".join(hosts)
     if all(stream.isatty() for stream in (sys.stdin, sys.stderr)):
         return typer.confirm(f"To try the gates, the setup would reach {named}. Go on?", err=True)

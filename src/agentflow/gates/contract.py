@@ -19,6 +19,12 @@ MAX_OUTLINE = 4000
 """Characters of the schema that are shown again."""
 
 
+def asks_for_an_answer(profile: Profile) -> bool:
+    """Whether a prompt promises an answer of a certain form."""
+    formed = profile.completion in {"json", "report"} or profile.output_schema is not None
+    return formed or profile.commits == "none"
+
+
 @dataclass(frozen=True, slots=True)
 class ContractAudit:
     """Judges the agent's last words by the prompt's profile.

@@ -45,10 +45,8 @@ def _no_gate(proposal: Proposal) -> Iterator[str]:
 
 def _environment(installs: tuple[Install, ...]) -> Iterator[str]:
     steps = [install for install in installs if install.command]
-    if not installs:
-        return
-    yield ""
     if steps:
+        yield ""
         yield "# Runs once for each content of the key's files, on a clean checkout; what it provides"
         yield "# is read-only for the agent and the gates."
         yield from (f"# {one_line(step.reason, WIDTH)}" for step in steps)
@@ -63,10 +61,11 @@ def _environment(installs: tuple[Install, ...]) -> Iterator[str]:
             if listed:
                 yield f"{name} = {_list(listed)}"
         yield from _network(steps)
-    yield from _variables("environment.variables", [each.variables for each in installs])
-    yield from _variables(
-        "environment.agent.variables", [each.agent_variables for each in installs]
-    )
+    told = "For setup, agent and gates."
+    yield from _variables("environment.variables", told, [each.variables for each in installs])
+    told = "For the agent, whose tree is read-only but for what a task allows."
+    given = [each.agent_variables for each in installs]
+    yield from _variables("environment.agent.variables", told, given)
 
 
 def _setup(steps: list[Install]) -> str:
@@ -87,10 +86,11 @@ def _network(steps: list[Install]) -> Iterator[str]:
         yield '# network = ["<host of your registry>"]'
 
 
-def _variables(table: str, given: Iterable[Mapping[str, str]]) -> Iterator[str]:
+def _variables(table: str, told: str, given: Iterable[Mapping[str, str]]) -> Iterator[str]:
     merged = {name: value for each in given for name, value in each.items()}
     if merged:
         yield ""
+        yield f"# {told}"
         yield f"[{table}]"
         yield from (f"{name} = {_text(value)}" for name, value in merged.items())
 
