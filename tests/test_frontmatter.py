@@ -93,7 +93,7 @@ def test_what_is_malformed_is_refused_with_its_line(text: str, message: str) -> 
     with pytest.raises(UsageError) as caught:
         read_header(text, where="f.md")
     assert caught.value.message.startswith(message)
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 20  # a guard against blow-up, not a measurement
 
 
 def test_a_billion_laughs_are_refused_at_the_first_alias() -> None:

@@ -26,7 +26,7 @@ from pathlib import Path
 from agentflow.environment import Environment, Service, Setup
 from agentflow.errors import EnvironmentFailure, ToolFailure
 from agentflow.home_files import home_files, linked_home
-from agentflow.plan import first_word
+from agentflow.programs import first_word
 from agentflow.records import WORKSPACE, Backend, BuildCommand
 from agentflow.sandbox import open_sandbox
 from agentflow.sandbox.channel import Channel

@@ -16,7 +16,7 @@ from agentflow.boundaries import matches
 from agentflow.configuration import Settings
 from agentflow.errors import AgentflowError, UsageError
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint, find_key, key_name
-from agentflow.plan import first_word
+from agentflow.programs import first_word
 from agentflow.records import Task
 from agentflow.sandbox import CANARY, probe
 from agentflow.settings import CONFIG, load_settings, shared_table

@@ -1,8 +1,6 @@
 """The plan of a run: everything that is decided, checked and refused before any spend."""
 
 import asyncio
-import shlex
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,11 +9,12 @@ from typing import Any
 from agentflow.boundaries import MountPlan, literal_prefix, matches, plan_mounts
 from agentflow.configuration import Settings
 from agentflow.environment import Environment
-from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside
 from agentflow.models import catalog
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint
 from agentflow.nearest import nearest
+from agentflow.programs import check_program
 from agentflow.prompts.loader import find_prompt, load_prompt
 from agentflow.prompts.profile import missing_documents
 from agentflow.prompts.render import render
@@ -28,13 +27,6 @@ from agentflow.words import counted
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.workspace.signing import Signing, find_signing
 from agentflow.world import World
-
-_SHELL_WORDS = frozenset({
-    "!", "(", ".", "[", "[[", "case", "cd", "command", "echo", "eval", "exec", "export", "false",
-    "for", "if", "printf", "set", "source", "test", "time", "true", "ulimit", "umask", "until",
-    "while", "{",
-})  # fmt: skip
-"""First words that bash itself understands; whether the rest exists shows only in the sandbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +91,12 @@ def _make_plan(order: Order, world: World) -> Plan:
     prompt = _prompt(settings.prompt, task, repository, trusted="prompt" in order.flags)
     _check_documents(prompt, base_paths, repository)
     gates = settings.commands
-    _check_gates(gates, base_paths, world)
     boundary_notices = _check_boundaries(settings.boundaries, task, base_paths)
     base_url = settings.base_url or ANTHROPIC_URL
     model = _model(settings, prompt, order.flags, base_url)
-    rendered = render(prompt, task, settings.boundaries, gates, settings.variables)
+    environment = settings.surroundings(world.environment)
+    _check_gates(gates, base_paths, world, environment)
+    rendered = render(prompt, task, settings.boundaries, gates, settings.variables, environment)
     return Plan(
         task=task,
         settings=settings,
@@ -115,7 +108,7 @@ def _make_plan(order: Order, world: World) -> Plan:
         boundaries=settings.boundaries,
         mounts=plan_mounts(settings.boundaries, lambda path: _is_directory(path, base_paths)),
         gates=gates,
-        environment=settings.surroundings(world.environment),
+        environment=environment,
         identity=repository.identity(settings.commit.name, settings.commit.email),
         signing=find_signing(repository, settings.commit.sign),
         model=model,
@@ -180,35 +173,21 @@ def _check_documents(prompt: Prompt, base_paths: frozenset[str], repository: Rep
         )
 
 
-def _check_gates(gates: tuple[BuildCommand, ...], base_paths: frozenset[str], world: World) -> None:
+def _check_gates(
+    gates: tuple[BuildCommand, ...],
+    base_paths: frozenset[str],
+    world: World,
+    environment: Environment,
+) -> None:
     """Refuse a run that could not be verified, and commands that nobody can find."""
     if not gates:
         raise UsageError(
             "no gate is configured, so nothing could be verified",
-            hint=f"Give --gate 'test=<command>', or add [[gates]] to {CONFIG} and commit it.",
+            hint=f"Run `agentflow init`, give --gate 'test=<command>', or add [[gates]] to {CONFIG} "
+            + "and commit it.",
         )
     for gate in gates:
-        word = first_word(gate.command)
-        if not word or word in _SHELL_WORDS or word in base_paths:
-            continue
-        if word.removeprefix("./") in base_paths:
-            continue
-        if shutil.which(word, path=world.environment.get("PATH")) is None:
-            raise EnvironmentFailure(
-                f"the gate {gate.name!r} runs {word!r}, which is neither on PATH nor in the "
-                + "repository",
-                hint="Install it, or correct the gate's command.",
-            )
-
-
-def first_word(command: str) -> str:
-    """The program that a line for bash starts with, after assignments; empty if unclear."""
-    try:
-        words = shlex.split(command, comments=True)
-    except ValueError:
-        return ""
-    word = next((word for word in words if "=" not in word), "")
-    return "" if any(character in word for character in "$`;|&<>*?") else word
+        check_program(gate, base_paths, world.environment.get("PATH"), environment)
 
 
 def _is_directory(path: str, base_paths: frozenset[str]) -> bool:

@@ -349,7 +349,7 @@ def test_a_full_disk_is_one_sentence(terminal: Terminal) -> None:
 )
 def test_nobody_reading_does_not_change_the_outcome(terminal: Terminal, arguments: str) -> None:
     url = terminal.serve(turn(HELLO), turn())
-    gate = "--gate 'test=test -s app/hello.txt' --prompt plain"
+    gate = "--new-gate 'test=test -s app/hello.txt' --prompt plain"
     line = f"{sys.executable} -m agentflow run TASK-1 {gate} --base-url {url} {arguments}"
     ended = subprocess.run(
         ["bash", "-c", f"{line}; exit ${{PIPESTATUS[0]}}"],

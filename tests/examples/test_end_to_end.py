@@ -7,7 +7,6 @@ import pytest
 
 from agentflow.events import SetupFinished
 from agentflow.records import Json
-from tests.examples.conftest import need
 from tests.examples.example import (
     FEATURE,
     PACKAGE,
@@ -20,7 +19,9 @@ from tests.examples.example import (
     turnstile,
 )
 from tests.examples.make_project import MAKE, UNFORMATTED
+from tests.examples.needs import need
 from tests.examples.node import NODE
+from tests.examples.packages import Packages
 from tests.examples.python_service import PYTHON
 from tests.examples.registry import Registry
 
@@ -53,10 +54,19 @@ every_recipe = pytest.mark.parametrize(
 )
 
 
-def _ready(recipe: Recipe, folder: Path, registry: Registry) -> Example:
+@pytest.fixture
+def served(recipe: Recipe, request: pytest.FixtureRequest) -> Registry:
+    """The registry; an empty one for the project that needs no packages."""
+    if recipe is MAKE:
+        return Registry(Packages(Path(), ()))
+    registry: Registry = request.getfixturevalue("registry")
+    return registry
+
+
+def _ready(recipe: Recipe, folder: Path, host: str) -> Example:
     """The example, trusted, where everything that it needs is there."""
     need(*PROGRAMS[recipe.name])
-    example = build(recipe, folder, host=registry.host)
+    example = build(recipe, folder, host=host)
     example.trust()
     return example
 
@@ -98,16 +108,16 @@ def test_init_proposes_setup_and_gates(recipe: Recipe, tmp_path: Path, bwrap: st
 
 @every_recipe
 def test_verify_judges_commits_made_by_anybody(
-    recipe: Recipe, tmp_path: Path, registry: Registry, bwrap: str
+    recipe: Recipe, tmp_path: Path, served: Registry, bwrap: str
 ) -> None:
-    example = _ready(recipe, tmp_path, registry)
+    example = _ready(recipe, tmp_path, served.host)
     feature = example.change(recipe.feature, "feature")
     broken = example.change(Change("", (recipe.broken,)), "broken")
     secret = example.change(example.secret(), "secret")
 
     code, answer, printed = _verified(example, feature)
     assert (code, GATES[recipe.name] - _passed(answer)) == (0, set()), printed
-    asked = len(registry.requests)
+    asked = len(served.requests)
 
     code, answer, _ = _verified(example, broken)
     assert (code, _evidence(answer)["build:test"]["status"]) == (1, "failed")
@@ -121,7 +131,7 @@ def test_verify_judges_commits_made_by_anybody(
         code, answer, printed = _verified(example, feature)
     flaky = _evidence(answer)[f"build:{TURNSTILE}"]
     assert (code, flaky["status"], "flaky" in flaky["summary"]) == (0, "passed", True), printed
-    assert len(registry.requests) == asked, "setup ran again"
+    assert len(served.requests) == asked, "setup ran again"
 
 
 def _flaky_gate(folder: Path, command: str) -> str:
@@ -131,10 +141,10 @@ def _flaky_gate(folder: Path, command: str) -> str:
 
 @every_recipe
 async def test_an_afternoon_with_the_repository(
-    recipe: Recipe, tmp_path: Path, registry: Registry, bwrap: str
+    recipe: Recipe, tmp_path: Path, served: Registry, bwrap: str
 ) -> None:
     """Feature, secret, package, red main: one after another, as they share what setup made."""
-    example = _ready(recipe, tmp_path, registry)
+    example = _ready(recipe, tmp_path, served.host)
     example.sign_commits()
 
     feature = await example.run(recipe.feature)
@@ -146,7 +156,7 @@ async def test_an_afternoon_with_the_repository(
     assert [each["sha"] for each in feature["commits"]] == [tip]
     example.project.git("verify-commit", tip)
     assert [each.cached for each in _setups(example)] == [False, True]
-    asked = len(registry.requests)
+    asked = len(served.requests)
 
     secret = await example.run(example.secret(), fresh=True, max_repairs=0)
 
@@ -156,7 +166,7 @@ async def test_an_afternoon_with_the_repository(
     assert example.project.git("rev-parse", f"agentflow/{FEATURE}") == tip
     first, *later = _setups(example)
     assert all(each.cached and each.seconds <= first.seconds / 10 for each in later)
-    assert len(registry.requests) == asked
+    assert len(served.requests) == asked
 
     package = await example.run(recipe.package)
 
@@ -168,7 +178,7 @@ async def test_an_afternoon_with_the_repository(
         for each in package["dependencies"]["added"]
     ]
     assert added == ADDED[recipe.name]
-    assert (len(registry.requests) > asked) == bool(added)
+    assert (len(served.requests) > asked) == bool(added)
 
     Change("", (recipe.broken,)).apply(example.root)
     example.project.commit("refactor: simpler")
@@ -186,8 +196,8 @@ def _setups(example: Example) -> list[SetupFinished]:
     return [event for event in example.project.events if isinstance(event, SetupFinished)]
 
 
-async def test_a_formatter_mends_the_result(tmp_path: Path, registry: Registry, bwrap: str) -> None:
-    example = _ready(MAKE, tmp_path, registry)
+async def test_a_formatter_mends_the_result(tmp_path: Path, bwrap: str) -> None:
+    example = _ready(MAKE, tmp_path, "")
 
     report = await example.run(UNFORMATTED)
 

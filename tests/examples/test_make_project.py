@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.examples.conftest import need
 from tests.examples.example import build
 from tests.examples.make_project import MAKE, UNFORMATTED
+from tests.examples.needs import need
 from tests.examples.outside import passes, shell
 
 GATES = "make build && make test && make lint"

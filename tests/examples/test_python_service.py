@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.examples.conftest import need
 from tests.examples.example import Change, Example, build
+from tests.examples.needs import need
 from tests.examples.outside import passes, shell
 from tests.examples.python_service import PYTHON
 from tests.examples.registry import Registry

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from agentflow.environment import Environment as Surroundings
 from agentflow.errors import UsageError
 from agentflow.json_schema import outline
 from agentflow.prompts.profile import VARIABLES
@@ -24,6 +25,7 @@ DEFAULTS = {
 }
 """Values of placeholders that prompts with a JSON contract use, where nobody gives another one."""
 _NONE: Mapping[str, str] = {}
+_BARE = Surroundings()
 _BOX = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+\[[ xX]\]\s", re.MULTILINE)
 
 
@@ -43,10 +45,12 @@ def render(
     boundaries: Boundaries,
     gates: Sequence[BuildCommand],
     variables: Mapping[str, str] = _NONE,
+    around: Surroundings = _BARE,
 ) -> Rendered:
     """Fill a prompt with one task's context.
 
-    `variables` are values by the placeholder's name without its signs. Raises `UsageError` if the
+    `variables` are values by the placeholder's name without its signs; `around` is what stands
+    beside the checkout. Raises `UsageError` if the
     profile names a placeholder that has no value.
     """
     profile = prompt.profile
@@ -60,6 +64,8 @@ def render(
         "schema": outline(profile.output_schema) if profile.output_schema else "",
         "checklist": _BOX.search(task.text) is not None,
         "workspace": WORKSPACE,
+        "setup": around.setup,
+        "services": around.services,
     }
     values = _values(prompt, task, boundaries, variables)
     if prompt.builtin:

@@ -1,0 +1,26 @@
+"""What the tests on example repositories need, or the reason why they cannot run."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+_POSTGRESQL = tuple(map(str, Path("/usr/lib/postgresql").glob("*/bin")))
+"""Where Debian keeps the server's programs."""
+
+
+def need(*programs: str) -> None:
+    """Go on only if all programs are there."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_POSTGRESQL))
+    missing = [program for program in programs if shutil.which(program, path=path) is None]
+    if missing:
+        miss(f"not installed: {', '.join(missing)}")
+
+
+def miss(reason: str) -> NoReturn:
+    """Fail in CI; skip on other machines."""
+    if os.environ.get("AGENTFLOW_CI") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
