@@ -278,3 +278,12 @@ async def test_hostile_checklists_are_bounded(work: Work, nothing: Candidate) ->
     assert time.monotonic() - started < 10
     assert len(evidence.criteria) == MAX_ITEMS
     assert all(len(c.text) <= 200 and "\x1b" not in c.text for c in evidence.criteria)
+
+
+def test_a_box_goes_on_in_indented_lines() -> None:
+    task = "- [ ] A limit is a number,\n      else 400.\n- [ ] Two\n\n      not of it\n- [ ] Three\n  - more"
+    assert [item.text for item in checklist(task, "")] == [
+        "A limit is a number, else 400.",
+        "Two",
+        "Three",
+    ]

@@ -22,6 +22,7 @@ MAX_ANSWER = 1024 * 1024
 _BOX = re.compile(r"[ \t>]*(?:[-*+]|\d{1,3}[.)])[ \t]+\[([ xX])\][ \t]+(\S.*)")
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.+)|\*\*([^*]+)\*\*:?[ \t]*$")
 _FENCE = re.compile(r"[ \t>]*(`{3,}|~{3,})")
+_CONTINUED = re.compile(r"[ \t]+(?![-*+][ \t]|\d{1,3}[.)][ \t]|#)\S")
 _FOR_EVERY_TASK = re.compile(
     r"complet(?:ion|ing)|finish|definition of done|every (?:task|change)|before (?:you|submit|commit)"
     r"|implementation checklist|security checklist|acceptance criteria|self[- ](?:review|verif)"
@@ -154,18 +155,25 @@ def checklist(task: str, prompt: str) -> tuple[Item, ...]:
 
 
 def _boxes(text: str) -> Iterator[tuple[str, str]]:
-    """Text and heading of each box."""
+    """Text and heading of each box; its text goes on in lines that are indented."""
     heading = fence = ""
-    for line in text.splitlines():
+    box: list[str] = []
+    for line in (*text.splitlines(), ""):
         mark = _FENCE.match(line)
+        if box and not mark and _CONTINUED.match(line):
+            box.append(line.strip())
+            continue
+        if box:
+            yield " ".join(box), heading
+            box = []
         if fence:
             fence = "" if mark and mark[1].startswith(fence) else fence
         elif mark:
             fence = mark[1]
         elif named := _HEADING.match(line):
             heading = named[1] or named[2]
-        elif box := _BOX.match(line):
-            yield box[2].strip(), heading
+        elif found := _BOX.match(line):
+            box = [found[2].strip()]
 
 
 def _speaks_of(item: Item, words: str) -> bool:
