@@ -41,8 +41,8 @@ class Installation:
         """Install what a candidate asks for, for all its forms from now on; tell whether it is
         something else than the base asks for. Raises `EnvironmentFailure`."""
         self._judged = await asyncio.to_thread(self._with_scripts_of_the_base, candidate)
-        given = await self.of(candidate.tip)
-        return given != await self.of(self._base)
+        of_base = await self.of(self._base)  # first: what it asks for is kept for all
+        return await self.of(candidate.tip) != of_base
 
     def _with_scripts_of_the_base(self, candidate: Candidate) -> str:
         state = self._provisions.state

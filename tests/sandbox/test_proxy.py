@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from agentflow.sandbox import proxy
 from agentflow.sandbox.hosts import parse_rules
-from agentflow.sandbox.proxy import ProxyRequest, Refusal, parse_request, serve
+from agentflow.sandbox.proxy import serve
+from agentflow.sandbox.proxy_request import ProxyRequest, Refusal, parse_request
 
 NAMES = {
     "allowed.test": ["127.0.0.1"],
@@ -91,10 +92,35 @@ async def test_a_plain_request_reaches_the_host_in_our_words(proxied: Proxied) -
         "Proxy-Authorization: Basic eDp5\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\n"
         "bodyGET http://evil.test/ HTTP/1.1\r\n\r\n".encode()
     )
-    assert answer == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+    assert answer == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
     head = f"POST /a?b=c HTTP/1.1\r\nHost: Allowed.Test:{port}\r\nX-Kept: 1\r\nContent-Length: 4"
     assert proxied.site.seen == [f"{head}\r\nConnection: close\r\n\r\nbody".encode()]
     assert proxied.refused == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (
+            b"HTTP/1.1 200 OK\r\nconnection: keep-alive\r\nKeep-Alive: timeout=5\r\n\r\nbody",
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nbody",
+        ),
+        (
+            b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 204 No\r\n\r\n",
+            b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+            b"HTTP/1.1 204 No\r\nConnection: close\r\n\r\n",
+        ),
+        (b"no head at all", b"no head at all"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000, b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000),
+    ],
+    ids=["keep-alive", "interim", "no head", "endless head"],
+)
+async def test_a_plain_answer_says_that_its_connection_ends(
+    proxied: Proxied, sent: bytes, read: bytes
+) -> None:
+    proxied.site.answer = sent
+    request = f"GET http://allowed.test:{proxied.site.port}/ HTTP/1.1\r\n\r\n"
+    assert await proxied.ask(request.encode()) == read
 
 
 @pytest.mark.parametrize(
