@@ -34,12 +34,18 @@ def _programs(bwrap: str) -> None:
 
 def _tested(example: Example) -> tuple[int, str]:
     """The exit code and output of the tests, with a database on a free port."""
+    # A socket's path may have 107 bytes, and a test's folder is longer now and then.
+    with tempfile.TemporaryDirectory(prefix="pg-") as data:
+        return _tested_in(example, data)
+
+
+def _tested_in(example: Example, data: str) -> tuple[int, str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     variables = {
         "PGPORT": port,
-        "AGENTFLOW_SERVICE_DATA": tempfile.mkdtemp(prefix="data-", dir=example.root.parent),
+        "AGENTFLOW_SERVICE_DATA": data,
         "DATABASE_URL": f"postgresql://notes@127.0.0.1:{port}/postgres",
     }
     tests = f"{WITH_DATABASE}\n.venv/bin/python -m pytest -q"
