@@ -157,3 +157,15 @@ def test_a_pyproject_that_cannot_be_read() -> None:
 @pytest.mark.parametrize("path", ["go.mod", "Cargo.toml", "package-lock.json", "package.json.orig"])
 def test_other_files_stay_as_they_are(path: str) -> None:
     assert with_scripts_of(path, b"a", b"b") is None
+
+
+@pytest.mark.parametrize(
+    "tip",
+    [
+        b"y = 1\n[dependency-groups]\n" + b".".join([b"a"] * 5000) + b" = 1\n",
+        b"y = 1\n[project]\ndependencies = 0x" + b"f" * 100_000,
+    ],
+)
+def test_what_cannot_be_written_again_is_the_base_s(tip: bytes) -> None:
+    base = b'[project]\nname = "a"\n'
+    assert with_scripts_of("pyproject.toml", base, tip) == base

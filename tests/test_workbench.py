@@ -1,6 +1,7 @@
 """The workbench: an agent in its clone, hostile or not, and what comes out of it."""
 
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -532,3 +533,74 @@ async def test_a_hostile_formatter_folds_only_plain_files(project: Project) -> N
     assert len(notices) == 2
     for reason in ("app/link: is no plain file", "app/nested: is no plain file", "protected ("):
         assert reason in notices[1]
+
+
+async def test_a_formatter_deletes_nothing_beside_what_it_may_change(project: Project) -> None:
+    """A file that takes a folder's place takes its files away, and the other way round."""
+    project.write("app/gen1/keep.txt", "mine\n")
+    project.commit()
+    project.task("allow: [app/*]")
+    bench = await make_bench(project)
+    candidate = await collected(bench, "echo x > app/x")
+    command = "rm -r app/gen1; echo y > app/gen1; echo y > app/x"
+
+    result, _ = await fixed(bench, candidate, BuildCommand("format", command, fix=True))
+
+    left = bench.state.text("ls-tree", "-r", "--name-only", result.tip, "app/").splitlines()
+    assert "app/gen1/keep.txt" in left
+
+
+async def test_a_formatter_adds_no_pointer_to_nothing(project: Project) -> None:
+    project.write(".gitattributes", "*.svg filter=lfs diff=lfs merge=lfs -text\n")
+    project.commit()
+    bench = await make_bench(project)
+    candidate = await collected(bench, "echo x > app/x")
+    command = "echo '<svg/>' > app/new.svg; echo y > app/x"
+
+    result, notices = await fixed(bench, candidate, BuildCommand("format", command, fix=True))
+
+    assert [c.path for c in result.commits[-1].changes] == ["app/x"]
+    assert "app/new.svg: is tracked by Git LFS" in notices[1]
+
+
+@pytest.mark.parametrize("place", ["agent", "gate"])
+async def test_a_service_that_fails_tells_no_secret(project: Project, place: str) -> None:
+    service = Service("db", "env; exit 1", "false", {}, 5.0)
+    secret = Variables({}, {"TOKEN": "hidden-value"})
+    bench = await make_bench(
+        project, Environment(services=(service,), agent=secret, gates=secret)
+    )
+
+    with pytest.raises(EnvironmentFailure) as caught:
+        await (agent(bench, "true") if place == "agent" else in_gate(bench, "true"))
+
+    assert "TOKEN=[redacted]" in caught.value.message
+    assert "hidden-value" not in caught.value.message
+
+
+async def test_an_agents_change_is_never_installed_with_this_machines_network(
+    project: Project,
+) -> None:
+    project.write("app/install.sh", "mkdir -p deps\n")
+    project.commit()
+    setup = Setup("sh app/install.sh", provides=("deps",), host_network=True)
+    bench = await make_bench(project, Environment(setup=setup))
+    await bench.install(lambda _: None, lambda text: text)
+    with socket.create_server(("127.0.0.1", 0)) as mine:
+        port = mine.getsockname()[1]
+        candidate = await collected(
+            bench,
+            "echo 'mkdir -p deps; (exec 3<>/dev/tcp/127.0.0.1/"
+            f"{port}) && echo reached > deps/it' > app/install.sh; "
+            "sed -i 's/^/bash -c \"/; s/$/\"/' app/install.sh",
+        )
+        assert bench.installation
+        await bench.installation.judge(candidate)
+        result = await in_gate_of(bench, candidate.tip, "cat deps/it")
+
+    assert "reached" not in result["output"]
+
+
+async def in_gate_of(bench: Workbench, commit: str, command: str) -> Json:
+    async with bench.checkout(commit, {}) as sandbox:
+        return await sandbox.call("Bash", {"command": command, "timeout": 60})

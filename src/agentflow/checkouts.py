@@ -185,13 +185,19 @@ class Checkouts:
         files = home_files(self._home, setup.files)
         async with self.clone("setup", commit) as clone:
             variables = setup.variables.all
+            place = clone.tree.parent
             if not self.mounted:
-                home = await asyncio.to_thread(linked_home, clone.tree.parent / "home", files)
+                home = await asyncio.to_thread(linked_home, place / "home", files)
                 variables = {"HOME": str(home), **variables}
             policy = self.policy(
                 clone,
                 writable=(".",),
-                mounts=tuple(Mount(file, f"{HOME}/{name}") for name, file in files.items()),
+                mounts=(
+                    *_on_disk(place),
+                    *(Mount(file, f"{HOME}/{name}") for name, file in files.items()),
+                )
+                if self.mounted
+                else (),
                 network=Network(setup.network, setup.host_network),
                 variables=variables,
             )
@@ -292,6 +298,15 @@ class Checkouts:
             environment={**tools.environment, **(variables or {})},
             path=tools.path,
         )
+
+
+def _on_disk(place: Path) -> Iterator[Mount]:
+    """Home and scratch folders on the disk: what package managers keep there is larger than
+    memory."""
+    for name, target in (("home", HOME), ("scratch", SCRATCH)):
+        folder = place / name
+        folder.mkdir()
+        yield Mount(folder, target, writable=True)
 
 
 @contextmanager

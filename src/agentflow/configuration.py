@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from agentflow.boundaries import check_glob
 from agentflow.durations import parse_duration
 from agentflow.environment import Environment, Service, Setup, Variables
 from agentflow.errors import UsageError
@@ -35,6 +36,16 @@ def as_seconds(value: Any) -> Any:
         raise ValueError("not a duration like 45m, 90s or 1h30m") from error
 
 
+def _as_glob(value: str) -> str:
+    """A glob in its normal form: `./src/**` is `src/**`."""
+    try:
+        return check_glob(value, where="glob")
+    except UsageError as error:
+        raise ValueError(error.message) from error
+
+
+Globs = tuple[Annotated[str, AfterValidator(_as_glob)], ...]
+"""Relative to the repository's root."""
 Seconds = Annotated[float, BeforeValidator(as_seconds), Field(gt=0, allow_inf_nan=False)]
 VariableName = Annotated[str, Field(pattern=VARIABLE)]
 Literals = dict[VariableName, str]
@@ -67,8 +78,8 @@ class GateTable(Table):
 
     command: str = Field(min_length=1)
     timeout: Seconds = 900.0
-    paths: tuple[str, ...] = ()
-    """Globs: the gate runs only if the change touched one of them. Empty means always."""
+    paths: Globs = ()
+    """The gate runs only if the change touched one of them. Empty means always."""
     cwd: str = ""
     """The folder of the repository where it runs."""
     retries: Annotated[int, Field(ge=0, le=5)] = 0
@@ -99,9 +110,9 @@ class EnvironmentSetting(Table):
     """`[environment]`: what a checkout needs to work. `env_from` and `files` reach setup only."""
 
     setup: str | None = None
-    key: tuple[str, ...] = ()
-    provides: tuple[str, ...] = ()
-    scratch: tuple[str, ...] = ()
+    key: Globs = ()
+    provides: Globs = ()
+    scratch: Globs = ()
     network: tuple[str, ...] = ()
     timeout: Seconds = 1800.0
     variables: Literals = {}

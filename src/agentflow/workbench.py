@@ -209,7 +209,13 @@ class Workbench:
         if export is None:
             return candidate
         folded = await asyncio.to_thread(
-            fold, self.state, candidate, export, self.plan.boundaries, authorship
+            fold,
+            self.state,
+            candidate,
+            export,
+            self.plan.boundaries,
+            authorship,
+            content_stores(self.plan.repository),
         )
         for text in _told([each.name for each in wanted], folded):
             emit(Notice(text))

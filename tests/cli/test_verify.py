@@ -188,6 +188,22 @@ def test_the_change_is_what_the_base_does_not_hold(project: Project, verify: Ver
     assert (found["passed"], found["changes"]["files_changed"]) == (True, 1)
 
 
+def test_a_tag_is_no_trunk(project: Project, verify: Verify) -> None:
+    """Tags come with a clone, and git takes one before a branch of the same name."""
+    config = "[[gates]]\nname = 'test'\ncommand = 'false'\n"
+    project.write(".orchestrator/config.toml", config)
+    project.commit()
+    project.git("checkout", "-q", "-b", "feature")
+    project.write(".orchestrator/config.toml", config.replace("false", "true"))
+    project.commit("weaker")
+    for name in ("main", "origin/main", "origin/HEAD"):
+        project.git("tag", name)
+    project.write("app/new.py", "x = 1\n")
+    project.commit("bad")
+
+    assert not judged(verify("HEAD", *JSON))["passed"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -156,7 +156,18 @@ async def test_a_rewritten_script_of_the_gate_hides_no_failure(
         ("true && sh ./check.sh", {"true", "check.sh"}),
         ("pytest -q", {"pytest"}),
         ("python scripts/check.py app", {"scripts/check.py"}),
-        ("cd web; time npm test", {"cd", "npm"}),
+        ("cd web; time npm test", {"cd", "web/npm"}),
+        ("cd web && ./check.sh", {"cd", "web/check.sh"}),
+        ("cd ./web/ && cd .. && sh check.sh", {"cd", "web/cd", "check.sh"}),
+        ("timeout -k 5 60 ./check.sh", {"check.sh"}),
+        ("timeout 1m sh check.sh", {"check.sh"}),
+        ("nice -n 5 ./check.sh", {"check.sh"}),
+        ("if ! ./check.sh; then exit 1; fi", {"check.sh", "exit", "fi"}),
+        (". ./check.sh", {"check.sh"}),
+        ("source check.sh", {"check.sh"}),
+        ("command ./check.sh", {"check.sh"}),
+        ("uv run scripts/check.py", {"scripts/check.py"}),
+        ("poetry run python -W error scripts/check.py", {"scripts/check.py"}),
         ("sh", set[str]()),
         ("echo 'unbalanced", set[str]()),
     ],
@@ -322,6 +333,20 @@ async def test_no_secret_is_in_the_evidence(
     assert failed.status == "failed"
     assert "the [redacted]" in failed.detail
     assert "s3cr3t" not in repr((failed, passed))
+
+
+async def test_no_part_of_a_secret_is_shown_where_an_output_is_cut(
+    work: Work, checkout: Checkout, candidate: Candidate
+) -> None:
+    """The toolbox keeps the last 20,000 characters, the evidence the last lines of them."""
+    line = "python3 -c 'print(\"a\" * 20000 + \"s3cr3t-value\" + \"b\" * 19993)'; exit 1"
+
+    failed = await gate(work, checkout, BuildCommand("test", line), "s3cr3t-value").measure(
+        candidate
+    )
+
+    assert failed.status == "failed"
+    assert "value" not in failed.detail
 
 
 async def on_base(work: Work, checkout: Checkout, command: BuildCommand) -> Evidence:

@@ -253,3 +253,13 @@ async def test_many_findings_and_long_lines_are_bounded(work: Work) -> None:
     assert time.monotonic() - started < 20
     assert evidence.summary == f"{MAX_FINDINGS} secrets: app/long.js:1: AWS access key, …"
     assert evidence.detail.splitlines()[-2] == "and 80 more"
+
+
+async def test_findings_that_do_not_count_hide_none_that_does(work: Work) -> None:
+    """Those in a text come first, by name, and so do those that are allowed."""
+    lines = "\n".join(f"const jwt = 'eyJ{letters(20)}.eyJ{letters(40)}.{letters(43)}'"
+                      for _ in range(2 * MAX_FINDINGS))  # fmt: skip
+    (work.clone.tree / "app/a.md").write_text(lines, "utf-8")
+    (work.clone.tree / "app/z.py").write_text(AWS, "utf-8")
+    evidence = await measure(work, "true")
+    assert (evidence.status, evidence.summary) == ("failed", "app/z.py:1: AWS access key")

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from agentflow.boundaries import violation
-from agentflow.records import Boundaries, Candidate, Change
+from agentflow.records import Boundaries, Candidate, Change, Commit
 from agentflow.workspace.export import Export
 from agentflow.workspace.git import Git
 from agentflow.workspace.importer import MAX_BLOB, MAX_CHANGES, MAX_TOTAL, printable
+from agentflow.workspace.lfs import REFUSED, new_contents
 from agentflow.workspace.objects import changes_between, commits_between, sizes
 from agentflow.workspace.recreate import Authorship, recreate, with_files_of
 
@@ -27,14 +29,25 @@ class Folded:
 
 
 def fold(
-    state: Git, candidate: Candidate, export: Export, boundaries: Boundaries, authorship: Authorship
+    state: Git,
+    candidate: Candidate,
+    export: Export,
+    boundaries: Boundaries,
+    authorship: Authorship,
+    lfs_stores: Sequence[Path] = (),
 ) -> Folded:
     """Amend the candidate's last commit by the exported tree's changes, the allowed ones.
 
-    Only plain files are taken. The message stays as it is.
+    `lfs_stores` are as in `make_candidate`. Only plain files are taken. The message stays as it is.
     """
     last = candidate.commits[-1]
-    reasons = _reasons(state, changes_between(state, last.tree, export.tree), boundaries)
+    changes = changes_between(state, last.tree, export.tree)
+    mended = Commit("", export.tree, (last.sha,), "", changes)
+    outside = {path for _, path in new_contents(state, candidate.base, [mended], lfs_stores)}
+    reasons = [
+        (change, reason or (REFUSED if change.path in outside else ""))
+        for change, reason in _reasons(state, changes, boundaries)
+    ]
     taken = [change.path for change, reason in reasons if not reason]
     left_out = tuple(f"{printable(change.path)}: {reason}" for change, reason in reasons if reason)
     if not taken:

@@ -42,8 +42,9 @@ def make_candidate(
 ) -> Candidate:
     """Walk every commit between base and head, then re-create them in our repository.
 
-    `lfs_stores` hold contents that a new pointer of Git LFS may name, see `content_stores`. What the agent left uncommitted becomes one more commit, unless the agent should commit: then
-    it is named in `leftovers`. A violation of policy means that nothing is re-created.
+    `lfs_stores` hold contents that a new pointer of Git LFS may name, see `content_stores`. What
+    the agent left uncommitted becomes one more commit, unless the agent should commit: then it is
+    named in `leftovers`. A violation of policy means that nothing is re-created.
     """
     found = _history_problem(state, base, export.head)
     if found:
