@@ -108,3 +108,19 @@ def test_what_cannot_be_shown_is_named(shell: Shell, arguments: list[str], words
     ended = shell.run("config", "show", *arguments)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert words in ended.stderr
+
+
+def test_what_is_not_granted_is_shown_with_what_that_means(shell: Shell) -> None:
+    shell.project.write(CONFIG, "[environment]\nsetup = 'make'\nnetwork = ['a.example']\n")
+    shell.project.commit()
+
+    before = shell.run("config", "show")
+    told = json.loads(shell.run("config", "show", "--json").stdout)
+    shell.run("trust", "--yes")
+    after = shell.run("config", "show")
+
+    assert '["a.example"]' in before.stdout
+    assert "A run is refused until you grant" in before.stderr
+    assert "agentflow trust" in before.stderr
+    assert (before.returncode, told["granted"]) == (0, False)
+    assert (after.returncode, after.stderr) == (0, "")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from agentflow.cli.output import data, exit_codes, print_json
+from agentflow.cli.output import data, exit_codes, print_json, say
 from agentflow.cli.run import complete_task
 
 config = typer.Typer(help="Show the configuration.", no_args_is_help=True, rich_markup_mode=None)
@@ -33,10 +33,10 @@ def show(
     config.toml, the repository's at the base commit, the default."""
     with exit_codes("json" if json else "text"):
         from agentflow.records import Task
-        from agentflow.settings import CONFIG, resolve_settings
+        from agentflow.settings import CONFIG, resolve_settings, shared_table
         from agentflow.settings_shown import settings_json, settings_lines
         from agentflow.tasks.task import find_task, read_task
-        from agentflow.trust import read_trust
+        from agentflow.trust import Trust, read_trust, widening
         from agentflow.workspace.repository import open_repository
         from agentflow.world import World
 
@@ -46,17 +46,23 @@ def show(
         if task is not None:
             subject, _ = read_task(find_task(task, repository.root))
         commit = repository.resolve(base or subject.base or "HEAD")
-        resolved = resolve_settings(
-            {},
-            world.environment,
-            repository.read(commit, CONFIG),
-            subject,
-            read_trust(repository.common_dir, world.environment),
-        )
+        text = repository.read(commit, CONFIG)
+        wanted = widening(shared_table(text, world.environment))
+        granted = read_trust(repository.common_dir, world.environment).covers(wanted)
+        # Shown as they would be: whoever decides about trust wants to see what it is about.
+        resolved = resolve_settings({}, world.environment, text, subject, Trust(wanted))
         if json:
             settings = settings_json(resolved, commit, world.environment)
             task_id = subject.id or None
-            print_json({"type": "config", "task": task_id, "base": commit, "settings": settings})
+            print_json({
+                "type": "config",
+                "task": task_id,
+                "base": commit,
+                "granted": granted,
+                "settings": settings,
+            })
             return
         for line in settings_lines(resolved, commit, world.environment):
             data().print(line, soft_wrap=True)
+        if not granted:
+            say(f"A run is refused until you grant what {CONFIG} asks for: agentflow trust")
