@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.events import BaseCheckFinished, SetupFinished
 from agentflow.plan import Order
 from agentflow.records import Json
@@ -186,3 +187,61 @@ async def test_a_secret_of_the_gates_is_shown_to_nobody(project: Project) -> Non
     everything = f"{report}{journal}{project.requests}"
     assert "s3cr3t-value" not in everything
     assert "got [redacted]" in everything
+
+
+async def test_a_changes_setup_gets_no_credentials(project: Project) -> None:
+    environment = {**project.world.environment, "TOKEN": "s3cr3t-value"}
+    project.world = replace(project.world, environment=environment)
+    config = Path(environment["XDG_CONFIG_HOME"]) / "agentflow/config.toml"
+    config.parent.mkdir(parents=True)
+    setup = SETUP.replace("printf tool", "printf %s $(expr length _$TOKEN)")
+    config.write_text(setup + 'env_from = ["TOKEN"]\n')
+    project.write("wanted", "one\n")
+    project.task("allow: [app/**, wanted]")
+    project.commit()
+    gate = {"name": "bare", "command": "grep -qx 1 deps/tool", "must_fail_on_base": True}
+
+    report = await project.run(
+        [turn(bash("cat deps/tool; echo two > wanted"), HELLO), turn()], gates=[gate]
+    )
+
+    assert report["outcome"] == "done", report["reason"]
+    assert "13" in str(project.requests[1]["messages"][-1])
+
+
+async def test_a_prompt_without_its_documents_is_refused_before_any_spend(
+    project: Project,
+) -> None:
+    with pytest.raises(UsageError, match=r"works from docs/plans/backend-plan\.md, docs/intent"):
+        await project.run([turn(HELLO)], prompt="engineer")
+
+    project.write("docs/plans/backend-plan.md", "the plan\n")
+    project.write("docs/intent/product-intent.md", "the intent\n")
+    report = await project.run(
+        [turn(bash("cat docs/plans/backend-plan.md; echo hello > app/hello.txt")), turn()],
+        prompt="engineer",
+        max_repairs=0,
+    )
+    assert "the plan" in str(project.requests[1]["messages"][-1])
+    assert gates(report)["contract"] == "failed"
+
+
+async def test_a_repository_widens_nothing_without_trust(project: Project) -> None:
+    project.write("wanted", "one\n")
+    project.write(".orchestrator/config.toml", SETUP + 'network = ["a.example"]\n')
+    project.commit()
+
+    with pytest.raises(UsageError, match=r"may grant: environment\.network"):
+        await project.run([turn(HELLO)])
+
+
+async def test_commits_that_cannot_be_signed_are_refused_before_any_spend(
+    project: Project,
+) -> None:
+    project.git("config", "commit.gpgSign", "true")
+    project.git("config", "gpg.format", "ssh")
+    project.git("config", "user.signingKey", "/nonexistent")
+
+    with pytest.raises(EnvironmentFailure, match="sign"):
+        await project.run([turn(HELLO)])
+    assert project.requests == []

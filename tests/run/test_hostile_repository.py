@@ -1,0 +1,75 @@
+"""What a repository, or an agent, gets that nobody granted."""
+
+import json
+import subprocess
+import tomllib
+
+import pytest
+
+from agentflow.errors import UsageError
+from agentflow.trust import grant, widening
+from tests.run.project import HELLO, Project, bash, turn
+
+pytestmark = pytest.mark.sandbox
+
+
+def trusted(project: Project, config: str) -> None:
+    """Commit a configuration and grant what it asks for."""
+    project.write(".orchestrator/config.toml", config)
+    project.commit()
+    grant(project.root / ".git", project.world.environment, widening(tomllib.loads(config)))
+
+
+@pytest.mark.xfail(strict=True, reason="a prompt's documents may be any untracked file")
+async def test_a_prompt_does_not_take_the_users_untracked_files(project: Project) -> None:
+    project.write(
+        ".orchestrator/prompts/plain.md", "---\nagentflow:\n  documents: ['**']\n---\nDo it.\n"
+    )
+    project.commit()
+    project.write(".env", "KEY=untracked-value\n")
+
+    await project.run([turn(bash("cat .env")), turn(HELLO), turn(text="Done.")])
+
+    assert "untracked-value" not in json.dumps(project.requests)
+
+
+@pytest.mark.xfail(strict=True, reason="a grant names the variable and not who gets it")
+async def test_a_granted_variable_is_not_given_to_another_command(project: Project) -> None:
+    config = "[environment]\nsetup = '{}'\nprovides = ['deps']\nenv_from = ['TOKEN']\n"
+    trusted(project, config.format("mkdir deps"))
+    project.write(
+        ".orchestrator/config.toml", config.format("mkdir deps; echo $TOKEN | rev > deps/t")
+    )
+    project.commit()
+    project.world.environment["TOKEN"] = "abcdef-hidden"  # type: ignore[index]
+
+    with pytest.raises(UsageError):
+        await project.run([turn(bash("cat deps/t")), turn(HELLO), turn(text="Done.")])
+
+
+@pytest.mark.xfail(strict=True, reason="commits' messages and paths are written down as they are")
+async def test_a_commits_subject_tells_no_secret(project: Project) -> None:
+    trusted(project, "[environment.agent]\nenv_from = ['TOKEN']\n")
+    project.world.environment["TOKEN"] = "hidden-value-123"  # type: ignore[index]
+
+    turns = [turn(bash("echo hello > app/hello.txt; git add -A; git commit -qm $TOKEN")), turn()]
+    report = await project.run([*turns, turn(), turn()])
+
+    assert "hidden-value-123" not in json.dumps(report)
+
+
+@pytest.mark.xfail(strict=True, reason="commits are signed when they are made, before the gates")
+async def test_what_no_gate_passed_is_not_signed(project: Project) -> None:
+    key = project.root.parent / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    settings = {"commit.gpgSign": "true", "gpg.format": "ssh", "user.signingKey": str(key)}
+    for name, value in settings.items():
+        project.git("config", name, value)
+
+    report = await project.run([turn(bash("echo evil > app/evil.sh")), turn(), turn(), turn()])
+
+    assert report["outcome"] == "failed"
+    (state,) = project.world.cache.glob("*/runs/*/state.git")
+    listing = ["git", "for-each-ref", "--format=%(objectname)", "refs/agentflow/signed"]
+    ended = subprocess.run(listing, cwd=state, capture_output=True, text=True, check=True)
+    assert ended.stdout == ""
