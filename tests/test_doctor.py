@@ -156,6 +156,27 @@ def test_words_that_are_no_programs_of_this_machine(tmp_path: Path, command: str
     assert found["toolchain"].status == "ok"
 
 
+def test_builtins_of_the_shell_are_not_listed_as_programs(tmp_path: Path) -> None:
+    gate = '[[gates]]\nname = "test"\ncommand = ". .venv/bin/activate && x"\n'
+    more = '[[gates]]\nname = "list"\ncommand = "ls"\n'
+    found = look(tmp_path, gate + more, user=LOCAL)["toolchain"]
+    assert (found.status, found.detail) == ("ok", "found: ls")
+
+
+def test_key_files_that_are_not_there(tmp_path: Path) -> None:
+    config = f'{GATE}[environment]\nsetup = "true"\nkey = ["package-lok.json"]\n'
+    repository = make_repository(tmp_path / "r", {CONFIG: config, "a.txt": "a"})
+    found = examined(tmp_path, repository, user=LOCAL)["config"]
+    assert (found.status, "package-lok.json" in found.detail) == ("warning", True)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "r", {CONFIG: f'{GATE}cwd = "nowhere"\n', "a.txt": "a"})
+    checks = examined(tmp_path, repository, user=LOCAL)
+    assert checks["config"].status == "warning"
+    assert "test starts in 'nowhere'" in checks["config"].detail
+
+
 def test_what_was_granted_is_not_asked_for(tmp_path: Path) -> None:
     wish = {"environment": {"setup": "true", "network": ["a.example"]}}
     config = f'{GATE}[environment]\nsetup = "true"\nnetwork = ["a.example"]\n'

@@ -2,11 +2,13 @@
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from agentflow.dry_run import describe, describe_json
 from agentflow.plan import Order, Plan, make_plan
 from agentflow.prompts.loader import builtin_folder
+from agentflow.records import BuildCommand
 from agentflow.world import World
 
 GOLDEN = Path(__file__).parent / "prompts" / "golden"
@@ -52,6 +54,18 @@ async def test_the_dry_run_reads_as_pinned(tmp_path: Path) -> None:
     assert "\u202e" not in text
 
 
+async def test_a_gate_that_is_not_like_others_says_so(tmp_path: Path) -> None:
+    gates = (
+        BuildCommand("test", "npm test", paths=("src/**",), cwd="src"),
+        BuildCommand("e2e", "make e2e", where="ci"),
+        BuildCommand("new", "make new", must_fail_on_base=True, fix=True),
+    )
+    text = describe(replace(await plan(tmp_path), gates=gates))
+    assert "  test         npm test  (in src; only for src/**)\n" in text
+    assert "  e2e          make e2e  (left to CI)\n" in text
+    assert "  new          make new  (must fail on the base; a formatter)\n" in text
+
+
 async def test_the_object_holds_the_exact_text(tmp_path: Path) -> None:
     found = await plan(tmp_path)
     facts = describe_json(found)
@@ -61,7 +75,16 @@ async def test_the_object_holds_the_exact_text(tmp_path: Path) -> None:
         "type": "plan",
         "task": "TASK-7",
         "base": found.base,
-        "gates": [{"name": "test", "command": "true"}],
+        "gates": [
+            {
+                "name": "test",
+                "command": "true",
+                "cwd": "",
+                "where": "here",
+                "must_fail_on_base": False,
+                "fix": False,
+            }
+        ],
         "limits": {
             "max_turns": 30,
             "max_cost": None,

@@ -141,7 +141,9 @@ async def test_a_red_base_can_be_allowed(base: Base) -> None:
 
 async def test_what_must_fail_before_the_change(base: Base) -> None:
     shows = BuildCommand("shows", "test -e app/hello.txt", must_fail_on_base=True)
-    assert (await base.check(shows))["shows"].status == "failed"
+    shown = await base.check(shows)
+    assert shown["shows"].status == "failed"
+    assert base.events[-1] == BaseCheckFinished(shown["shows"], cached=False, must_fail=True)
     assert base.measured == ["build:shows"]
     await base.check(shows)
     assert base.measured == []

@@ -10,8 +10,10 @@ import pytest
 from agentflow.environment import Environment, Service, Setup, Variables
 from agentflow.errors import EnvironmentFailure
 from agentflow.events import Event, Notice
+from agentflow.gates.command import Change, Commands
 from agentflow.plan import Order, make_plan
 from agentflow.records import BuildCommand, Candidate, Json
+from agentflow.redaction import redactor
 from agentflow.sandbox.policy import Provided
 from agentflow.workbench import Workbench
 from tests.run.project import GATE, Project
@@ -567,15 +569,37 @@ async def test_a_formatter_adds_no_pointer_to_nothing(project: Project) -> None:
 async def test_a_service_that_fails_tells_no_secret(project: Project, place: str) -> None:
     service = Service("db", "env; exit 1", "false", {}, 5.0)
     secret = Variables({}, {"TOKEN": "hidden-value"})
-    bench = await make_bench(
-        project, Environment(services=(service,), agent=secret, gates=secret)
-    )
+    bench = await make_bench(project, Environment(services=(service,), agent=secret, gates=secret))
 
     with pytest.raises(EnvironmentFailure) as caught:
         await (agent(bench, "true") if place == "agent" else in_gate(bench, "true"))
 
     assert "TOKEN=[redacted]" in caught.value.message
     assert "hidden-value" not in caught.value.message
+
+
+async def test_a_service_that_a_change_breaks_fails_the_gate(project: Project) -> None:
+    """The agent can mend that; it is no failure of this machine."""
+    project.write("app/server.py", "import time; time.sleep(60)\n")
+    project.commit()
+    service = Service("app", "python3 app/server.py", "sleep 0.5", {}, 5.0)
+    secret = Variables({}, {"TOKEN": "hidden-value"})
+    bench = await make_bench(project, Environment(services=(service,), gates=secret))
+    program = 'import os; print(os.environ.get("TOKEN")); exit(3)'
+    candidate = await collected(bench, f"echo '{program}' > app/server.py")
+    commands = Commands(bench.checkout, bench.state, redactor(["hidden-value"]))
+    change = Change(candidate.base, candidate.tip)
+
+    evidence = await commands.run(BuildCommand("test", "true"), candidate.tip, change)
+    mended, _ = await fixed(bench, candidate, BuildCommand("format", "true", fix=True))
+
+    assert (evidence.status, evidence.detail) == ("failed", "[redacted]")
+    assert evidence.summary.startswith("could not be run: the service 'app' ended with exit code 3")
+    assert mended == candidate
+    with pytest.raises(EnvironmentFailure, match="the service 'app' ended"):
+        await commands.run(
+            BuildCommand("test", "true"), candidate.tip, Change(candidate.tip, candidate.tip)
+        )
 
 
 async def test_an_agents_change_is_never_installed_with_this_machines_network(
@@ -590,15 +614,14 @@ async def test_an_agents_change_is_never_installed_with_this_machines_network(
         port = mine.getsockname()[1]
         candidate = await collected(
             bench,
-            "echo 'mkdir -p deps; (exec 3<>/dev/tcp/127.0.0.1/"
-            f"{port}) && echo reached > deps/it' > app/install.sh; "
-            "sed -i 's/^/bash -c \"/; s/$/\"/' app/install.sh",
+            "echo 'mkdir -p deps; echo none > deps/it; bash -c \"exec 3<>/dev/tcp/127.0.0.1/"
+            f"{port}\" && echo reached > deps/it; true' > app/install.sh",
         )
         assert bench.installation
         await bench.installation.judge(candidate)
         result = await in_gate_of(bench, candidate.tip, "cat deps/it")
 
-    assert "reached" not in result["output"]
+    assert result["output"] == "none\n"
 
 
 async def in_gate_of(bench: Workbench, commit: str, command: str) -> Json:

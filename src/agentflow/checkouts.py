@@ -20,14 +20,15 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from agentflow.environment import Environment, Service, Setup
-from agentflow.errors import EnvironmentFailure, ToolFailure
+from agentflow.errors import EnvironmentFailure, ServiceFailure, ToolFailure
 from agentflow.home_files import home_files, linked_home
 from agentflow.programs import first_word
-from agentflow.records import WORKSPACE, Backend, BuildCommand
+from agentflow.records import WORKSPACE, Backend, BuildCommand, Json
+from agentflow.redaction import redactor
 from agentflow.sandbox import open_sandbox
 from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.policy import (
@@ -156,8 +157,22 @@ class Checkouts:
         """
         async with self.clone("gate", commit) as clone:
             policy = await self.gate_policy(clone, commit, variables or {})
-            async with open_sandbox(self._backend, policy) as channel:
+            async with self.sandbox(policy) as channel:
                 yield channel
+
+    @asynccontextmanager
+    async def sandbox(self, policy: Policy, state: Json | None = None) -> AsyncGenerator[Channel]:
+        """A sandbox with the services. Raises what `open_sandbox` does, without secret values: a
+        service that does not start may print its environment."""
+        async with AsyncExitStack() as stack:
+            try:
+                channel = await stack.enter_async_context(
+                    open_sandbox(self._backend, policy, state)
+                )
+            except ServiceFailure as failure:
+                redact = redactor(self._environment.secrets)
+                raise ServiceFailure(redact(failure.message), failure.hint) from None
+            yield channel
 
     async def gate_policy(
         self, clone: Clone, commit: str, variables: Mapping[str, str], *, git_writable: bool = False

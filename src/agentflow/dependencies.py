@@ -7,7 +7,6 @@ that cannot be read asks for nothing: an agent may have written it.
 
 import posixpath
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
@@ -15,6 +14,7 @@ from typing import Any, cast
 
 from agentflow.records import Json
 from agentflow.strict_json import parse_object
+from agentflow.strict_toml import parse_toml
 
 Packages = dict[tuple[str, str], str]
 """Versions, or what was asked for, by ecosystem (`npm`, `pypi`, `go`, `cargo`) and name."""
@@ -137,8 +137,8 @@ def _json(content: bytes) -> Json:
 
 def _toml(text: str) -> Json:
     try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError):
+        return parse_toml(text)
+    except ValueError:
         return {}
 
 

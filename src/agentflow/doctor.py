@@ -6,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -149,9 +149,23 @@ def _gate_count(settings: Settings, text: str | None, repository: Repository) ->
     return Check("config", "missing", "no gate is configured that runs here", remedy)
 
 
+def _paths(settings: Settings, paths: Collection[str]) -> Iterator[Check]:
+    """Paths that settings name, and the last commit does not have."""
+    keys = settings.environment.key
+    if keys and not any(matches(glob, path) for glob in keys for path in paths):
+        detail = f"environment.key, {', '.join(keys)}, matches no file of the last commit"
+        remedy = "Correct `key`: until then, setup runs again for every change."
+        yield Check("config", "warning", detail, remedy)
+    for gate in settings.gates:
+        if gate.cwd and not any(path.startswith(f"{gate.cwd.rstrip('/')}/") for path in paths):
+            detail = f"{gate.name} starts in {gate.cwd!r}, which the last commit does not have"
+            yield Check("config", "warning", detail, "Correct `cwd`, or commit the folder.")
+
+
 def _gates(settings: Settings, repository: Repository, head: str, world: World) -> Iterator[Check]:
     """The programs that gates, setup and services start with."""
     paths = repository.paths(head)
+    yield from _paths(settings, paths)
     lines = {gate.name: gate.command for gate in settings.gates if gate.where == "here"}
     lines |= {"setup": settings.environment.setup} if settings.environment.setup else {}
     lines |= {name: service.command for name, service in settings.services.items()}
@@ -164,7 +178,7 @@ def _gates(settings: Settings, repository: Repository, head: str, world: World) 
         if not _exists(word, world.environment):
             detail = f"{name} runs {word!r}, which is neither on PATH nor in the repository"
             yield Check("toolchain", "missing", detail, f"Install {word}.")
-        else:
+        elif shutil.which(word, path=world.environment.get("PATH", os.defpath)):
             found[word] = None
     if found:
         yield Check("toolchain", "ok", f"found: {', '.join(found)}")

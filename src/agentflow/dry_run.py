@@ -3,7 +3,7 @@
 from agentflow.durations import format_duration
 from agentflow.neutral import neutral
 from agentflow.plan import Plan
-from agentflow.records import Json
+from agentflow.records import BuildCommand, Json
 
 
 def describe_json(plan: Plan) -> Json:
@@ -32,7 +32,18 @@ def describe_json(plan: Plan) -> Json:
             "writable": list(plan.mounts.writable),
             "protected": list(plan.mounts.protected),
         },
-        "gates": [{"name": gate.name, "command": gate.command} for gate in plan.gates],
+        "setup": plan.environment.setup.command if plan.environment.setup else None,
+        "gates": [
+            {
+                "name": gate.name,
+                "command": gate.command,
+                "cwd": gate.cwd,
+                "where": gate.where,
+                "must_fail_on_base": gate.must_fail_on_base,
+                "fix": gate.fix,
+            }
+            for gate in plan.gates
+        ],
         "limits": {
             "max_turns": limits.max_turns,
             "max_cost": limits.max_cost,
@@ -61,16 +72,30 @@ def describe(plan: Plan) -> str:
         f"tools      {', '.join(facts['tools'])}",
         f"commits    {facts['prompt']['commits']}; ends by {facts['prompt']['completion']}",
         f"limits     {plan.limits.max_turns} turns, {cost}, {format_duration(plan.limits.timeout)}",
+        *([f"setup      {facts['setup']}"] if facts["setup"] else []),
         "boundaries",
         *(boundaries or ["  every path but the protected ones"]),
         f"  writable mounts: {', '.join(facts['mounts']['writable'])}",
         f"  read-only on top: {', '.join(facts['mounts']['protected']) or 'nothing'}",
         "gates",
-        *(f"  {gate['name']:<12} {gate['command']}" for gate in facts["gates"]),
+        *(f"  {gate.name:<12} {gate.command}{_notes(gate)}" for gate in plan.gates),
         *(f"note: {notice}" for notice in facts["notices"]),
         "",
     ]
     return neutral("\n".join(lines)) + "\n" + describe_texts(plan)
+
+
+def _notes(gate: BuildCommand) -> str:
+    """How a gate is not like others."""
+    notes = (
+        f"in {gate.cwd}" if gate.cwd else "",
+        "left to CI" if gate.where == "ci" else "",
+        "must fail on the base" if gate.must_fail_on_base else "",
+        "a formatter" if gate.fix else "",
+        f"only for {', '.join(gate.paths)}" if gate.paths else "",
+    )
+    told = "; ".join(filter(None, notes))
+    return f"  ({told})" if told else ""
 
 
 def describe_texts(plan: Plan) -> str:

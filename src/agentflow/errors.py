@@ -6,6 +6,7 @@ AgentflowError
 ├── Blocked            3   an answer by a person is needed
 ├── BudgetExceeded     4   turns, cost, tokens or time ran out
 ├── EnvironmentFailure 5   no sandbox, no git, a tool or service is missing
+│   └── ServiceFailure 5   a service did not start
 ├── ProviderFailure    6   the model API refused or failed for good
 ├── Conflict           7   the target moved or cannot take the result
 └── Interrupted  130/143   SIGINT or SIGTERM
@@ -59,6 +60,10 @@ class EnvironmentFailure(AgentflowError):
 
     exit_code = 5
     outcome = "environment"
+
+
+class ServiceFailure(EnvironmentFailure):
+    """A service did not start. Where it runs code of the change, the change may be why."""
 
 
 class ProviderFailure(AgentflowError):

@@ -198,6 +198,8 @@ class BaseCheckFinished:
     evidence: Evidence
     cached: bool
     """Whether an earlier run measured it."""
+    must_fail: bool = False
+    """Whether the gate is to fail before the change."""
 
 
 @dataclass(frozen=True, slots=True)

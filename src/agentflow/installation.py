@@ -15,15 +15,18 @@ from agentflow.workspace.substitute import with_contents
 class Installation:
     """What the base asks for, from the user's cache; what a change asks for, from the run's folder.
 
-    The scripts of a change's manifests are the base's, and its setup gets no credentials: a package
-    that an agent chose, or wrote, runs code when it is installed.
+    The scripts of a change's manifests are the base's, and its setup gets neither credentials nor
+    this machine's network: a package that an agent chose, or wrote, runs code when it is installed.
     """
 
     def __init__(self, base: str, provisions: Provisions, folder: Path) -> None:
         self._base = base
         self._provisions = provisions
         bare = replace(
-            provisions.setup, variables=Variables(provisions.setup.variables.literal), files=()
+            provisions.setup,
+            variables=Variables(provisions.setup.variables.literal),
+            files=(),
+            host_network=False,
         )
         self._changes = replace(provisions.for_changes(folder), setup=bare)
         self._judged: str | None = None

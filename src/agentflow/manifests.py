@@ -6,12 +6,12 @@ stand in the same file still judge the result, so they must be those of the base
 
 import json
 import posixpath
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from agentflow.records import Json
 from agentflow.strict_json import parse_object
+from agentflow.strict_toml import parse_toml
 
 MAX_MANIFEST = 16 * 1024**2
 """Bytes of a manifest that is read."""
@@ -62,24 +62,25 @@ def with_scripts_of(path: str, base: bytes | None, tip: bytes) -> bytes | None:
 
     For package.json and pyproject.toml, by the path's last name; None for other files, and if
     nothing but dependencies differs. Of a manifest that is new (`base` is None) only the
-    dependencies and its name stay. One that cannot be read is replaced by the base's.
+    dependencies and its name stay. One that cannot be read, or not be
+    written again, is replaced by the base's.
     """
     name = posixpath.basename(path)
     if name not in FORMATS or base == tip:
         return None
     read, write, sections = FORMATS[name]
+    kept = (*sections, *(IDENTITY[name] if base is None else ()))
     try:
         old, new = (read(base) if base is not None else {}), read(tip)
-    except (ValueError, RecursionError):
+        if _ordered(_without(old, kept)) == _ordered(_without(new, kept)):
+            return None
+        merged = old
+        for place in kept:
+            value = _get(new, place)
+            merged = _removed(merged, place) if value is _MISSING else _set(merged, place, value)
+        return write(merged)
+    except (ValueError, RecursionError):  # a deep key and a long number can be read, not written
         return base if base is not None else write({})
-    kept = (*sections, *(IDENTITY[name] if base is None else ()))
-    if _ordered(_without(old, kept)) == _ordered(_without(new, kept)):
-        return None
-    merged = old
-    for place in kept:
-        value = _get(new, place)
-        merged = _removed(merged, place) if value is _MISSING else _set(merged, place, value)
-    return write(merged)
 
 
 def _read_json(content: bytes) -> Json:
@@ -91,7 +92,7 @@ def _write_json(document: Json) -> bytes:
 
 
 def _read_toml(content: bytes) -> Json:
-    return tomllib.loads(content.decode()) if len(content) <= MAX_MANIFEST else _refuse()
+    return parse_toml(content.decode()) if len(content) <= MAX_MANIFEST else _refuse()
 
 
 def _write_toml(document: Json) -> bytes:

@@ -1,6 +1,7 @@
 """The plan of a run: everything that is decided, checked and refused before any spend."""
 
 import asyncio
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -187,6 +188,12 @@ def _check_gates(
             + "and commit it.",
         )
     for gate in gates:
+        folder = posixpath.normpath(gate.cwd)
+        if not (folder == "." or gate.must_fail_on_base or _is_directory(folder, base_paths)):
+            raise UsageError(
+                f"the gate {gate.name!r} runs in {gate.cwd!r}, which is no folder of the base",
+                hint="Correct its `cwd`.",
+            )
         check_program(gate, base_paths, world.environment.get("PATH"), environment)
 
 

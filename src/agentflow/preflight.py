@@ -72,7 +72,7 @@ async def check_base(
             measured = await commands.run(gate, base, Change(base, base))
             evidence = replace(measured, seconds=round(time.monotonic() - started, 3))
             _keep(file, evidence)
-        emit(BaseCheckFinished(evidence, cached))
+        emit(BaseCheckFinished(evidence, cached, gate.must_fail_on_base))
         found[gate.name] = evidence
     _refuse([(g, found[g.name]) for g in gates if g.name in found], base, allow_red=allow_red)
     return found

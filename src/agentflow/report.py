@@ -71,6 +71,11 @@ class Summary:
             case _:
                 pass
 
+    @property
+    def turns(self) -> int:
+        """How often the model answered."""
+        return self._turns
+
     def as_json(self) -> Json:
         """Return the report."""
         started, finished = self._of(RunStarted), self._of(RunFinished)

@@ -9,7 +9,6 @@ repository's as a whole, so that what a user grants in general, such as a token,
 a command that a repository chose. `gates` are joined by name; `deny` and `readable` add up.
 """
 
-import tomllib
 import types
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from agentflow.configuration import RULES, GateSetting, Rule, Settings, user_fol
 from agentflow.errors import UsageError
 from agentflow.nearest import nearest
 from agentflow.records import Task
+from agentflow.strict_toml import parse_toml
 from agentflow.trust import NOTHING, WIDENING, Trust, widening
 
 CONFIG = ".orchestrator/config.toml"
@@ -182,9 +182,7 @@ def _read(path: Path) -> str:
 
 def _read_toml(text: str, where: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except RecursionError as error:
-        raise UsageError(f"{where}: not valid TOML: it nests too deeply") from error
+        return parse_toml(text)
     except ValueError as error:
         raise UsageError(f"{where}: not valid TOML: {error}") from error
 

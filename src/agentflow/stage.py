@@ -190,7 +190,7 @@ class Stage:
         """
         self.emit(finished)
         report = await to_the_end(self._record, finished)
-        if finished.outcome == "done":
+        if finished.outcome == "done" or not self.summary.turns:
             with suppress(asyncio.CancelledError):
                 await self.bench.remove()
         return report
@@ -199,7 +199,8 @@ class Stage:
         root, task = self.plan.repository.root, self.plan.task.id
         kind = MARKED.get(finished.outcome)
         marker = str(marker_path(root, task, kind).relative_to(root)) if kind else None
-        kept = self.bench.tree if finished.outcome != "done" and self.bench.tree.exists() else None
+        worked = finished.outcome != "done" and self.summary.turns
+        kept = self.bench.tree if worked and self.bench.tree.exists() else None
         report = {
             **self.summary.as_json(),
             "marker": marker,

@@ -35,8 +35,13 @@ from agentflow.workspace.lfs import content_stores
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
 
-TRUNKS = ("HEAD", "origin/HEAD", "origin/main", "origin/master", "main", "master")
-"""Where a change starts from, if nobody says: the first that does not hold it already."""
+TRUNKS = (
+    "HEAD",
+    *(f"refs/remotes/origin/{name}" for name in ("HEAD", "main", "master")),
+    *(f"refs/heads/{name}" for name in ("main", "master")),
+)
+"""Where a change starts from, if nobody says: the first that does not hold it already. Whole names:
+of a short one git takes a tag first, and tags come with a clone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,7 @@ def _gates(
 
 def _subject(question: Question, repository: Repository, world: World) -> Subject:
     path = _task_path(question.what, repository)
-    tip = _branch_tip(question.what, repository) if path else repository.resolve(question.what)
+    tip = _branch_tip(question.what, repository) if path else _revision(question.what, repository)
     base = _base(question, repository, tip)
     task, notices = _task(path, question.what, repository, base)
     settings = load_settings(
@@ -164,7 +169,8 @@ def _subject(question: Question, repository: Repository, world: World) -> Subjec
     if not settings.commands:
         raise UsageError(
             "no gate is configured, so nothing could be verified",
-            hint=f"Give --gate 'test=<command>', or add [[gates]] to {CONFIG} and commit it.",
+            hint=f"{CONFIG} is read as of {base[:12]}, where the change starts, and names none. "
+            + "Give --gate 'test=<command>', or commit [[gates]] before the change.",
         )
     environment = settings.surroundings(world.environment)
     return Subject(task, base, tip, settings, environment, notices)
@@ -179,6 +185,14 @@ def _task_path(what: str, repository: Repository) -> str | None:
     path = f"{FOLDER}/{what}.md"
     known = (repository.root / path).is_file() or repository.read("HEAD", path) is not None
     return path if known else None
+
+
+def _revision(what: str, repository: Repository) -> str:
+    try:
+        return repository.resolve(what)
+    except UsageError as error:
+        hint = error.hint or "There is no task of that name either. Give a task, branch or commit."
+        raise UsageError(error.message, hint=hint) from error
 
 
 def _branch_tip(task: str, repository: Repository) -> str:

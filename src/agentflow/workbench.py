@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agentflow.checkouts import Checkouts, Provide, preparing, remove_folder
 from agentflow.environment import Environment, Setup
-from agentflow.errors import EnvironmentFailure, ToolFailure
+from agentflow.errors import EnvironmentFailure, ServiceFailure, ToolFailure
 from agentflow.events import Notice
 from agentflow.gates.build import change_of, left_out
 from agentflow.gates.command import Change, call, folder_problem
@@ -17,7 +17,6 @@ from agentflow.plan import Plan, untracked_documents
 from agentflow.provisions import Provisions
 from agentflow.records import BuildCommand, Candidate, Json
 from agentflow.redaction import Redact
-from agentflow.sandbox import open_sandbox
 from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.policy import Provided
 from agentflow.words import counted
@@ -151,7 +150,7 @@ class Workbench:
             services=self._environment.services,
             variables=self._environment.agent.all,
         )
-        async with open_sandbox(self.plan.settings.sandbox, policy, self._continued) as channel:
+        async with self._checkouts.sandbox(policy, self._continued) as channel:
             yield channel
             self._continued = await channel.state()
 
@@ -239,10 +238,13 @@ class Workbench:
                 )
             except EnvironmentFailure:  # nothing can be installed: the setup gate will say so
                 return None
-            async with open_sandbox(self.plan.settings.sandbox, policy) as channel:
-                for command in commands:
-                    if not await self._mends(channel, command, change):
-                        return None
+            try:
+                async with self._checkouts.sandbox(policy) as channel:
+                    for command in commands:
+                        if not await self._mends(channel, command, change):
+                            return None
+            except ServiceFailure:  # the gates will say so
+                return None
             try:
                 return await self._checkouts.export(clone, change.head)
             except ExportRefused:

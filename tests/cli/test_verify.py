@@ -208,6 +208,7 @@ def test_a_tag_is_no_trunk(project: Project, verify: Verify) -> None:
     ("arguments", "message"),
     [
         (("nosuch",), "there is no commit 'nosuch'"),
+        (("nosuch",), "There is no task of that name either"),
         (("HEAD",), "HEAD changes nothing"),
         (("TASK-1",), "there is no branch agentflow/TASK-1"),
         (("HEAD", "--base", "orphan"), "orphan and HEAD have no common history"),
@@ -233,9 +234,9 @@ def test_without_a_gate_nothing_is_verified(project: Project, verify: Verify) ->
     ended = verify("feature", *JSON)
 
     assert ended.returncode == 2
-    assert json.loads(ended.stdout)["reason"] == (
-        "no gate is configured, so nothing could be verified"
-    )
+    answer = json.loads(ended.stdout)
+    assert answer["reason"] == "no gate is configured, so nothing could be verified"
+    assert f"is read as of {project.git('rev-parse', 'main')[:12]}" in answer["hint"]
 
 
 def test_hostile_names_and_outputs_do_not_reach_the_terminal(
@@ -276,3 +277,15 @@ def test_what_setup_provides_is_there(project: Project, verify: Verify) -> None:
 
     found = judged(verify("broken", *JSON))
     assert (found["passed"], statuses(found)["setup"]) == (False, "failed")
+
+
+@pytest.mark.xfail(strict=True, reason="the fork's settings count, and an author chooses the fork")
+def test_who_forks_early_does_not_escape_a_later_gate(project: Project, verify: Verify) -> None:
+    gate = "[[gates]]\nname = '{}'\ncommand = '{}'\n"
+    project.write(".orchestrator/config.toml", gate.format("weak", "true"))
+    project.commit()
+    branch(project, "feature", "app/new.py", "bad\n")
+    project.write(".orchestrator/config.toml", gate.format("strict", "! grep -r bad app"))
+    project.commit("a stricter gate")
+
+    assert not judged(verify("feature", "--base", "main", *JSON))["passed"]

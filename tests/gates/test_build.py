@@ -159,15 +159,15 @@ async def test_a_rewritten_script_of_the_gate_hides_no_failure(
         ("cd web; time npm test", {"cd", "web/npm"}),
         ("cd web && ./check.sh", {"cd", "web/check.sh"}),
         ("cd ./web/ && cd .. && sh check.sh", {"cd", "web/cd", "check.sh"}),
-        ("timeout -k 5 60 ./check.sh", {"check.sh"}),
-        ("timeout 1m sh check.sh", {"check.sh"}),
-        ("nice -n 5 ./check.sh", {"check.sh"}),
+        ("timeout -k 5 60 ./check.sh", {"5", "60", "check.sh"}),
+        ("timeout 1m sh check.sh", {"1m", "check.sh"}),
+        ("nice -n 5 ./check.sh", {"5", "check.sh"}),
         ("if ! ./check.sh; then exit 1; fi", {"check.sh", "exit", "fi"}),
         (". ./check.sh", {"check.sh"}),
         ("source check.sh", {"check.sh"}),
         ("command ./check.sh", {"check.sh"}),
-        ("uv run scripts/check.py", {"scripts/check.py"}),
-        ("poetry run python -W error scripts/check.py", {"scripts/check.py"}),
+        ("uv run scripts/check.py app/x", {"run", "scripts/check.py"}),
+        ("poetry run python -W error scripts/check.py", {"run", "error", "scripts/check.py"}),
         ("sh", set[str]()),
         ("echo 'unbalanced", set[str]()),
     ],
@@ -339,7 +339,7 @@ async def test_no_part_of_a_secret_is_shown_where_an_output_is_cut(
     work: Work, checkout: Checkout, candidate: Candidate
 ) -> None:
     """The toolbox keeps the last 20,000 characters, the evidence the last lines of them."""
-    line = "python3 -c 'print(\"a\" * 20000 + \"s3cr3t-value\" + \"b\" * 19993)'; exit 1"
+    line = 'python3 -c \'print("a" * 20000 + "s3cr3t-value" + "b" * 19993)\'; exit 1'
 
     failed = await gate(work, checkout, BuildCommand("test", line), "s3cr3t-value").measure(
         candidate

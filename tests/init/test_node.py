@@ -212,4 +212,4 @@ def test_credentials_of_a_registry_are_not_written(proposed: Propose) -> None:
 def test_without_any_hint_the_registry_is_left_to_the_user(proposed: Propose) -> None:
     found = proposed({"package.json": {"dependencies": {"a": "1"}}})
     assert found.settings.environment.network == ()
-    assert '# network = ["<host of your registry>"]' in found.text
+    assert '# network = ["<host of your registry>", "<host of its files>"]' in found.text

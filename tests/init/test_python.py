@@ -44,6 +44,11 @@ testpaths = ["tests"]
     assert environment.provides == (".venv",)
     assert environment.network == ("pypi.example.com", "files.example.com")
     assert found.proposal.sources == ("src", "tests")
+    assert environment.agent.variables == {
+        "RUFF_CACHE_DIR": "/tmp/ruff",
+        "MYPY_CACHE_DIR": "/tmp/mypy",
+        "PYTEST_ADDOPTS": "-o cache_dir=/tmp/pytest",
+    }
 
 
 def test_poetry(proposed: Propose) -> None:

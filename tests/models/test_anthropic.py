@@ -236,8 +236,9 @@ async def test_nobody_listens() -> None:
     recorder = Recorder()
     async with ScriptedServer(script(TURN)) as server:
         url = server.url
-    with pytest.raises(ProviderFailure, match=rf"no connection to {url}.*5 attempts"):
+    with pytest.raises(ProviderFailure, match=rf"no connection to {url}.*5 attempts") as caught:
         await ask(url, recorder)
+    assert caught.value.hint == "Check the network, the base URL, and that its server runs."
 
 
 async def test_cancellation_passes_through_at_once() -> None:

@@ -72,6 +72,22 @@ def test_the_first_message_reads_as_pinned(
     check(f"first_message_{name}.md", rendered.first_message)
 
 
+def test_a_gate_that_is_not_like_others_says_so() -> None:
+    gates = (
+        BuildCommand("test", "npm test", cwd="services/notes"),
+        BuildCommand("e2e", "make e2e", where="ci"),
+        BuildCommand("new", "make new", must_fail_on_base=True),
+        BuildCommand("format", "make fmt", fix=True),
+    )
+    message = render(prompt("x"), TASK, OPEN, gates).first_message
+    assert "  - test: `npm test`, in `services/notes`\n" in message
+    assert "  - e2e: `make e2e` (left to a CI job: it may not work here)\n" in message
+    assert "  - new: `make new` (it fails before your change)\n" in message
+    assert "  - format: `make fmt` (a formatter: what it changes in your files is taken in)\n" in (
+        message
+    )
+
+
 def test_the_form_of_a_json_answer_and_a_checklist_are_told() -> None:
     schema = {"type": "object", "required": ["ok"], "properties": {"ok": {"type": "boolean"}}}
     task = Task("TASK-7", "Say hello", "Say hello.\n\n- [ ] Said hello\n")

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import tomllib
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,18 @@ def trusted(project: Project, config: str) -> None:
     project.write(".orchestrator/config.toml", config)
     project.commit()
     grant(project.root / ".git", project.world.environment, widening(tomllib.loads(config)))
+
+
+def give(project: Project, token: str) -> None:
+    """Set TOKEN in the user's environment."""
+    environment = {**project.world.environment, "TOKEN": token}
+    project.world = replace(project.world, environment=environment)
+
+
+def run(*command: str | Path, folder: Path) -> str:
+    """Run a program; return what it prints."""
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return ended.stdout
 
 
 @pytest.mark.xfail(strict=True, reason="a prompt's documents may be any untracked file")
@@ -41,7 +55,7 @@ async def test_a_granted_variable_is_not_given_to_another_command(project: Proje
         ".orchestrator/config.toml", config.format("mkdir deps; echo $TOKEN | rev > deps/t")
     )
     project.commit()
-    project.world.environment["TOKEN"] = "abcdef-hidden"  # type: ignore[index]
+    give(project, "abcdef-hidden")
 
     with pytest.raises(UsageError):
         await project.run([turn(bash("cat deps/t")), turn(HELLO), turn(text="Done.")])
@@ -50,7 +64,7 @@ async def test_a_granted_variable_is_not_given_to_another_command(project: Proje
 @pytest.mark.xfail(strict=True, reason="commits' messages and paths are written down as they are")
 async def test_a_commits_subject_tells_no_secret(project: Project) -> None:
     trusted(project, "[environment.agent]\nenv_from = ['TOKEN']\n")
-    project.world.environment["TOKEN"] = "hidden-value-123"  # type: ignore[index]
+    give(project, "hidden-value-123")
 
     turns = [turn(bash("echo hello > app/hello.txt; git add -A; git commit -qm $TOKEN")), turn()]
     report = await project.run([*turns, turn(), turn()])
@@ -61,7 +75,7 @@ async def test_a_commits_subject_tells_no_secret(project: Project) -> None:
 @pytest.mark.xfail(strict=True, reason="commits are signed when they are made, before the gates")
 async def test_what_no_gate_passed_is_not_signed(project: Project) -> None:
     key = project.root.parent / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key, folder=project.root)
     settings = {"commit.gpgSign": "true", "gpg.format": "ssh", "user.signingKey": str(key)}
     for name, value in settings.items():
         project.git("config", name, value)
@@ -70,6 +84,4 @@ async def test_what_no_gate_passed_is_not_signed(project: Project) -> None:
 
     assert report["outcome"] == "failed"
     (state,) = project.world.cache.glob("*/runs/*/state.git")
-    listing = ["git", "for-each-ref", "--format=%(objectname)", "refs/agentflow/signed"]
-    ended = subprocess.run(listing, cwd=state, capture_output=True, text=True, check=True)
-    assert ended.stdout == ""
+    assert run("git", "for-each-ref", "refs/agentflow/signed", folder=state) == ""

@@ -114,6 +114,8 @@ async def test_a_red_base_ends_the_run_before_any_spend(project: Project) -> Non
     assert "the reason" in report["reason"]
     assert "--allow-red-base" in report["hint"]
     assert project.requests == []
+    assert report["work_tree"] is None
+    assert list(project.world.cache.glob("*/runs/*")) == []
 
 
 async def test_a_red_base_can_be_accepted_and_nothing_redder(project: Project) -> None:
@@ -245,3 +247,9 @@ async def test_commits_that_cannot_be_signed_are_refused_before_any_spend(
     with pytest.raises(EnvironmentFailure, match="sign"):
         await project.run([turn(HELLO)])
     assert project.requests == []
+
+
+async def test_a_gate_in_a_folder_that_is_not_there_is_refused(project: Project) -> None:
+    nowhere = {"name": "test", "command": "true", "cwd": "nowhere"}
+    with pytest.raises(UsageError, match="runs in 'nowhere', which is no folder of the base"):
+        await project.run([turn(HELLO)], gates=[nowhere])

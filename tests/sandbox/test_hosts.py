@@ -69,7 +69,8 @@ def test_the_list_permits_what_it_names(host: str, port: int, permitted: bool) -
      "169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "224.0.0.1",
      "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1",
      "fe80::1", "fe80::1%eth0", "fd00:ec2::254", "fc00::1", "ff02::1", "64:ff9b::7f00:1",
-     "64:ff9b:1::1", "2002:7f00:1::", "2002:a9fe:a9fe::"],
+     "64:ff9b:1::1", "2002:7f00:1::", "2002:a9fe:a9fe::", "::ffff:0:7f00:1",
+     "192.88.99.1", "fec0::1", "3fff::1", "5f00::1"],
 )  # fmt: skip
 def test_private_addresses_need_to_be_listed_themselves(address: str) -> None:
     assert not may_connect(parse_rules(("name.test", "localhost")), "name.test", address, 443)

@@ -35,7 +35,8 @@ def verify(
     ] = "text",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No talk.")] = False,
 ) -> None:
-    """Judge commits by the gates alone: no model, no landing. Ends with 0 or 1.
+    """Judge commits by the gates alone: no model, no landing. Ends with 0 or 1; with 2 or 5 if
+    nothing could be measured.
 
     Settings, and the task if it is there, are those of the commit where the change starts.
     """

@@ -19,8 +19,18 @@ from agentflow.workspace.recreate import with_files_of
 from agentflow.workspace.substitute import with_contents
 
 _INTERPRETER = re.compile(
-    r"(?:\S*/)?(?:sh|bash|dash|zsh|env|python[\d.]*|node|ruby|perl|php|deno|bun|time|exec)"
+    r"(?:\S*/)?(?:sh|bash|dash|zsh|env|python[\d.]*|node|ruby|perl|php|deno|bun|time|exec"
+    r"|timeout|nice|nohup|stdbuf|command|builtin|source|\.|uv|poetry|pdm|pipenv|hatch|rye|tsx|ts-node"
+    r"|npx|xargs|sudo|if|then|else|elif|while|until|do|!|\{)"
 )
+"""A word after which a command or its script follows."""
+_ASIDE = re.compile(r"run|exec|\d+(?:\.\d+)?[smhd]?")
+"""What may stand between such a word and a script: a subcommand, a number."""
+_WITH_VALUE = frozenset({
+    *("-W", "-X", "-k", "-s", "-n", "-r", "--require", "--import", "--with", "--group", "--extra"),
+    *("--python", "--package", "--signal", "--kill-after"),
+})  # fmt: skip
+"""Options of interpreters after which a value stands."""
 _AS_IT_IS = redactor(())
 
 
@@ -121,11 +131,22 @@ def own_scripts(command: BuildCommand) -> frozenset[str]:
     except ValueError:
         return frozenset()
     found: set[str] = set()
-    fresh = True  # at the start of a simple command, or right after its interpreter
+    folder = command.cwd
+    fresh = True  # at the start of a simple command, or after its interpreter
+    before = ""  # the word before, in the same command
+    led = False  # whether an interpreter stood before
     for word in words:
         if set(word) <= set("();<>|&\n"):
-            fresh = True
+            fresh, led, before = True, False, ""
+            continue
+        if before == "cd":
+            folder = posixpath.join(folder, word)
         elif fresh and not ("=" in word or word.startswith("-")):
-            fresh = bool(_INTERPRETER.fullmatch(word))
-            found |= set() if fresh else {posixpath.normpath(posixpath.join(command.cwd, word))}
+            is_interpreter = bool(_INTERPRETER.fullmatch(word))
+            is_value = before in _WITH_VALUE and not set("./") & set(word)
+            fresh = is_interpreter or (led and (is_value or bool(_ASIDE.fullmatch(word))))
+            led = led or is_interpreter
+            if not is_interpreter:
+                found.add(posixpath.normpath(posixpath.join(folder, word)))
+        before = word
     return frozenset(found)

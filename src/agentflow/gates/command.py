@@ -22,7 +22,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from agentflow.errors import ToolFailure
+from agentflow.errors import ServiceFailure, ToolFailure
 from agentflow.gates.sameness import fingerprint
 from agentflow.interfaces import Sandbox
 from agentflow.records import BuildCommand, Evidence, Json
@@ -39,6 +39,10 @@ MAX_LIST = 100_000
 """Bytes of changed paths in a variable."""
 MAX_COMPARED = 1_000_000
 """Bytes of an output that are compared with those of the base."""
+MAX_SECRET = 8192
+"""Characters of a line that was cut, which are not shown."""
+_CUT = "\n[… the middle of "
+"""How the toolbox marks a cut."""
 _CHUNK = 21_000
 """Bytes; in Base64 they are short enough for one answer of the toolbox."""
 
@@ -120,10 +124,15 @@ class Commands:
                 output = "" if passed else await _whole_output(sandbox, result)
         except ToolFailure as failure:
             return Evidence(name, "failed", self.redact(f"could not be run: {failure}"))
+        except ServiceFailure as failure:
+            if change.head == change.base:  # nobody has changed anything yet
+                raise
+            said, _, tail = self.redact(failure.message).partition("\n")
+            return Evidence(name, "failed", f"could not be run: {said}", tail)
         if passed:
             return Evidence(name, "passed", self.redact(f"{line} passed{circumstances}"))
         reason = _reason(command, result)
-        tail = self.redact(str(result["output"])).splitlines()[-DETAIL_LINES:]
+        tail = self.redact(_end(result)).splitlines()[-DETAIL_LINES:]
         return Evidence(
             name,
             "failed",
@@ -159,6 +168,17 @@ def several(paths: Iterable[str], noun: str) -> str:
     """The only path, else their number."""
     listed = tuple(paths)
     return listed[0] if len(listed) == 1 else f"{len(listed)} {noun}"
+
+
+def _end(result: Json) -> str:
+    """The output, or what is after the cut in its middle, without the beginning of a line: a part
+    of a secret would not be known there."""
+    output = str(result["output"])
+    if not result["truncated"]:
+        return output
+    _, _, end = output.rpartition(_CUT)
+    line, newline, rest = end.partition("\n")[2].partition("\n")
+    return f"[…]{line[MAX_SECRET:]}{newline}{rest}"
 
 
 def _reason(command: BuildCommand, result: Json) -> str:

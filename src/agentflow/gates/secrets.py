@@ -17,7 +17,7 @@ from agentflow.words import counted
 from agentflow.workspace.git import Git
 
 MAX_FINDINGS = 100
-"""Distinct ones; what follows is not looked at any more."""
+"""Distinct ones that count; what follows is not looked at any more."""
 LISTED = 20
 MIN_VALUE = 8
 """Characters of a configured value that is searched for: `test` or `root` stand in any code."""
@@ -62,7 +62,7 @@ class SecretsGate:
         return await asyncio.to_thread(self._measure, candidate)
 
     def _measure(self, candidate: Candidate) -> Evidence:
-        found = _distinct(self._findings(candidate))
+        found = self._distinct(self._findings(candidate))
         open_ = [each for each in found if each.fingerprint not in self.allowed]
         secrets = [each for each in open_ if each.certain]
         notices = tuple(each.shown() for each in open_ if not each.certain)
@@ -83,6 +83,20 @@ class SecretsGate:
         summary = "no secret was added" + (f" ({allowed} allowed)" if allowed else "")
         return Evidence(self.name, "passed", summary, notices=notices)
 
+    def _distinct(self, found: Iterable[Finding]) -> list[Finding]:
+        """The first finding of each path and fingerprint: at most `MAX_FINDINGS` that count, and as
+        many that do not. The latter end no search, or they could hide what follows them."""
+        counting: dict[tuple[str, str], Finding] = {}
+        others: dict[tuple[str, str], Finding] = {}
+        for each in found:
+            counts = each.certain and each.fingerprint not in self.allowed
+            kept = counting if counts else others
+            if len(kept) < MAX_FINDINGS:
+                kept.setdefault((each.path, each.fingerprint), each)
+            if len(counting) >= MAX_FINDINGS:
+                break
+        return [*counting.values(), *others.values()]
+
     def _findings(self, candidate: Candidate) -> Iterator[Finding]:
         redact = redactor(_searchable(self.values))
         changes = [change for commit in candidate.commits for change in commit.changes]
@@ -96,16 +110,6 @@ class SecretsGate:
 def fingerprint(rule: str, value: str) -> str:
     """What `[secrets] allow` names instead of a value: 16 hexadecimal digits."""
     return hashlib.sha256(f"{rule}\0{value}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _distinct(found: Iterable[Finding]) -> list[Finding]:
-    """The first finding of each path and fingerprint, at most `MAX_FINDINGS`."""
-    first: dict[tuple[str, str], Finding] = {}
-    for each in found:
-        first.setdefault((each.path, each.fingerprint), each)
-        if len(first) >= MAX_FINDINGS:
-            break
-    return list(first.values())
 
 
 def _in_lines(added: Added, redact: Redact) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agentflow.init.files import Files, table
 from agentflow.init.host import Host
@@ -41,6 +41,12 @@ TOOLS: tuple[Tool, ...] = (
     Tool("pytest", "test", "pytest -q", ("pytest",), ("pytest.ini", "conftest.py"), ("pytest",)),
 )  # fmt: skip
 """The first one of a kind that a repository uses becomes its gate."""
+CACHES = {
+    "ruff": ("RUFF_CACHE_DIR", "/tmp/ruff"),  # noqa: S108  inside the sandbox
+    "mypy": ("MYPY_CACHE_DIR", "/tmp/mypy"),  # noqa: S108
+    "pytest": ("PYTEST_ADDOPTS", "-o cache_dir=/tmp/pytest"),
+}
+"""Variables that move a tool's cache off the agent's read-only tree. ruff fails without."""
 
 
 def detect(files: Files, folder: str, host: Host, hooks: frozenset[str]) -> Proposal:
@@ -52,6 +58,11 @@ def detect(files: Files, folder: str, host: Host, hooks: frozenset[str]) -> Prop
     extra = () if python.is_locked else tuple(dict.fromkeys(missing))
     bare = extra == ("pytest",) and not python.manifests and host.has("pytest")
     install = None if bare else setup_of(python, host, extra)
+    if install:
+        caches = dict(
+            CACHES[name] for name in dict.fromkeys(t.name for t in chosen) if name in CACHES
+        )
+        install = replace(install, agent_variables=caches)
     prefix = ACTIVATE if install else ""
     gates = [_gate(python, tool, prefix, extra) for tool in chosen]
     if not any(gate.kind == "test" for gate in gates) and (example := _unittest(python)):

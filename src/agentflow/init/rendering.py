@@ -82,8 +82,8 @@ def _network(steps: list[Install]) -> Iterator[str]:
     if hosts:
         yield f"network = {_list(hosts)}"
     for step in (step for step in steps if not step.hosts):
-        yield f"# for `{one_line(step.command, WIDTH)}`:"
-        yield '# network = ["<host of your registry>"]'
+        yield f"# for `{one_line(step.command, WIDTH)}`, the hosts that it downloads from:"
+        yield '# network = ["<host of your registry>", "<host of its files>"]'
 
 
 def _variables(table: str, told: str, given: Iterable[Mapping[str, str]]) -> Iterator[str]:

@@ -32,6 +32,7 @@ ATTEMPT_TIMEOUT = 600.0
 """Seconds of wall clock for one attempt. Pings reset a read timeout, so that does not bound it."""
 READ_TIMEOUT = 300.0
 """Seconds of silence."""
+UNREACHED = "Check the network, the base URL, and that its server runs."
 NO_KEY = "no-key-needed"
 """Sent where no key is needed: without an explicit one the SDK takes one from the environment."""
 
@@ -174,7 +175,9 @@ class AnthropicModel:
         except tuple(phrases) as error:
             phrase = next(words for kind, words in phrases.items() if isinstance(error, kind))
             cause = (isinstance(error, anthropic.APIError) and error.__cause__) or error
-            return Failed(": ".join(filter(None, (phrase, quote(self._redact(str(cause)))))))
+            reason = ": ".join(filter(None, (phrase, quote(self._redact(str(cause))))))
+            unreached = phrase == phrases[anthropic.APIConnectionError]
+            return Failed(reason, hint=UNREACHED) if unreached else Failed(reason)
 
     async def _stream(self, body: Json, accumulator: Accumulator) -> None:
         stream = await self._client.messages.create(**body, stream=True)

@@ -113,7 +113,7 @@ def _values(
         "TASK-XXX": task.id,
         "$TASK_DESCRIPTION": task.text,
         "$FILE_BOUNDARIES": "\n".join(f"- `{glob}`" for glob in boundaries.allow)
-        or "- every path that is not listed below",
+        or "- every path that does not control git, CI, editors or agents",
     }
     found: dict[str, str] = {}
     for name in (*VARIABLES, *prompt.profile.variables):

@@ -34,7 +34,12 @@ _SPECIAL = tuple(
     for network in (
         "168.63.129.16/32",  # Azure's platform
         "192.0.0.0/24",  # IETF protocol assignments; a cloud's metadata at .192
+        "192.88.99.0/24",  # relays of 6to4 (RFC 7526)
         "64:ff9b:1::/48",  # local translation (RFC 8215)
+        "::ffff:0:0:0/96",  # translated IPv4 (RFC 2765)
+        "fec0::/10",  # site-local (RFC 3879)
+        "3fff::/20",  # documentation (RFC 9637)
+        "5f00::/16",  # segment routing (RFC 9602)
     )
 )
 """Counted as public by the registry or by an older Python, and not."""

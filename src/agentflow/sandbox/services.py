@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from agentflow.environment import Service
-from agentflow.errors import EnvironmentFailure, ToolFailure
+from agentflow.errors import ServiceFailure, ToolFailure
 from agentflow.sandbox.channel import Channel
 
 REQUEST = "Services"
@@ -13,7 +13,7 @@ REQUEST = "Services"
 async def start_services(channel: Channel, services: Sequence[Service]) -> None:
     """Start services one after the other, each when the one before is ready.
 
-    Raises `EnvironmentFailure` for one that ends, or is not ready in its time, with its last words.
+    Raises `ServiceFailure` for one that ends, or is not ready in its time, with its last words.
     """
     if not services:
         return
@@ -25,9 +25,7 @@ async def start_services(channel: Channel, services: Sequence[Service]) -> None:
     try:
         await channel.call(REQUEST, {"services": described, "timeout": patience})
     except ToolFailure as failure:
-        raise EnvironmentFailure(
-            str(failure), hint="see [services] in the configuration"
-        ) from failure
+        raise ServiceFailure(str(failure), hint="see [services] in the configuration") from failure
 
 
 def service_variables(services: Sequence[Service]) -> dict[str, str]:

@@ -150,7 +150,7 @@ class ConsoleSink:
                 self._line(f"installing: {one_line(event.command)} …", "dim")
             case SetupFinished():
                 took = f" {format_duration(event.seconds)}"
-                self._line("installed before" if event.cached else f"installed{took}", "dim")
+                self._line("installed already" if event.cached else f"installed{took}", "dim")
             case BaseCheckFinished():
                 self._base_check(event)
             case _:
@@ -158,6 +158,8 @@ class ConsoleSink:
 
     def _base_check(self, event: BaseCheckFinished) -> None:
         gate, status = event.evidence.gate.removeprefix("build:"), event.evidence.status
+        if event.must_fail:
+            status += ", as it should" if status == "failed" else ", but should fail"
         took = "earlier" if event.cached else format_duration(event.evidence.seconds)
         self._line(f"checking the base: {gate} … {status} ({took})", "dim")
 

@@ -18,7 +18,7 @@ TITLES = {
     "failed": ("failed", "bold red"),
     "blocked": ("blocked: an answer is needed", "bold yellow"),
     "budget": ("stopped: a limit was reached", "bold yellow"),
-    "environment": ("stopped: this machine cannot do it", "bold red"),
+    "environment": ("stopped: repository or machine is not ready", "bold red"),
     "provider": ("stopped: the model API failed", "bold red"),
     "conflict": ("verified, but not landed", "bold yellow"),
     "interrupted": ("interrupted", "bold yellow"),
@@ -145,6 +145,8 @@ def _next_step(report: Json) -> str:
             return _look(report)
         case "blocked":
             return f"answer it in the task's text, then: {again}"
+        case "environment" if report["hint"]:
+            return ""
         case "budget" | "interrupted" | "provider" if report["num_turns"]:
             return f"{again} --fresh"
         case _:

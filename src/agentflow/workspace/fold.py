@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from agentflow.boundaries import violation
 from agentflow.records import Boundaries, Candidate, Change, Commit
@@ -48,6 +48,7 @@ def fold(
         (change, reason or (REFUSED if change.path in outside else ""))
         for change, reason in _reasons(state, changes, boundaries)
     ]
+    reasons = _without_displacing(reasons)
     taken = [change.path for change, reason in reasons if not reason]
     left_out = tuple(f"{printable(change.path)}: {reason}" for change, reason in reasons if reason)
     if not taken:
@@ -84,6 +85,20 @@ def _reasons(
     if sum(bytes_of.values()) > MAX_TOTAL:
         return [(changes[0], "with all others it is too large to take")]
     return [(change, _reason(change, bytes_of, boundaries)) for change in changes]
+
+
+def _without_displacing(reasons: list[tuple[Change, str]]) -> list[tuple[Change, str]]:
+    """The same, with a reason also for each file that could only stand if something went that is
+    left out: where a file was, a folder's file cannot be, and the other way round."""
+    kept = {change.path for change, reason in reasons if reason}
+    above = {str(folder) for path in kept for folder in PurePosixPath(path).parents}
+
+    def displaces(change: Change) -> bool:
+        folders = map(str, PurePosixPath(change.path).parents)
+        return change.mode != _DELETED and (change.path in above or not kept.isdisjoint(folders))
+
+    told = "stands in the place of what is left out"
+    return [(change, reason or (told if displaces(change) else "")) for change, reason in reasons]
 
 
 def _reason(change: Change, bytes_of: dict[str, int], boundaries: Boundaries) -> str:
