@@ -164,6 +164,7 @@ def test_other_files_stay_as_they_are(path: str) -> None:
     [
         b"y = 1\n[dependency-groups]\n" + b".".join([b"a"] * 5000) + b" = 1\n",
         b"y = 1\n[project]\ndependencies = 0x" + b"f" * 100_000,
+        b"y = 1\n[dependency-groups]\n" + b"".join(b"k%d = 1\n" % n for n in range(30_000)),
     ],
 )
 def test_what_cannot_be_written_again_is_the_base_s(tip: bytes) -> None:

@@ -76,6 +76,7 @@ environment.network = [
   "b.example",
   "a.example",
 ]
+environment.setup = "npm ci"
 readable = [
   "/opt/jdk",
 ]

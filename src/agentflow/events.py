@@ -171,6 +171,18 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True)
+class Signed:
+    """Emitted when the verified commits have their signatures, and so other names."""
+
+    type: ClassVar[str] = "agentflow.signed"
+    durable: ClassVar[bool] = True
+    tip: str
+    commits: tuple[tuple[str, str], ...]
+    claimed: dict[str, str]
+    """All three as in `Collected`."""
+
+
+@dataclass(frozen=True, slots=True)
 class PackagesChanged:
     """Emitted after `Collected` if the candidate's manifests ask for other packages."""
 
@@ -270,6 +282,7 @@ Event = (
     | AgentEnded
     | Collected
     | PackagesChanged
+    | Signed
     | BaseCheckStarted
     | BaseCheckFinished
     | GateStarted

@@ -15,6 +15,8 @@ from agentflow.strict_toml import parse_toml
 
 MAX_MANIFEST = 16 * 1024**2
 """Bytes of a manifest that is read."""
+MAX_TOML = 256 * 1024
+"""The same in TOML: to write it again takes a minute for each million."""
 
 Place = tuple[str, ...]
 """The keys that lead to a value, from the document's root."""
@@ -92,7 +94,7 @@ def _write_json(document: Json) -> bytes:
 
 
 def _read_toml(content: bytes) -> Json:
-    return parse_toml(content.decode()) if len(content) <= MAX_MANIFEST else _refuse()
+    return parse_toml(content.decode()) if len(content) <= MAX_TOML else _refuse()
 
 
 def _write_toml(document: Json) -> bytes:

@@ -4,7 +4,7 @@ import asyncio
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from agentflow.boundaries import MountPlan, literal_prefix, matches, plan_mounts
@@ -28,6 +28,9 @@ from agentflow.words import counted
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.workspace.signing import Signing, find_signing
 from agentflow.world import World
+
+DOCUMENTS = (".md", ".mdx", ".markdown", ".rst", ".adoc")
+"""Endings of the untracked files that a prompt may ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,5 +272,13 @@ def untracked_documents(plan: Plan) -> tuple[str, ...]:
         folder = literal_prefix(glob)
         if Path(root, folder).exists():
             listed = plan.repository.untracked_paths(folder)
-            found += [candidate for candidate in listed if matches(glob, candidate)]
+            found += [each for each in listed if matches(glob, each) and _is_document(each)]
     return tuple(path for path in dict.fromkeys(found) if path not in plan.base_paths)
+
+
+def _is_document(path: str) -> bool:
+    """Whether a file that nobody committed is text to be read. A repository's prompt says which
+    ones it wants, and must not get a `.env` or a key by that."""
+    names = PurePosixPath(path).parts
+    hidden = any(name.startswith(".") and name != ".orchestrator" for name in names)
+    return not hidden and path.endswith(DOCUMENTS)

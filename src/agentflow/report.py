@@ -22,6 +22,7 @@ from agentflow.events import (
     RepairStarted,
     RunFinished,
     RunStarted,
+    Signed,
 )
 from agentflow.records import LEFT_TO_CI, Json, Usage
 
@@ -60,6 +61,8 @@ class Summary:
                 self._evidence.append({**evidence, **lists})
             case Notice():
                 self._notices.append(event.text)
+            case Signed():
+                self._last[Collected.type] |= dataclasses.asdict(event)
             case PackagesChanged():
                 self._packages = event.difference
             case RunStarted() | AgentEnded() | RepairStarted() | LandingDone() | RunFinished():

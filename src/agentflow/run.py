@@ -7,7 +7,7 @@ from dataclasses import replace
 from agentflow.admission import admit, finished_before
 from agentflow.agent import Agent
 from agentflow.errors import AgentFailed, AgentflowError, Interrupted
-from agentflow.events import Collected, LandingDone, Notice, RepairStarted, RunFinished
+from agentflow.events import LandingDone, Notice, RepairStarted, RunFinished
 from agentflow.gates import verify
 from agentflow.interfaces import Emit, Model
 from agentflow.markers import remove_markers
@@ -101,11 +101,11 @@ async def _work_until_verified(
         collected = await bench.collect(stage.authorship)
         mended = await bench.fixed(collected, plan.gates, stage.authorship, stage.emit)
         candidate = replace(mended, answer=ending.text)
-        stage.emit(Collected.of(candidate))
+        stage.collected(candidate)
         audits = tuple(stage.audits(await stage.packages(candidate)))
         verdict = await verify(stage.gates(on_base), candidate, stage.emit, audits)
         if verdict.passed:
-            return candidate
+            return await stage.sign(candidate)
         if not verdict.failures:
             raise AgentFailed(
                 "no build gate ran and passed, so nothing is verified",

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from agentflow import __version__
@@ -12,7 +12,15 @@ from agentflow.agent import Agent
 from agentflow.budget import Budget
 from agentflow.dependencies import Difference
 from agentflow.errors import EnvironmentFailure
-from agentflow.events import Event, Notice, PackagesChanged, RunFinished, RunStarted
+from agentflow.events import (
+    Collected,
+    Event,
+    Notice,
+    PackagesChanged,
+    RunFinished,
+    RunStarted,
+    Signed,
+)
 from agentflow.gates.boundaries import BoundariesGate
 from agentflow.gates.build import BuildGate
 from agentflow.gates.checklist import ChecklistAudit, checklist
@@ -36,7 +44,7 @@ from agentflow.report import Summary
 from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name
 from agentflow.threads import to_the_end
 from agentflow.workbench import Workbench
-from agentflow.workspace.recreate import Authorship, trailers_for
+from agentflow.workspace.recreate import Authorship, signed, trailers_for
 from agentflow.world import World
 
 REPORTS = ".orchestrator/reports"
@@ -103,9 +111,26 @@ class Stage:
             self.emit,
         )
 
+    def collected(self, candidate: Candidate) -> None:
+        """Tell what was collected; an agent may have written a secret into a message."""
+        event = Collected.of(candidate)
+        commits = tuple((sha, self.redact(subject)) for sha, subject in event.commits)
+        self.emit(replace(event, commits=commits))
+
+    async def sign(self, candidate: Candidate) -> Candidate:
+        """Sign verified commits, where the user signs. Raises `EnvironmentFailure`."""
+        signing = self.plan.signing
+        if signing is None or not candidate.commits:
+            return candidate
+        authorship = replace(self.authorship, signing=signing)
+        made = await asyncio.to_thread(signed, self.bench.state, candidate, authorship)
+        commits = tuple((commit.sha, self.redact(commit.subject)) for commit in made.commits)
+        self.emit(Signed(made.tip, commits, made.claimed))
+        return made
+
     @property
     def authorship(self) -> Authorship:
-        """Who the re-created commits are by, and when."""
+        """Who the re-created commits are by, and when; not signed before they are verified."""
         plan = self.plan
         (name, email), commit = plan.identity, plan.settings.commit
         return Authorship(
@@ -120,7 +145,6 @@ class Stage:
                 plan.identity if commit.sign_off else None,
             ),
             rest_message=f"{plan.task.id}: {plan.task.title}",
-            signing=plan.signing,
         )
 
     @property

@@ -34,6 +34,9 @@ WIDENING = (
 )
 """What a repository may say only if the user trusted it."""
 
+SETUP = "environment.setup"
+GIVEN_TO_SETUP = ("environment.env_from", "environment.files", "environment.network")
+
 VARIABLE = "AGENTFLOW_TRUST"
 FILE = "trust.json"
 MAX_TEXT = 32 * 1024
@@ -83,12 +86,14 @@ NOTHING = Trust()
 def widening(table: Mapping[str, Any]) -> str:
     """The words of a checked configuration that widen its reach; empty if there are none.
 
-    One sorted `name = value` line for each value, a line for each item of a list, in TOML and
+    With a credential or a way out goes the command that gets it. One sorted `name = value` line for each value, a line for each item of a list, in TOML and
     ASCII, so that nothing hides in it. Raises `UsageError` if it is too long to be read.
     """
+    given = any(_value(table, path) for path in GIVEN_TO_SETUP)
+    words = (*WIDENING, *([SETUP] if given else []))
     text = "".join(
         f"{name} = {_written(value)}\n"
-        for path in WIDENING
+        for path in sorted(words)
         for name, value in leaves(path, _value(table, path))
         if value not in ([], {}, None)
     )

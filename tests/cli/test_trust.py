@@ -10,7 +10,7 @@ from tests.cli.shell import Shell
 
 CONFIG = ".orchestrator/config.toml"
 GATE = "[[gates]]\nname = 'test'\ncommand = 'true'\n"
-WORDS = 'environment.network = [\n  "a.example",\n]\n'
+WORDS = 'environment.network = [\n  "a.example",\n]\nenvironment.setup = "true"\n'
 PLAN = ("run", "TASK-1", "--prompt", "plain", "--dry-run")
 
 

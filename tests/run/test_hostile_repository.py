@@ -34,7 +34,6 @@ def run(*command: str | Path, folder: Path) -> str:
     return ended.stdout
 
 
-@pytest.mark.xfail(strict=True, reason="a prompt's documents may be any untracked file")
 async def test_a_prompt_does_not_take_the_users_untracked_files(project: Project) -> None:
     project.write(
         ".orchestrator/prompts/plain.md", "---\nagentflow:\n  documents: ['**']\n---\nDo it.\n"
@@ -47,7 +46,6 @@ async def test_a_prompt_does_not_take_the_users_untracked_files(project: Project
     assert "untracked-value" not in json.dumps(project.requests)
 
 
-@pytest.mark.xfail(strict=True, reason="a grant names the variable and not who gets it")
 async def test_a_granted_variable_is_not_given_to_another_command(project: Project) -> None:
     config = "[environment]\nsetup = '{}'\nprovides = ['deps']\nenv_from = ['TOKEN']\n"
     trusted(project, config.format("mkdir deps"))
@@ -61,7 +59,6 @@ async def test_a_granted_variable_is_not_given_to_another_command(project: Proje
         await project.run([turn(bash("cat deps/t")), turn(HELLO), turn(text="Done.")])
 
 
-@pytest.mark.xfail(strict=True, reason="commits' messages and paths are written down as they are")
 async def test_a_commits_subject_tells_no_secret(project: Project) -> None:
     trusted(project, "[environment.agent]\nenv_from = ['TOKEN']\n")
     give(project, "hidden-value-123")
@@ -72,7 +69,6 @@ async def test_a_commits_subject_tells_no_secret(project: Project) -> None:
     assert "hidden-value-123" not in json.dumps(report)
 
 
-@pytest.mark.xfail(strict=True, reason="commits are signed when they are made, before the gates")
 async def test_what_no_gate_passed_is_not_signed(project: Project) -> None:
     key = project.root.parent / "key"
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key, folder=project.root)

@@ -135,9 +135,8 @@ def test_bash_cuts_long_output_and_keeps_the_whole(ask: Ask, tmp_path: Path) -> 
     result = ask("Bash", command="seq 1 20000; echo last")["result"]
     whole = "".join(f"{n}\n" for n in range(1, 20001)) + "last\n"
     assert result["truncated"] is True
-    assert result["output"] == (
-        f"{whole[:10000]}\n[… the middle of {len(whole):,} bytes is cut …]\n{whole[-20000:]}"
-    )
+    head, tail = whole[:10000].rpartition("\n")[0], whole[-20000:].partition("\n")[2]
+    assert result["output"] == (f"{head}\n[… the middle of {len(whole):,} bytes is cut …]\n{tail}")
     assert Path(result["full_output"]).read_text("utf-8") == whole
     assert Path(result["full_output"]).parent == tmp_path / "scratch"
     assert ask("Read", file_path=result["full_output"], offset=3000, limit=1)["result"][

@@ -189,6 +189,9 @@ class _Output:
             self._spool()
         head = self._head.decode("utf-8", "replace")[:HEAD_CHARACTERS]
         tail = (self._tail or self._head).decode("utf-8", "replace")[-TAIL_CHARACTERS:]
+        # Cut between lines where there are any: nobody knows half a secret for what it is.
+        head = head.rpartition("\n")[0] or head
+        tail = tail.partition("\n")[2] or tail
         text = f"{head}\n[… the middle of {self.total:,} bytes is cut …]\n{tail}"
         path = str(self._path) if self._path else None
         return {"output": text, "truncated": True, "full_output": path}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agentflow.records import Candidate, Commit
@@ -91,6 +91,17 @@ def recreate(
         insertions=insertions,
         deletions=deletions,
     )
+
+
+def signed(state: Git, candidate: Candidate, authorship: Authorship) -> Candidate:
+    """The candidate with signed commits: the same trees, messages and dates, other names.
+
+    Raises `EnvironmentFailure` if the signing program fails.
+    """
+    again = recreate(state, candidate.base, candidate.commits, candidate.leftovers, authorship)
+    names = {c.sha: new.sha for c, new in zip(candidate.commits, again.commits, strict=True)}
+    claimed = {said: names.get(name, name) for said, name in candidate.claimed.items()}
+    return replace(candidate, tip=again.tip, commits=again.commits, claimed=claimed)
 
 
 def clean_message(message: str) -> str:
