@@ -29,7 +29,7 @@ from agentflow.sandbox import probe
 from agentflow.settings import CONFIG, load_settings
 from agentflow.tasks.task import FOLDER, check_id, read_task
 from agentflow.trust import read_trust
-from agentflow.workspace.git import Git, GitError
+from agentflow.workspace.git import GitError
 from agentflow.workspace.importer import as_it_is
 from agentflow.workspace.lfs import content_stores
 from agentflow.workspace.repository import Repository, open_repository
@@ -71,8 +71,8 @@ class Subject:
 async def verify_commits(question: Question, world: World, emit: Emit) -> Json:
     """Judge the commits as they are; return what was measured as one JSON object.
 
-    Settings are those of the base, and so is the task if the base holds it: a change does not
-    choose its own measure. Raises `UsageError` if there is nothing to judge or no gate,
+    Settings are those of the branch that the change is for, as it is now, and so is the task if it
+    holds it: a change does not choose its own measure. Raises `UsageError` if there is nothing to judge or no gate,
     `EnvironmentFailure`.
     """
     repository = await asyncio.to_thread(open_repository, world.directory, world.environment)
@@ -157,19 +157,19 @@ def _gates(
 def _subject(question: Question, repository: Repository, world: World) -> Subject:
     path = _task_path(question.what, repository)
     tip = _branch_tip(question.what, repository) if path else _revision(question.what, repository)
-    base = _base(question, repository, tip)
-    task, notices = _task(path, question.what, repository, base)
+    base, measure = _start(question, repository, tip)
+    task, notices = _task(path, question.what, repository, measure)
     settings = load_settings(
         question.flags,
         world.environment,
-        repository.read(base, CONFIG),
+        repository.read(measure, CONFIG),
         task,
         read_trust(repository.common_dir, world.environment),
     )
     if not settings.commands:
         raise UsageError(
             "no gate is configured, so nothing could be verified",
-            hint=f"{CONFIG} is read as of {base[:12]}, where the change starts, and names none. "
+            hint=f"{CONFIG} is read as of {measure[:12]}, which the change is for, and names none. "
             + "Give --gate 'test=<command>', or commit [[gates]] before the change.",
         )
     environment = settings.surroundings(world.environment)
@@ -206,28 +206,33 @@ def _branch_tip(task: str, repository: Repository) -> str:
     )
 
 
-def _base(question: Question, repository: Repository, tip: str) -> str:
-    """Where the change parts from what was given, else from the first trunk without it."""
+def _start(question: Question, repository: Repository, tip: str) -> tuple[str, str]:
+    """Where the change parts from what was given, else from the first trunk without it; and the
+    commit of that, which says what must hold: who forks early escapes no later gate."""
     if question.base is not None:
         given = repository.resolve(question.base)
-        for base in _forks(repository.git, (given,), tip):
-            return base
+        for start in _forks(repository, (given,), tip):
+            return start
         raise UsageError(f"{question.base} and {question.what} have no common history")
-    for base in _forks(repository.git, TRUNKS, tip):
+    for base, measure in _forks(repository, TRUNKS, tip):
         if base != tip:
-            return base
+            return base, measure
     raise UsageError(
         f"{question.what} changes nothing: every branch that could be its base holds it",
         hint="Name the commit before the change: --base REV.",
     )
 
 
-def _forks(git: Git, revisions: tuple[str, ...], tip: str) -> Iterator[str]:
-    """Where each of these that exists parts from `tip`."""
+def _forks(
+    repository: Repository, revisions: tuple[str, ...], tip: str
+) -> Iterator[tuple[str, str]]:
+    """Where each of these that exists parts from `tip`, and its own commit."""
     for revision in revisions:
         try:
-            yield git.text("merge-base", "--end-of-options", revision, tip).splitlines()[0]
-        except (GitError, IndexError):
+            commit = repository.resolve(revision)
+            base = repository.git.text("merge-base", "--end-of-options", commit, tip)
+            yield base.splitlines()[0], commit
+        except (GitError, IndexError, UsageError):
             continue
 
 

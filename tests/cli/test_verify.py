@@ -279,7 +279,6 @@ def test_what_setup_provides_is_there(project: Project, verify: Verify) -> None:
     assert (found["passed"], statuses(found)["setup"]) == (False, "failed")
 
 
-@pytest.mark.xfail(strict=True, reason="the fork's settings count, and an author chooses the fork")
 def test_who_forks_early_does_not_escape_a_later_gate(project: Project, verify: Verify) -> None:
     gate = "[[gates]]\nname = '{}'\ncommand = '{}'\n"
     project.write(".orchestrator/config.toml", gate.format("weak", "true"))
