@@ -6,10 +6,7 @@ are made of.
 
 import asyncio
 import itertools
-import os
-import platform
 import shlex
-import shutil
 import subprocess
 from collections.abc import (
     AsyncGenerator,
@@ -23,10 +20,10 @@ from collections.abc import (
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
-from agentflow.environment import Environment, Service, Setup
+from agentflow.environment import Environment, Setup
 from agentflow.errors import EnvironmentFailure, ServiceFailure, ToolFailure
 from agentflow.home_files import home_files, linked_home
-from agentflow.programs import first_word
+from agentflow.policies import Policies
 from agentflow.records import WORKSPACE, Backend, BuildCommand, Json
 from agentflow.redaction import redactor
 from agentflow.sandbox import open_sandbox
@@ -39,10 +36,7 @@ from agentflow.sandbox.policy import (
     Policy,
     Provided,
 )
-from agentflow.sandbox.toolchains import Toolchains, find
 from agentflow.workspace.clone import (
-    GIT_INSIDE,
-    OBJECTS_INSIDE,
     Clone,
     exclude,
     make_clone,
@@ -64,11 +58,6 @@ Provide = Callable[[str], Awaitable[tuple[Provided, ...]]]
 
 EXPORT_TIMEOUT = 300.0
 """Seconds."""
-RUNTIMES = (
-    *("python", "python3", "pip", "uv", "node", "npm", "pnpm", "yarn", "bun", "deno", "go"),
-    *("cargo", "rustc", "java", "mvn", "gradle", "ruby", "bundle", "php", "composer", "dotnet"),
-)
-"""Programs whose version decides whether what was installed fits."""
 
 
 async def _nothing(commit: str) -> tuple[Provided, ...]:
@@ -100,7 +89,7 @@ class Checkouts:
         self._readable = tuple(readable)
         self._environment = environment
         self._gates = tuple(gates)
-        self._toolchains: Toolchains
+        self.policies: Policies
         self._numbers = itertools.count(1)
 
     def prepare(self) -> None:
@@ -110,14 +99,12 @@ class Checkouts:
             self.state = make_repository(
                 self.folder / "state.git", repository, repository.object_stores
             )
-        # A gate may come from the repository, and a path in it could show any folder: programs
-        # are looked up by name.
-        words = (first_word(line) for line in self._lines())
-        self._toolchains = find(
-            [word for word in words if word and "/" not in word],
+        self.policies = Policies(
+            list(self._lines()),
             environment.get("PATH", ""),
             self._home,
             repository.root,
+            readable=self._readable,
         )
 
     def _lines(self) -> Iterator[str]:
@@ -134,17 +121,10 @@ class Checkouts:
 
     @property
     def toolchain(self) -> str:
-        """What decides whether installed dependencies fit: back end, machine, and each runtime's
-        real path, size and time."""
-        path = os.pathsep.join((*self._toolchains.path, "/usr/local/bin", "/usr/bin", "/bin"))
-        lines = [f"{'sandbox' if self.mounted else self.folder} {platform.machine()}"]
-        for name in RUNTIMES:
-            program = shutil.which(name, path=path)
-            if program:
-                status = Path(program).stat()
-                real = Path(program).resolve()
-                lines.append(f"{name} {real} {status.st_size} {status.st_mtime_ns}")
-        return "\n".join(lines)
+        """What decides whether installed dependencies fit. Without a sandbox they are made for one
+        folder."""
+        place = "sandbox" if self.mounted else str(self.folder)
+        return f"{place} {self.policies.toolchain}"
 
     @asynccontextmanager
     async def open(
@@ -180,7 +160,7 @@ class Checkouts:
         """What a gate sees of a clone that nobody has worked in."""
         provided = await self.provide(commit)
         await asyncio.to_thread(exclude, clone, [each.path for each in provided])
-        return self.policy(
+        return self.policies.make(
             clone,
             writable=(".",),
             git_writable=git_writable,
@@ -204,7 +184,7 @@ class Checkouts:
             if not self.mounted:
                 home = await asyncio.to_thread(linked_home, place / "home", files)
                 variables = {"HOME": str(home), **variables}
-            policy = self.policy(
+            policy = self.policies.make(
                 clone,
                 writable=(".",),
                 mounts=(
@@ -249,7 +229,7 @@ class Checkouts:
 
     async def _pack(self, clone: Clone, base: str, folder: Path) -> None:
         """Let a sandbox write a clone's objects into a folder. Raises `ExportRefused`."""
-        policy = self.policy(
+        policy = self.policies.make(
             clone, writable=(), git_writable=True, mounts=(Mount(folder, EXPORT_INSIDE, True),)
         )
         variables = {
@@ -269,50 +249,6 @@ class Checkouts:
         if result["exit_code"] != 0:
             reason = f"{result['killed']} limit" if result["killed"] else str(result["output"])
             raise ExportRefused(f"your clone cannot be exported: {reason[-500:].strip()}")
-
-    def policy(
-        self,
-        clone: Clone,
-        *,
-        writable: tuple[str, ...],
-        protected: tuple[str, ...] = (),
-        git_writable: bool = False,
-        completion: str | None = None,
-        mounts: tuple[Mount, ...] = (),
-        provided: tuple[Provided, ...] = (),
-        services: tuple[Service, ...] = (),
-        network: Network | None = None,
-        variables: Mapping[str, str] | None = None,
-    ) -> Policy:
-        """A policy on a clone: its git directory, the objects that it borrows, the programs."""
-        tools = self._toolchains
-        return Policy(
-            tree=clone.tree,
-            writable=writable,
-            protected=protected,
-            completion=completion,
-            mounts=(
-                Mount(clone.git_dir, GIT_INSIDE, git_writable),
-                *(Mount(s, f"{OBJECTS_INSIDE}/{n}") for n, s in enumerate(clone.stores)),
-                *tools.mounts,
-                *(Mount(Path(path), path) for path in self._readable),
-                *mounts,
-            ),
-            # A borrowed store's own alternates are mounted too, under other names.
-            masked=(
-                *tools.masked,
-                *(
-                    f"{OBJECTS_INSIDE}/{n}/info/alternates"
-                    for n, store in enumerate(clone.stores)
-                    if (store / "info" / "alternates").exists()
-                ),
-            ),
-            provided=provided,
-            network=network or Network(),
-            services=services,
-            environment={**tools.environment, **(variables or {})},
-            path=tools.path,
-        )
 
 
 def _on_disk(place: Path) -> Iterator[Mount]:

@@ -140,7 +140,7 @@ class Workbench:
     async def agent_sandbox(self) -> AsyncGenerator[Channel]:
         """The agent's place: its clone within its boundaries. When this ends, so have all its
         processes; the next one continues with the same directory and knowledge of read files."""
-        policy = self._checkouts.policy(
+        policy = self._checkouts.policies.make(
             self._agent,
             writable=self.plan.mounts.writable,
             protected=self.plan.mounts.protected,
