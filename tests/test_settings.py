@@ -280,6 +280,7 @@ network = ['registry.example']
 WIDE_WORDS = """environment.network = [
   "registry.example",
 ]
+environment.setup = "npm ci"
 readable = [
   "/opt/b",
   "/opt/a",

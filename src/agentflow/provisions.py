@@ -21,6 +21,7 @@ from agentflow.durations import format_duration
 from agentflow.environment import Setup
 from agentflow.errors import EnvironmentFailure, ToolFailure, UsageError
 from agentflow.events import Notice, SetupFinished, SetupStarted
+from agentflow.gates.command import end_of
 from agentflow.interfaces import Emit, Sandbox
 from agentflow.neutral import neutral, one_line
 from agentflow.provision_store import BOUNDS, Bounds, fill, locked, read
@@ -157,7 +158,7 @@ class Provisions:
             reason = f"took longer than {format_duration(setup.timeout)}"
         elif result["killed"]:
             reason = f"was stopped ({result['killed']} limit)"
-        said = self._tail(str(result["output"]))
+        said = self._tail(end_of(result))
         raise EnvironmentFailure(f"{line} {reason}{said}", hint=_hint(setup))
 
     def _tail(self, output: str) -> str:

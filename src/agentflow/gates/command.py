@@ -39,8 +39,6 @@ MAX_LIST = 100_000
 """Bytes of changed paths in a variable."""
 MAX_COMPARED = 1_000_000
 """Bytes of an output that are compared with those of the base."""
-MAX_SECRET = 8192
-"""Characters of a line that was cut, which are not shown."""
 _CUT = "\n[… the middle of "
 """How the toolbox marks a cut."""
 _CHUNK = 21_000
@@ -132,7 +130,7 @@ class Commands:
         if passed:
             return Evidence(name, "passed", self.redact(f"{line} passed{circumstances}"))
         reason = _reason(command, result)
-        tail = self.redact(_end(result)).splitlines()[-DETAIL_LINES:]
+        tail = self.redact(end_of(result)).splitlines()[-DETAIL_LINES:]
         return Evidence(
             name,
             "failed",
@@ -170,15 +168,11 @@ def several(paths: Iterable[str], noun: str) -> str:
     return listed[0] if len(listed) == 1 else f"{len(listed)} {noun}"
 
 
-def _end(result: Json) -> str:
-    """The output, or what is after the cut in its middle, without the beginning of a line: a part
-    of a secret would not be known there."""
+def end_of(result: Json) -> str:
+    """The output of a Bash call, or what is after the cut in its middle: whole lines, or so far
+    from the cut that no part of a secret is left."""
     output = str(result["output"])
-    if not result["truncated"]:
-        return output
-    _, _, end = output.rpartition(_CUT)
-    line, newline, rest = end.partition("\n")[2].partition("\n")
-    return f"[…]{line[MAX_SECRET:]}{newline}{rest}"
+    return output.rpartition(_CUT)[2].partition("\n")[2] if result["truncated"] else output
 
 
 def _reason(command: BuildCommand, result: Json) -> str:

@@ -12,6 +12,8 @@ from agentflow.toolbox.session import Json, Refusal, Session
 
 TIMEOUT = 120.0
 HEAD_CHARACTERS = 10_000
+MAX_SECRET = 8192
+"""Characters of a secret that must not be shown in part."""
 TAIL_CHARACTERS = 20_000
 KEPT_BYTES = 4 * (HEAD_CHARACTERS + TAIL_CHARACTERS)
 OUTPUT_BYTES = 64 << 20
@@ -189,9 +191,9 @@ class _Output:
             self._spool()
         head = self._head.decode("utf-8", "replace")[:HEAD_CHARACTERS]
         tail = (self._tail or self._head).decode("utf-8", "replace")[-TAIL_CHARACTERS:]
-        # Cut between lines where there are any: nobody knows half a secret for what it is.
-        head = head.rpartition("\n")[0] or head
-        tail = tail.partition("\n")[2] or tail
+        # Cut between lines, or well before and after: nobody knows half a secret for what it is.
+        head = head.rpartition("\n")[0] or head[:-MAX_SECRET]
+        tail = tail.partition("\n")[2] or tail[MAX_SECRET:]
         text = f"{head}\n[… the middle of {self.total:,} bytes is cut …]\n{tail}"
         path = str(self._path) if self._path else None
         return {"output": text, "truncated": True, "full_output": path}
