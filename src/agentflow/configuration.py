@@ -156,10 +156,12 @@ class ChecklistSetting(Table):
 
 
 class SecretsSetting(Table):
-    """`[secrets]`: findings that are none."""
+    """`[secrets]`: findings that are none, and files that are secret."""
 
     allow: tuple[str, ...] = ()
     """Fingerprints, as the gate prints them."""
+    files: Globs = ()
+    """Further files that are never read into a prompt."""
 
 
 class Settings(Table):

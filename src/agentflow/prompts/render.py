@@ -46,12 +46,13 @@ def render(
     gates: Sequence[BuildCommand],
     variables: Mapping[str, str] = _NONE,
     around: Surroundings = _BARE,
+    attachment: str = "",
 ) -> Rendered:
     """Fill a prompt with one task's context.
 
     `variables` are values by the placeholder's name without its signs; `around` is what stands
-    beside the checkout. Raises `UsageError` if the
-    profile names a placeholder that has no value.
+    beside the checkout; `attachment`, in which nothing is filled, follows the prompt's text.
+    Raises `UsageError` if the profile names a placeholder that has no value.
     """
     profile = prompt.profile
     context = {
@@ -70,12 +71,14 @@ def render(
     values = _values(prompt, task, boundaries, variables)
     if prompt.builtin:
         # First, while the text is still ours alone: no value must ever be read as a template.
-        body = _environment().from_string(prompt.body).render(context)
+        body = _environment().from_string(prompt.body).render(context).strip("\n") + "\n"
     else:
         body = prompt.body
     system = substitute(body, values)
+    if attachment:
+        system = f"{system}{'' if system.endswith(chr(10)) else chr(10)}\n{attachment}"
     first = _environment().get_template("first_message.md.j2").render(context)
-    return Rendered(system.strip("\n") + "\n", first.strip("\n") + "\n")
+    return Rendered(system, first.strip("\n") + "\n")
 
 
 def _without_title(task: Task) -> str:
