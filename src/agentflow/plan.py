@@ -16,6 +16,7 @@ from agentflow.models.endpoint import ANTHROPIC_URL, endpoint
 from agentflow.nearest import nearest
 from agentflow.programs import check_program
 from agentflow.prompts.base_tree import BaseTree
+from agentflow.prompts.denials import denial_notices, find_denials
 from agentflow.prompts.loader import find_prompt, load_prompt
 from agentflow.prompts.profile import missing_documents
 from agentflow.prompts.references import attached, find_references, reference_notices
@@ -94,6 +95,9 @@ def _make_plan(order: Order, world: World) -> Plan:
     _check_documents(prompt, base_paths, repository)
     gates = settings.commands
     boundary_notices = _check_boundaries(settings.boundaries, task, base_paths)
+    denials = () if prompt.builtin else find_denials(prompt.body)
+    deny = (*settings.boundaries.deny, *(denial.glob for denial in denials))
+    boundaries = replace(settings.boundaries, deny=tuple(dict.fromkeys(deny)))
     base_url = settings.base_url or ANTHROPIC_URL
     model = _model(settings, prompt, order.flags, base_url)
     environment = settings.surroundings(world.environment)
@@ -103,7 +107,7 @@ def _make_plan(order: Order, world: World) -> Plan:
     rendered = render(
         prompt,
         task,
-        settings.boundaries,
+        boundaries,
         gates,
         settings.variables,
         environment,
@@ -117,8 +121,8 @@ def _make_plan(order: Order, world: World) -> Plan:
         base_paths=base_paths,
         prompt=prompt,
         rendered=rendered,
-        boundaries=settings.boundaries,
-        mounts=plan_mounts(settings.boundaries, lambda path: _is_directory(path, base_paths)),
+        boundaries=boundaries,
+        mounts=plan_mounts(boundaries, lambda path: _is_directory(path, base_paths)),
         gates=gates,
         environment=environment,
         identity=repository.identity(settings.commit.name, settings.commit.email),
@@ -132,6 +136,7 @@ def _make_plan(order: Order, world: World) -> Plan:
             *notices,
             *prompt.warnings,
             *reference_notices(references, prompt.name),
+            *denial_notices(denials, prompt.name),
             *boundary_notices,
             *_uncommitted(repository, base),
         ),
