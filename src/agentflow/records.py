@@ -123,6 +123,8 @@ class Prompt:
     """Of the file's bytes, in hexadecimal."""
     builtin: bool = False
     warnings: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    """Patterns such as `git:*`: each command of Bash must match one; empty without a limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,8 @@ def show(
     with exit_codes():
         from agentflow.errors import UsageError
         from agentflow.neutral import neutral
-        from agentflow.prompts.loader import MAX_PROMPT, find_prompt
+        from agentflow.prompts.loader import find_prompt
+        from agentflow.prompts.reading import MAX_PROMPT
 
         path = find_prompt(name, _root(), trusted=True)
         try:

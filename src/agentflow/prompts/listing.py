@@ -5,7 +5,8 @@ from pathlib import Path
 
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside, read_markdown
-from agentflow.prompts.loader import FOLDER, MAX_PROMPT, builtin_folder, load_prompt, plain_name
+from agentflow.prompts.loader import FOLDER, builtin_folder, load_prompt, plain_name
+from agentflow.prompts.reading import MAX_PROMPT
 
 
 @dataclass(frozen=True, slots=True)
