@@ -164,6 +164,12 @@ class SecretsSetting(Table):
     """Further files that are never read into a prompt."""
 
 
+class FileVariable(Table):
+    """A value of `[variables]` that is the text of a file of the base commit."""
+
+    path: str = Field(min_length=1)
+
+
 class Settings(Table):
     """All settings of one invocation. Each annotation's metadata holds the field's rule."""
 
@@ -202,7 +208,7 @@ class Settings(Table):
     """`host` lets setup reach everything that this machine reaches."""
     allow_red_base: Annotated[bool, "user-only"] = False
     """Whether gates may fail on the base, and then on the result in the same way."""
-    variables: Annotated[dict[str, str], "override"] = {}
+    variables: Annotated[dict[str, str | FileVariable], "override"] = {}
     """Values of a prompt's placeholders, by the name without its sign."""
     commit: Annotated[CommitSetting, "user-only"] = CommitSetting()
     checklist: Annotated[ChecklistSetting, "override"] = ChecklistSetting()

@@ -15,11 +15,10 @@ from agentflow.models import catalog
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint
 from agentflow.nearest import nearest
 from agentflow.programs import check_program
-from agentflow.prompts.base_tree import BaseTree
+from agentflow.prompts.context import Base, gather
 from agentflow.prompts.denials import denial_notices, find_denials
 from agentflow.prompts.loader import find_prompt, load_prompt
 from agentflow.prompts.profile import missing_documents
-from agentflow.prompts.references import attached, find_references, reference_notices
 from agentflow.prompts.render import render
 from agentflow.records import Boundaries, BuildCommand, Limits, Prompt, Rendered, Task, Usage
 from agentflow.settings import CONFIG, load_settings
@@ -45,6 +44,8 @@ class Order:
     resume: bool = False
     flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Settings given as flags."""
+    arguments: str | None = None
+    """For a prompt that is a command file; None means that none were given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +103,17 @@ def _make_plan(order: Order, world: World) -> Plan:
     model = _model(settings, prompt, order.flags, base_url)
     environment = settings.surroundings(world.environment)
     _check_gates(gates, base_paths, world, environment)
-    tree = _tree(repository, base, base_paths, settings)
-    references = () if prompt.builtin else find_references(prompt.body, tree)
+    found = Base(repository, base, base_paths, repository.locks(world.cache))
+    context = gather(prompt, task, boundaries, settings, found, order.arguments)
     rendered = render(
         prompt,
         task,
         boundaries,
         gates,
-        settings.variables,
+        context.values,
         environment,
-        attached(references, tree),
+        context.arguments,
+        context.attachment,
     )
     return Plan(
         task=task,
@@ -135,7 +137,7 @@ def _make_plan(order: Order, world: World) -> Plan:
         notices=(
             *notices,
             *prompt.warnings,
-            *reference_notices(references, prompt.name),
+            *context.notices,
             *denial_notices(denials, prompt.name),
             *boundary_notices,
             *_uncommitted(repository, base),
@@ -189,19 +191,6 @@ def _check_documents(prompt: Prompt, base_paths: frozenset[str], repository: Rep
             f"the prompt {prompt.name} works from {', '.join(missing)}, which is not there",
             hint="Write it, or take another prompt: agentflow prompts list.",
         )
-
-
-def _tree(
-    repository: Repository, base: str, base_paths: frozenset[str], settings: Settings
-) -> BaseTree:
-    """What the base holds, for a prompt to speak of."""
-    return BaseTree(
-        paths=base_paths,
-        links=repository.links(base),
-        size=lambda path: repository.size(base, path),
-        read=lambda path: repository.read(base, path),
-        is_secret=lambda path: any(matches(glob, path) for glob in settings.secrets.files),
-    )
 
 
 def _check_gates(

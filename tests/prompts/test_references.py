@@ -82,7 +82,7 @@ def test_a_reference_says_its_line_and_stands_once() -> None:
 def test_contents_and_listings_are_attached() -> None:
     found = find_references("@ARCHITECTURE.md @docs/ @apps/**/*.ts @.env @no.md", TREE)
     assert attached(found, TREE) == (
-        "# What `@` refers to above, as of the base commit\n\n"
+        "# Files named above, as of the base commit\n\n"
         "## `ARCHITECTURE.md`\n\n```\n# Architecture\n```\n\n"
         "## `docs/`\n\n```\ndocs/a.md\ndocs/b.md\n```\n\n"
         "## `apps/**/*.ts`\n\n```\napps/api/src/app.ts\napps/api/src/main.ts\n```\n"
@@ -166,7 +166,7 @@ async def test_a_plan_reads_references_from_the_base_and_through_links(tmp_path:
 
     assert plan.rendered.system == (
         "@link.md @leaves.md @docs/prod.yml @new.md TASK-1\r\n\n"
-        "# What `@` refers to above, as of the base commit\n\n"
+        "# Files named above, as of the base commit\n\n"
         "## `link.md`\n\n```\nas committed {TASK_ID}\n```\n"
     )
     notices = [notice for notice in plan.notices if notice.startswith("own: ")]

@@ -118,7 +118,7 @@ def test_configured_values_fill_the_other_placeholders() -> None:
     wanted = prompt(body, *body.replace("{STACK} ", "").split(), "{STACK}")
     values = {"STACK": "Go $CURRENT_PHASE", "CURRENT_PHASE": "2", "TASK_DESCRIPTION": "other"}
     assert render(wanted, replace(TASK, text="this"), OPEN, (), values).system == (
-        "Go $CURRENT_PHASE Go $CURRENT_PHASE 2 none, you work alone None recorded. this"
+        "Go $CURRENT_PHASE Go $CURRENT_PHASE 2 none, you work alone none recorded this"
     )
 
 

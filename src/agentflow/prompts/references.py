@@ -134,7 +134,7 @@ def attached(references: Sequence[Reference], tree: BaseTree) -> str:
         sections.append(section)
     if not sections:
         return ""
-    return "\n".join(("# What `@` refers to above, as of the base commit\n", *sections))
+    return "\n".join(("# Files named above, as of the base commit\n", *sections))
 
 
 def _section(reference: Reference, tree: BaseTree, limit: int) -> str:

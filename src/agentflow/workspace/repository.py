@@ -124,6 +124,12 @@ class Repository:
         )
         return frozenset(filter(None, map(str.strip, log.split("\0"))))
 
+    def recent(self, commit: str, count: int) -> tuple[str, ...]:
+        """The newest commits up to this one, the newest first: short name and subject."""
+        log = self.git.text("log", "-z", "--no-show-signature", "--encoding=UTF-8",
+                            f"--max-count={count}", "--format=tformat:%h %s", commit)  # fmt: skip
+        return tuple(line for line in log.split("\0") if line)
+
     def tracks(self, path: str) -> bool:
         """Whether git tracks the file, or a folder above it as a link or a submodule."""
         parents = path.split("/")
