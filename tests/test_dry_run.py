@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agentflow.dry_run import describe, describe_json
 from agentflow.plan import Order, Plan, make_plan
-from agentflow.prompts.loader import builtin_folder
+from agentflow.prompts.search import builtin_folder
 from agentflow.world import World
 
 GOLDEN = Path(__file__).parent / "prompts" / "golden"

@@ -20,7 +20,7 @@ def shell(tmp_path: Path) -> Shell:
 def test_prompts_are_listed_with_what_is_wrong_with_them(shell: Shell, tmp_path: Path) -> None:
     write = shell.project.write
     header = (
-        f"---\nname: x\ndescription: |\n  Ours{json.dumps(EVIL)[1:-1]}\n  at work.\n\n  More.\n"
+        f"---\nname: Agent\ndescription: |\n  Ours{json.dumps(EVIL)[1:-1]}\n  at work.\n\n  More.\n"
     )
     write(f"{FOLDER}/Agent.md", f"{header}tools: [Read]\n---\nWork.\n")
     write(f"{FOLDER}/broken.md", "---\ntools: [\n---\nWork.\n")

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from agentflow.errors import UsageError
 from agentflow.json_schema import problems
-from agentflow.prompts.loader import FOLDER, builtin_folder, find_prompt, load_prompt
+from agentflow.prompts.loader import find_prompt, load_prompt
 from agentflow.prompts.reading import MAX_PROMPT
+from agentflow.prompts.search import FOLDER, builtin_folder
 from agentflow.records import Profile, Prompt
 from agentflow.tools import DEFAULT_TOOLS
 

@@ -17,11 +17,9 @@ prompts = typer.Typer(
 
 
 def _complete_prompt(incomplete: str) -> list[str]:
-    from agentflow.prompts.loader import FOLDER, builtin_folder
+    from agentflow.prompts.search import search
 
-    names = {
-        path.stem for folder in (FOLDER, builtin_folder()) for path in Path(folder).glob("*.md")
-    }
+    names = {found.name for found in search(Path(), ())}
     return sorted(name for name in names if name.startswith(incomplete) and name.isprintable())
 
 

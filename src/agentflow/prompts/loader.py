@@ -6,22 +6,16 @@ from pathlib import Path
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside
 from agentflow.nearest import nearest
-from agentflow.prompts.reading import read_prompt
+from agentflow.prompts.reading import read_prompt, stem
+from agentflow.prompts.search import FOLDERS, builtin_folder, plain_name, search
 from agentflow.records import Prompt
-
-FOLDER = ".orchestrator/prompts"
-
-
-def builtin_folder() -> Path:
-    """Where the built-in prompts are: inside the wheel, or at the top of a source tree."""
-    shipped = Path(__file__).parent / "builtin"
-    return shipped if shipped.is_dir() else Path(__file__).parents[3] / "prompts"
 
 
 def find_prompt(name: str, root: Path, *, trusted: bool = False) -> Path:
     """Return the file of a prompt given by name or by path.
 
-    The repository's prompts come before the built-in ones; `_` and `-` are equal in names.
+    The repository's prompts come before the built-in ones; `_` and `-` are equal in names. A
+    prompt's own name counts before the name of its file.
     A path that is not `trusted`, given by the user, is relative to the root and stays within.
     Raises `UsageError` naming the nearest prompt.
     """
@@ -30,22 +24,20 @@ def find_prompt(name: str, root: Path, *, trusted: bool = False) -> Path:
         if file.is_file():
             return file
         raise UsageError(f"there is no prompt file {name}")
-    known: dict[str, Path] = {}
-    for folder in (root / FOLDER, builtin_folder()):
-        for path in sorted(folder.glob("*.md")):
-            known.setdefault(plain_name(path.stem), path)
-    path = known.get(plain_name(name))
+    found = search(root, ())
+    wanted = plain_name(name)
+    path = next((each.path for each in found if plain_name(each.name) == wanted), None)
+    path = path or next(
+        (each.path for each in found if plain_name(stem(each.path)) == wanted), None
+    )
     if path is None:
+        known = {plain_name(each.name): each.path for each in found}
         raise UsageError(
             f"there is no prompt {name!r}{nearest(name, known)}",
-            hint=f"Known prompts: {', '.join(sorted(known))}. Others are read from {FOLDER}.",
+            hint=f"Known prompts: {', '.join(sorted(known))}. Others are read from "
+            + f"{', '.join(FOLDERS)}.",
         )
     return check_inside(path, root, builtin_folder())
-
-
-def plain_name(name: str) -> str:
-    """The name as names are compared."""
-    return name.lower().replace("_", "-")
 
 
 def load_prompt(path: Path, known_tools: Sequence[str]) -> Prompt:
