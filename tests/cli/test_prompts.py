@@ -107,3 +107,19 @@ def test_names_are_completed(shell: Shell) -> None:
         check=True,
     )
     assert ended.stdout.split() == ["plain"]
+
+
+def test_prompts_are_added(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p/new.md").write_text("New.\n")
+    (tmp_path / "p/broken.md").write_text("---\ntools: [Nothing]\n---\nx")
+
+    added = shell.run("prompts", "add", str(tmp_path / "p"))
+    again = shell.run("prompts", "add", str(tmp_path / "p"), "--json")
+
+    assert (added.returncode, again.returncode) == (0, 0)
+    assert added.stdout.splitlines()[1] == f"added    {FOLDER}/new.md"
+    states = [json.loads(line)["state"] for line in again.stdout.splitlines()]
+    assert states == ["skipped", "present"]
+    assert shell.run("prompts", "show", "new").stdout == "New.\n"
+    assert shell.run("prompts", "add", str(tmp_path / "none.md")).returncode == 2

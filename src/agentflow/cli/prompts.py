@@ -4,16 +4,21 @@ import dataclasses
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agentflow.cli.output import Tolerant, data, exit_codes, print_json, say
+from agentflow.cli.prompts_add import add
 from agentflow.cli.run import complete_task
 
+if TYPE_CHECKING:
+    from agentflow.prompts.base_tree import BaseTree
+
 prompts = typer.Typer(
-    help="List, show and render prompts.", no_args_is_help=True, rich_markup_mode=None
+    help="List, show, check and render prompts.", no_args_is_help=True, rich_markup_mode=None
 )
+prompts.command()(add)
 
 
 def _complete_prompt(incomplete: str) -> list[str]:
@@ -110,6 +115,66 @@ def render(
             print_json({"type": "rendered", **{key: facts[key] for key in keys}})
         else:
             Tolerant(sys.stdout).write(describe_texts(plan))
+
+
+@prompts.command()
+def lint(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", help="Files or folders (default: all prompts here)."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
+) -> None:
+    """Say how prompt files are read, with which tools, and what is wrong with them.
+
+    Exits with 1 if a file could not be run.
+    """
+    with exit_codes("json" if json else "text"):
+        from agentflow.models.catalog import resolve
+        from agentflow.neutral import one_line
+        from agentflow.prompts.lint import Surroundings, prompt_files
+        from agentflow.prompts.lint import lint as examine
+        from agentflow.tools import DEFAULT_TOOLS
+
+        root, tree = _tree(needed=not paths)
+        found = examine(prompt_files(paths or [], root), Surroundings(DEFAULT_TOOLS, resolve, tree))
+        summary = found["summary"]
+        if json:
+            print_json(found)
+        else:
+            for each in found["files"]:
+                for problem in each["problems"]:
+                    place = f"{one_line(each['path'], 200)}:{problem['line']}"
+                    told = f"{problem['severity']}: {one_line(problem['message'], 300)}"
+                    data().print(f"{place}: {told} [{problem['code']}]", soft_wrap=True)
+            say(
+                f"{summary['files']} files, {summary['ok']} of them can be run: "
+                + f"{summary['errors']} errors, {summary['warnings']} warnings"
+            )
+        if summary["errors"] or (strict and summary["warnings"]):
+            raise typer.Exit(1)
+
+
+def _tree(*, needed: bool) -> "tuple[Path | None, BaseTree | None]":
+    """The repository's root and the files of its newest commit, where there are such."""
+    from agentflow.errors import AgentflowError
+    from agentflow.prompts.base_tree import BaseTree
+    from agentflow.workspace.repository import open_repository
+    from agentflow.world import World
+
+    world = World()
+    try:
+        repository = open_repository(world.directory, world.environment)
+        head = repository.resolve("HEAD")
+    except AgentflowError:
+        return (_root() if needed else None), None
+    return repository.root, BaseTree(
+        paths=repository.paths(head),
+        links=repository.links(head),
+        size=lambda path: repository.size(head, path),
+        read=lambda path: repository.read(head, path),
+    )
 
 
 def _root() -> Path:
