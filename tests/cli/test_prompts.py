@@ -123,3 +123,36 @@ def test_prompts_are_added(shell: Shell, tmp_path: Path) -> None:
     assert states == ["skipped", "present"]
     assert shell.run("prompts", "show", "new").stdout == "New.\n"
     assert shell.run("prompts", "add", str(tmp_path / "none.md")).returncode == 2
+
+
+def test_a_command_file_is_rendered_with_its_arguments(shell: Shell) -> None:
+    shell.project.write("config/commands/fix.md", "Fix $1 of $ARGUMENTS for $5.\n")
+    shell.project.write(".orchestrator/config.toml", "[[gates]]\nname = 't'\ncommand = 'true'\n")
+    shell.project.commit()
+    path = str(shell.project.root / "config/commands/fix.md")
+
+    ended = shell.run("prompts", "render", path, "--task", "TASK-1", "--arguments", "12 now")
+    assert "\nFix 12 of 12 now for $5.\n" in ended.stdout
+    ended = shell.run("run", "TASK-1", "--prompt", path, "--dry-run", "--arguments", "7")
+    assert "\nFix 7 of 7 for $5.\n" in ended.stdout
+    ended = shell.run("run", "TASK-1", "--prompt", "plain", "--dry-run", "--arguments", "7")
+    assert ended.returncode == 2
+    assert "is no command file" in ended.stderr
+
+
+def test_prompts_are_checked(shell: Shell) -> None:
+    shell.project.write(".claude/agents/w.md", "---\nname: w\nmemory: x\n---\nx\x1b[2J\n")
+    shell.project.commit()
+    listed = shell.run("prompts", "lint", "--json")
+    assert listed.returncode == 0, listed.stderr
+    found = json.loads(listed.stdout)
+    assert {"w", "plain", "agent"} <= {each["name"] for each in found["files"]}
+    text = shell.run("prompts", "lint", ".claude", "--strict")
+    assert text.returncode == 1
+    assert (
+        text.stdout == ".claude/agents/w.md:3: warning: `memory` has no effect here [key-ignored]\n"
+    )
+    assert text.stderr == "1 files, 1 of them can be run: 0 errors, 1 warnings\n"
+    shell.project.write(".claude/agents/v.md", "---\ntools: [\n---\nx\n")
+    assert shell.run("prompts", "lint", ".claude").returncode == 1
+    assert shell.run("prompts", "lint", "no-such").returncode == 2

@@ -97,6 +97,9 @@ def render(
     base: Annotated[
         str | None, typer.Option(metavar="REV", help="The commit to start from (default: HEAD).")
     ] = None,
+    arguments: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="$ARGUMENTS and $1… of a command file.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Print what the model would read first: system prompt and first message. Needs no key."""
@@ -107,7 +110,7 @@ def render(
         from agentflow.plan import Order, make_plan
         from agentflow.world import World
 
-        order = Order(task, base=base, flags={"prompt": name})
+        order = Order(task, base=base, flags={"prompt": name}, arguments=arguments)
         plan = asyncio.run(make_plan(order, World()))
         if json:
             facts = describe_json(plan)
