@@ -53,6 +53,8 @@ class Reading:
     detected: Detected
     sha256: str
     problems: tuple[Problem, ...]
+    lines_above: int = 0
+    """Lines of the file before its body."""
 
     @property
     def error(self) -> Problem | None:
@@ -91,6 +93,7 @@ def read_prompt(path: Path, known_tools: Sequence[str]) -> Reading:
         detected=_profile(header, problems),
         sha256=hashlib.sha256(data).hexdigest(),
         problems=(*problems, *_ignored(header)),
+        lines_above=decoded.text.count("\n") - header.body.count("\n"),
     )
 
 
