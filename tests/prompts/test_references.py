@@ -22,6 +22,7 @@ FILES = {
     "Injectable": "a file",
     "docs/a.md": "a",
     "docs/b.md": "b",
+    "docs/c": "c",
     ".env": "KEY=secret",
     "deploy/server.PEM": "secret",
     "app/(auth)/[id]/page.tsx": "page",
@@ -30,6 +31,7 @@ TREE = tree(
     FILES,
     {
         "away": "/etc",
+        "absolute": "/docs",
         "up": "../../etc/passwd",
         "inner": "apps/api",
         "loop": "loop",
@@ -56,7 +58,7 @@ def kinds(body: str) -> list[tuple[str, str]]:
         ("@.env and @deploy/server.PEM", [("@.env", "secret"), ("@deploy/server.PEM", "secret")]),
         ("hidden behind a link: @plain.txt", [("@plain.txt", "secret")]),
         ("@missing.md @gone/", [("@missing.md", "missing"), ("@gone/", "missing")]),
-        ("@away/passwd @up @loop", []),
+        ("@away/passwd @absolute/c @up @loop", []),
         ("@../ARCHITECTURE.md @docs/../ARCHITECTURE.md @~/x.md", []),
         ("@/ARCHITECTURE.md @//etc/passwd", []),
         ("@Injectable() @Controller('x') @app.route @types/node", []),
@@ -84,7 +86,7 @@ def test_contents_and_listings_are_attached() -> None:
     assert attached(found, TREE) == (
         "# Files named above, as of the base commit\n\n"
         "## `ARCHITECTURE.md`\n\n```\n# Architecture\n```\n\n"
-        "## `docs/`\n\n```\ndocs/a.md\ndocs/b.md\n```\n\n"
+        "## `docs/`\n\n```\ndocs/a.md\ndocs/b.md\ndocs/c\n```\n\n"
         "## `apps/**/*.ts`\n\n```\napps/api/src/app.ts\napps/api/src/main.ts\n```\n"
     )
     assert reference_notices(found, "own.md") == (

@@ -81,7 +81,7 @@ def test_other_runs_and_commits_are_listed() -> None:
     found = fill(
         ("$PARALLEL_AGENTS", "$RECENT_CHANGES"),
         {},
-        sources({}, (*others, ("TASK-7", None)), ("abc fix: it\x1b[2J", "def feat: more")),
+        sources({}, others, ("abc fix: it\x1b[2J", "def feat: more")),
     )
     assert found.values == {
         "PARALLEL_AGENTS": "- TASK-1: `a/**`, `b/`\n- TASK-2: any path\n"
@@ -167,12 +167,14 @@ async def test_a_plan_fills_them_from_the_base_and_from_the_runs_alive(tmp_path:
     head = project.commit("feat: plan")
     project.write(PHASE, "**Phase**: uncommitted\n")
     (project.root / ".orchestrator/runs/TASK-2-20260101T000000-abcd").mkdir(parents=True)
-    (project.root / ".orchestrator/runs/TASK-3-20260101T000000-abcd").mkdir()
+    for other in ("TASK-1", "TASK-3"):
+        (project.root / f".orchestrator/runs/{other}-20260101T000000-abcd").mkdir()
     repository = (
         await make_plan(Order("TASK-1", flags={"gates": GATES}), project.world)
     ).repository
 
-    with task_lock(repository.locks(project.world.cache), "TASK-2"):
+    locks = repository.locks(project.world.cache)
+    with task_lock(locks, "TASK-2"), task_lock(locks, "TASK-1"):
         system = await rendered(project, "own")
 
     first, *_, last, start = (line for line in system.split("\n\n# Files")[0].splitlines())

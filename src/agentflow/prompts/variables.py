@@ -55,7 +55,7 @@ class Sources:
     boundaries: Boundaries
     tree: BaseTree
     others: Callable[[], Sequence[tuple[str, Boundaries | None]]]
-    """Tasks whose runs are alive, each with its boundaries as far as they are known."""
+    """The other tasks whose runs are alive, each with its boundaries as far as they are known."""
     recent: Callable[[], Sequence[str]]
     """The newest commits of the base, a line for each, the newest first."""
 
@@ -120,11 +120,7 @@ def _lessons(sources: Sources) -> str:
 
 
 def _others(sources: Sources) -> str:
-    lines = [
-        f"- {task}: " + _spelled(boundaries)
-        for task, boundaries in sources.others()
-        if task != sources.task.id
-    ]
+    lines = [f"- {task}: {_spelled(boundaries)}" for task, boundaries in sources.others()]
     return "\n".join(lines) or ALONE
 
 
