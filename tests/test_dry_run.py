@@ -52,6 +52,23 @@ async def test_the_dry_run_reads_as_pinned(tmp_path: Path) -> None:
     assert "\u202e" not in text
 
 
+async def test_a_prompt_of_another_tool_is_run_as_it_says(tmp_path: Path) -> None:
+    world = repository(tmp_path)
+    file = tmp_path / ".claude/agents/deep/w.md"
+    file.parent.mkdir(parents=True)
+    text = (
+        "---\nname: worker\ndescription: a: b\ntools: Read, Bash(git:*)\nmaxTurns: 5\n---\nWork.\n"
+    )
+    file.write_text(text, "utf-8")
+    found = await make_plan(Order("TASK-7", flags={"prompt": "worker"}), world)
+    assert (found.prompt.path, found.prompt.tools) == (file, ("Read", "Bash"))
+    assert (found.prompt.scopes, found.limits.max_turns) == (("git:*",), 5)
+    assert any("w.md:3: the header is not valid YAML" in notice for notice in found.notices)
+    file.write_text(text.replace("5", "50"), "utf-8")
+    found = await make_plan(Order("TASK-7", flags={"prompt": "worker"}), world)
+    assert found.limits.max_turns == 30
+
+
 async def test_the_object_holds_the_exact_text(tmp_path: Path) -> None:
     found = await plan(tmp_path)
     facts = describe_json(found)

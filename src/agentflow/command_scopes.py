@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 _OPERATOR = re.compile(r"&&|\|\||\|&|;|\||&(?![>])|\n")
 _HARMLESS = re.compile(
-    r"\d*>&[012](?![\w./-])|(?:\d*|&)>>?[ \t]*/dev/null(?![^\s;|&)])|\d*<[ \t]*/dev/null(?![^\s;|&)])"
+    r"\d*>&[012](?![^\s;|&)])|(?:\d*|&)>>?[ \t]*/dev/null(?![^\s;|&)])|\d*<[ \t]*/dev/null(?![^\s;|&)])"
 )
 """Redirections that write no file: to another stream of the shell's first three, to nothing."""
 _VARIABLE = re.compile(r"\$(?:\w+|[?#!@*-]|\{\w+\})")

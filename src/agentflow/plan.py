@@ -130,7 +130,7 @@ def _make_plan(order: Order, world: World) -> Plan:
         identity=repository.identity(settings.commit.name, settings.commit.email),
         signing=find_signing(repository, settings.commit.sign),
         model=model,
-        limits=settings.limits,
+        limits=_limits(settings.limits, prompt),
         branch=settings.target or f"agentflow/{task.id}",
         base_url=base_url,
         fresh=order.fresh,
@@ -255,6 +255,11 @@ def _model(settings: Settings, prompt: Prompt, flags: Mapping[str, Any], base_ur
             hint="Add [prices] for it to your config.toml, or limit turns instead.",
         )
     return model
+
+
+def _limits(limits: Limits, prompt: Prompt) -> Limits:
+    """The limits, with no more turns than the prompt wishes."""
+    return replace(limits, max_turns=min(limits.max_turns, prompt.max_turns or limits.max_turns))
 
 
 def _uncommitted(repository: Repository, base: str) -> tuple[str, ...]:

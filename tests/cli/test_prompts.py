@@ -58,9 +58,11 @@ def test_a_prompt_is_shown_harmlessly_or_raw(shell: Shell) -> None:
     shown = shell.run("prompts", "show", "EVIL")
     assert shown.returncode == 0
     assert shown.stdout == "---\nbroken: [\n---\n\ufffdend\n"
-    assert shown.stderr == f"{path}\n"
+    assert shown.stderr == f"{path}\nprofile default: no sign of another\n"
     raw = shell.run("prompts", "show", "evil", "--raw")
     assert (raw.stdout, raw.stderr) == (path.read_text(), "")
+    path.write_bytes(b"\xff\n")
+    assert shell.run("prompts", "show", "evil").stdout == "\ufffd\n"
     by_path = shell.run("prompts", "show", f"{FOLDER}/plain.md")
     assert by_path.stdout == "Do what the task says.\n"
 

@@ -137,6 +137,14 @@ def test_patterns_of_bash_are_kept(file: Path) -> None:
     assert load(file, "---\ntools: Bash(git:*), Bash\n---\nx").scopes == ()
 
 
+def test_the_most_turns_are_kept(file: Path) -> None:
+    assert load(file, "---\nmaxTurns: 5\n---\nx").max_turns == 5
+    assert load(file, "---\nmaxTurns: 5\n---\nx").warnings == ()
+    for value in ("0", "-1", "many", "[1]", "1e3"):
+        with pytest.raises(UsageError, match=":2: `maxTurns` must be a number from 1"):
+            load(file, f"---\nmaxTurns: {value}\n---\nx")
+
+
 @pytest.mark.parametrize(
     ("text", "body"),
     [
@@ -170,6 +178,7 @@ def test_a_broken_header_limits_as_a_whole_one_does(file: Path, text: str, body:
         "---\ntools: Read\nTools: Bash\n---\nx",
         "---\npermission: {bash: deny}\n---\nx",
         "---\nmcp-tools: x\n---\nx",
+        "---\n<<: {tools: Read}\n---\nx",
         "---\ntools: Bash()\n---\nx",
         "---\ndisallowedTools: '*'\n---\nx",
         "---\ndisallowedTools: {a: b}\n---\nx",

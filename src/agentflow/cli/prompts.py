@@ -63,27 +63,25 @@ def show(
         bool, typer.Option("--raw", help="Byte for byte, with whatever it would do to a terminal.")
     ] = False,
 ) -> None:
-    """Show a prompt file."""
+    """Show a prompt file, and which sign in it decided on its profile."""
     with exit_codes():
         from agentflow.errors import UsageError
+        from agentflow.frontmatter import read_limited
         from agentflow.neutral import neutral
         from agentflow.prompts.loader import find_prompt
-        from agentflow.prompts.reading import MAX_PROMPT
+        from agentflow.prompts.reading import MAX_PROMPT, read_prompt
 
         path = find_prompt(name, _root(), trusted=True)
-        try:
-            with path.open("rb") as file:
-                found = file.read(MAX_PROMPT + 1)
-        except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror}") from error
-        if len(found) > MAX_PROMPT:
-            raise UsageError(f"{path} is larger than {MAX_PROMPT} bytes")
+        found = read_limited(path, MAX_PROMPT)
         if raw:
             with suppress(OSError):  # as Tolerant, for bytes
                 sys.stdout.buffer.write(found)
                 sys.stdout.buffer.flush()
             return
         say(neutral(str(path)))
+        with suppress(UsageError):  # what is no text is shown as well as can be
+            detected = read_prompt(path, ()).detected
+            say(f"profile {detected.name}: {detected.sign}")
         Tolerant(sys.stdout).write(neutral(found.decode("utf-8", "replace")))
 
 

@@ -20,7 +20,6 @@ MAX_PROMPT = 1024 * 1024
 
 IGNORED = (
     "skills",
-    "maxTurns",
     "effort",
     "permissionMode",
     "memory",
@@ -53,6 +52,7 @@ class Reading:
     detected: Detected
     sha256: str
     problems: tuple[Problem, ...]
+    max_turns: int | None = None
     lines_above: int = 0
     """Lines of the file before its body."""
 
@@ -79,6 +79,7 @@ def read_prompt(path: Path, known_tools: Sequence[str]) -> Reading:
     if decoded.repaired:
         problems.insert(0, Problem(1, "warning", "encoding", decoded.warning))
     granted = _granted(header, known_tools, problems)
+    max_turns = _max_turns(header, problems)
     if not header.body.strip():
         told = "the prompt has no text after its header"
         problems.append(Problem(1, "error", "empty", told))
@@ -93,6 +94,7 @@ def read_prompt(path: Path, known_tools: Sequence[str]) -> Reading:
         detected=_profile(header, problems),
         sha256=hashlib.sha256(data).hexdigest(),
         problems=(*problems, *_ignored(header)),
+        max_turns=max_turns,
         lines_above=decoded.text.count("\n") - header.body.count("\n"),
     )
 
@@ -120,6 +122,17 @@ def _model(header: Header, problems: list[Problem]) -> str | None:
         return None
     name = re.sub(r"\s*\([\w ]+\)$", "", " ".join(value.split()))
     return None if name.lower() in _INHERITED_MODELS else name
+
+
+def _max_turns(header: Header, problems: list[Problem]) -> int | None:
+    value = header.fields.get("maxTurns")
+    if value is None:
+        return None
+    if isinstance(value, str) and re.fullmatch(r"[1-9]\d{0,5}", value.strip()):
+        return int(value)
+    told = "`maxTurns` must be a number from 1"
+    problems.append(Problem(header.lines["maxTurns"], "error", "turns", told))
+    return None
 
 
 def _profile(header: Header, problems: list[Problem]) -> Detected:
@@ -151,7 +164,7 @@ def _granted(header: Header, known: Sequence[str], problems: list[Problem]) -> G
         key
         for key, name in plain.items()
         if key not in (*listing, *denying)
-        and ("tool" in name or ("permission" in name and name != "permissionmode"))
+        and (key == "<<" or "tool" in name or ("permission" in name and name != "permissionmode"))
     ]
     unclear = others or listing[1:] or denying[1:]
     if unclear:
