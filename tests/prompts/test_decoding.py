@@ -19,6 +19,12 @@ def test_a_misreading_is_undone_and_said(encoding: str) -> None:
     assert "was read as" in decoded.warning
 
 
+def test_of_two_explanations_the_one_in_prose_is_taken() -> None:
+    damaged = "café".encode().decode("cp1252")
+    assert damaged.encode("mac_roman").decode("utf-8") == "caf\u0329"
+    assert decode(damaged.encode()) == Decoded("café", "cp1252")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -67,6 +67,7 @@ def test_a_fallback_says_where_and_why() -> None:
     ("text", "line"),
     [
         ("---\ndescription: a: b\n tools: Read\n---\nx", 3),
+        ("---\ndescription: a: b\nmeta:\n  tools: Read\n---\nx", 4),
         ("---\ndescription: 'a\ntools: Read\ntools: Bash\n---\nx", 4),
         ("---\nname: x\ntools:Read\n---\nx", 3),
         ("---\nname: x\nd: a: b\n'mcp-tools':x\n---\nx", 4),

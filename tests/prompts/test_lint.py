@@ -86,3 +86,14 @@ def test_files_are_those_given_and_those_in_folders(tmp_path: Path) -> None:
     assert prompt_files([], None) == []
     with pytest.raises(UsageError, match="there is no file or folder"):
         prompt_files([tmp_path / "no"], None)
+
+
+@pytest.mark.parametrize(
+    "tools", ["tools: {Read: true}", "mcp-tools: x", "tools: Read\ntools: Bash"]
+)
+def test_tools_that_are_unclear_are_none_at_all(tmp_path: Path, tools: str) -> None:
+    file = tmp_path / "a.md"
+    file.write_text(f"---\n{tools}\n---\nx", "utf-8")
+    (entry,) = lint([file], AROUND)["files"]
+    assert (entry["ok"], entry["granted"], entry["scopes"]) == (False, [], [])
+    assert "tools-unclear" in {each["code"] for each in entry["problems"]}

@@ -111,6 +111,7 @@ def test_name_and_model(file: Path, header: str, name: str, model: str | None) -
         ("tools: *", DEFAULT_TOOLS),
         ("tools: Read\ndescription: a: b", ("Read",)),
         ("tools: Read # , Bash\ndescription: a: b", ("Read",)),
+        ("tools: Read # x: , Bash\ndescription: a: b", ("Read",)),
         ("tools: Read\ndescription: a: b\nmore: text: c\nunindented", ("Read",)),
         ("tools:\n- Read # , Bash\n- 'Grep'\ndescription: 'a", ("Read", "Grep")),
         ("tools: Read, mcp__x__y, WebFetch", ("Read",)),

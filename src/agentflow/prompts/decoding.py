@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 _MISREADINGS = {"mac_roman": "Mac Roman", "cp1252": "Windows-1252"}
 """Encodings that editors on macOS and Windows assume, with their names."""
-_ODD = {"Cn", "Co", "Cs", "Cc"}
-"""Unicode categories that nobody writes in prose: unassigned, private, surrogates, controls."""
+_ODD = {"Cn", "Co", "Cs", "Cc", "Mn"}
+"""Unicode categories that are rare in prose: unassigned, private, surrogates, controls, marks."""
+_USUAL = "\n\r\t\ufe0f"
+"""Of these categories, and usual all the same; the last one follows symbols."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +55,7 @@ def _undone(text: str, encoding: str) -> str | None:
 
 
 def _is_prose(text: str) -> bool:
-    """Whether no character is odd, and no accent follows another than a letter."""
-    before = " "
-    for character in text:
-        category = unicodedata.category(character)
-        if category in _ODD and character not in "\n\r\t":
-            return False
-        if category == "Mn" and character != "\ufe0f" and not before.isalpha():
-            return False
-        before = character
-    return True
+    """Whether no character is odd, and none is a mark that another one should carry."""
+    return all(
+        character in _USUAL or unicodedata.category(character) not in _ODD for character in text
+    )
