@@ -1,5 +1,7 @@
 """Lessons: which ones apply to a task."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,3 +78,12 @@ def test_many_and_long_lessons_are_bounded() -> None:
 @given(st.text() | st.text("-\n#: tags[],*`").map("---\ntags: {}\n---\n".format))
 def test_no_lesson_crashes(text: str) -> None:
     chosen(text)
+
+
+@pytest.mark.parametrize(
+    "line", ["- " + " " * (1 << 19), "- " + "a " * (1 << 18), "#a " * (1 << 18)]
+)
+def test_a_hostile_lesson_takes_no_long_time(line: str) -> None:
+    started = time.monotonic()
+    chosen(f"## Applicability\n{line}\n")
+    assert time.monotonic() - started < 5

@@ -116,6 +116,20 @@ def test_what_is_large_is_cut_and_said() -> None:
     all_of_them = text(" ".join(f"@big/{number}.md" for number in range(9)))
     assert len(all_of_them) < module.MAX_ATTACHED + 10 * 200
     assert "Read the rest in `big/8.md`" in all_of_them
+    folders = {f"d{number}/{'x' * 90}{name}": "" for number in range(99) for name in range(99)}
+    listings = attached(
+        find_references(" ".join(f"@d{n}/" for n in range(99)), tree(folders)), tree(folders)
+    )
+    assert len(listings) < module.MAX_ATTACHED + 100 * 100
+    assert listings.endswith("## `d98/`\n\n(99 more are not listed: use Glob.)\n")
+
+
+def test_many_globs_in_a_large_tree_take_no_long_time() -> None:
+    large = tree({f"src/d{number % 300}/f{number}.ts": "x" for number in range(20_000)})
+    body = " ".join(f"@src/**/*{number}*{number}*.ts" for number in range(1_000))
+    started = time.monotonic()
+    assert len(find_references(f"{body} @src/d1/", large)) == module.MAX_GLOBS + 1
+    assert time.monotonic() - started < 5
 
 
 def test_no_content_closes_its_fence() -> None:

@@ -29,6 +29,7 @@ MAX_LESSON = 4_000
 MAX_READ = 500
 """Lessons that are looked at."""
 
+_MAX_LINE = 1_000
 _NO_LESSON = re.compile(r"(?:.*[-_. ])?(?:template|index|readme)", re.IGNORECASE)
 _TAG_KEYS = ("tags", "components", "phases", "task_types", "task-types", "category")
 _GLOB_KEYS = ("applies_to", "applies-to", "paths", "files")
@@ -103,7 +104,8 @@ def _applicability(text: str, path: str) -> _Applicability:
     tags = [item for key in _TAG_KEYS for item in _items(header.fields.get(key))]
     globs = [item for key in _GLOB_KEYS for item in _items(header.fields.get(key))]
     inside = False
-    for _, line in prose_lines(header.body):
+    for _, whole in prose_lines(header.body):
+        line = whole[:_MAX_LINE]
         if line.startswith("#") and line.lstrip("#").startswith(" "):
             inside = "applicab" in line.casefold()
             continue

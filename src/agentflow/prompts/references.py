@@ -9,6 +9,7 @@ The prompt's own text stays as it is, byte for byte; what it refers to is attach
 once, so that no content is ever searched for references or placeholders.
 """
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,8 +32,11 @@ MAX_LISTED = 200
 MAX_REFERENCES = 500
 """Different texts after `@` in one prompt that are looked up; the most in one of 1,024 public
 agent files is 24."""
+MAX_GLOBS = 30
+"""Different texts with wildcards among them: each is compared with every path."""
 
 _REFERENCE = re.compile(r"(?<![^\s(\[*|>])@([\w.*?\[{][^\s`\"'<>|,;\ufffc]*)")
+_WILD = re.compile(r"[*?{]")
 _CLOSERS = ".:!?)]}*_"
 _MAX_CLOSERS = 8
 _MAX_LENGTH = 512
@@ -61,10 +65,13 @@ def find_references(body: str, tree: BaseTree) -> tuple[Reference, ...]:
     Each written form once, at its first line.
     """
     tokens: dict[str, int] = {}
+    wild: dict[str, int] = {}
     for number, line in prose_lines(body):
         for token in _REFERENCE.findall(line):
-            if len(tokens) < MAX_REFERENCES:
-                tokens.setdefault(token, number)
+            into, limit = (wild, MAX_GLOBS) if _WILD.search(token) else (tokens, MAX_REFERENCES)
+            if len(into) < limit:
+                into.setdefault(token, number)
+    tokens = dict(sorted((tokens | wild).items(), key=lambda each: each[1]))
     found = (_reference(token, line, tree) for token, line in tokens.items())
     by_path: dict[str, Reference] = {}
     for reference in found:
@@ -110,7 +117,7 @@ def _folder(path: str, tree: BaseTree) -> Kind | None:
 
 
 def _glob(path: str, tree: BaseTree) -> Kind | None:
-    wild = re.search(r"[*?{]", path) and re.search(r"\w", path)
+    wild = _WILD.search(path) and re.search(r"\w", path)
     return "glob" if wild and _matching(path, tree) else None
 
 
@@ -142,10 +149,17 @@ def _section(reference: Reference, tree: BaseTree, limit: int) -> str:
     if reference.kind != "file":
         folder = tree.resolve(path) if reference.kind == "folder" else None
         listed = tree.below(folder) if folder else _matching(path, tree)
-        rest = len(listed) - MAX_LISTED
-        note = f"\n({rest} more are not listed: use Glob.)\n" if rest > 0 else ""
-        return f"## `{path}`\n\n{fenced(chr(10).join(listed[:MAX_LISTED]))}{note}"
+        return f"## `{path}`\n\n{_listing(listed, limit)}"
     return f"## `{path}`\n\n{excerpt(tree.text(path), path, limit)}"
+
+
+def _listing(paths: Sequence[str], limit: int) -> str:
+    """The paths that fit, one a line, and how many do not."""
+    lengths = itertools.accumulate(len(path) + 1 for path in paths[:MAX_LISTED])
+    shown = paths[: sum(length <= limit for length in lengths)]
+    rest = len(paths) - len(shown)
+    note = f"({rest} more are not listed: use Glob.)\n" if rest else ""
+    return (fenced("\n".join(shown)) if shown else "") + (f"\n{note}" if shown and note else note)
 
 
 def excerpt(text: str | None, path: str, limit: int) -> str:
