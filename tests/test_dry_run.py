@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agentflow.dry_run import describe, describe_json
 from agentflow.plan import Order, Plan, make_plan
-from agentflow.prompts.loader import builtin_folder
+from agentflow.prompts.search import builtin_folder
 from agentflow.records import BuildCommand
 from agentflow.world import World
 
@@ -64,6 +64,23 @@ async def test_a_gate_that_is_not_like_others_says_so(tmp_path: Path) -> None:
     assert "  test         npm test  (in src; only for src/**)\n" in text
     assert "  e2e          make e2e  (left to CI)\n" in text
     assert "  new          make new  (must fail on the base; a formatter)\n" in text
+
+
+async def test_a_prompt_of_another_tool_is_run_as_it_says(tmp_path: Path) -> None:
+    world = repository(tmp_path)
+    file = tmp_path / ".claude/agents/deep/w.md"
+    file.parent.mkdir(parents=True)
+    text = (
+        "---\nname: worker\ndescription: a: b\ntools: Read, Bash(git:*)\nmaxTurns: 5\n---\nWork.\n"
+    )
+    file.write_text(text, "utf-8")
+    found = await make_plan(Order("TASK-7", flags={"prompt": "worker"}), world)
+    assert (found.prompt.path, found.prompt.tools) == (file, ("Read", "Bash"))
+    assert (found.prompt.scopes, found.limits.max_turns) == (("git:*",), 5)
+    assert any("w.md:3: the header is not valid YAML" in notice for notice in found.notices)
+    file.write_text(text.replace("5", "50"), "utf-8")
+    found = await make_plan(Order("TASK-7", flags={"prompt": "worker"}), world)
+    assert found.limits.max_turns == 30
 
 
 async def test_the_object_holds_the_exact_text(tmp_path: Path) -> None:

@@ -156,10 +156,18 @@ class ChecklistSetting(Table):
 
 
 class SecretsSetting(Table):
-    """`[secrets]`: findings that are none."""
+    """`[secrets]`: findings that are none, and files that are secret."""
 
     allow: tuple[str, ...] = ()
     """Fingerprints, as the gate prints them."""
+    files: Globs = ()
+    """Further files that are never read into a prompt."""
+
+
+class FileVariable(Table):
+    """A value of `[variables]` that is the text of a file of the base commit."""
+
+    path: str = Field(min_length=1)
 
 
 class Settings(Table):
@@ -200,7 +208,7 @@ class Settings(Table):
     """`host` lets setup reach everything that this machine reaches."""
     allow_red_base: Annotated[bool, "user-only"] = False
     """Whether gates may fail on the base, and then on the result in the same way."""
-    variables: Annotated[dict[str, str], "override"] = {}
+    variables: Annotated[dict[str, str | FileVariable], "override"] = {}
     """Values of a prompt's placeholders, by the name without its sign."""
     commit: Annotated[CommitSetting, "user-only"] = CommitSetting()
     checklist: Annotated[ChecklistSetting, "override"] = ChecklistSetting()

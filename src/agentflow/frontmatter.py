@@ -74,22 +74,29 @@ def check_inside(path: Path, *roots: Path) -> Path:
     )
 
 
+def read_limited(path: Path, limit: int) -> bytes:
+    """Read a file of at most `limit` bytes. Raises `UsageError` naming the file."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > limit:
+        raise UsageError(f"{path} is larger than {limit} bytes")
+    return data
+
+
 def read_markdown(path: Path, *, limit: int) -> tuple[bytes, Header]:
     """Read a Markdown file of at most `limit` bytes; return its bytes and what they say.
 
     Raises `UsageError` naming the file, for one that cannot be read, is not UTF-8 text, or has a
     malformed header.
     """
+    data = read_limited(path, limit)
     try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-        text = data[:limit].decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8 text (byte {error.start})") from error
-    if len(data) > limit:
-        raise UsageError(f"{path} is larger than {limit} bytes")
     if "\0" in text:
         raise UsageError(f"{path} is not text (a NUL byte at {data.index(0)})")
     return data, read_header(text, where=str(path))

@@ -16,6 +16,8 @@ from agentflow.models import catalog
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint
 from agentflow.nearest import nearest
 from agentflow.programs import check_program
+from agentflow.prompts.context import Base, gather
+from agentflow.prompts.denials import denial_notices, find_denials
 from agentflow.prompts.loader import find_prompt, load_prompt
 from agentflow.prompts.profile import missing_documents
 from agentflow.prompts.render import render
@@ -46,6 +48,8 @@ class Order:
     resume: bool = False
     flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Settings given as flags."""
+    arguments: str | None = None
+    """For a prompt that is a command file; None means that none were given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +100,25 @@ def _make_plan(order: Order, world: World) -> Plan:
     _check_documents(prompt, base_paths, repository)
     gates = settings.commands
     boundary_notices = _check_boundaries(settings.boundaries, task, base_paths)
+    denials = () if prompt.builtin else find_denials(prompt.body)
+    deny = (*settings.boundaries.deny, *(denial.glob for denial in denials))
+    boundaries = replace(settings.boundaries, deny=tuple(dict.fromkeys(deny)))
     base_url = settings.base_url or ANTHROPIC_URL
     model = _model(settings, prompt, order.flags, base_url)
     environment = settings.surroundings(world.environment)
     _check_gates(gates, base_paths, world, environment)
-    rendered = render(prompt, task, settings.boundaries, gates, settings.variables, environment)
+    found = Base(repository, base, base_paths, repository.locks(world.cache))
+    context = gather(prompt, task, boundaries, settings, found, order.arguments)
+    rendered = render(
+        prompt,
+        task,
+        boundaries,
+        gates,
+        context.values,
+        environment,
+        context.arguments,
+        context.attachment,
+    )
     return Plan(
         task=task,
         settings=settings,
@@ -109,20 +127,22 @@ def _make_plan(order: Order, world: World) -> Plan:
         base_paths=base_paths,
         prompt=prompt,
         rendered=rendered,
-        boundaries=settings.boundaries,
-        mounts=plan_mounts(settings.boundaries, lambda path: _is_directory(path, base_paths)),
+        boundaries=boundaries,
+        mounts=plan_mounts(boundaries, lambda path: _is_directory(path, base_paths)),
         gates=gates,
         environment=environment,
         identity=repository.identity(settings.commit.name, settings.commit.email),
         signing=find_signing(repository, settings.commit.sign),
         model=model,
-        limits=settings.limits,
+        limits=_limits(settings.limits, prompt),
         branch=settings.target or f"agentflow/{task.id}",
         base_url=base_url,
         fresh=order.fresh,
         notices=(
             *notices,
             *prompt.warnings,
+            *context.notices,
+            *denial_notices(denials, prompt.name),
             *boundary_notices,
             *_uncommitted(repository, base),
         ),
@@ -245,6 +265,11 @@ def _model(settings: Settings, prompt: Prompt, flags: Mapping[str, Any], base_ur
             hint="Add [prices] for it to your config.toml, or limit turns instead.",
         )
     return model
+
+
+def _limits(limits: Limits, prompt: Prompt) -> Limits:
+    """The limits, with no more turns than the prompt wishes."""
+    return replace(limits, max_turns=min(limits.max_turns, prompt.max_turns or limits.max_turns))
 
 
 def _uncommitted(repository: Repository, base: str) -> tuple[str, ...]:

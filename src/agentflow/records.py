@@ -123,6 +123,10 @@ class Prompt:
     """Of the file's bytes, in hexadecimal."""
     builtin: bool = False
     warnings: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    """Patterns such as `git:*`: each command of Bash must match one; empty without a limit."""
+    max_turns: int | None = None
+    """The most turns that the prompt wishes; it can only lower the limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,8 @@ async def _work_until_verified(
         if attempt:
             stage.emit(RepairStarted(attempt, plan.limits.max_repairs))
         async with bench.agent_sandbox() as sandbox:
-            ending = await agent.work(message, Toolkit(sandbox, plan.prompt.tools, stage.redact))
+            toolkit = Toolkit(sandbox, plan.prompt.tools, stage.redact, plan.prompt.scopes)
+            ending = await agent.work(message, toolkit)
         collected = await bench.collect(stage.authorship)
         mended = await bench.fixed(collected, plan.gates, stage.authorship, stage.emit)
         candidate = replace(mended, answer=ending.text)

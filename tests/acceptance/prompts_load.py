@@ -1,7 +1,8 @@
 """Loads every Markdown file of a folder as a prompt: `python tests/acceptance/prompts_load.py FOLDER`.
 
-Prints how many load and why others do not. Exits with 1 if a file makes the loader crash, or if a
-prompt got a tool that an independent reading of the raw lines does not find granted.
+Prints how they were read and why some cannot be run. Exits with 1 if a file makes the loader crash,
+if a prompt got a tool that an independent reading of the raw lines does not find granted, if a body
+is not the file's own bytes, or if a fallback was not reported.
 """
 
 import re
@@ -10,14 +11,16 @@ from collections import Counter
 from pathlib import Path
 
 from agentflow.errors import UsageError
-from agentflow.prompts.loader import load_prompt
-from agentflow.prompts.render import render
-from agentflow.records import Boundaries, Task
+from agentflow.prompts.reading import read_prompt
+from agentflow.prompts.tool_names import ALIASES
 from agentflow.tools import DEFAULT_TOOLS
 
 _FENCE = re.compile(r"[^\w#]{0,4}---\s*")
 _KEY = re.compile(r"[\"']?(?:allowed[-_]?)?tools[\"']?\s*:(.*)", re.IGNORECASE)
-_MENTION = re.compile(r"[\w\"'-]*(?:tool|permission(?!mode))[\w\"'-]*\s*:", re.IGNORECASE)
+_MENTION = re.compile(
+    r"[\w\"'-]*(?<!disallowed)(?<!disallowed[-_])(?:tool|permission(?!mode))[\w\"'-]*\s*:",
+    re.IGNORECASE,
+)
 
 
 def granted(text: str) -> set[str] | None:
@@ -41,6 +44,12 @@ def granted(text: str) -> set[str] | None:
     return set() if any(_MENTION.match(line) for line in header) else None
 
 
+def denied(text: str) -> set[str]:
+    """The names before any `(` after `disallowedTools:`, wherever that stands in the file."""
+    found = re.findall(r"^disallowed[-_]?tools\s*:(.*)$", text, re.IGNORECASE | re.MULTILINE)
+    return {name.partition("(")[0] for value in found for name in _items(value, [])}
+
+
 def _items(value: str, following: list[str]) -> set[str]:
     """Names of a one-line list, or of the indented lines and dashes below."""
     parts = [value]
@@ -48,35 +57,55 @@ def _items(value: str, following: list[str]) -> set[str]:
         if line.strip() and not line.startswith((" ", "\t", "-", "]")):
             break
         parts.append(line)
-    names = (part.strip(" \t\"'[]-") for part in re.split(r"[,\n]", "\n".join(parts)))
+    names = (part.strip(" \t\"'[]-") for part in re.split(r",(?![^()\n]*\))|\n", "\n".join(parts)))
     return {name for name in names if name}
 
 
-def examine(path: Path) -> tuple[str, str]:
-    """What became of one file: `loaded`, `refused`, `crashed` or `widened`, and why."""
+def permitted(names: set[str]) -> set[str]:
+    """The tools that these names may give at most."""
+    found: set[str] = set()
+    for name in names:
+        found.update(DEFAULT_TOOLS if name == "*" else {name.partition("(")[0]})
+        found.update(ALIASES.get(name.lower(), ()))
+    return found
+
+
+def examine(path: Path) -> list[tuple[str, str]]:
+    """What became of one file: what was granted, how it was read, and what must never happen."""
     try:
-        prompt = load_prompt(path, DEFAULT_TOOLS)
-        render(prompt, Task("TASK-1", "title", "text"), Boundaries(), ())
+        reading = read_prompt(path, DEFAULT_TOOLS)
     except UsageError as error:
-        reason = re.sub(r"\(.*|\d+", "", error.message.replace(str(path), ""))
-        return "refused", reason.strip(": ")[:80]
+        return [("refused", re.sub(r"\(.*|\d+", "", error.message.replace(str(path), ""))[:80])]
     except Exception as error:  # noqa: BLE001 - the point is to find any
-        return "crashed", f"{path}: {error!r}"
-    names = granted(path.read_text("utf-8-sig"))
-    extra = set(prompt.tools) - names if names is not None else set[str]()
+        return [("crashed", f"{path}: {error!r}")]
+    text = path.read_bytes().decode("utf-8-sig")
+    names = granted(text)
+    extra = set(reading.grant.tools) - permitted(names) if names is not None else set[str]()
+    extra |= set(reading.grant.tools) & denied(text)
+    results = [("read", reading.parse), ("profile", reading.detected.name)]
+    results.append(("tools", "the default ones" if names is None else "at most those it lists"))
     if extra:
-        return "widened", f"{path}: {', '.join(sorted(extra))} not among {sorted(names or ())}"
-    some = "all tools by default" if names is None else "the tools it lists"
-    return "loaded", some
+        told = f"{path}: {', '.join(sorted(extra))} not among {sorted(names or ())}"
+        results.append(("widened", told))
+    if any("(" in name for name in names or ()) and "Bash" in reading.grant.tools:
+        bare = any(name in {"*", "Bash"} or name.lower() in ALIASES for name in names or ())
+        results += [] if bare or reading.grant.scopes else [("widened", f"{path}: Bash")]
+    if not reading.encoding and not text.endswith(reading.header.body):
+        results.append(("changed", f"{path}: the body is not the end of the file"))
+    if reading.parse in {"repaired", "scanned"} and not reading.problems:
+        results.append(("silent", f"{path}: a fallback without a word"))
+    results += [("error", each.code) for each in reading.problems if each.severity == "error"]
+    return results
 
 
 def main(folder: Path) -> int:
     """Examine a folder; return the exit code."""
-    counts = Counter(examine(path) for path in sorted(folder.rglob("*.md")))
+    files = sorted(folder.rglob("*.md"))
+    counts = Counter(result for path in files for result in examine(path))
     for (result, reason), count in sorted(counts.items()):
         sys.stdout.write(f"{count:6} {result:8} {reason}\n")
-    sys.stdout.write(f"{counts.total():6} files\n")
-    bad = any(result in {"crashed", "widened"} for result, _ in counts)
+    sys.stdout.write(f"{len(files):6} files\n")
+    bad = any(result in {"crashed", "widened", "changed", "silent"} for result, _ in counts)
     return 1 if bad or not counts else 0
 
 

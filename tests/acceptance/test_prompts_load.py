@@ -23,20 +23,27 @@ def test_counts_what_loads_and_why_others_do_not(tmp_path: Path) -> None:
     files = {
         "a.md": "just text",
         "b.md": "---\ntools: Read\n---\nx",
-        "deep/c.md": "---\ntools: Read\nd: a: b\n---\nx",
-        "d.md": "---\ntools: Read\nx",
+        "deep/c.md": "---\ntools: Bash(git:*)\nd: a: b\n---\nx",
+        "d.md": "---\ntools: Read\n\nx",
         "e.txt": "no prompt",
+        "f.md": "---\ntools: []\n---\nx",
     }
     for name, text in files.items():
         (tmp_path / name).write_text(text, "utf-8")
+    (tmp_path / "g.md").write_bytes(b"\xff")
     assert run(tmp_path) == (
         0,
         [
-            "1 loaded all tools by default",
-            "1 loaded the tools it lists",
-            "1 refused the header is not valid YAML: mapping values are not allowed here",
-            "1 refused the header that `---` begins is not closed",
-            "4 files",
+            "1 error tools-none",
+            "5 profile default",
+            "1 read none",
+            "1 read repaired",
+            "1 read scanned",
+            "2 read yaml",
+            "1 refused is not UTF- text",
+            "4 tools at most those it lists",
+            "1 tools the default ones",
+            "6 files",
         ],
     )
 
@@ -57,7 +64,7 @@ def test_an_empty_folder_is_a_failure(tmp_path: Path) -> None:
             {"Read", "Edit"},
         ),
         ("---\rtools: [Read,\r  Edit]\r", {"Read", "Edit"}),
-        ("---\ndisallowedTools: Bash\n---\n", set[str]()),
+        ("---\ndisallowedTools: Bash\n---\n", None),
         ("---\npermission:\n  bash: deny\n---\n", set[str]()),
     ],
 )

@@ -20,7 +20,7 @@ def shell(tmp_path: Path) -> Shell:
 def test_prompts_are_listed_with_what_is_wrong_with_them(shell: Shell, tmp_path: Path) -> None:
     write = shell.project.write
     header = (
-        f"---\nname: x\ndescription: |\n  Ours{json.dumps(EVIL)[1:-1]}\n  at work.\n\n  More.\n"
+        f"---\nname: Agent\ndescription: |\n  Ours{json.dumps(EVIL)[1:-1]}\n  at work.\n\n  More.\n"
     )
     write(f"{FOLDER}/Agent.md", f"{header}tools: [Read]\n---\nWork.\n")
     write(f"{FOLDER}/broken.md", "---\ntools: [\n---\nWork.\n")
@@ -58,9 +58,11 @@ def test_a_prompt_is_shown_harmlessly_or_raw(shell: Shell) -> None:
     shown = shell.run("prompts", "show", "EVIL")
     assert shown.returncode == 0
     assert shown.stdout == "---\nbroken: [\n---\n\ufffdend\n"
-    assert shown.stderr == f"{path}\n"
+    assert shown.stderr == f"{path}\nprofile default: no sign of another\n"
     raw = shell.run("prompts", "show", "evil", "--raw")
     assert (raw.stdout, raw.stderr) == (path.read_text(), "")
+    path.write_bytes(b"\xff\n")
+    assert shell.run("prompts", "show", "evil").stdout == "\ufffd\n"
     by_path = shell.run("prompts", "show", f"{FOLDER}/plain.md")
     assert by_path.stdout == "Do what the task says.\n"
 
@@ -107,3 +109,52 @@ def test_names_are_completed(shell: Shell) -> None:
         check=True,
     )
     assert ended.stdout.split() == ["plain"]
+
+
+def test_prompts_are_added(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p/new.md").write_text("New.\n")
+    (tmp_path / "p/broken.md").write_text("---\ntools: [Nothing]\n---\nx")
+
+    added = shell.run("prompts", "add", str(tmp_path / "p"))
+    again = shell.run("prompts", "add", str(tmp_path / "p"), "--json")
+
+    assert (added.returncode, again.returncode) == (0, 0)
+    assert added.stdout.splitlines()[1] == f"added    {FOLDER}/new.md"
+    states = [json.loads(line)["state"] for line in again.stdout.splitlines()]
+    assert states == ["skipped", "present"]
+    assert shell.run("prompts", "show", "new").stdout == "New.\n"
+    assert shell.run("prompts", "add", str(tmp_path / "none.md")).returncode == 2
+
+
+def test_a_command_file_is_rendered_with_its_arguments(shell: Shell) -> None:
+    shell.project.write("config/commands/fix.md", "Fix $1 of $ARGUMENTS for $5.\n")
+    shell.project.write(".orchestrator/config.toml", "[[gates]]\nname = 't'\ncommand = 'true'\n")
+    shell.project.commit()
+    path = str(shell.project.root / "config/commands/fix.md")
+
+    ended = shell.run("prompts", "render", path, "--task", "TASK-1", "--arguments", "12 now")
+    assert "\nFix 12 of 12 now for $5.\n" in ended.stdout
+    ended = shell.run("run", "TASK-1", "--prompt", path, "--dry-run", "--arguments", "7")
+    assert "\nFix 7 of 7 for $5.\n" in ended.stdout
+    ended = shell.run("run", "TASK-1", "--prompt", "plain", "--dry-run", "--arguments", "7")
+    assert ended.returncode == 2
+    assert "is no command file" in ended.stderr
+
+
+def test_prompts_are_checked(shell: Shell) -> None:
+    shell.project.write(".claude/agents/w.md", "---\nname: w\nmemory: x\n---\nx\x1b[2J\n")
+    shell.project.commit()
+    listed = shell.run("prompts", "lint", "--json")
+    assert listed.returncode == 0, listed.stderr
+    found = json.loads(listed.stdout)
+    assert {"w", "plain", "agent"} <= {each["name"] for each in found["files"]}
+    text = shell.run("prompts", "lint", ".claude", "--strict")
+    assert text.returncode == 1
+    assert (
+        text.stdout == ".claude/agents/w.md:3: warning: `memory` has no effect here [key-ignored]\n"
+    )
+    assert text.stderr == "1 files, 1 of them can be run: 0 errors, 1 warnings\n"
+    shell.project.write(".claude/agents/v.md", "---\ntools: [\n---\nx\n")
+    assert shell.run("prompts", "lint", ".claude").returncode == 1
+    assert shell.run("prompts", "lint", "no-such").returncode == 2

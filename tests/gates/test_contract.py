@@ -9,7 +9,8 @@ import pytest
 from agentflow.gates.answer import read_answer
 from agentflow.gates.claims import LISTED, changed_paths
 from agentflow.gates.contract import ContractAudit
-from agentflow.prompts.loader import builtin_folder, load_prompt
+from agentflow.prompts.loader import load_prompt
+from agentflow.prompts.search import builtin_folder
 from agentflow.records import Candidate, Change, Commit, Evidence, Json, Profile
 from agentflow.tools import DEFAULT_TOOLS
 

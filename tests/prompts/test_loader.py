@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from agentflow.errors import UsageError
 from agentflow.json_schema import problems
-from agentflow.prompts.loader import FOLDER, MAX_PROMPT, builtin_folder, find_prompt, load_prompt
+from agentflow.prompts.loader import find_prompt, load_prompt
+from agentflow.prompts.reading import MAX_PROMPT
+from agentflow.prompts.search import FOLDER, builtin_folder
 from agentflow.records import Profile, Prompt
 from agentflow.tools import DEFAULT_TOOLS
 
@@ -101,7 +103,17 @@ def test_name_and_model(file: Path, header: str, name: str, model: str | None) -
         ("allowed_tools: Read", ("Read",)),
         ("allowedTools: Read", ("Read",)),
         ("Tools: Read", ("Read",)),
-        ("tools: Read, Bash(git log:*, git diff:*)", ("Read",)),
+        ("tools: Read, Bash(git log:*, git diff:*)", ("Read", "Bash")),
+        ("tools: read", ("Read",)),
+        ("tools: ['edit/editFiles', runTests]", ("Write", "Edit")),
+        ("disallowedTools: Bash, Write", ("Read", "Edit", "Grep", "Glob")),
+        ("tools: Read, Bash\ndisallowed-tools: [Bash(rm:*)]", ("Read",)),
+        ("tools: *", DEFAULT_TOOLS),
+        ("tools: Read\ndescription: a: b", ("Read",)),
+        ("tools: Read # , Bash\ndescription: a: b", ("Read",)),
+        ("tools: Read # x: , Bash\ndescription: a: b", ("Read",)),
+        ("tools: Read\ndescription: a: b\nmore: text: c\nunindented", ("Read",)),
+        ("tools:\n- Read # , Bash\n- 'Grep'\ndescription: 'a", ("Read", "Grep")),
         ("tools: Read, mcp__x__y, WebFetch", ("Read",)),
         ("tools: !!set [Read]", ("Read",)),
         ("metadata: {tools: [Bash]}\ntools: Read", ("Read",)),
@@ -112,11 +124,43 @@ def test_tools_are_what_the_header_grants(file: Path, header: str, tools: tuple[
 
 
 def test_a_tool_that_is_not_available_is_warned_of(file: Path) -> None:
-    prompt = load(file, "---\nname: x\ntools: Read, MultiEdit, Bash(git:*)\n---\nx")
+    prompt = load(file, "---\nname: x\ntools: Read, MultiEdit, Edit(src/**), mcp__a__*\n---\nx")
     assert prompt.warnings == (
         f"{file}:3: the tool 'MultiEdit' is not available; did you mean 'Edit'?",
-        f"{file}:3: the tool 'Bash(git:*)' is not available; did you mean 'Bash'?",
+        f"{file}:3: the tool 'Edit(src/**)' is not available: only Bash can be limited by a pattern",
+        f"{file}:3: the tool 'mcp__a__*' is not available: no server is configured",
     )
+
+
+def test_patterns_of_bash_are_kept(file: Path) -> None:
+    prompt = load(file, "---\ntools: Bash(git:*), Bash(npm run test:*)\n---\nx")
+    assert (prompt.tools, prompt.scopes) == (("Bash",), ("git:*", "npm run test:*"))
+    assert load(file, "---\ntools: Bash(git:*), Bash\n---\nx").scopes == ()
+
+
+def test_the_most_turns_are_kept(file: Path) -> None:
+    assert load(file, "---\nmaxTurns: 5\n---\nx").max_turns == 5
+    assert load(file, "---\nmaxTurns: 5\n---\nx").warnings == ()
+    for value in ("0", "-1", "many", "[1]", "1e3"):
+        with pytest.raises(UsageError, match=":2: `maxTurns` must be a number from 1"):
+            load(file, f"---\nmaxTurns: {value}\n---\nx")
+
+
+@pytest.mark.parametrize(
+    ("text", "body"),
+    [
+        ("---\rtools: Read\r---\rx", "x"),
+        (" ---\ntools: Read\n ---\nx", "x"),
+        ("\u200b---\ntools: Read\n---\nx", "x"),
+        ("---\nname: \x01\ntools: Read\n---\nx", "x"),
+        ("---\ntools: Read\n\nx", "---\ntools: Read\n\nx"),
+        ("<!-- x -->\n---\nname: a\ntools: Read\n---\nx",) * 2,
+    ],
+)
+def test_a_broken_header_limits_as_a_whole_one_does(file: Path, text: str, body: str) -> None:
+    prompt = load(file, text)
+    assert (prompt.tools, prompt.body) == (("Read",), body)
+    assert prompt.warnings
 
 
 @pytest.mark.parametrize(
@@ -128,24 +172,27 @@ def test_a_tool_that_is_not_available_is_warned_of(file: Path) -> None:
         "---\ntools: none\n---\nx",
         "---\ntools: ~\n---\nx",
         "---\ntools: Read Write\n---\nx",
-        "---\ntools: read\n---\nx",
-        "---\ntools: Bash(git:*)\n---\nx",
         "---\ntools: {Read: true, Bash: false}\n---\nx",
         "---\ntools: [Read, [Bash]]\n---\nx",
         "---\ntools: Read\ntools: Bash\n---\nx",
         "---\ntools: Read\nallowed-tools: Bash\n---\nx",
         "---\ntools: Read\nTools: Bash\n---\nx",
-        "---\ndisallowedTools: Bash\n---\nx",
         "---\npermission: {bash: deny}\n---\nx",
         "---\nmcp-tools: x\n---\nx",
+        "---\n<<: {tools: Read}\n---\nx",
+        "---\ntools: Bash()\n---\nx",
+        "---\ndisallowedTools: '*'\n---\nx",
+        "---\ndisallowedTools: {a: b}\n---\nx",
+        "---\nname: x\ntools:Read\n---\nx",
+        "---\nname: 'x\ntools: Read'\n---\nx",
         # a header that is not one
+        "---\nname: x\n\ntools: Read\nx",
+        "---\ndescription: a: b\n  tools: Read\n---\nx",
+        "---\ndescription: a: b\ntools:Read\n---\nx",
+        "---\ndescription: 'a\ntools: Read\ntools: Bash\n---\nx",
+        "---\ndescription: 'a\ntools: [Read, [Bash]]\n---\nx",
         "---\ntools: Read\nx",
-        "---\rtools: Read\r---\rx",
-        "---\ntools: Read\ndescription: a: b\n---\nx",
-        " ---\ntools: Read\n---\nx",
-        "\u200b---\ntools: Read\n---\nx",
         "---\n- tools: Read\n---\nx",
-        "---\nname: \x01\ntools: Read\n---\nx",
     ],
 )
 def test_what_is_unclear_about_tools_is_an_error_and_not_all_tools(file: Path, text: str) -> None:
@@ -155,7 +202,7 @@ def test_what_is_unclear_about_tools_is_an_error_and_not_all_tools(file: Path, t
 
 
 @given(
-    st.lists(st.sampled_from([*DEFAULT_TOOLS, "read", "Task", "Bash(git:*)", ""]), min_size=1),
+    st.lists(st.sampled_from([*DEFAULT_TOOLS, "REED", "Task", "mcp__*", ""]), min_size=1),
     st.sampled_from([", ", ",", "list", "flow"]),
 )
 def test_no_list_gives_more_than_its_names(
@@ -182,7 +229,6 @@ def test_no_list_gives_more_than_its_names(
     [
         ("", "has no text after its header"),
         ("---\nname: x\n---\n \n", "has no text after its header"),
-        ("---\nname: [x]\n---\nx", ":2: `name` must be text"),
         ("---\nmodel: {a: b}\n---\nx", ":2: `model` must be text"),
         ("---\nagentflow: {commit: agent}\n---\nx", "agentflow.commit: Extra inputs"),
         ("x" * (MAX_PROMPT + 1), "is larger than"),

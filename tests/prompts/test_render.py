@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentflow.errors import UsageError
-from agentflow.prompts.loader import builtin_folder, load_prompt
+from agentflow.prompts.loader import load_prompt
 from agentflow.prompts.render import render, substitute
+from agentflow.prompts.search import builtin_folder
 from agentflow.records import Boundaries, BuildCommand, Profile, Prompt, Rendered, Task
 from agentflow.tools import DEFAULT_TOOLS
 
@@ -124,7 +125,7 @@ def test_variables_of_the_profile_are_filled_and_values_are_not_looked_at_again(
     wanted = prompt(body, "$TASK_DESCRIPTION", "$FILE_BOUNDARIES")
     assert render(wanted, task, TASK.boundaries, ()).system == (
         "about $FILE_BOUNDARIES and TASK-XXX\n- `notes/**`\n- `tests/`\n"
-        "$TASK_DESCRIPTIONS $FILE_BOUNDARIES_2\n"
+        "$TASK_DESCRIPTIONS $FILE_BOUNDARIES_2"
     )
     assert "- every path that" in render(wanted, task, OPEN, ()).system
 
@@ -134,7 +135,7 @@ def test_configured_values_fill_the_other_placeholders() -> None:
     wanted = prompt(body, *body.replace("{STACK} ", "").split(), "{STACK}")
     values = {"STACK": "Go $CURRENT_PHASE", "CURRENT_PHASE": "2", "TASK_DESCRIPTION": "other"}
     assert render(wanted, replace(TASK, text="this"), OPEN, (), values).system == (
-        "Go $CURRENT_PHASE Go $CURRENT_PHASE 2 none, you work alone None recorded. this\n"
+        "Go $CURRENT_PHASE Go $CURRENT_PHASE 2 none, you work alone none recorded this"
     )
 
 
@@ -186,5 +187,21 @@ def test_the_public_agent_file_that_names_the_marker_is_filled(tmp_path: Path) -
     path.write_text(text, "utf-8")
     rendered = render(load_prompt(path, DEFAULT_TOOLS), TASK, OPEN, ())
     assert rendered.system == (
-        'Write(".orchestrator/complete/TASK-7.done", "done")\n- [ ] **WROTE**\n'
+        '\nWrite(".orchestrator/complete/TASK-7.done", "done")\n- [ ] **WROTE**\n'
     )
+
+
+@given(st.text(), st.text())
+def test_everything_outside_the_allow_list_survives_byte_for_byte(before: str, after: str) -> None:
+    body = f"{before} $TASK_DESCRIPTION {after}"
+    if not any(name in before + after for name in PLACEHOLDERS):
+        task = replace(TASK, text="{TASK_ID} $TASK_DESCRIPTION @README.md")
+        rendered = render(prompt(body, "$TASK_DESCRIPTION"), task, OPEN, (), attachment="end\n")
+        expected = f"{before} {task.text} {after}"
+        last = "" if expected.endswith("\n") else "\n"
+        assert rendered.system == f"{expected}{last}\nend\n"
+
+
+def test_nothing_is_filled_in_an_attachment() -> None:
+    rendered = render(prompt("\nx\r\n"), TASK, OPEN, (), attachment="TASK-XXX {TASK_ID}\n")
+    assert rendered.system == "\nx\r\n\nTASK-XXX {TASK_ID}\n"

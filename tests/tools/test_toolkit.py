@@ -254,3 +254,14 @@ async def test_markers_become_signals(sandbox: Sandbox, tmp_path: Path) -> None:
     command = f"echo finished > {tmp_path}/complete/TASK-1.done"
     result = await Toolkit(sandbox).run(ToolCall("1", "Bash", {"command": command}))
     assert result == ToolResult("1", "(no output)", signals=(Signal("TASK-1.done", "finished\n"),))
+
+
+async def test_a_command_outside_the_patterns_of_bash_never_reaches_the_sandbox() -> None:
+    sandbox = Answers(bash_result(output="ok"))
+    kit = Toolkit(sandbox, scopes=("git:*",))
+    refused = await kit.run(ToolCall("1", "Bash", {"command": "git status; rm -r x"}))
+    assert (refused.is_error, sandbox.calls) == (True, [])
+    assert refused.content == "Only commands within `git:*` may be run; 'rm' is not among them."
+    allowed = await kit.run(ToolCall("2", "Bash", {"command": "git status"}))
+    assert (allowed.is_error, allowed.content) == (False, "ok")
+    assert not (await kit.run(ToolCall("3", "Bash", {"command": "git log"}))).is_error

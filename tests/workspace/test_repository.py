@@ -260,3 +260,13 @@ def test_a_task_that_landed_elsewhere_is_not_in_the_base(place: Place) -> None:
 
     assert place.repository().landed_tasks("HEAD") == frozenset()
     assert place.repository().landed_tasks("other") == {"T-1"}
+
+
+def test_links_and_sizes_of_a_commit(place: Place) -> None:
+    (place.root / "link").symlink_to("app/main.py")
+    place.user("git add -A && git commit -q -m link")
+    found = open_repository(place.root, environment(place.folder))
+    head = found.resolve("HEAD")
+
+    assert found.links(head) == {"link"}
+    assert [found.size(head, path) for path in ("link", "app", "none")] == [11, None, None]

@@ -4,24 +4,27 @@ import dataclasses
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agentflow.cli.output import Tolerant, data, exit_codes, print_json, say
+from agentflow.cli.prompts_add import add
 from agentflow.cli.run import complete_task
 
+if TYPE_CHECKING:
+    from agentflow.prompts.base_tree import BaseTree
+
 prompts = typer.Typer(
-    help="List, show and render prompts.", no_args_is_help=True, rich_markup_mode=None
+    help="List, show, check and render prompts.", no_args_is_help=True, rich_markup_mode=None
 )
+prompts.command()(add)
 
 
 def _complete_prompt(incomplete: str) -> list[str]:
-    from agentflow.prompts.loader import FOLDER, builtin_folder
+    from agentflow.prompts.search import search
 
-    names = {
-        path.stem for folder in (FOLDER, builtin_folder()) for path in Path(folder).glob("*.md")
-    }
+    names = {found.name for found in search(Path(), ())}
     return sorted(name for name in names if name.startswith(incomplete) and name.isprintable())
 
 
@@ -60,26 +63,25 @@ def show(
         bool, typer.Option("--raw", help="Byte for byte, with whatever it would do to a terminal.")
     ] = False,
 ) -> None:
-    """Show a prompt file."""
+    """Show a prompt file, and which sign in it decided on its profile."""
     with exit_codes():
         from agentflow.errors import UsageError
+        from agentflow.frontmatter import read_limited
         from agentflow.neutral import neutral
-        from agentflow.prompts.loader import MAX_PROMPT, find_prompt
+        from agentflow.prompts.loader import find_prompt
+        from agentflow.prompts.reading import MAX_PROMPT, read_prompt
 
         path = find_prompt(name, _root(), trusted=True)
-        try:
-            with path.open("rb") as file:
-                found = file.read(MAX_PROMPT + 1)
-        except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror}") from error
-        if len(found) > MAX_PROMPT:
-            raise UsageError(f"{path} is larger than {MAX_PROMPT} bytes")
+        found = read_limited(path, MAX_PROMPT)
         if raw:
             with suppress(OSError):  # as Tolerant, for bytes
                 sys.stdout.buffer.write(found)
                 sys.stdout.buffer.flush()
             return
         say(neutral(str(path)))
+        with suppress(UsageError):  # what is no text is shown as well as can be
+            detected = read_prompt(path, ()).detected
+            say(f"profile {detected.name}: {detected.sign}")
         Tolerant(sys.stdout).write(neutral(found.decode("utf-8", "replace")))
 
 
@@ -93,6 +95,9 @@ def render(
     base: Annotated[
         str | None, typer.Option(metavar="REV", help="The commit to start from (default: HEAD).")
     ] = None,
+    arguments: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="$ARGUMENTS and $1… of a command file.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Print what the model would read first: system prompt and first message. Needs no key."""
@@ -103,7 +108,7 @@ def render(
         from agentflow.plan import Order, make_plan
         from agentflow.world import World
 
-        order = Order(task, base=base, flags={"prompt": name})
+        order = Order(task, base=base, flags={"prompt": name}, arguments=arguments)
         plan = asyncio.run(make_plan(order, World()))
         if json:
             facts = describe_json(plan)
@@ -111,6 +116,66 @@ def render(
             print_json({"type": "rendered", **{key: facts[key] for key in keys}})
         else:
             Tolerant(sys.stdout).write(describe_texts(plan))
+
+
+@prompts.command()
+def lint(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", help="Files or folders (default: all prompts here)."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
+) -> None:
+    """Say how prompt files are read, with which tools, and what is wrong with them.
+
+    Exits with 1 if a file could not be run.
+    """
+    with exit_codes("json" if json else "text"):
+        from agentflow.models.catalog import resolve
+        from agentflow.neutral import one_line
+        from agentflow.prompts.lint import Surroundings, prompt_files
+        from agentflow.prompts.lint import lint as examine
+        from agentflow.tools import DEFAULT_TOOLS
+
+        root, tree = _tree(needed=not paths)
+        found = examine(prompt_files(paths or [], root), Surroundings(DEFAULT_TOOLS, resolve, tree))
+        summary = found["summary"]
+        if json:
+            print_json(found)
+        else:
+            for each in found["files"]:
+                for problem in each["problems"]:
+                    place = f"{one_line(each['path'], 200)}:{problem['line']}"
+                    told = f"{problem['severity']}: {one_line(problem['message'], 300)}"
+                    data().print(f"{place}: {told} [{problem['code']}]", soft_wrap=True)
+            say(
+                f"{summary['files']} files, {summary['ok']} of them can be run: "
+                + f"{summary['errors']} errors, {summary['warnings']} warnings"
+            )
+        if summary["errors"] or (strict and summary["warnings"]):
+            raise typer.Exit(1)
+
+
+def _tree(*, needed: bool) -> "tuple[Path | None, BaseTree | None]":
+    """The repository's root and the files of its newest commit, where there are such."""
+    from agentflow.errors import AgentflowError
+    from agentflow.prompts.base_tree import BaseTree
+    from agentflow.workspace.repository import open_repository
+    from agentflow.world import World
+
+    world = World()
+    try:
+        repository = open_repository(world.directory, world.environment)
+        head = repository.resolve("HEAD")
+    except AgentflowError:
+        return (_root() if needed else None), None
+    return repository.root, BaseTree(
+        paths=repository.paths(head),
+        links=repository.links(head),
+        size=lambda path: repository.size(head, path),
+        read=lambda path: repository.read(head, path),
+    )
 
 
 def _root() -> Path:

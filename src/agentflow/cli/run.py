@@ -51,6 +51,10 @@ def run(
         str | None,
         typer.Option(metavar="NAME|PATH", help="Who the agent is (default: agent)."),
     ] = None,
+    arguments: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="$ARGUMENTS and $1… of a prompt that is a command file."),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(metavar="MODEL", help="sonnet, opus, haiku, … or a full id.")
     ] = None,
@@ -141,7 +145,7 @@ def run(
             timeout=timeout, allow=allow, deny=deny, gates=_gates(gate, new_gate), land=land, target=target,
             sandbox=sandbox, setup_network=setup_network, allow_red_base=allow_red_base or None,
         )  # fmt: skip
-        order = Order(task, text, base, fresh, resume, flags)
+        order = Order(task, text, base, fresh, resume, flags, arguments)
         report = _execute(order, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose)
     raise typer.Exit(report["exit_code"])
 

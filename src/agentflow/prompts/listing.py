@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from agentflow.errors import UsageError
-from agentflow.frontmatter import check_inside, read_markdown
-from agentflow.prompts.loader import FOLDER, MAX_PROMPT, builtin_folder, load_prompt, plain_name
+from agentflow.prompts.search import Found, search
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +25,17 @@ class Listed:
 
 def list_prompts(root: Path, known_tools: tuple[str, ...]) -> list[Listed]:
     """All prompts that can be given by name: the repository's first, then the built-in ones."""
-    found: list[Listed] = []
-    seen: set[str] = set()
-    for folder in (root / FOLDER, builtin_folder()):
-        for path in sorted(folder.glob("*.md")):
-            shadowed = plain_name(path.stem) in seen
-            seen.add(plain_name(path.stem))
-            found.append(_listed(path, root, known_tools, shadowed=shadowed))
-    return found
+    return [_listed(each) for each in search(root, known_tools)]
 
 
-def _listed(path: Path, root: Path, known_tools: tuple[str, ...], *, shadowed: bool) -> Listed:
-    builtin = path.parent == builtin_folder()
-    try:
-        check_inside(path, root, builtin_folder())
-        prompt = load_prompt(path, known_tools)
-        _, header = read_markdown(path, limit=MAX_PROMPT)
-    except UsageError as error:
-        return Listed(path.stem, path, builtin, shadowed, problem=error.message)
-    told = header.fields.get("description")
+def _listed(found: Found) -> Listed:
+    reading = found.reading
+    error = reading.error if reading else None
+    if reading is None or error is not None:
+        told = f"{found.path}:{error.line}: {error.message}" if error else ""
+        problem = found.problem or told
+        return Listed(found.name, found.path, found.builtin, found.shadowed, problem=problem)
+    told = reading.header.fields.get("description")
     paragraph = told.strip().split("\n\n")[0] if isinstance(told, str) else ""
-    return Listed(path.stem, path, builtin, shadowed, " ".join(paragraph.split()), prompt.tools)
+    description, tools = " ".join(paragraph.split()), reading.grant.tools
+    return Listed(found.name, found.path, found.builtin, found.shadowed, description, tools)

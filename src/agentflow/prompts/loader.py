@@ -1,34 +1,21 @@
 """Prompt files: find them by name or path and read them without ever widening their tools."""
 
-import hashlib
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from agentflow.errors import UsageError
-from agentflow.frontmatter import Header, check_inside, read_markdown
+from agentflow.frontmatter import check_inside
 from agentflow.nearest import nearest
-from agentflow.prompts.profile import read_profile
+from agentflow.prompts.reading import read_prompt, stem
+from agentflow.prompts.search import FOLDERS, builtin_folder, plain_name, search
 from agentflow.records import Prompt
-
-FOLDER = ".orchestrator/prompts"
-MAX_PROMPT = 1024 * 1024
-"""Bytes. The largest of 1,024 public agent files has under a tenth of that."""
-
-_INHERITED_MODELS = {"", "inherit", "default"}
-
-
-def builtin_folder() -> Path:
-    """Where the built-in prompts are: inside the wheel, or at the top of a source tree."""
-    shipped = Path(__file__).parent / "builtin"
-    return shipped if shipped.is_dir() else Path(__file__).parents[3] / "prompts"
 
 
 def find_prompt(name: str, root: Path, *, trusted: bool = False) -> Path:
     """Return the file of a prompt given by name or by path.
 
-    The repository's prompts come before the built-in ones; `_` and `-` are equal in names.
+    The repository's prompts come before the built-in ones; `_` and `-` are equal in names. A
+    prompt's own name counts before the name of its file.
     A path that is not `trusted`, given by the user, is relative to the root and stays within.
     Raises `UsageError` naming the nearest prompt.
     """
@@ -37,104 +24,46 @@ def find_prompt(name: str, root: Path, *, trusted: bool = False) -> Path:
         if file.is_file():
             return file
         raise UsageError(f"there is no prompt file {name}")
-    known: dict[str, Path] = {}
-    for folder in (root / FOLDER, builtin_folder()):
-        for path in sorted(folder.glob("*.md")):
-            known.setdefault(plain_name(path.stem), path)
-    path = known.get(plain_name(name))
+    found = search(root, ())
+    wanted = plain_name(name)
+    path = next((each.path for each in found if plain_name(each.name) == wanted), None)
+    path = path or next(
+        (each.path for each in found if plain_name(stem(each.path)) == wanted), None
+    )
     if path is None:
+        known = {plain_name(each.name): each.path for each in found}
         raise UsageError(
             f"there is no prompt {name!r}{nearest(name, known)}",
-            hint=f"Known prompts: {', '.join(sorted(known))}. Others are read from {FOLDER}.",
+            hint=f"Known prompts: {', '.join(sorted(known))}. Others are read from "
+            + f"{', '.join(FOLDERS)}.",
         )
     return check_inside(path, root, builtin_folder())
 
 
-def plain_name(name: str) -> str:
-    """The name as names are compared."""
-    return name.lower().replace("_", "-")
-
-
 def load_prompt(path: Path, known_tools: Sequence[str]) -> Prompt:
-    """Read a prompt file.
+    """Read a prompt file that is to be run.
 
-    A prompt without a header, or whose header says nothing of tools, gets all known ones. Raises
-    `UsageError` for a file that cannot be read, or whose tools cannot be told for certain.
+    A prompt that says nothing of tools gets all known ones. Raises `UsageError` for a file that
+    cannot be read, or whose tools cannot be told for certain.
     """
-    data, header = read_markdown(path, limit=MAX_PROMPT)
-    if not header.body.strip():
-        raise UsageError(f"the prompt {path} has no text after its header")
-    tools, warnings = _granted(header, known_tools, path)
-    model = _text(header, "model", path)
+    reading = read_prompt(path, known_tools)
+    error = reading.error
+    if error is not None:
+        hint = ""
+        if error.code in {"tools-none", "tools-unclear"}:
+            hint = "List the tools that the prompt may use under `tools`, and nowhere else. "
+            hint += f"Available tools: {', '.join(known_tools)}."
+        raise UsageError(f"{path}:{error.line}: {error.message}", hint=hint)
     return Prompt(
-        name=_text(header, "name", path) or _text(header, "agent", path) or path.stem,
+        name=reading.name,
         path=path,
-        body=header.body,
-        tools=tools,
-        model=None if model in _INHERITED_MODELS else model,
-        profile=read_profile(header.fields.get("agentflow"), where=str(path)),
-        sha256=hashlib.sha256(data).hexdigest(),
+        body=reading.header.body,
+        tools=reading.grant.tools,
+        model=reading.model,
+        profile=reading.detected.profile,
+        sha256=reading.sha256,
         builtin=path.parent == builtin_folder(),
-        warnings=warnings,
+        warnings=tuple(f"{path}:{each.line}: {each.message}" for each in reading.problems),
+        scopes=reading.grant.scopes,
+        max_turns=reading.max_turns,
     )
-
-
-def _text(header: Header, key: str, path: Path) -> str:
-    value = header.fields.get(key, "")
-    if not isinstance(value, str):
-        raise UsageError(f"{path}:{header.lines[key]}: `{key}` must be text")
-    return " ".join(value.split())
-
-
-def _granted(
-    header: Header, known: Sequence[str], path: Path
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The tools that a header grants, in the known order, and warnings about the others."""
-    key = _tools_key(header, path)
-    if key is None or header.fields[key] == "*":
-        return tuple(known), ()
-    where = f"{path}:{header.lines[key]}"
-    names = _names(header.fields[key], where, key)
-    granted = tuple(tool for tool in known if tool in names)
-    warnings = tuple(
-        f"{where}: the tool {name!r} is not available{nearest(name, known)}"
-        for name in names
-        if name not in known
-    )
-    if not granted:
-        raise UsageError(
-            f"{where}: none of its tools is available ({', '.join(names) or 'an empty list'})",
-            hint=f"Available tools: {', '.join(known)}.",
-        )
-    return granted, warnings
-
-
-def _tools_key(header: Header, path: Path) -> str | None:
-    """The key that lists the tools. Another one that may limit them is not read past."""
-    plain = {key: re.sub(r"[^a-z]", "", key.lower()) for key in header.fields}
-    listing = [key for key, name in plain.items() if name in {"tools", "allowedtools"}]
-    others = [
-        key
-        for key, name in plain.items()
-        if key not in listing and ("tool" in name or name in {"permission", "permissions"})
-    ]
-    if others or len(listing) > 1:
-        key = (others or listing)[-1]
-        raise UsageError(
-            f"{path}:{header.lines[key]}: `{key}` may limit the tools in a way that is not read",
-            hint="List the tools that the prompt may use under `tools`, and nowhere else.",
-        )
-    return listing[0] if listing else None
-
-
-def _names(declared: Any, where: str, key: str) -> list[str]:
-    """The names in a list, or between commas that are not in parentheses."""
-    items: Any = re.split(r",\s*(?![^()]*\))", declared) if isinstance(declared, str) else declared
-    if not isinstance(items, list):
-        raise UsageError(f"{where}: `{key}` must be a list of names, or names between commas")
-    names: list[str] = []
-    for item in items:  # pyright: ignore[reportUnknownVariableType] - checked by the next line
-        if not isinstance(item, str):
-            raise UsageError(f"{where}: `{key}` must be a list of names, or names between commas")
-        names.append(item.strip())
-    return [name for name in names if name]

@@ -15,15 +15,11 @@ from agentflow.environment import Environment as Surroundings
 from agentflow.errors import UsageError
 from agentflow.json_schema import outline
 from agentflow.prompts.profile import VARIABLES
+from agentflow.prompts.variables import ALONE, NONE, SOURCES
 from agentflow.records import WORKSPACE, Boundaries, BuildCommand, Prompt, Rendered, Task
 
-DEFAULTS = {
-    "$PARALLEL_AGENTS": "none, you work alone",
-    "$CURRENT_PHASE": "none recorded",
-    "$IMPLEMENTATION_PLAN": "the task itself",
-    "$RELEVANT_LESSONS": "None recorded.",
-}
-"""Values of placeholders that prompts with a JSON contract use, where nobody gives another one."""
+DEFAULTS = {**{f"${name}": NONE for name in SOURCES}, "$PARALLEL_AGENTS": ALONE}
+"""Values of placeholders where nothing is known: they say so."""
 _NONE: Mapping[str, str] = {}
 _BARE = Surroundings()
 _BOX = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+\[[ xX]\]\s", re.MULTILINE)
@@ -46,12 +42,14 @@ def render(
     gates: Sequence[BuildCommand],
     variables: Mapping[str, str] = _NONE,
     around: Surroundings = _BARE,
+    arguments: Mapping[str, str] = _NONE,
+    attachment: str = "",
 ) -> Rendered:
     """Fill a prompt with one task's context.
 
     `variables` are values by the placeholder's name without its signs; `around` is what stands
-    beside the checkout. Raises `UsageError` if the
-    profile names a placeholder that has no value.
+    beside the checkout; `arguments` are values by the placeholder as written; `attachment`, in which nothing is filled, follows the prompt's text.
+    Raises `UsageError` if the profile names a placeholder that has no value.
     """
     profile = prompt.profile
     context = {
@@ -67,15 +65,17 @@ def render(
         "setup": around.setup,
         "services": around.services,
     }
-    values = _values(prompt, task, boundaries, variables)
+    values = {**arguments, **_values(prompt, task, boundaries, variables)}
     if prompt.builtin:
         # First, while the text is still ours alone: no value must ever be read as a template.
-        body = _environment().from_string(prompt.body).render(context)
+        body = _environment().from_string(prompt.body).render(context).strip("\n") + "\n"
     else:
         body = prompt.body
     system = substitute(body, values)
+    if attachment:
+        system = f"{system}{'' if system.endswith(chr(10)) else chr(10)}\n{attachment}"
     first = _environment().get_template("first_message.md.j2").render(context)
-    return Rendered(system.strip("\n") + "\n", first.strip("\n") + "\n")
+    return Rendered(system, first.strip("\n") + "\n")
 
 
 def _without_title(task: Task) -> str:

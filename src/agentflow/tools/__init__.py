@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from agentflow.command_scopes import refusal
 from agentflow.errors import ToolFailure, UsageError
 from agentflow.interfaces import Sandbox
 from agentflow.records import Json, Signal, ToolCall, ToolResult
@@ -36,8 +37,10 @@ class Toolkit:
         sandbox: Sandbox,
         names: tuple[str, ...] = DEFAULT_TOOLS,
         redact: Redact = _as_it_is,
+        scopes: tuple[str, ...] = (),
     ) -> None:
-        """`redact` sees every text before it becomes a message.
+        """`redact` sees every text before it becomes a message; `scopes` are the patterns that
+        each command of Bash must match one of, none for no limit.
 
         Raises `UsageError` for a name that is no tool of ours.
         """
@@ -48,6 +51,7 @@ class Toolkit:
                 )
         self._sandbox = sandbox
         self._redact = redact
+        self._scopes = scopes
         self._tools = {name: tool for name, tool in TOOLS.items() if name in names}
         self.schemas: list[Json] = [tool.schema for tool in self._tools.values()]
         """For the request, always in the registry's order: a change would cost the cache."""
@@ -97,10 +101,15 @@ class Toolkit:
                 f"The input of {call.name} is not a JSON object: {call.problem or 'no reason given'}"
             )
         try:
-            return tool, tool.input.model_validate(call.arguments)
+            arguments = tool.input.model_validate(call.arguments)
         except ValidationError as error:
             sentences = [_sentence(detail, tool) for detail in error.errors(include_url=False)]
             raise ToolFailure(f"{call.name}: {' '.join(sentences)}") from None
+        if self._scopes and isinstance(arguments, bash.Input):
+            refused = refusal(arguments.command, self._scopes)
+            if refused:
+                raise ToolFailure(refused)
+        return tool, arguments
 
 
 def _unknown(name: str, tools: Iterable[str]) -> str:

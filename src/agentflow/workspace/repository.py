@@ -79,6 +79,21 @@ class Repository:
         except GitError:
             return None
 
+    def links(self, commit: str) -> frozenset[str]:
+        """The paths of a commit's symbolic links."""
+        listing = self.git.text("ls-tree", "-r", "-z", "--full-tree", commit)
+        entries = (entry.partition("\t") for entry in listing.split("\0"))
+        return frozenset(path for kind, _, path in entries if kind.startswith("120000 "))
+
+    def size(self, commit: str, path: str) -> int | None:
+        """The bytes of a file in a commit, or None if there is no file, as for a submodule."""
+        name = f"{commit}:{path}"
+        try:
+            kind = self.git.text("cat-file", "-t", name)
+            return int(self.git.text("cat-file", "-s", name)) if kind == "blob" else None
+        except GitError:
+            return None
+
     def holds(self, commit: str) -> bool:
         """Whether any branch contains the commit; False for what is no commit's full name."""
         if not re.fullmatch(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", commit):
@@ -108,6 +123,12 @@ class Repository:
             commit,
         )
         return frozenset(filter(None, map(str.strip, log.split("\0"))))
+
+    def recent(self, commit: str, count: int) -> tuple[str, ...]:
+        """The newest commits up to this one, the newest first: short name and subject."""
+        log = self.git.text("log", "-z", "--no-show-signature", "--encoding=UTF-8",
+                            f"--max-count={count}", "--format=tformat:%h %s", commit)  # fmt: skip
+        return tuple(line for line in log.split("\0") if line)
 
     def tracks(self, path: str) -> bool:
         """Whether git tracks the file, or a folder above it as a link or a submodule."""

@@ -1,0 +1,108 @@
+"""The context of a prompt: what a run finds out for it in the repository, before any spend."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentflow.boundaries import matches
+from agentflow.configuration import Settings
+from agentflow.errors import UsageError
+from agentflow.frontmatter import check_inside
+from agentflow.prompts.base_tree import BaseTree
+from agentflow.prompts.references import attached, find_references, reference_notices
+from agentflow.prompts.variables import MAX_CHANGES, Sources, argument_values, fill
+from agentflow.records import Boundaries, Prompt, Task
+from agentflow.runs import is_running, list_runs
+from agentflow.tasks.task import check_id, find_task, read_task
+from agentflow.workspace.repository import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A commit of a repository, and where the locks of its tasks are."""
+
+    repository: Repository
+    commit: str
+    paths: frozenset[str]
+    locks: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What rendering adds to a prompt and a task."""
+
+    values: dict[str, str]
+    """By the placeholder's name without its signs."""
+    arguments: dict[str, str]
+    """Values of `$ARGUMENTS` and `$1…`, by the placeholder as written."""
+    attachment: str
+    """The files and listings that the prompt names; stands after its text."""
+    notices: tuple[str, ...]
+
+
+def gather(
+    prompt: Prompt,
+    task: Task,
+    boundaries: Boundaries,
+    settings: Settings,
+    base: Base,
+    arguments: str | None = None,
+) -> Context:
+    """Find a prompt's values and references in the base commit.
+
+    Raises `UsageError` for a configured file that is missing, and for arguments that the prompt
+    does not take.
+    """
+    tree = _tree(base, settings)
+    filled = fill(
+        prompt.profile.variables,
+        settings.variables,
+        Sources(
+            task=task,
+            boundaries=boundaries,
+            tree=tree,
+            others=lambda: _alive(base.repository.root, base.locks, task.id),
+            recent=lambda: base.repository.recent(base.commit, MAX_CHANGES),
+        ),
+    )
+    references = () if prompt.builtin else find_references(prompt.body, tree)
+    named = {each.path: each for each in (*references, *filled.references)}
+    return Context(
+        values=dict(filled.values),
+        arguments=argument_values(arguments, prompt.body, prompt.path),
+        attachment=attached(tuple(named.values()), tree),
+        notices=reference_notices(references, prompt.name),
+    )
+
+
+def _tree(base: Base, settings: Settings) -> BaseTree:
+    repository = base.repository
+    return BaseTree(
+        paths=base.paths,
+        links=repository.links(base.commit),
+        size=lambda path: repository.size(base.commit, path),
+        read=lambda path: repository.read(base.commit, path),
+        is_secret=lambda path: any(matches(glob, path) for glob in settings.secrets.files),
+    )
+
+
+def _alive(root: Path, locks: Path, own: str) -> Sequence[tuple[str, Boundaries | None]]:
+    """The other tasks of a work tree that a process is at work on."""
+    unfinished = {run["task"] for run in list_runs(root) if run["outcome"] == "unfinished"} - {own}
+    tasks = [task for task in sorted(unfinished) if _is_id(task) and is_running(locks, task)]
+    return [(task, _boundaries(root, task)) for task in tasks]
+
+
+def _is_id(task: str) -> bool:
+    try:
+        return check_id(task) == task
+    except UsageError:
+        return False
+
+
+def _boundaries(root: Path, task: str) -> Boundaries | None:
+    """What a task's file says, or None if it cannot be read."""
+    try:
+        return read_task(check_inside(find_task(task, root), root))[0].boundaries
+    except UsageError:
+        return None

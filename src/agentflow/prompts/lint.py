@@ -1,0 +1,145 @@
+"""What `agentflow prompts lint` says of prompt files: how each is read, and what is wrong."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentflow.errors import UsageError
+from agentflow.prompts.base_tree import BaseTree
+from agentflow.prompts.detection import PLACEHOLDERS
+from agentflow.prompts.dialects import Problem
+from agentflow.prompts.profile import VARIABLES
+from agentflow.prompts.reading import Reading, read_prompt, stem
+from agentflow.prompts.references import Reference, find_references
+from agentflow.prompts.search import markdown_files, plain_name, search
+from agentflow.records import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What prompts are judged against."""
+
+    known_tools: Sequence[str]
+    resolve_model: Callable[[str], str]
+    """Raises `UsageError` for a model that nobody knows."""
+    tree: BaseTree | None = None
+    """The files of the repository; None outside of one: no reference is then looked up."""
+
+
+def prompt_files(paths: Sequence[Path], root: Path | None) -> list[Path]:
+    """The files to look at: those given, those in the folders given, else the repository's prompts.
+
+    Raises `UsageError` for a path that is not there.
+    """
+    if not paths:
+        return [each.path for each in search(root, ())] if root else []
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"there is no file or folder {path}")
+        found += markdown_files(path) if path.is_dir() else [path]
+    return list(dict.fromkeys(found))
+
+
+def lint(files: Iterable[Path], around: Surroundings) -> Json:
+    """Examine prompt files; the result's form is documented under `agentflow prompts lint`.
+
+    `ok` is whether a file can be run: warnings do not change it.
+    """
+    taken: dict[tuple[Path, str], Path] = {}
+    results = [_examined(path, around, taken) for path in files]
+    severities = Counter(each["severity"] for result in results for each in result["problems"])
+    summary = {
+        "files": len(results),
+        "ok": sum(result["ok"] for result in results),
+        "errors": severities["error"],
+        "warnings": severities["warning"],
+        "parse": dict(sorted(Counter(result["parse"] for result in results).items())),
+        "profiles": dict(sorted(Counter(result["profile"] for result in results).items())),
+        "default_tools": sum(each["ok"] and each["tools"] is None for each in results),
+    }
+    return {"files": results, "summary": summary}
+
+
+def _examined(path: Path, around: Surroundings, taken: dict[tuple[Path, str], Path]) -> Json:
+    try:
+        reading = read_prompt(path, around.known_tools)
+    except UsageError as error:
+        problem = Problem(1, "error", "unreadable", error.message)
+        return _entry(path, stem(path), [problem])
+    problems = [*reading.problems, *_model_problems(reading, around)]
+    first = taken.setdefault((path.parent, plain_name(reading.name)), path)
+    if first is not path:
+        told = f"the name {reading.name!r} is taken by {first.name}"
+        problems.append(Problem(1, "warning", "name-taken", told))
+    references = _references(reading, around, problems)
+    return _entry(path, reading.name, problems) | {
+        "parse": reading.parse,
+        "encoding": reading.encoding or "utf-8",
+        "tools": None if reading.grant.declared is None else list(reading.grant.declared),
+        "granted": list(reading.grant.tools),
+        "scopes": list(reading.grant.scopes),
+        "model": reading.model,
+        "profile": reading.detected.name,
+        "sign": reading.detected.sign,
+        "variables": [name for name in (*PLACEHOLDERS, *VARIABLES) if name in reading.header.body],
+        "references": references,
+    }
+
+
+def _entry(path: Path, name: str, problems: Sequence[Problem]) -> Json:
+    """One file of the result, as it is for a file that cannot be read."""
+    return {
+        "path": str(path),
+        "name": name,
+        "ok": all(each.severity != "error" for each in problems),
+        "parse": "none",
+        "encoding": None,
+        "tools": None,
+        "granted": [],
+        "scopes": [],
+        "model": None,
+        "profile": "default",
+        "sign": "",
+        "variables": [],
+        "references": [],
+        "problems": [
+            {
+                "line": each.line,
+                "severity": each.severity,
+                "code": each.code,
+                "message": each.message,
+            }
+            for each in problems
+        ],
+    }
+
+
+def _model_problems(reading: Reading, around: Surroundings) -> list[Problem]:
+    if reading.model is None:
+        return []
+    try:
+        around.resolve_model(reading.model)
+    except UsageError as error:
+        line = reading.header.lines.get("model", 1)
+        return [Problem(line, "error", "model-unknown", error.message)]
+    return []
+
+
+def _references(reading: Reading, around: Surroundings, problems: list[Problem]) -> list[str]:
+    """The references that are answered; those that are not become problems."""
+    if around.tree is None:
+        return []
+    found = find_references(reading.header.body, around.tree)
+    above = reading.lines_above
+    problems += [_reference_problem(each, above) for each in found if each.kind in _UNANSWERED]
+    return [each.written for each in found if each.kind not in _UNANSWERED]
+
+
+_UNANSWERED = {"missing": "is not in the repository", "secret": "may be secret and is not read"}
+
+
+def _reference_problem(reference: Reference, above: int) -> Problem:
+    told = f"{reference.written} {_UNANSWERED[reference.kind]}"
+    return Problem(reference.line + above, "warning", f"reference-{reference.kind}", told)

@@ -1,0 +1,101 @@
+"""Where prompts are looked for, in which order, and what each is called."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentflow.errors import UsageError
+from agentflow.frontmatter import check_inside
+from agentflow.prompts.reading import Reading, read_prompt, stem
+
+FOLDER = ".orchestrator/prompts"
+
+FOLDERS: dict[str, bool] = {
+    FOLDER: False,
+    ".claude/agents": True,
+    ".claude/commands": False,
+    ".agent/workflows": False,
+    ".cursor/agents": True,
+    ".github/agents": True,
+    ".codex/agents": True,
+}
+"""The repository's folders, first wins; whether a file there is a prompt only with a header that
+says what it is. Agents have one in all of these tools, commands and workflows need none."""
+
+_SAYING = {"name", "agent", "description", "tools", "model"}
+_OTHERS = {"CHANGELOG", "LICENSE", "CONTRIBUTING", "AGENTS", "CLAUDE"}
+"""Files that are about a folder, as READMEs are. In small letters, a command may be called so."""
+_MOST = 5_000
+"""Files of one folder; none of 44 public repositories has a tenth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One prompt file on the way of the search."""
+
+    name: str
+    path: Path
+    builtin: bool
+    shadowed: bool
+    """Whether another file of the same name is taken in its place."""
+    reading: Reading | None = None
+    problem: str = ""
+    """Why it could not be read."""
+
+
+def builtin_folder() -> Path:
+    """Where the built-in prompts are: inside the wheel, or at the top of a source tree."""
+    shipped = Path(__file__).parent / "builtin"
+    return shipped if shipped.is_dir() else Path(__file__).parents[3] / "prompts"
+
+
+def plain_name(name: str) -> str:
+    """The name as names are compared."""
+    return name.lower().replace("_", "-")
+
+
+def search(root: Path, known_tools: Sequence[str]) -> list[Found]:
+    """All prompts that can be given by name, in the order in which they are taken."""
+    found: list[Found] = []
+    taken: set[str] = set()
+    for folder, needs_header in FOLDERS.items():
+        for path in markdown_files(root / folder):
+            each = _found(path, root, known_tools, taken)
+            if each.reading is None or not needs_header or says_what_it_is(each.reading):
+                taken.add(plain_name(each.name))
+                found.append(each)
+    ours = sorted(builtin_folder().glob("*.md"))
+    return [*found, *(_found(path, root, known_tools, taken) for path in ours)]
+
+
+def says_what_it_is(reading: Reading) -> bool:
+    """Whether the file has a header with a key that a prompt has."""
+    return not _SAYING.isdisjoint(reading.header.fields)
+
+
+def markdown_files(folder: Path) -> Iterator[Path]:
+    """Markdown files at any depth, in the order of their paths; none behind a linked folder."""
+    paths: list[Path] = []
+    for where, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.endswith(".tests")]
+        paths += [Path(where, name) for name in names if _may_be_prompt(name)]
+        if len(paths) > _MOST:
+            break
+    yield from sorted(paths[:_MOST])
+
+
+def _may_be_prompt(name: str) -> bool:
+    first = name.partition(".")[0]
+    return name.endswith(".md") and first not in _OTHERS and first.lower() != "readme"
+
+
+def _found(path: Path, root: Path, known_tools: Sequence[str], taken: set[str]) -> Found:
+    builtin = path.parent == builtin_folder()
+    name, reading, problem = stem(path), None, ""
+    try:
+        reading = read_prompt(check_inside(path, root, builtin_folder()), known_tools)
+        name = reading.name
+    except UsageError as error:
+        problem = error.message
+    return Found(name, path, builtin, plain_name(name) in taken, reading, problem)

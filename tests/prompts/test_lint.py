@@ -1,0 +1,99 @@
+"""`prompts lint`: everything that is to be said of a file, in a fixed form."""
+
+from pathlib import Path
+
+import pytest
+
+from agentflow.errors import UsageError
+from agentflow.models.catalog import resolve
+from agentflow.prompts.base_tree import BaseTree
+from agentflow.prompts.lint import Surroundings, lint, prompt_files
+from agentflow.tools import DEFAULT_TOOLS
+
+AROUND = Surroundings(DEFAULT_TOOLS, resolve)
+
+
+def test_a_file_in_full(tmp_path: Path) -> None:
+    file = tmp_path / "worker.md"
+    file.write_text(
+        "---\nname: my_worker\ndescription: a: b\ntools: Read, Bash(git:*), WebFetch\n"
+        "model: sonet\nhooks: x\n---\n\n$TASK_DESCRIPTION for {TASK_ID}\n@docs/a.md @docs/b.md\n",
+        "utf-8",
+    )
+    tree = BaseTree(frozenset({"docs/a.md"}), size=lambda path: 1)
+    found = lint([file], Surroundings(DEFAULT_TOOLS, resolve, tree))
+    (entry,) = found["files"]
+    problems = [(each["line"], each["severity"], each["code"]) for each in entry.pop("problems")]
+    assert entry == {
+        "path": str(file),
+        "name": "my_worker",
+        "ok": False,
+        "parse": "repaired",
+        "encoding": "utf-8",
+        "tools": ["Read", "Bash(git:*)", "WebFetch"],
+        "granted": ["Read", "Bash"],
+        "scopes": ["git:*"],
+        "model": "sonet",
+        "profile": "default",
+        "sign": "no sign of another",
+        "variables": ["$TASK_DESCRIPTION", "{TASK_ID}"],
+        "references": ["@docs/a.md"],
+    }
+    assert problems == [
+        (3, "warning", "header-repaired"),
+        (4, "warning", "tool-unavailable"),
+        (6, "warning", "key-ignored"),
+        (5, "error", "model-unknown"),
+        (10, "warning", "reference-missing"),
+    ]
+    assert found["summary"] == {
+        "files": 1,
+        "ok": 0,
+        "errors": 1,
+        "warnings": 4,
+        "parse": {"repaired": 1},
+        "profiles": {"default": 1},
+        "default_tools": 0,
+    }
+
+
+def test_a_file_that_cannot_be_read_is_one_problem(tmp_path: Path) -> None:
+    file = tmp_path / "a.md"
+    file.write_bytes(b"\xff")
+    (entry,) = lint([file], AROUND)["files"]
+    assert (entry["ok"], entry["granted"], entry["problems"][0]["code"]) == (
+        False,
+        [],
+        "unreadable",
+    )
+
+
+def test_names_that_are_taken_are_told(tmp_path: Path) -> None:
+    for name in ("a_b.md", "x.md"):
+        (tmp_path / name).write_text("---\nname: a-b\n---\nx", "utf-8")
+    first, second = lint(sorted(tmp_path.glob("*.md")), AROUND)["files"]
+    assert first["problems"] == []
+    assert second["problems"][0]["message"] == "the name 'a-b' is taken by a_b.md"
+
+
+def test_files_are_those_given_and_those_in_folders(tmp_path: Path) -> None:
+    for name in ("deep/a.md", "deep/README.md", "b.txt"):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("x", "utf-8")
+    files = prompt_files([tmp_path, tmp_path / "b.txt", tmp_path / "deep/a.md"], None)
+    assert files == [tmp_path / "deep/a.md", tmp_path / "b.txt"]
+    assert prompt_files([], None) == []
+    with pytest.raises(UsageError, match="there is no file or folder"):
+        prompt_files([tmp_path / "no"], None)
+
+
+@pytest.mark.parametrize(
+    "tools", ["tools: {Read: true}", "mcp-tools: x", "tools: Read\ntools: Bash"]
+)
+def test_tools_that_are_unclear_are_none_at_all(tmp_path: Path, tools: str) -> None:
+    file = tmp_path / "a.md"
+    file.write_text(f"---\n{tools}\n---\nx", "utf-8")
+    (entry,) = lint([file], AROUND)["files"]
+    assert (entry["ok"], entry["granted"], entry["scopes"]) == (False, [], [])
+    assert "tools-unclear" in {each["code"] for each in entry["problems"]}

@@ -1,0 +1,80 @@
+"""The order of the search, names, and what is no prompt."""
+
+from pathlib import Path
+
+import pytest
+
+from agentflow.errors import UsageError
+from agentflow.prompts.listing import list_prompts
+from agentflow.prompts.loader import find_prompt
+from agentflow.prompts.search import FOLDERS, markdown_files, search
+from agentflow.tools import DEFAULT_TOOLS
+
+HEADER = "---\ndescription: x\n---\nx"
+
+
+def write(root: Path, path: str, text: str = HEADER) -> Path:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, "utf-8")
+    return file
+
+
+def test_the_first_folder_wins_and_the_others_are_shadowed(tmp_path: Path) -> None:
+    files = [write(tmp_path, f"{folder}/deep/worker.md") for folder in reversed(FOLDERS)]
+    assert find_prompt("worker", tmp_path) == files[-1]
+    found = [each for each in search(tmp_path, DEFAULT_TOOLS) if not each.builtin]
+    assert [each.path for each in found] == files[::-1]
+    assert [each.shadowed for each in found] == [False] + [True] * (len(files) - 1)
+    listed = [each for each in list_prompts(tmp_path, DEFAULT_TOOLS) if not each.builtin]
+    assert [(each.name, each.shadowed) for each in listed] == [
+        ("worker", each.shadowed) for each in found
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("---\nname: my_own\nagent: other\n---\nx", "my_own"),
+        ("---\nagent: backend_dev\n---\nx", "backend_dev"),
+        (HEADER, "file"),
+    ],
+)
+def test_a_prompt_is_called_by_its_own_name_first(tmp_path: Path, text: str, name: str) -> None:
+    file = write(tmp_path, ".github/agents/file.agent.md", text)
+    assert search(tmp_path, DEFAULT_TOOLS)[0].name == name
+    for wanted in (name, name.upper().replace("_", "-"), "file"):
+        assert find_prompt(wanted, tmp_path) == file
+
+
+def test_what_is_no_prompt_is_not_listed(tmp_path: Path) -> None:
+    write(tmp_path, ".claude/agents/README.md")
+    write(tmp_path, ".claude/agents/readme.md")
+    write(tmp_path, ".claude/agents/AGENTS.md")
+    write(tmp_path, ".claude/agents/notes.md", "# Notes\n")
+    write(tmp_path, ".claude/agents/worker.tests/case.md")
+    write(tmp_path, ".claude/agents/worker.txt")
+    command = write(tmp_path, ".claude/commands/changelog.md", "Write it.")
+    found = [each.path for each in search(tmp_path, DEFAULT_TOOLS) if not each.builtin]
+    assert found == [command]
+    with pytest.raises(UsageError, match="there is no prompt"):
+        find_prompt("notes", tmp_path)
+
+
+def test_a_link_that_leads_outside_is_not_read(tmp_path: Path) -> None:
+    secret = write(tmp_path, "secret.md", "---\nname: canary\n---\nx")
+    root = tmp_path / "root"
+    write(root, ".claude/agents/a.md")
+    (root / ".claude/agents/link.md").symlink_to(secret)
+    (root / ".claude/commands").symlink_to(tmp_path, target_is_directory=True)
+    found = {each.name: each for each in search(root, DEFAULT_TOOLS) if not each.builtin}
+    assert "canary" not in found
+    assert "outside of the repository" in found["link"].problem
+    assert found["link"].reading is None
+
+
+def test_files_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
+    for name in ("b/a.md", "a.md", "c.md"):
+        write(tmp_path, name)
+    found = [str(path.relative_to(tmp_path)) for path in markdown_files(tmp_path)]
+    assert found == ["a.md", "b/a.md", "c.md"]
