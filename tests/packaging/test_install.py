@@ -25,7 +25,7 @@ def command(*arguments: str, **environment: str) -> None:
 def has_builtin_prompts(agentflow: list[str], project: Project) -> bool:
     """Whether the command renders a built-in prompt for a task."""
     ended = subprocess.run(
-        [*agentflow, "run", "TASK-1", "--prompt", "engineer", "--gate", "test=true", "--dry-run"],
+        [*agentflow, "run", "TASK-1", "--prompt", "backend-dev", "--gate", "test=true", "--dry-run"],
         cwd=project.root,
         env=project.world.environment,
         capture_output=True,
