@@ -23,16 +23,22 @@ def command(*arguments: str, **environment: str) -> None:
 
 
 def has_builtin_prompts(agentflow: list[str], project: Project) -> bool:
-    """Whether the command renders a built-in prompt for a task."""
-    ended = subprocess.run(
-        [*agentflow, "run", "TASK-1", "--prompt", "backend-dev", "--gate", "test=true", "--dry-run"],
-        cwd=project.root,
-        env=project.world.environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return "You implement what the plans specify" in ended.stdout
+    """Whether the command renders a built-in prompt for a task, and lists all of them."""
+
+    def said(*arguments: str) -> str:
+        return subprocess.run(
+            [*agentflow, *arguments],
+            cwd=project.root,
+            env=project.world.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    shown = said("run", "TASK-1", "--prompt", "agent", "--gate", "test=true", "--dry-run")
+    listed = said("prompts", "list")
+    names = ("agent", "backend-dev", "engineer")
+    return "You are a senior backend engineer" in shown and all(name in listed for name in names)
 
 
 def test_pipx_install(project: Project, tmp_path: Path) -> None:
