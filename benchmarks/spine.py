@@ -102,9 +102,14 @@ def make_repository(root: Path) -> None:
     (orchestrator / "prompts").mkdir()
     prompt = PROMPT.read_text("utf-8").replace("completion: marker", "completion: message")
     (orchestrator / "prompts" / "bench.md").write_text(prompt, "utf-8")
-    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
-    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "start"]):
-        subprocess.run(["git", *identity, *command], cwd=root, check=True)
+    for command in (
+        ["init", "--quiet"],
+        ["config", "user.name", "Ada"],
+        ["config", "user.email", "ada@example.com"],
+        ["add", "--all"],
+        ["commit", "--quiet", "-m", "start"],
+    ):
+        subprocess.run(["git", *command], cwd=root, check=True)
 
 
 @contextmanager
@@ -147,11 +152,18 @@ async def agentflow(place: Place) -> Conversation:
 
 @contextmanager
 def working_copy(place: Place) -> Generator[tuple[Path, dict[str, str]]]:
-    """A copy of the repository, and an environment without anything of the caller's."""
-    with tempfile.TemporaryDirectory(dir=place.folder) as folder:
-        root = Path(folder, "repository")
-        shutil.copytree(place.repository, root)
-        yield root, {"PATH": os.environ["PATH"], "HOME": folder, "LANG": "C.UTF-8"}
+    """A copy of the repository, and an environment without anything of the caller's.
+
+    Always the same folder and home: how the gates end on the base is known from the first
+    conversation, as it is from any earlier run on a commit.
+    """
+    root, home = place.folder / "copy", place.folder / "home"
+    home.mkdir(exist_ok=True)
+    shutil.copytree(place.repository, root)
+    try:
+        yield root, {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
+    finally:
+        shutil.rmtree(root)
 
 
 def measured(

@@ -103,7 +103,7 @@ async def _work_until_verified(
         mended = await bench.fixed(collected, plan.gates, stage.authorship, stage.emit)
         candidate = replace(mended, answer=ending.text)
         stage.collected(candidate)
-        audits = tuple(stage.audits(await stage.packages(candidate)))
+        audits = stage.audits(await stage.packages(candidate))
         verdict = await verify(stage.gates(on_base), candidate, stage.emit, audits)
         if verdict.passed:
             return await stage.sign(candidate)

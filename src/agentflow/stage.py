@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,17 +21,8 @@ from agentflow.events import (
     RunStarted,
     Signed,
 )
-from agentflow.gates.boundaries import BoundariesGate
-from agentflow.gates.build import BuildGate
-from agentflow.gates.checklist import ChecklistAudit, checklist
 from agentflow.gates.command import Commands
-from agentflow.gates.commit import CommitGate
-from agentflow.gates.contract import ContractAudit, asks_for_an_answer
-from agentflow.gates.files import FilesGate
 from agentflow.gates.packages import package_changes
-from agentflow.gates.secrets import SecretsGate
-from agentflow.gates.setup import SetupGate
-from agentflow.gates.tamper import TamperGate
 from agentflow.interfaces import Audit, Emit, Gate, Model
 from agentflow.journal import Journal
 from agentflow.markers import Kind, marker_path, own_folder, write_atomically, write_marker
@@ -167,36 +158,16 @@ class Stage:
 
     def gates(self, on_base: Mapping[str, Evidence]) -> tuple[Gate, ...]:
         """All gates, the cheap and decisive ones first."""
-        plan, bench = self.plan, self.bench
-        return (
-            CommitGate(plan.task.expect, plan.prompt.profile.commits),
-            BoundariesGate(plan.boundaries),
-            FilesGate(bench.state, plan.task.files),
-            TamperGate(bench.state, plan.boundaries),
-            SecretsGate(bench.state, plan.settings.secrets.allow, plan.environment.secrets),
-            *([SetupGate(bench.installation.judge)] if bench.installation else []),
-            *(
-                BuildGate(
-                    command,
-                    bench.checkout,
-                    bench.state,
-                    plan.boundaries,
-                    self.redact,
-                    on_base.get(command.name),
-                )
-                for command in plan.gates
-            ),
-        )
+        # Imported here, when the agent has finished: before the first request it would be waited for.
+        from agentflow.judges import gates_of
 
-    def audits(self, packages: Difference) -> Iterator[Audit]:
+        return gates_of(self.plan, self.bench, self.redact, on_base)
+
+    def audits(self, packages: Difference) -> tuple[Audit, ...]:
         """What compares claims with what the gates measured, as far as anything was asked for."""
-        plan, boxes = self.plan, self.plan.settings.checklist
-        if asks_for_an_answer(plan.prompt.profile):
-            yield ContractAudit(plan.prompt.profile, [each.name for each in packages.added])
-        if checklist(plan.task.text, plan.prompt.body):
-            yield ChecklistAudit(
-                plan.task.text, plan.prompt.body, self.bench.state, boxes.gates, boxes.strict
-            )
+        from agentflow.judges import audits_of
+
+        return audits_of(self.plan, self.bench.state, packages)
 
     async def packages(self, candidate: Candidate) -> Difference:
         """What the candidate does to the direct dependencies; told if it is anything."""

@@ -1,0 +1,59 @@
+"""The judges of a run: its gates, and the audits that compare claims with them."""
+
+from collections.abc import Mapping
+
+from agentflow.dependencies import Difference
+from agentflow.gates.boundaries import BoundariesGate
+from agentflow.gates.build import BuildGate
+from agentflow.gates.checklist import ChecklistAudit, checklist
+from agentflow.gates.commit import CommitGate
+from agentflow.gates.contract import ContractAudit, asks_for_an_answer
+from agentflow.gates.files import FilesGate
+from agentflow.gates.secrets import SecretsGate
+from agentflow.gates.setup import SetupGate
+from agentflow.gates.tamper import TamperGate
+from agentflow.interfaces import Audit, Gate
+from agentflow.plan import Plan
+from agentflow.records import Evidence
+from agentflow.redaction import Redact
+from agentflow.workbench import Workbench
+from agentflow.workspace.git import Git
+
+
+def gates_of(
+    plan: Plan, bench: Workbench, redact: Redact, on_base: Mapping[str, Evidence]
+) -> tuple[Gate, ...]:
+    """All gates, the cheap and decisive ones first. `on_base` is what pre-flight found."""
+    return (
+        CommitGate(plan.task.expect, plan.prompt.profile.commits),
+        BoundariesGate(plan.boundaries),
+        FilesGate(bench.state, plan.task.files),
+        TamperGate(bench.state, plan.boundaries),
+        SecretsGate(bench.state, plan.settings.secrets.allow, plan.environment.secrets),
+        *([SetupGate(bench.installation.judge)] if bench.installation else []),
+        *(
+            BuildGate(
+                command,
+                bench.checkout,
+                bench.state,
+                plan.boundaries,
+                redact,
+                on_base.get(command.name),
+            )
+            for command in plan.gates
+        ),
+    )
+
+
+def audits_of(plan: Plan, state: Git, packages: Difference) -> tuple[Audit, ...]:
+    """The audits of what task and prompt ask for. `packages` is what the change really did."""
+    audits: list[Audit] = []
+    boxes = plan.settings.checklist
+    if asks_for_an_answer(plan.prompt.profile):
+        added = [package.name for package in packages.added]
+        audits.append(ContractAudit(plan.prompt.profile, added))
+    if checklist(plan.task.text, plan.prompt.body):
+        audits.append(
+            ChecklistAudit(plan.task.text, plan.prompt.body, state, boxes.gates, boxes.strict)
+        )
+    return tuple(audits)
