@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.examples.needs import miss
 from tests.examples.packages import Packages, default_folder, open_packages
 from tests.examples.registry import Registry, serve
+from tests.needs import miss
 
 collect_ignore = ["repositories"]
 

@@ -19,11 +19,11 @@ from tests.examples.example import (
     turnstile,
 )
 from tests.examples.make_project import MAKE, UNFORMATTED
-from tests.examples.needs import need
 from tests.examples.node import NODE
 from tests.examples.packages import Packages
 from tests.examples.python_service import PYTHON
 from tests.examples.registry import Registry
+from tests.needs import need
 
 pytestmark = pytest.mark.sandbox
 

@@ -8,9 +8,9 @@ import pytest
 from agentflow.models.scripted import read_script
 from tests.examples.example import SECRET, Recipe, build, turnstile
 from tests.examples.make_project import MAKE
-from tests.examples.needs import need
 from tests.examples.node import NODE
 from tests.examples.python_service import PYTHON
+from tests.needs import need
 
 RECIPES = (NODE, PYTHON, MAKE)
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.examples.example import build
 from tests.examples.make_project import MAKE, UNFORMATTED
-from tests.examples.needs import need
 from tests.examples.outside import passes, shell
+from tests.needs import need
 
 GATES = "make build && make test && make lint"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.examples.example import Change, Example, build
-from tests.examples.needs import need
 from tests.examples.node import NODE
 from tests.examples.outside import passes, shell
 from tests.examples.registry import Registry
+from tests.needs import need
 
 GATES = "npm run typecheck && npm run lint && npm test"
 

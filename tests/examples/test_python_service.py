@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.examples.example import Change, Example, build
-from tests.examples.needs import need
 from tests.examples.outside import passes, shell
 from tests.examples.python_service import PYTHON
 from tests.examples.registry import Registry
+from tests.needs import need
 
 SETUP = """\
 python3 -m venv .venv

@@ -309,6 +309,7 @@ from pathlib import Path
 from agentflow.sandbox import open_sandbox, probe
 from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Policy
+from tests.needs import miss
 async def main():
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder, "tree"); tree.mkdir()
@@ -321,7 +322,7 @@ print(probe()); asyncio.run(main())
 """
     source = Path(bubblewrap.__file__).parents[2]
     if not Path("/usr/bin/python3").exists() or not os.access(source, os.X_OK):
-        pytest.skip("the system has no Python of its own")
+        miss("the system has no Python of its own")
     user = ["setpriv", "--reuid=61234", "--regid=61234", "--clear-groups"]
     python = ["/usr/bin/python3", "-B", "-c", script]
     ended = subprocess.run(

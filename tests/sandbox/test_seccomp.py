@@ -13,6 +13,7 @@ from agentflow.errors import EnvironmentFailure
 from agentflow.sandbox.channel import toolbox_command
 from agentflow.sandbox.policy import Policy
 from agentflow.sandbox.seccomp import MACHINES, assemble
+from tests.needs import miss
 
 Inside = Callable[[Policy, Sequence[str]], subprocess.CompletedProcess[str]]
 """Runs one program in a sandbox."""
@@ -96,7 +97,7 @@ def test_an_architecture_without_a_table_is_refused() -> None:
 def test_the_numbers_are_those_of_the_kernel_headers() -> None:
     header = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
     if not header.exists():
-        pytest.skip("the kernel's headers are not installed")
+        miss("the kernel's headers are not installed")
     text = subprocess.run(
         ["grep", "-oP", r"__NR_\K\w+ \d+", str(header)], capture_output=True, text=True, check=True
     ).stdout

@@ -17,6 +17,7 @@ from agentflow.workspace.importer import make_candidate
 from agentflow.workspace.land import keep_verified, land
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.workspace.signing import Signing, check_signing, find_signing
+from tests.needs import need
 from tests.workspace.place import AUTHORSHIP, Place, Work
 
 ADA = ("Ada", "ada@example.com")
@@ -192,8 +193,7 @@ def test_a_program_that_waits_has_no_terminal_and_is_ended_with_its_children(pla
 @pytest.fixture
 def keyring() -> Generator[Path]:
     """GnuPG's folder with a key of Ada, under a short name: sockets have at most 107 characters."""
-    if shutil.which("gpg") is None:
-        pytest.skip("GnuPG is not installed")
+    need("gpg")
     folder = Path(tempfile.mkdtemp(prefix="g", dir="/tmp"))
     environment = {"PATH": os.environ["PATH"], "GNUPGHOME": str(folder), "HOME": str(folder)}
     try:

@@ -1,4 +1,4 @@
-"""What the tests on example repositories need, or the reason why they cannot run."""
+"""What tests need of a machine: without it CI fails, and other machines skip with the reason."""
 
 import os
 import shutil
