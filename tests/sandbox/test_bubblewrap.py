@@ -16,6 +16,7 @@ from agentflow.sandbox import bubblewrap
 from agentflow.sandbox.channel import toolbox_command
 from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Mount, Policy
+from tests.needs import miss
 
 Inside = Callable[[Policy, Sequence[str]], subprocess.CompletedProcess[str]]
 """Runs one program in a sandbox."""
@@ -309,7 +310,6 @@ from pathlib import Path
 from agentflow.sandbox import open_sandbox, probe
 from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Policy
-from tests.needs import miss
 async def main():
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder, "tree"); tree.mkdir()

@@ -290,9 +290,7 @@ def _postgresql() -> str:
         if Path(found, "initdb").exists():
             return found
     found = shutil.which("initdb")
-    if found:
-        return str(Path(found).resolve().parent)
-    miss("PostgreSQL is not installed")
+    return str(Path(found).resolve().parent) if found else miss("PostgreSQL is not installed")
 
 
 async def test_postgresql_runs_beside_commands(tree: Path) -> None:
