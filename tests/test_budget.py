@@ -4,7 +4,8 @@ import pytest
 
 from agentflow.budget import Budget
 from agentflow.errors import BudgetExceeded
-from agentflow.records import Limits, Reply, Usage
+from agentflow.messages import Reply, Usage
+from agentflow.records import Limits
 
 
 class Clock:

@@ -16,17 +16,8 @@ from agentflow.events import (
     UserMessage,
 )
 from agentflow.interfaces import Emit, Model, Toolkit
-from agentflow.records import (
-    Completion,
-    Ending,
-    EndReason,
-    Json,
-    Reply,
-    Request,
-    Signal,
-    ToolCall,
-    ToolResult,
-)
+from agentflow.messages import Ending, EndReason, Reply, Request, Signal, ToolCall, ToolResult
+from agentflow.records import Completion, Json
 
 MAX_REPLY_TOKENS = 32_000
 """Of one reply, thinking included."""

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from agentflow.errors import BudgetExceeded
-from agentflow.records import Limits, Reply, Usage
+from agentflow.messages import Reply, Usage
+from agentflow.records import Limits
 
 
 class Budget:

@@ -6,7 +6,8 @@ The journal stores the durable ones and is the message list; sinks see all of th
 from dataclasses import dataclass
 from typing import ClassVar
 
-from agentflow.records import Candidate, EndReason, Evidence, Json, Usage
+from agentflow.messages import EndReason, Usage
+from agentflow.records import Candidate, Evidence, Json
 
 
 @dataclass(frozen=True, slots=True)

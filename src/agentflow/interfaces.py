@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from agentflow.events import Event
-from agentflow.records import Candidate, Evidence, Json, Reply, Request, ToolCall, ToolResult
+from agentflow.messages import Reply, Request, ToolCall, ToolResult
+from agentflow.records import Candidate, Evidence, Json
 
 
 class Emit(Protocol):

@@ -12,6 +12,7 @@ from agentflow.configuration import Settings
 from agentflow.environment import Environment
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside
+from agentflow.messages import Usage
 from agentflow.models import catalog
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint
 from agentflow.nearest import nearest
@@ -21,7 +22,7 @@ from agentflow.prompts.denials import denial_notices, find_denials
 from agentflow.prompts.loader import find_prompt, load_prompt
 from agentflow.prompts.profile import missing_documents
 from agentflow.prompts.render import render
-from agentflow.records import Boundaries, BuildCommand, Limits, Prompt, Rendered, Task, Usage
+from agentflow.records import Boundaries, BuildCommand, Limits, Prompt, Rendered, Task
 from agentflow.settings import CONFIG, load_settings
 from agentflow.tasks.task import find_task, read_task, text_task
 from agentflow.tools import DEFAULT_TOOLS

@@ -24,7 +24,8 @@ from agentflow.events import (
     RunStarted,
     Signed,
 )
-from agentflow.records import LEFT_TO_CI, Json, Usage
+from agentflow.messages import Usage
+from agentflow.records import LEFT_TO_CI, Json
 
 SUBTYPES = {
     "done": "success",

@@ -7,8 +7,9 @@ from typing import cast
 import pytest
 
 from agentflow.events import Event, TextDelta
+from agentflow.messages import Reply, ToolCall, Usage
 from agentflow.models.accumulator import Accumulator, BrokenStream, ErrorEvent
-from agentflow.records import Json, Reply, ToolCall, Usage
+from agentflow.records import Json
 
 START: Json = {"type": "message_start", "message": {"usage": {"input_tokens": 7}}}
 

@@ -13,11 +13,12 @@ import pytest
 
 from agentflow.errors import ProviderFailure, UsageError
 from agentflow.events import Event, RetryScheduled, TextDelta
+from agentflow.messages import Reply, Request, ToolCall, Usage
 from agentflow.models.anthropic import AnthropicModel, open_model, request_body
 from agentflow.models.scripted import Script, ScriptedServer, read_script
 from agentflow.models.scripted.faults import FAULTS
 from agentflow.models.scripted.wire import sign
-from agentflow.records import Json, Reply, Request, ToolCall, Usage
+from agentflow.records import Json
 
 TURN: Json = {
     "thinking": "which file is it",

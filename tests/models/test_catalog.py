@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from agentflow.errors import UsageError
+from agentflow.messages import Usage
 from agentflow.models.catalog import ALIASES, DATED, MODELS, Band, cost, find_model, resolve
-from agentflow.records import Usage
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.interfaces import Sandbox
-from agentflow.records import Json, Signal, ToolCall, ToolResult
+from agentflow.messages import Signal, ToolCall, ToolResult
+from agentflow.records import Json
 from agentflow.tools import DEFAULT_TOOLS, TOOLS, Toolkit
 
 

@@ -10,8 +10,9 @@ from typing import Any, Never
 
 from agentflow.events import TextDelta
 from agentflow.interfaces import Emit
+from agentflow.messages import Reply, ToolCall, Usage
 from agentflow.models.strict import block_start, encodable, label, place
-from agentflow.records import Json, Reply, ToolCall, Usage
+from agentflow.records import Json
 from agentflow.strict_json import parse_object
 
 _DELTA_FIELDS = {

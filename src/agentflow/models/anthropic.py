@@ -19,10 +19,11 @@ from agentflow.errors import ProviderFailure
 from agentflow.events import RetryScheduled
 from agentflow.interfaces import Emit
 from agentflow.loading import without_collector
+from agentflow.messages import Reply, Request, Usage
 from agentflow.models.accumulator import Accumulator, BrokenStream, ErrorEvent
 from agentflow.models.endpoint import endpoint
 from agentflow.models.retry import Failed, Refusal, judge, next_delay, quote
-from agentflow.records import Json, Reply, Request, Usage
+from agentflow.records import Json
 
 if TYPE_CHECKING:
     import httpx2

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agentflow.errors import UsageError
+from agentflow.messages import Usage
 from agentflow.nearest import nearest
-from agentflow.records import Usage
 
 _LONGEST_NAME = 200
 _WRITE_FACTOR = 1.25

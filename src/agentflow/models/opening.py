@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from agentflow.errors import AgentflowError
 from agentflow.interfaces import Emit, Model
-from agentflow.records import Reply, Request
+from agentflow.messages import Reply, Request
 
 
 class OpeningModel:

@@ -9,7 +9,8 @@ from pydantic_core import ErrorDetails
 from agentflow.command_scopes import refusal
 from agentflow.errors import ToolFailure, UsageError
 from agentflow.interfaces import Sandbox
-from agentflow.records import Json, Signal, ToolCall, ToolResult
+from agentflow.messages import Signal, ToolCall, ToolResult
+from agentflow.records import Json
 from agentflow.redaction import Redact
 from agentflow.tools import bash, edit, glob, grep, read, write
 from agentflow.tools.tool import Tool, clean, short

@@ -1,0 +1,115 @@
+"""What is said to a model and by it: requests, replies, tool calls and their results. No I/O."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from agentflow.records import Json
+
+EndReason = Literal["finished", "signalled", "silent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one reply or the sum of several. The four input kinds do not overlap."""
+
+    input_tokens: int = 0
+    """Neither read from the cache nor written to it."""
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    """Written with a lifetime of five minutes."""
+    cache_write_1h_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cache_read_tokens + other.cache_read_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            self.cache_write_1h_tokens + other.cache_write_1h_tokens,
+        )
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All input tokens, cached or not."""
+        return (
+            self.input_tokens
+            + self.cache_read_tokens
+            + self.cache_write_tokens
+            + self.cache_write_1h_tokens
+        )
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.prompt_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of the Messages API."""
+
+    model: str
+    system: str
+    messages: list[Json]
+    tools: list[Json]
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool call that the model asked for in a finished reply."""
+
+    id: str
+    name: str
+    arguments: Json | None
+    """None if the model's text was not one JSON object."""
+    problem: str = ""
+    """Why `arguments` is None, for the model to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One finished reply of the model."""
+
+    content: tuple[Json, ...]
+    """The content blocks, as on the wire."""
+    stop_reason: str
+    usage: Usage
+    calls: tuple[ToolCall, ...] = ()
+    discarded: Usage = Usage()
+    """What failed attempts at this reply used, as far as the server said so."""
+
+    @property
+    def text(self) -> str:
+        """The text blocks, joined by a newline."""
+        return "\n".join(block["text"] for block in self.content if block["type"] == "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A marker file that the agent wrote: a claim, never a result."""
+
+    name: str
+    """The file's name, for example `TASK-123.done`."""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What the model reads after a tool call."""
+
+    call_id: str
+    content: str | list[Json]
+    """Text, or content blocks as on the wire (images, documents)."""
+    is_error: bool = False
+    signals: tuple[Signal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the agent's work ended, if it was not stopped."""
+
+    reason: EndReason
+    text: str
+    """The agent's last words."""
