@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import shlex
 import subprocess
+import tempfile
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
@@ -270,6 +271,13 @@ def preparing(folder: Path) -> Generator[None]:
             f"cannot prepare {folder}: {error.strerror}",
             hint="Free disk space, or see to it that the folder can be written.",
         ) from error
+
+
+def temporary_folder(parent: Path, prefix: str) -> Path:
+    """Make a folder for checkouts that no run owns. Raises `EnvironmentFailure`."""
+    with preparing(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
 
 
 def remove_folder(folder: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agentflow.checkouts import Checkouts, remove_folder
+from agentflow.checkouts import Checkouts, remove_folder, temporary_folder
 from agentflow.configuration import Settings
 from agentflow.environment import Environment
 from agentflow.errors import EnvironmentFailure, UsageError
@@ -79,20 +79,12 @@ async def verify_commits(question: Question, world: World, emit: Emit) -> Json:
     subject = await asyncio.to_thread(_subject, question, repository, world)
     if subject.settings.sandbox != "none" and (reason := await asyncio.to_thread(probe)):
         raise EnvironmentFailure(reason, hint="Mend it, or look at `agentflow run --help`.")
-    folder = await asyncio.to_thread(_folder, world.cache / repository.key)
+    folder = await asyncio.to_thread(temporary_folder, world.cache / repository.key, "verify-")
     try:
         verdict, candidate = await _judge(subject, repository, world, folder, emit)
     finally:
         await asyncio.to_thread(remove_folder, folder)
     return _described(question, subject, candidate, verdict)
-
-
-def _folder(parent: Path) -> Path:
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="verify-", dir=parent))
-    except OSError as error:
-        raise EnvironmentFailure(f"cannot make a folder in {parent}: {error.strerror}") from error
 
 
 async def _judge(

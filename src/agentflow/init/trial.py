@@ -1,12 +1,11 @@
 """The trial: the proposed setup and gates on a checkout of HEAD, as runs will have them."""
 
 import asyncio
-import tempfile
 import tomllib
 from dataclasses import replace
 from pathlib import Path
 
-from agentflow.checkouts import Checkouts, remove_folder
+from agentflow.checkouts import Checkouts, remove_folder, temporary_folder
 from agentflow.configuration import Settings
 from agentflow.errors import EnvironmentFailure
 from agentflow.events import BaseCheckFinished, BaseCheckStarted
@@ -34,19 +33,11 @@ async def try_gates(
     if reason:
         raise EnvironmentFailure(reason, hint="Look at `agentflow doctor`.")
     settings = Settings.model_validate(tomllib.loads(render(proposal)))
-    folder = await asyncio.to_thread(_folder, world.cache / repository.key)
+    folder = await asyncio.to_thread(temporary_folder, world.cache / repository.key, "init-")
     try:
         return await _try(repository, world, settings, folder, emit)
     finally:
         await asyncio.to_thread(remove_folder, folder)
-
-
-def _folder(parent: Path) -> Path:
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="init-", dir=parent))
-    except OSError as error:
-        raise EnvironmentFailure(f"cannot make a folder in {parent}: {error.strerror}") from error
 
 
 async def _try(
