@@ -63,6 +63,10 @@ class Difference:
     removed: tuple[Package, ...] = ()
     changed: tuple[Upgrade, ...] = ()
 
+    def __bool__(self) -> bool:
+        """Whether anything changed."""
+        return bool(self.added or self.removed or self.changed)
+
     def as_json(self) -> Json:
         """`{"added": [{ecosystem, name, version}], "removed": …, "changed": [{…, before, after}]}`."""
         return {

@@ -87,12 +87,13 @@ async def make_plan(order: Order, world: World) -> Plan:
 def _make_plan(order: Order, world: World) -> Plan:
     repository = open_repository(world.directory, world.environment)
     task, notices = _task(order, repository)
-    base = repository.resolve(order.base or task.base or "HEAD")
+    revision = order.base or task.base
+    base = repository.resolve(revision) if revision else repository.head
     base_paths = repository.paths(base)
     settings = load_settings(
         order.flags,
         world.environment,
-        repository.read(base, CONFIG),
+        repository.read(base, CONFIG) if CONFIG in base_paths else None,
         task,
         read_trust(repository.common_dir, world.environment),
     )

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from agentflow import __version__
 from agentflow.agent import Agent
 from agentflow.budget import Budget
-from agentflow.dependencies import Difference
 from agentflow.errors import EnvironmentFailure
 from agentflow.events import (
     Collected,
@@ -22,7 +22,6 @@ from agentflow.events import (
     Signed,
 )
 from agentflow.gates.command import Commands
-from agentflow.gates.packages import package_changes
 from agentflow.interfaces import Audit, Emit, Gate, Model
 from agentflow.journal import Journal
 from agentflow.markers import Kind, marker_path, own_folder, write_atomically, write_marker
@@ -35,8 +34,11 @@ from agentflow.report import Summary
 from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name
 from agentflow.threads import to_the_end
 from agentflow.workbench import Workbench
-from agentflow.workspace.recreate import Authorship, signed, trailers_for
 from agentflow.world import World
+
+if TYPE_CHECKING:
+    from agentflow.dependencies import Difference
+    from agentflow.workspace.recreate import Authorship
 
 REPORTS = ".orchestrator/reports"
 MARKED: dict[str, Kind] = {"done": "done", "failed": "failed", "blocked": "blocked"}
@@ -113,6 +115,8 @@ class Stage:
         signing = self.plan.signing
         if signing is None or not candidate.commits:
             return candidate
+        from agentflow.workspace.recreate import signed
+
         authorship = replace(self.authorship, signing=signing)
         made = await asyncio.to_thread(signed, self.bench.state, candidate, authorship)
         commits = tuple((commit.sha, self.redact(commit.subject)) for commit in made.commits)
@@ -120,8 +124,11 @@ class Stage:
         return made
 
     @property
-    def authorship(self) -> Authorship:
+    def authorship(self) -> "Authorship":
         """Who the re-created commits are by, and when; not signed before they are verified."""
+        # Imported here, as in `gates`.
+        from agentflow.workspace.recreate import Authorship, trailers_for
+
         plan = self.plan
         (name, email), commit = plan.identity, plan.settings.commit
         return Authorship(
@@ -163,18 +170,20 @@ class Stage:
 
         return gates_of(self.plan, self.bench, self.redact, on_base)
 
-    def audits(self, packages: Difference) -> tuple[Audit, ...]:
+    def audits(self, packages: "Difference") -> tuple[Audit, ...]:
         """What compares claims with what the gates measured, as far as anything was asked for."""
         from agentflow.judges import audits_of
 
         return audits_of(self.plan, self.bench.state, packages)
 
-    async def packages(self, candidate: Candidate) -> Difference:
+    async def packages(self, candidate: Candidate) -> "Difference":
         """What the candidate does to the direct dependencies; told if it is anything."""
+        from agentflow.gates.packages import package_changes
+
         found = await asyncio.to_thread(
             package_changes, self.bench.state, candidate.base, candidate.tip
         )
-        if found != Difference():
+        if found:
             self.emit(PackagesChanged(found.as_json()))
         return found
 

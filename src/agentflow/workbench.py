@@ -4,17 +4,15 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agentflow.checkouts import Checkouts, Provide, preparing, remove_folder
 from agentflow.environment import Environment, Setup
 from agentflow.errors import EnvironmentFailure, ServiceFailure, ToolFailure
 from agentflow.events import Notice
-from agentflow.gates.build import change_of, left_out
 from agentflow.gates.command import Change, call, folder_problem
-from agentflow.installation import Installation
 from agentflow.interfaces import Emit
 from agentflow.plan import Plan, untracked_documents
-from agentflow.provisions import Provisions
 from agentflow.records import BuildCommand, Candidate, Json
 from agentflow.redaction import Redact
 from agentflow.sandbox.channel import Channel
@@ -22,12 +20,14 @@ from agentflow.sandbox.policy import Provided
 from agentflow.words import counted
 from agentflow.workspace.clone import Clone, copy_documents, exclude, make_clone
 from agentflow.workspace.export import Export, ExportRefused
-from agentflow.workspace.fold import Folded, fold
 from agentflow.workspace.git import Git
-from agentflow.workspace.importer import make_candidate
 from agentflow.workspace.lfs import content_stores
-from agentflow.workspace.recreate import Authorship
 from agentflow.world import World
+
+if TYPE_CHECKING:
+    from agentflow.installation import Installation
+    from agentflow.workspace.fold import Folded
+    from agentflow.workspace.recreate import Authorship
 
 COMPLETION = ".orchestrator/complete"
 LISTED = 5
@@ -116,6 +116,10 @@ class Workbench:
         """
         if self._environment.setup is None:
             return
+        # Imported here: without a setup nobody should wait for it.
+        from agentflow.installation import Installation
+        from agentflow.provisions import Provisions
+
         provisions = Provisions(
             self._environment.setup,
             self._world.cache / self.plan.repository.key / "provisions",
@@ -166,11 +170,14 @@ class Workbench:
         """A place to install in; see `Checkouts.setup`."""
         return self._checkouts.setup(commit, setup)
 
-    async def collect(self, authorship: Authorship) -> Candidate:
+    async def collect(self, authorship: "Authorship") -> Candidate:
         """Bring the agent's work into our repository; call when its sandbox is closed.
 
         A clone that cannot be exported is a violation that the agent can mend.
         """
+        # Imported here, when the agent has finished: before the first request it would be waited for.
+        from agentflow.workspace.importer import make_candidate
+
         plan, base = self.plan, self.plan.base
         try:
             export = await self._checkouts.export(self._agent, base)
@@ -191,7 +198,7 @@ class Workbench:
         self,
         candidate: Candidate,
         commands: Sequence[BuildCommand],
-        authorship: Authorship,
+        authorship: "Authorship",
         emit: Emit,
     ) -> Candidate:
         """Run the gates that mend (`fix`) on a checkout of the candidate, and fold what they
@@ -201,6 +208,9 @@ class Workbench:
         """
         if candidate.violations or not candidate.commits:
             return candidate
+        from agentflow.gates.build import change_of, left_out
+        from agentflow.workspace.fold import fold
+
         change = await asyncio.to_thread(change_of, self.state, candidate)
         wanted = [each for each in commands if each.fix and not left_out(each, change)]
         installed = bool(wanted) and await self._installed_for(candidate)
@@ -264,7 +274,7 @@ class Workbench:
         await asyncio.to_thread(remove_folder, self.folder)
 
 
-def _told(names: Sequence[str], folded: Folded) -> list[str]:
+def _told(names: Sequence[str], folded: "Folded") -> list[str]:
     """What the user should know about mended files."""
     by = ", ".join(names)
     told: list[str] = []

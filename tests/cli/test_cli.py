@@ -309,8 +309,8 @@ HEAVY = ("anthropic", "git", "httpx2", "jinja2", "pytest", "yaml")
 
 def test_help_does_not_import_what_is_heavy() -> None:
     code = (
-        "import sys\nfrom agentflow.cli import app\n"
-        "try: app(['--help'])\nexcept SystemExit: pass\n"
+        "import sys\nfrom agentflow.cli import application\n"
+        "try: application()(['--help'])\nexcept SystemExit: pass\n"
         "print(sorted(m for m in sys.modules if '.' not in m), file=sys.stderr)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -78,3 +78,15 @@ def test_files_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
         write(tmp_path, name)
     found = [str(path.relative_to(tmp_path)) for path in markdown_files(tmp_path)]
     assert found == ["a.md", "b/a.md", "c.md"]
+
+
+@pytest.mark.parametrize("header", ['name: "my\\x2down"', "name: My_Own", 'name: "my-own"'])
+def test_a_name_is_found_however_it_is_written(tmp_path: Path, header: str) -> None:
+    file = write(tmp_path, ".orchestrator/prompts/a.md", f"---\n{header}\n---\nx")
+    write(tmp_path, ".claude/agents/my-own.md")
+    write(tmp_path, ".orchestrator/prompts/b.md", "---\nname: other\n---\nthis one is not my-own")
+    assert find_prompt("my_own", tmp_path) == file
+    assert len([each for each in search(tmp_path, (), "my-own") if not each.builtin]) == 3
+    assert len([each for each in search(tmp_path, (), "absent") if not each.builtin]) == (
+        1 if "\\" in header else 0
+    )

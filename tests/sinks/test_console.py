@@ -3,11 +3,11 @@
 import io
 
 import pytest
-from rich.console import Console
 
 from agentflow.events import BaseCheckFinished
 from agentflow.records import Evidence
 from agentflow.sinks.console import ConsoleSink
+from agentflow.sinks.printer import PlainPrinter
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from agentflow.sinks.console import ConsoleSink
 )
 def test_a_gate_that_has_to_fail_on_the_base(status: str, must_fail: bool, line: str) -> None:
     file = io.StringIO()
-    sink = ConsoleSink(Console(file=file, width=200))
+    sink = ConsoleSink(PlainPrinter(file))
     evidence = Evidence("build:x", "failed" if status == "failed" else "passed", "", seconds=1.0)
     sink(BaseCheckFinished(evidence, cached=False, must_fail=must_fail))
     assert file.getvalue() == line

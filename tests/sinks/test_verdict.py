@@ -6,9 +6,9 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from agentflow.runs import shown
+from agentflow.sinks.printer import PlainPrinter
 from agentflow.sinks.verdict import print_verdict
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\n::error::x \u202e"
@@ -47,10 +47,9 @@ FIELDS: dict[str, Any] = {
 
 
 def printed(report: dict[str, Any]) -> str:
-    console = Console(file=io.StringIO(), width=200, highlight=False, markup=False)
-    print_verdict(console, report)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+    file = io.StringIO()
+    print_verdict(PlainPrinter(file), report)
+    return file.getvalue()
 
 
 def evil(value: Any) -> Any:

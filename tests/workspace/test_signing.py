@@ -73,7 +73,7 @@ def test_without_a_wish_nothing_is_signed(place: Place, signed: Place) -> None:
     assert find_signing(repository, None) == find_signing(repository, True)
     assert find_signing(repository, False) is None
     place.user("git config --unset commit.gpgSign")
-    assert find_signing(repository, None) is None
+    assert find_signing(place.repository(), None) is None
 
 
 def test_only_what_a_signature_needs_is_passed_on(signed: Place) -> None:
@@ -228,5 +228,6 @@ def test_gnupg_signs_by_the_identity_and_refuses_a_wrong_key(place: Place, keyri
         f"git verify-commit {candidate.tip} 2>&1", GNUPGHOME=str(keyring)
     )
     place.user("git config user.signingKey 0123456789ABCDEF")
+    again = find_signing(open_repository(place.root, environment), True)
     with pytest.raises(EnvironmentFailure, match="'0123456789ABCDEF'"):
-        check_signing(find_signing(work.repository, True) or signing, *ADA)
+        check_signing(again or signing, *ADA)

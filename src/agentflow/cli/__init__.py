@@ -34,17 +34,6 @@ Exit codes:
   130/143  interrupted by SIGINT or SIGTERM
 """
 
-app = typer.Typer(
-    name="agentflow",
-    help="Runs prompt files for backend agents against an LLM, unattended, in a sandbox, and "
-    "verifies the result itself.",
-    epilog=EXIT_CODES,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -52,7 +41,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def main_options(
     version: Annotated[
         bool,
@@ -65,23 +53,51 @@ def main_options(
     the result itself."""
 
 
-app.command(epilog=EXAMPLES + EXIT_CODES)(run)
-app.command()(init)
-app.command()(doctor)
-app.command()(demo)
-app.command()(wait)
-app.add_typer(runs, name="runs")
-app.command()(trust)
-app.add_typer(config, name="config")
-app.add_typer(prompts, name="prompts")
-app.command()(verify)
-app.command("version")(print_versions)
+COMMANDS = {
+    "run": run,
+    "init": init,
+    "doctor": doctor,
+    "demo": demo,
+    "wait": wait,
+    "runs": runs,
+    "trust": trust,
+    "config": config,
+    "prompts": prompts,
+    "verify": verify,
+    "version": print_versions,
+}
+"""What can be given as the first word, in the order of the help."""
+
+
+def application(called: str = "") -> typer.Typer:
+    """The command line; if the first word names a command, with that command alone.
+
+    Typer needs 8 ms to make them all, which the one that is called should not wait for.
+    """
+    app = typer.Typer(
+        name="agentflow",
+        help="Runs prompt files for backend agents against an LLM, unattended, in a sandbox, and "
+        "verifies the result itself.",
+        epilog=EXIT_CODES,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(main_options)
+    for name in [called] if called in COMMANDS else COMMANDS:
+        command = COMMANDS[name]
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name, epilog=EXAMPLES + EXIT_CODES if command is run else None)(command)
+    return app
 
 
 def main() -> None:
     """Run the command line; every expected failure is one sentence and its exit code."""
     try:
-        code = app(standalone_mode=False)
+        code = application(sys.argv[1] if len(sys.argv) > 1 else "")(standalone_mode=False)
     except typer.Abort:
         code = 130
     except Exception as error:  # noqa: BLE001  # typer's own have no public name

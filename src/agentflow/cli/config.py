@@ -63,6 +63,6 @@ def show(
             })
             return
         for line in settings_lines(resolved, commit, world.environment):
-            data().print(line, soft_wrap=True)
+            data().print(line)
         if not granted:
             say(f"A run is refused until you grant what {CONFIG} asks for: agentflow trust")

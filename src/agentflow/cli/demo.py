@@ -59,7 +59,7 @@ def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> "Json":
     from agentflow.world import World
 
     root = make_repository(folder)
-    talk(quiet=quiet).print(f"example repository: {root}\n", soft_wrap=True)
+    talk(quiet=quiet).print(f"example repository: {root}\n")
     console = ConsoleSink(talk(quiet=quiet))
     sinks: list[Emit] = [console]
     if output_format == "stream-json":

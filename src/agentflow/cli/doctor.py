@@ -30,11 +30,8 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = Fals
 
 
 def _print(name: str, status: str, detail: str, remedy: str) -> None:
-    from rich.text import Text
-
     from agentflow.neutral import one_line
 
-    line = Text.assemble((f"{status:<8}", STYLES[status]), f"{name:<11} {one_line(detail, 200)}")
-    data().print(line, soft_wrap=True)
+    data().print((f"{status:<8}", STYLES[status]), f"{name:<11} {one_line(detail, 200)}")
     if remedy:
-        data().print(Text(f"{'':<20}{one_line(remedy, 200)}", "dim"), soft_wrap=True)
+        data().print((f"{'':<20}{one_line(remedy, 200)}", "dim"))

@@ -63,7 +63,7 @@ def init(
 def _print_written(written: "Sequence[Written]") -> None:
     for each in written:
         word = "written" if each.new else "kept   "
-        data().print(f"{word}  {each.path}", soft_wrap=True)
+        data().print(f"{word}  {each.path}")
     if not any(each.new for each in written):
         say("nothing to do: every file is there already")
 

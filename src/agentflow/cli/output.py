@@ -5,14 +5,14 @@ import os
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Literal, TextIO, cast
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import typer
 
 from agentflow.errors import AgentflowError, UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from agentflow.sinks.printer import Printer
 
 INTERNAL_ERROR = 70
 """A bug of ours must not look like an outcome. The number is EX_SOFTWARE of BSD's sysexits."""
@@ -52,21 +52,20 @@ class Tolerant:
         return self._stream.fileno()
 
 
-def talk(*, quiet: bool = False) -> "Console":
-    """The console on standard error."""
-    return _console(sys.stderr, quiet=quiet)
+def talk(*, quiet: bool = False) -> "Printer":
+    """The printer on standard error."""
+    return _printer(sys.stderr, quiet=quiet)
 
 
-def data() -> "Console":
-    """The console on standard output."""
-    return _console(sys.stdout)
+def data() -> "Printer":
+    """The printer on standard output."""
+    return _printer(sys.stdout)
 
 
-def _console(stream: TextIO, *, quiet: bool = False) -> "Console":
-    from rich.console import Console
+def _printer(stream: TextIO, *, quiet: bool = False) -> "Printer":
+    from agentflow.sinks.printer import printer
 
-    file = cast(TextIO, cast(object, Tolerant(stream)))
-    return Console(file=file, highlight=False, markup=False, emoji=False, quiet=quiet)
+    return printer(Tolerant(stream), quiet=quiet)
 
 
 def print_json(value: object) -> None:

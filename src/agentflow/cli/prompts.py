@@ -53,7 +53,7 @@ def list_(
             said = f"(shadowed) {said}" if each.shadowed else said
             tools = one_line(",".join(each.tools), 60)
             line = f"{one_line(each.name, 40):<20} {origin:<10}  {tools:<31}  {one_line(said, 200)}"
-            data().print(line.rstrip(), soft_wrap=True)
+            data().print(line.rstrip())
 
 
 @prompts.command()
@@ -148,7 +148,7 @@ def lint(
                 for problem in each["problems"]:
                     place = f"{one_line(each['path'], 200)}:{problem['line']}"
                     told = f"{problem['severity']}: {one_line(problem['message'], 300)}"
-                    data().print(f"{place}: {told} [{problem['code']}]", soft_wrap=True)
+                    data().print(f"{place}: {told} [{problem['code']}]")
             say(
                 f"{summary['files']} files, {summary['ok']} of them can be run: "
                 + f"{summary['errors']} errors, {summary['warnings']} warnings"

@@ -43,4 +43,4 @@ def add(
                 })
                 continue
             said = f"  {each.problem}" if each.problem else ""
-            data().print(f"{each.state:<8} {one_line(f'{shown}{said}', 300)}", soft_wrap=True)
+            data().print(f"{each.state:<8} {one_line(f'{shown}{said}', 300)}")

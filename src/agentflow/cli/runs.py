@@ -26,7 +26,7 @@ def list_(
         if not found:
             say("no runs yet" if task is None else f"no runs of {task} yet")
         for report in found:
-            data().print(_line(report), soft_wrap=True)
+            data().print(_line(report))
 
 
 @runs.command()
@@ -58,7 +58,7 @@ def show(
         elif json:
             print_json(report)
         elif report["outcome"] in {"unfinished", "running"}:
-            data().print(_line(report), soft_wrap=True)
+            data().print(_line(report))
         else:
             print_verdict(data(), report)
 

@@ -69,19 +69,15 @@ def _flags(gates: list[str], allow: list[str]) -> dict[str, Any]:
 
 
 def _print(found: "Json") -> None:
-    from rich.text import Text
-
     from agentflow.neutral import one_line
     from agentflow.records import Evidence
     from agentflow.sinks.verdict import print_gates
 
-    console = data()
+    printer = data()
     title, style = ("verified", "bold green") if found["passed"] else ("not verified", "bold red")
-    head = Text(f"{title}  ", style)
-    head.append(one_line(found["what"]), "bold")
-    head.append(f"  {found['base'][:12]}..{found['tip'][:12]}", "dim")
-    console.print(head, soft_wrap=True)
+    commits = f"  {found['base'][:12]}..{found['tip'][:12]}"
+    printer.print((f"{title}  ", style), (one_line(found["what"]), "bold"), (commits, "dim"))
     for line in (found["reason"], *found["notices"]):
         if line:
-            console.print(Text(f"  {one_line(line, 200)}", "yellow"), soft_wrap=True)
-    print_gates(console, [Evidence(**gate) for gate in found["gates"]])
+            printer.print((f"  {one_line(line, 200)}", "yellow"))
+    print_gates(printer, [Evidence(**gate) for gate in found["gates"]])

@@ -55,7 +55,7 @@ def wait(
             fields = shown(report)
             words = [one_line(fields[name], 255) for name in ("outcome", "run", "reason")]
             if not json:
-                data().print("  ".join(word for word in words if word), soft_wrap=True)
+                data().print("  ".join(word for word in words if word))
         if json:
             print_json(report)
     raise typer.Exit(int(report["exit_code"]))

@@ -24,14 +24,14 @@ def find_prompt(name: str, root: Path, *, trusted: bool = False) -> Path:
         if file.is_file():
             return file
         raise UsageError(f"there is no prompt file {name}")
-    found = search(root, ())
+    found = search(root, (), name)
     wanted = plain_name(name)
     path = next((each.path for each in found if plain_name(each.name) == wanted), None)
     path = path or next(
         (each.path for each in found if plain_name(stem(each.path)) == wanted), None
     )
     if path is None:
-        known = {plain_name(each.name): each.path for each in found}
+        known = {plain_name(each.name): each.path for each in search(root, ())}
         raise UsageError(
             f"there is no prompt {name!r}{nearest(name, known)}",
             hint=f"Known prompts: {', '.join(sorted(known))}. Others are read from "

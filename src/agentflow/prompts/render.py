@@ -5,7 +5,7 @@ profile lists are filled, in one pass, and every other byte stays as it is.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -27,12 +27,18 @@ _BOX = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+\[[ xX]\]\s", re.MULTILINE)
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701 - the output is Markdown for a model, not HTML
         keep_trailing_newline=True,
     )
+    environment.filters["listed"] = _listed
+    return environment
+
+
+def _listed(names: Iterable[str], sign: str = "") -> str:
+    return ", ".join(f"`{sign}{name}`" for name in names)
 
 
 def render(

@@ -1,13 +1,14 @@
 """Where prompts are looked for, in which order, and what each is called."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from agentflow.errors import UsageError
-from agentflow.frontmatter import check_inside
-from agentflow.prompts.reading import Reading, read_prompt, stem
+from agentflow.frontmatter import check_inside, read_limited
+from agentflow.prompts.reading import MAX_PROMPT, Reading, read_prompt, stem
 
 FOLDER = ".orchestrator/prompts"
 
@@ -26,6 +27,7 @@ says what it is. Agents have one in all of these tools, commands and workflows n
 _SAYING = {"name", "agent", "description", "tools", "model"}
 _OTHERS = {"CHANGELOG", "LICENSE", "CONTRIBUTING", "AGENTS", "CLAUDE"}
 """Files that are about a folder, as READMEs are. In small letters, a command may be called so."""
+_PLAIN = re.compile("[a-z0-9.-]+")
 _MOST = 5_000
 """Files of one folder; none of 44 public repositories has a tenth."""
 
@@ -55,18 +57,36 @@ def plain_name(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def search(root: Path, known_tools: Sequence[str]) -> list[Found]:
-    """All prompts that can be given by name, in the order in which they are taken."""
+def search(root: Path, known_tools: Sequence[str], wanted: str = "") -> list[Found]:
+    """All prompts that can be given by name, in the order in which they are taken.
+
+    Files that cannot be called `wanted` are left out unread: a header takes a millisecond.
+    """
     found: list[Found] = []
     taken: set[str] = set()
     for folder, needs_header in FOLDERS.items():
         for path in markdown_files(root / folder):
+            if not _may_be_called(wanted, path, root):
+                continue
             each = _found(path, root, known_tools, taken)
             if each.reading is None or not needs_header or says_what_it_is(each.reading):
                 taken.add(plain_name(each.name))
                 found.append(each)
     ours = sorted(builtin_folder().glob("*.md"))
-    return [*found, *(_found(path, root, known_tools, taken) for path in ours)]
+    possible = [path for path in ours if _may_be_called(wanted, path, root)]
+    return [*found, *(_found(path, root, known_tools, taken) for path in possible)]
+
+
+def _may_be_called(wanted: str, path: Path, root: Path) -> bool:
+    """Whether a file's name or text holds a name. A backslash may spell it in many ways."""
+    name = plain_name(wanted)
+    if not _PLAIN.fullmatch(name) or plain_name(stem(path)) == name:
+        return True
+    try:
+        data = read_limited(check_inside(path, root, builtin_folder()), MAX_PROMPT)
+    except UsageError:
+        return True
+    return b"\\" in data or name.encode() in data.lower().replace(b"_", b"-")
 
 
 def says_what_it_is(reading: Reading) -> bool:

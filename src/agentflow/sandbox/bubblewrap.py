@@ -26,7 +26,6 @@ from agentflow.sandbox.policy import (
     Policy,
     Session,
 )
-from agentflow.sandbox.proxy import serve
 from agentflow.sandbox.seccomp import assemble
 from agentflow.sandbox.services import service_variables
 from agentflow.sandbox.tree import TreeMounts, refuse_sockets
@@ -106,6 +105,8 @@ async def open_channel(
                 raise EnvironmentFailure(failure.message, hint=advice(failure.message)) from failure
         stack.push_async_callback(channel.close)
         if proxied:
+            from agentflow.sandbox.proxy import serve
+
             listener = await _received(ours, channel)
             await stack.enter_async_context(serve(listener, rules, channel.note_refusal))
         yield channel

@@ -1,12 +1,7 @@
 """The console: events as lines of talk for a person, on standard error."""
 
 import time
-from collections.abc import Callable
 from textwrap import indent
-from typing import TYPE_CHECKING
-
-from rich.console import Console
-from rich.text import Text
 
 from agentflow.durations import format_duration
 from agentflow.events import (
@@ -30,10 +25,8 @@ from agentflow.events import (
 )
 from agentflow.neutral import neutral, one_line
 from agentflow.records import Evidence
+from agentflow.sinks.printer import Follower, Printer, Span
 from agentflow.words import counted
-
-if TYPE_CHECKING:
-    from rich.live import Live
 
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}  # noqa: RUF001
 STYLES = {"passed": "green", "failed": "bold red", "skipped": "dim"}
@@ -49,13 +42,13 @@ ENDS = {
 class ConsoleSink:
     """Prints what happens, one line an event; with `verbose` also the model's words in full."""
 
-    def __init__(self, console: Console, *, verbose: bool = False) -> None:
-        self._console = console
+    def __init__(self, printer: Printer, *, verbose: bool = False) -> None:
+        self._printer = printer
         self._verbose = verbose
         self._turn = 0
         self._targets: dict[str, str] = {}
         self._doing, self._since = "", time.monotonic()
-        self._live: Live | None = None
+        self._live: Follower | None = None
 
     def __call__(self, event: Event, /) -> None:
         """Print the event, if it is worth a line; on a terminal, keep a line of what goes on."""
@@ -70,8 +63,8 @@ class ConsoleSink:
     def _follow(self, event: Event) -> None:
         """What is waited for after this event."""
         match event:
-            case RunStarted() if self._console.is_terminal and not self._console.quiet:
-                self._live = _live(self._console, self._status)
+            case RunStarted():
+                self._live = self._printer.follow(self._status)
                 self._wait_for("preparing")
             case UserMessage():
                 self._wait_for("waiting for the model")
@@ -100,9 +93,8 @@ class ConsoleSink:
         if self._live:
             self._live.refresh()
 
-    def _status(self) -> Text:
-        elapsed = format_duration(time.monotonic() - self._since)
-        return Text(f"  … {self._doing}  {elapsed}", "dim", no_wrap=True, overflow="ellipsis")
+    def _status(self) -> str:
+        return f"  … {self._doing}  {format_duration(time.monotonic() - self._since)}"
 
     def _tell(self, event: Event) -> None:
         match event:
@@ -115,9 +107,9 @@ class ConsoleSink:
             case RunStarted():
                 self._started(event)
             case GateFinished() if event.evidence.status == "failed":
-                self._print(gate_line(event.evidence))
+                self._printer.print(*gate_line(event.evidence), cut=True)
                 for line in last_lines(event.evidence, 5):
-                    self._print(Text(f"      {line}", "dim"))
+                    self._printer.print((f"      {line}", "dim"), cut=True)
             case _:
                 self._short(event)
 
@@ -168,54 +160,31 @@ class ConsoleSink:
         words = "\n".join(b["text"] for b in event.message["content"] if b["type"] == "text")
         cost = "" if event.cost is None else f" · ${event.cost:.4f}"
         spent = f"  {event.usage.prompt_tokens:,} → {event.usage.output_tokens:,} tokens{cost}"
-        head = Text(f"{self._turn:3} ", "dim")
+        shown = ""
         if words and not self._verbose:
-            head.append(one_line(words, max(20, self._width - len(spent) - 4)))
-        head.append(spent, "dim")
-        self._print(head)
+            shown = one_line(words, max(20, self._width - len(spent) - 4))
+        self._printer.print((f"{self._turn:3} ", "dim"), shown, (spent, "dim"), cut=True)
         if words and self._verbose:
             self._line(indent(neutral(words), "    "))
 
     def _tool(self, event: ToolFinished) -> None:
-        took = f"  {format_duration(event.seconds)}"
-        line = Text("    ")
-        line.append(f"{one_line(event.name, 20):<5} ", "cyan")
         target = self._targets.pop(event.id, "")
-        line.append(one_line(target, max(20, self._width // 2 if event.is_error else 400)))
-        line.append(took, "dim")
+        spans: list[str | Span] = [
+            "    ",
+            (f"{one_line(event.name, 20):<5} ", "cyan"),
+            one_line(target, max(20, self._width // 2 if event.is_error else 400)),
+            (f"  {format_duration(event.seconds)}", "dim"),
+        ]
         if event.is_error:
-            line.append(f"  error: {one_line(event.summary, 200)}", "red")
-        self._print(line)
+            spans.append((f"  error: {one_line(event.summary, 200)}", "red"))
+        self._printer.print(*spans, cut=True)
 
     @property
     def _width(self) -> int:
-        """Columns of a terminal; off one, lines are as long as they are."""
-        return self._console.width if self._console.is_terminal else 200
+        return self._printer.width or 200
 
     def _line(self, text: str, style: str = "") -> None:
-        self._print(Text(neutral(text), style), wrap=True)
-
-    def _print(self, text: Text, *, wrap: bool = False) -> None:
-        if self._console.is_terminal and not wrap:
-            self._console.print(text, no_wrap=True, overflow="ellipsis")
-        else:
-            self._console.print(text, soft_wrap=True)
-
-
-def _live(console: Console, status: Callable[[], Text]) -> "Live":
-    """A line at the terminal's end that is kept up to date, and is gone when it is stopped."""
-    from rich.live import Live
-
-    live = Live(
-        console=console,
-        get_renderable=status,
-        refresh_per_second=4,
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
-    live.start()
-    return live
+        self._printer.print((neutral(text), style))
 
 
 def last_lines(evidence: Evidence, number: int) -> list[str]:
@@ -226,12 +195,13 @@ def last_lines(evidence: Evidence, number: int) -> list[str]:
     return [*head, *(line[:400] for line in lines[-number:])]
 
 
-def gate_line(evidence: Evidence) -> Text:
+def gate_line(evidence: Evidence) -> list[Span]:
     """`✓ build:test  passed  `pytest` passed  1.2 s`."""
-    line = Text("  ")
-    line.append(f"{MARKS[evidence.status]} {evidence.status:<7} ", STYLES[evidence.status])
-    line.append(f"{one_line(evidence.gate, 30):<12} ", "bold")
-    line.append(one_line(evidence.summary, 110))
-    if evidence.seconds >= 0.05:
-        line.append(f"  {format_duration(evidence.seconds)}", "dim")
-    return line
+    took = f"  {format_duration(evidence.seconds)}" if evidence.seconds >= 0.05 else ""
+    return [
+        ("  ", ""),
+        (f"{MARKS[evidence.status]} {evidence.status:<7} ", STYLES[evidence.status]),
+        (f"{one_line(evidence.gate, 30):<12} ", "bold"),
+        (one_line(evidence.summary, 110), ""),
+        (took, "dim"),
+    ]

@@ -3,14 +3,12 @@
 from collections.abc import Iterator, Sequence
 from textwrap import indent
 
-from rich.console import Console
-from rich.text import Text
-
 from agentflow.durations import format_duration
 from agentflow.neutral import neutral, one_line
 from agentflow.records import Criterion, Evidence, Json, Verdict
 from agentflow.runs import shown
 from agentflow.sinks.console import MARKS, gate_line, last_lines
+from agentflow.sinks.printer import Printer
 from agentflow.words import counted
 
 TITLES = {
@@ -29,36 +27,35 @@ CRITERIA = 20
 """Boxes of a checklist that are listed one by one."""
 
 
-def print_verdict(console: Console, report: Json) -> None:
+def print_verdict(printer: Printer, report: Json) -> None:
     """Print a run's report: the outcome, gate by gate, where it landed, and the next step.
 
     The report may be any JSON object: a repository can bring one.
     """
     already_done, report = bool(report.get("already_done")), shown(report)
     if already_done:
-        _print_done_before(console, report)
+        _print_done_before(printer, report)
         return
     title, style = TITLES.get(report["outcome"], (one_line(report["outcome"]), "bold"))
-    head = Text(f"{title}  ", style)
-    head.append(neutral(f"{report['task']}  {report['title']}"), "bold")
-    console.print(head, soft_wrap=True)
+    what = neutral(f"{report['task']}  {report['title']}")
+    printer.print((f"{title}  ", style), (what, "bold"))
     if report["reason"]:
-        console.print(Text(indent(neutral(report["reason"]), "  ")), soft_wrap=True)
-    print_gates(console, [_evidence(gate) for gate in report["verification"]["gates"]])
+        printer.print(indent(neutral(report["reason"]), "  "))
+    print_gates(printer, [_evidence(gate) for gate in report["verification"]["gates"]])
     for label, value in (*_facts(report), *_places(report)):
-        console.print(Text.assemble((f"  {label:<9}", "dim"), neutral(value)), soft_wrap=True)
+        printer.print((f"  {label:<9}", "dim"), neutral(value))
 
 
-def print_gates(console: Console, evidence: Sequence[Evidence]) -> None:
+def print_gates(printer: Printer, evidence: Sequence[Evidence]) -> None:
     """Print what each gate found, and how many were left to CI."""
     for each in evidence:
-        console.print(gate_line(each), soft_wrap=True)
+        printer.print(*gate_line(each))
         for line in _explanation(each):
-            console.print(Text(f"      {line}", "dim"), soft_wrap=True)
+            printer.print((f"      {line}", "dim"))
     left = Verdict(tuple(evidence)).left_to_ci
     if left:
         text = f"{counted(len(left), 'gate')} left to CI: {', '.join(left)}"
-        console.print(Text(f"  {one_line(text, 200)}", "yellow"), soft_wrap=True)
+        printer.print((f"  {one_line(text, 200)}", "yellow"))
 
 
 def _evidence(gate: Json) -> Evidence:
@@ -72,13 +69,13 @@ def _evidence(gate: Json) -> Evidence:
     return Evidence(**fields)
 
 
-def _print_done_before(console: Console, report: Json) -> None:
+def _print_done_before(printer: Printer, report: Json) -> None:
     landed: Json = report["landed"] or {}
     where = f": {landed['tip'][:12]}" if landed else ""
     on = f" on {_branch(landed['ref'])}" if landed.get("ref") else ""
     line = f"{report['task']} is done already{where}{on}"
-    console.print(Text(neutral(line), "bold green"), soft_wrap=True)
-    console.print(Text(neutral(f"  to run it again: agentflow run {report['task']} --fresh")))
+    printer.print((neutral(line), "bold green"))
+    printer.print(neutral(f"  to run it again: agentflow run {report['task']} --fresh"))
 
 
 def _branch(ref: str) -> str:

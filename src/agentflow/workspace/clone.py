@@ -34,7 +34,9 @@ class Clone:
     """Files of Git LFS whose content is not on this machine: the tree has pointers to it."""
 
 
-def make_repository(folder: Path, repository: Repository, stores: Sequence[Path]) -> Git:
+def make_repository(
+    folder: Path, repository: Repository, stores: Sequence[Path], branch: str = "main"
+) -> Git:
     """Make an empty bare repository of ours that borrows objects; return its git.
 
     It is as shallow and hashes as the user's repository.
@@ -42,7 +44,12 @@ def make_repository(folder: Path, repository: Repository, stores: Sequence[Path]
     folder.mkdir(parents=True)
     git = isolated(folder)
     git.run(
-        "init", "--quiet", "--bare", "--template=", f"--object-format={repository.object_format}"
+        "init",
+        "--quiet",
+        "--bare",
+        "--template=",
+        f"--initial-branch={branch}",
+        f"--object-format={repository.object_format}",
     )
     _write_alternates(folder, map(str, stores))
     shallow = repository.common_dir / "shallow"
@@ -74,18 +81,17 @@ def make_clone(
     Raises `EnvironmentFailure` if objects are missing or the disk is full.
     """
     tree, git_dir = folder / "tree", folder / "git"
-    git = make_repository(git_dir, repository, stores)
+    git = make_repository(git_dir, repository, stores, branch)
     tree.mkdir()
     try:
         git.run("config", "core.bare", "false")
-        git.run("update-ref", f"refs/heads/{branch}", commit)
-        git.run("symbolic-ref", "HEAD", f"refs/heads/{branch}")
         git.run(
             "-c",
             "checkout.workers=0",
             "reset",
             "--quiet",
             "--hard",
+            commit,
             environment=_places(tree, git_dir),
         )
         pointers = place_contents(git, repository, tree, _places(tree, git_dir))

@@ -21,6 +21,8 @@ class Repository:
     common_dir: Path
     """The same for all linked work trees of one repository."""
     git: Git
+    object_format: str
+    """`sha1` or `sha256`."""
 
     @property
     def key(self) -> str:
@@ -33,9 +35,24 @@ class Repository:
         return cache / self.key / "locks"
 
     @cached_property
-    def object_format(self) -> str:
-        """`sha1` or `sha256`."""
-        return self.git.text("rev-parse", "--show-object-format")
+    def head(self) -> str:
+        """The commit that HEAD named when it was first asked for."""
+        return self.resolve("HEAD")
+
+    @cached_property
+    def settings(self) -> Mapping[str, str]:
+        """git's configuration for this repository, the user's and the system's included.
+
+        Of several values the last; a key without one has the value `true`, as git reads it.
+        """
+        listing = self.git.text("config", "--list", "-z")
+        pairs = (entry.partition("\n") for entry in listing.split("\0") if entry)
+        return {key: value if separator else "true" for key, separator, value in pairs}
+
+    @cached_property
+    def _modes(self) -> dict[str, Mapping[str, str]]:
+        """Listings of trees by the commit's full name."""
+        return {}
 
     @cached_property
     def object_stores(self) -> tuple[Path, ...]:
@@ -67,10 +84,17 @@ class Repository:
                 ) from error
             raise UsageError(f"there is no commit {revision!r} in {self.root}") from error
 
+    def modes(self, commit: str) -> Mapping[str, str]:
+        """Every file's path in a commit, given by its full name, with its mode as git has it."""
+        if commit not in self._modes:
+            listing = self.git.text("ls-tree", "-r", "-z", "--full-tree", commit)
+            entries = (entry.partition("\t") for entry in listing.split("\0") if entry)
+            self._modes[commit] = {path: kind.partition(" ")[0] for kind, _, path in entries}
+        return self._modes[commit]
+
     def paths(self, commit: str) -> frozenset[str]:
         """Every file's path in a commit."""
-        listing = self.git.text("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)
-        return frozenset(listing.rstrip("\0").split("\0")) - {""}
+        return frozenset(self.modes(commit))
 
     def read(self, commit: str, path: str) -> str | None:
         """Return a file's text in a commit, or None if it has none there."""
@@ -81,9 +105,7 @@ class Repository:
 
     def links(self, commit: str) -> frozenset[str]:
         """The paths of a commit's symbolic links."""
-        listing = self.git.text("ls-tree", "-r", "-z", "--full-tree", commit)
-        entries = (entry.partition("\t") for entry in listing.split("\0"))
-        return frozenset(path for kind, _, path in entries if kind.startswith("120000 "))
+        return frozenset(path for path, mode in self.modes(commit).items() if mode == "120000")
 
     def size(self, commit: str, path: str) -> int | None:
         """The bytes of a file in a commit, or None if there is no file, as for a submodule."""
@@ -161,10 +183,8 @@ class Repository:
 
         Raises `EnvironmentFailure` if one is missing or cannot stand in a commit.
         """
-        name, email = (
-            given or self.git.text("config", "--get", "--default", "", f"user.{key}")
-            for key, given in (("name", name), ("email", email))
-        )
+        name = name or self.settings.get("user.name", "")
+        email = email or self.settings.get("user.email", "")
         missing = [key for key, value in (("name", name), ("email", email)) if not value.strip()]
         if missing:
             raise EnvironmentFailure(
@@ -190,12 +210,13 @@ def open_repository(directory: Path, environment: Mapping[str, str]) -> Reposito
     """
     git = as_user(directory, environment)
     try:
-        root, git_dir, common = git.text(
+        root, git_dir, common, object_format = git.text(
             "rev-parse",
             "--path-format=absolute",
             "--show-toplevel",
             "--git-dir",
             "--git-common-dir",
+            "--show-object-format",
         ).splitlines()
     except (GitError, ValueError) as error:
         reason, _, advice = (error.said if isinstance(error, GitError) else "").partition("\n")
@@ -208,7 +229,7 @@ def open_repository(directory: Path, environment: Mapping[str, str]) -> Reposito
             else "Run agentflow in the repository that the task is about.",
         ) from error
     repository = Repository(
-        Path(root), Path(git_dir), Path(common), as_user(Path(root), environment)
+        Path(root), Path(git_dir), Path(common), as_user(Path(root), environment), object_format
     )
-    repository.resolve("HEAD")
+    _ = repository.head
     return repository

@@ -74,15 +74,14 @@ def find_signing(repository: Repository, wanted: bool | None) -> Signing | None:
     a format that is not supported.
     """
     git = repository.git
-    switch = ("config", "--type=bool", "--default=false", "--get", "commit.gpgSign")
-    if not (git.text(*switch) == "true" if wanted is None else wanted):
+    if wanted is None and "commit.gpgsign" in repository.settings:
+        wanted = git.text("config", "--type=bool", "--get", "commit.gpgSign") == "true"
+    if not wanted:
         return None
-    listing = git.text("config", "--list", "-z")
-    pairs = (entry.partition("\n") for entry in listing.split("\0"))
     settings = {
         key: value
-        for key, separator, value in pairs
-        if separator and (key.startswith("gpg.") or key == "user.signingkey")
+        for key, value in repository.settings.items()
+        if key.startswith("gpg.") or key == "user.signingkey"
     }
     kind = settings.get("gpg.format", "openpgp")
     if kind not in _UNLOCK:

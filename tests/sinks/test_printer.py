@@ -1,0 +1,55 @@
+"""Lines on a terminal and elsewhere."""
+
+import io
+
+import pytest
+
+from agentflow.sinks.printer import PlainPrinter, TerminalPrinter, printer
+
+
+class Terminal:
+    """A stream that says that a person is looking."""
+
+    def __init__(self) -> None:
+        self._file = io.StringIO()
+        self.write, self.flush, self.getvalue = (
+            self._file.write, self._file.flush, self._file.getvalue
+        )  # fmt: skip
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_off_a_terminal_a_line_has_no_control_codes_and_any_length() -> None:
+    file = io.StringIO()
+    printer(file).print(("x" * 300, "bold red"), " [bold]y[/bold] ", ("z", ""), cut=True)
+    assert file.getvalue() == "x" * 300 + " [bold]y[/bold] z\n"
+
+
+def test_on_a_terminal_a_line_has_styles_and_can_be_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    file = Terminal()
+    made = printer(file)
+    assert made.width == 40
+    made.print(("x" * 100, "bold"), cut=True)
+    made.print(("y" * 100, ""), "[bold]")
+    cut, whole = file.getvalue().splitlines()
+    assert cut == f"\x1b[1m{'x' * 39}…\x1b[0m"
+    assert whole == "y" * 100 + "[bold]"
+
+
+@pytest.mark.parametrize("made", [PlainPrinter, TerminalPrinter])
+def test_quiet_prints_nothing(made: type[PlainPrinter | TerminalPrinter]) -> None:
+    file = Terminal()
+    quiet = made(file, quiet=True)
+    quiet.print("x")
+    assert quiet.follow(lambda: "y") is None
+    assert file.getvalue() == ""
+
+
+def test_colours_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(printer(io.StringIO()), PlainPrinter)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert isinstance(printer(io.StringIO()), TerminalPrinter)
