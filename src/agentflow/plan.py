@@ -4,7 +4,7 @@ import asyncio
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from agentflow.boundaries import MountPlan, literal_prefix, matches, plan_mounts
@@ -31,9 +31,6 @@ from agentflow.words import counted
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.workspace.signing import Signing, find_signing
 from agentflow.world import World
-
-DOCUMENTS = (".md", ".mdx", ".markdown", ".rst", ".adoc")
-"""Endings of the untracked files that a prompt may ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,26 +283,3 @@ def _uncommitted(repository: Repository, base: str) -> tuple[str, ...]:
             + f"base {base[:12]}; your files stay as they are"
         )
     return tuple(notices)
-
-
-def untracked_documents(plan: Plan) -> tuple[str, ...]:
-    """Documents that the task and the prompt speak of and the base does not hold."""
-    found: list[str] = []
-    root = plan.repository.root.resolve()
-    path = plan.task.path.resolve() if plan.task.path else None
-    if path and path.is_relative_to(root):
-        found.append(str(path.relative_to(root)))
-    for glob in plan.prompt.profile.documents:
-        folder = literal_prefix(glob)
-        if Path(root, folder).exists():
-            listed = plan.repository.untracked_paths(folder)
-            found += [each for each in listed if matches(glob, each) and _is_document(each)]
-    return tuple(path for path in dict.fromkeys(found) if path not in plan.base_paths)
-
-
-def _is_document(path: str) -> bool:
-    """Whether a file that nobody committed is text to be read. A repository's prompt says which
-    ones it wants, and must not get a `.env` or a key by that."""
-    names = PurePosixPath(path).parts
-    hidden = any(name.startswith(".") and name != ".orchestrator" for name in names)
-    return not hidden and path.endswith(DOCUMENTS)

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentflow.checkouts import Checkouts, Provide, preparing, remove_folder
+from agentflow.documents import untracked_documents
 from agentflow.environment import Environment, Setup
 from agentflow.errors import EnvironmentFailure, ServiceFailure, ToolFailure
 from agentflow.events import Notice
 from agentflow.gates.command import Change, call, folder_problem
 from agentflow.interfaces import Emit
-from agentflow.plan import Plan, untracked_documents
+from agentflow.plan import Plan
 from agentflow.records import BuildCommand, Candidate, Json
 from agentflow.redaction import Redact
 from agentflow.sandbox.channel import Channel
