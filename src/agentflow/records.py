@@ -215,6 +215,8 @@ class Evidence:
     fingerprint: str = ""
     """Of a command's failure, in hexadecimal: the same for the same failure. Empty if it passed,
     or said too much to tell."""
+    answer: Json | None = None
+    """The agent's answer, from an audit that found it in the form that the prompt promises."""
 
 
 LEFT_TO_CI = "left to CI"

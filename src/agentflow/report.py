@@ -1,7 +1,8 @@
 """The report of a run: its events, summed up as one JSON object.
 
 A superset of the `result` object that the field's tools print last (`type`, `subtype`,
-`is_error`, `num_turns`, `duration_ms`, `total_cost_usd`, `usage`, `session_id`, `result`).
+`is_error`, `num_turns`, `duration_ms`, `total_cost_usd`, `usage`, `session_id`, `result`,
+`structured_output`).
 """
 
 import dataclasses
@@ -47,6 +48,7 @@ class Summary:
         self._evidence: list[Json] = []
         self._notices: list[str] = []
         self._packages: Json = {}
+        self._answer: Json | None = None
 
     def __call__(self, event: Event, /) -> None:
         """Take one event into account."""
@@ -58,6 +60,7 @@ class Summary:
                 self._cost = None if unknown else (self._cost or 0.0) + (event.cost or 0.0)
             case GateFinished():
                 evidence = dataclasses.asdict(event.evidence)
+                self._answer = evidence.pop("answer") or self._answer
                 lists = {name: list(evidence[name]) for name in ("notices", "criteria")}
                 self._evidence.append({**evidence, **lists})
             case Notice():
@@ -72,6 +75,7 @@ class Summary:
                 self._last[event.type] = dataclasses.asdict(event)
                 self._evidence.clear()
                 self._packages = {}
+                self._answer = None
             case _:
                 pass
 
@@ -102,6 +106,7 @@ class Summary:
             },
             "session_id": started.get("run"),
             "result": self._of(AgentEnded).get("text", ""),
+            "structured_output": self._answer,
             "outcome": outcome,
             "exit_code": finished.get("exit_code"),
             "reason": finished.get("reason", ""),

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,9 +89,11 @@ async def test_the_last_object_that_has_the_form_counts() -> None:
     passed = Evidence(
         "contract", "passed", "the answer has its form and agrees with what was measured"
     )
-    assert await judged('{"ok": true} and then {"note": "x"} and {}', **form) == passed
-    assert await judged('{"any": 1}', completion="json") == passed
-    assert await judged('{"ok": false}', completion="message", output_schema=SCHEMA) == passed
+    both = '{"ok": true} and then {"note": "x"} and {}'
+    assert await judged(both, **form) == replace(passed, answer={"ok": True})
+    assert await judged('{"any": 1}', completion="json") == replace(passed, answer={"any": 1})
+    evidence = await judged('{"ok": false}', completion="message", output_schema=SCHEMA)
+    assert evidence == replace(passed, answer={"ok": False})
 
 
 async def test_no_object_fails_and_says_how_to_answer() -> None:
@@ -180,7 +183,10 @@ async def test_true_claims_in_any_form_of_path_leave_no_notice() -> None:
         change("A", "tests/a.test.ts"),
     )
     assert await compared(text, changes, packages=("@scope/pkg", "my-lib")) == Evidence(
-        "contract", "passed", "the answer has its form and agrees with what was measured"
+        "contract",
+        "passed",
+        "the answer has its form and agrees with what was measured",
+        answer=json.loads(text),
     )
 
 
@@ -217,6 +223,7 @@ async def test_every_other_difference_is_named_and_does_not_fail() -> None:
             "does not name the added package zod",
             "claims a change of the database's schema; no file of a migration folder changed",
         ),
+        answer=json.loads(text),
     )
 
 

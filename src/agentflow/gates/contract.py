@@ -87,7 +87,7 @@ class ContractAudit:
         summary = "the answer has its form and agrees with what was measured"
         if notices:
             summary = f"the answer has its form; {counted(len(notices), 'difference')}"
-        return Evidence(self.name, "passed", summary, notices=notices)
+        return Evidence(self.name, "passed", summary, notices=notices, answer=claims)
 
     def _failed(
         self,
