@@ -2,7 +2,8 @@
 
 Prints how they were read and why some cannot be run. Exits with 1 if a file makes the loader crash,
 if a prompt got a tool that an independent reading of the raw lines does not find granted, if a body
-is not the file's own bytes, or if a fallback was not reported.
+is not the file's own bytes, if rendering changes more of it than the placeholders that agentflow
+documents, or if a fallback was not reported.
 """
 
 import re
@@ -11,8 +12,11 @@ from collections import Counter
 from pathlib import Path
 
 from agentflow.errors import UsageError
+from agentflow.prompts.loader import load_prompt
 from agentflow.prompts.reading import read_prompt
+from agentflow.prompts.render import render
 from agentflow.prompts.tool_names import ALIASES
+from agentflow.records import Boundaries, Task
 from agentflow.tools import DEFAULT_TOOLS
 
 _FENCE = re.compile(r"[^\w#]{0,4}---\s*")
@@ -21,6 +25,32 @@ _MENTION = re.compile(
     r"[\w\"'-]*(?<!disallowed)(?<!disallowed[-_])(?:tool|permission(?!mode))[\w\"'-]*\s*:",
     re.IGNORECASE,
 )
+_VARIABLES = ("CURRENT_PHASE", "IMPLEMENTATION_PLAN", "RELEVANT_LESSONS", "PARALLEL_AGENTS",
+              "RECENT_CHANGES")  # fmt: skip
+_PLACEHOLDERS = {
+    "\ue000id\ue001": ("{TASK_ID}", "TASK-XXX"),
+    "\ue000text\ue001": ("$TASK_DESCRIPTION",),
+    "- `\ue000glob\ue001`": ("$FILE_BOUNDARIES",),
+    **{f"\ue000{name}\ue001": (f"${name}",) for name in _VARIABLES},
+}
+"""What a value looks like that stands nowhere else, and what it may stand for."""
+_VALUE = re.compile("(" + "|".join(map(re.escape, _PLACEHOLDERS)) + ")")
+
+
+def changed(path: Path) -> bool:
+    """Whether rendering changes anything of a prompt's text but the documented placeholders."""
+    prompt = load_prompt(path, DEFAULT_TOOLS)
+    task = Task("\ue000id\ue001", "title", "\ue000text\ue001")
+    values = {name: f"\ue000{name}\ue001" for name in _VARIABLES}
+    system = render(prompt, task, Boundaries(allow=("\ue000glob\ue001",)), (), values).system
+    rest = prompt.body
+    for piece in _VALUE.split(system):
+        known = _PLACEHOLDERS.get(piece, (piece,))
+        written = next((each for each in known if rest.startswith(each)), None)
+        if written is None:
+            return True
+        rest = rest[len(written) :]
+    return rest != ""
 
 
 def granted(text: str) -> set[str] | None:
@@ -92,6 +122,8 @@ def examine(path: Path) -> list[tuple[str, str]]:
         results += [] if bare or reading.grant.scopes else [("widened", f"{path}: Bash")]
     if not reading.encoding and not text.endswith(reading.header.body):
         results.append(("changed", f"{path}: the body is not the end of the file"))
+    if reading.error is None and changed(path):
+        results.append(("changed", f"{path}: rendering changes more than placeholders"))
     if reading.parse in {"repaired", "scanned"} and not reading.problems:
         results.append(("silent", f"{path}: a fallback without a word"))
     results += [("error", each.code) for each in reading.problems if each.severity == "error"]
