@@ -184,6 +184,18 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """Emitted when verified commits are written down in a commit of agentflow's own."""
+
+    type: ClassVar[str] = "agentflow.recorded"
+    durable: ClassVar[bool] = True
+    tip: str
+    """The commit's name."""
+    paths: tuple[str, ...]
+    """The documents that it changes."""
+
+
+@dataclass(frozen=True, slots=True)
 class PackagesChanged:
     """Emitted after `Collected` if the candidate's manifests ask for other packages."""
 
@@ -283,6 +295,7 @@ Event = (
     | AgentEnded
     | Collected
     | PackagesChanged
+    | Recorded
     | Signed
     | BaseCheckStarted
     | BaseCheckFinished

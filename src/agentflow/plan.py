@@ -22,7 +22,7 @@ from agentflow.prompts.denials import denial_notices, find_denials
 from agentflow.prompts.loader import find_prompt, load_prompt
 from agentflow.prompts.profile import missing_documents
 from agentflow.prompts.render import render
-from agentflow.records import Boundaries, BuildCommand, Limits, Prompt, Rendered, Task
+from agentflow.records import Boundaries, BuildCommand, Ledger, Limits, Prompt, Rendered, Task
 from agentflow.settings import CONFIG, load_settings
 from agentflow.tasks.task import find_task, read_task, text_task
 from agentflow.tools import DEFAULT_TOOLS
@@ -74,6 +74,8 @@ class Plan:
     base_url: str
     fresh: bool
     notices: tuple[str, ...]
+    ledger: Ledger | None = None
+    """For a task that stands in a document with others."""
 
 
 async def make_plan(order: Order, world: World) -> Plan:

@@ -1,5 +1,6 @@
 """What one stage hands to the next: frozen records, no I/O."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -245,6 +246,27 @@ class Verdict:
     def left_to_ci(self) -> tuple[str, ...]:
         """The names of the gates that only a CI job runs."""
         return tuple(e.gate for e in self.evidence if e.summary == LEFT_TO_CI)
+
+
+@dataclass(frozen=True, slots=True)
+class Bookkeeping:
+    """What agentflow writes down about verified commits, in a commit of its own on top of them."""
+
+    message: str
+    files: Mapping[str, bytes]
+    """Contents by path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The document that a run's task stands in, which agentflow alone writes."""
+
+    paths: tuple[str, ...]
+    """What an agent changes in these files is dropped."""
+    message: str
+    """Of the one commit that an agent's several commits become."""
+    entry: Callable[[str], Bookkeeping]
+    """What is written once a commit, given by its name, is verified."""
 
 
 @dataclass(frozen=True, slots=True)

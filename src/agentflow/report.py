@@ -20,6 +20,7 @@ from agentflow.events import (
     LandingDone,
     Notice,
     PackagesChanged,
+    Recorded,
     RepairStarted,
     RunFinished,
     RunStarted,
@@ -69,7 +70,14 @@ class Summary:
                 self._last[Collected.type] |= dataclasses.asdict(event)
             case PackagesChanged():
                 self._packages = event.difference
-            case RunStarted() | AgentEnded() | RepairStarted() | LandingDone() | RunFinished():
+            case (
+                RunStarted()
+                | AgentEnded()
+                | RepairStarted()
+                | Recorded()
+                | LandingDone()
+                | RunFinished()
+            ):
                 self._last[event.type] = dataclasses.asdict(event)
             case Collected():
                 self._last[event.type] = dataclasses.asdict(event)
@@ -88,6 +96,7 @@ class Summary:
         """Return the report."""
         started, finished = self._of(RunStarted), self._of(RunFinished)
         collected, landed = self._of(Collected), self._of(LandingDone)
+        recorded = self._of(Recorded)
         outcome = finished.get("outcome", "unfinished")
         milliseconds = (self._now() - self._started).total_seconds() * 1000
         return {
@@ -119,6 +128,7 @@ class Summary:
             "commits": [
                 {"sha": name, "subject": subject} for name, subject in collected.get("commits", ())
             ],
+            "bookkeeping": {**recorded, "paths": list(recorded["paths"])} if recorded else None,
             "claimed_commits": collected.get("claimed", {}),
             "changes": {
                 name: collected.get(name, 0)

@@ -106,7 +106,7 @@ async def _work_until_verified(
         audits = stage.audits(await stage.packages(candidate))
         verdict = await verify(stage.gates(on_base), candidate, stage.emit, audits)
         if verdict.passed:
-            return await stage.sign(candidate)
+            return await stage.record(await stage.sign(candidate))
         if not verdict.failures:
             raise AgentFailed(
                 "no build gate ran and passed, so nothing is verified",

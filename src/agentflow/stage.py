@@ -17,6 +17,7 @@ from agentflow.events import (
     Event,
     Notice,
     PackagesChanged,
+    Recorded,
     RunFinished,
     RunStarted,
     Signed,
@@ -121,6 +122,26 @@ class Stage:
         made = await asyncio.to_thread(signed, self.bench.state, candidate, authorship)
         commits = tuple((commit.sha, self.redact(commit.subject)) for commit in made.commits)
         self.emit(Signed(made.tip, commits, made.claimed))
+        return made
+
+    async def record(self, candidate: Candidate) -> Candidate:
+        """Write verified commits down in the document that their task stands in, if it stands in
+        one, so that both land at once. Raises `EnvironmentFailure`."""
+        ledger = self.plan.ledger
+        if ledger is None or not candidate.commits:
+            return candidate
+        from agentflow.workspace.bookkeeping import with_bookkeeping
+
+        entry = ledger.entry(candidate.tip)
+        made = await asyncio.to_thread(
+            with_bookkeeping,
+            self.bench.state,
+            candidate,
+            entry.files,
+            entry.message,
+            replace(self.authorship, signing=self.plan.signing),
+        )
+        self.emit(Recorded(made.tip, tuple(entry.files)))
         return made
 
     @property

@@ -178,13 +178,14 @@ class Workbench:
         """
         # Imported here, when the agent has finished: before the first request it would be waited for.
         from agentflow.workspace.importer import make_candidate
+        from agentflow.workspace.one_commit import one_commit
 
         plan, base = self.plan, self.plan.base
         try:
             export = await self._checkouts.export(self._agent, base)
         except ExportRefused as refused:
             return Candidate(base, base, violations=(refused.message,))
-        return await asyncio.to_thread(
+        candidate = await asyncio.to_thread(
             make_candidate,
             self.state,
             export,
@@ -193,6 +194,12 @@ class Workbench:
             plan.prompt.profile.commits,
             authorship,
             content_stores(plan.repository),
+        )
+        ledger = plan.ledger
+        if ledger is None:
+            return candidate
+        return await asyncio.to_thread(
+            one_commit, self.state, candidate, ledger.message, ledger.paths, authorship
         )
 
     async def fixed(

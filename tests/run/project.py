@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from agentflow.events import Event
 from agentflow.models.anthropic import open_model
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.plan import Order, Plan, make_plan
-from agentflow.records import Json
+from agentflow.records import Json, Ledger
 from agentflow.run import OpenModel, run_task
 from agentflow.world import World
 
@@ -92,6 +92,7 @@ class Project:
         *,
         order: Order | None = None,
         watch: Callable[[Event], None] | None = None,
+        ledger: Ledger | None = None,
         **flags: Any,
     ) -> Json:
         """Run TASK-1 with a scripted model; return the report."""
@@ -106,7 +107,7 @@ class Project:
                 wanted.resume,
                 {**given, **wanted.flags},
             )
-            plan = await make_plan(complete, self.world)
+            plan = replace(await make_plan(complete, self.world), ledger=ledger)
             sinks = [self.events.append, *([watch] if watch else [])]
             try:
                 return await run_task(plan, self.world, _connect, sinks)
