@@ -17,7 +17,7 @@ from agentflow.events import (
 )
 from agentflow.interfaces import Emit, Model, Toolkit
 from agentflow.messages import Ending, EndReason, Reply, Request, Signal, ToolCall, ToolResult
-from agentflow.records import Completion, Json
+from agentflow.records import Completion, Effort, Json
 
 MAX_REPLY_TOKENS = 32_000
 """Of one reply, thinking included."""
@@ -57,6 +57,7 @@ class Agent:
         completion: Completion,
         budget: Budget,
         emit: Emit,
+        effort: Effort | None = None,
     ) -> None:
         self.model = model
         self.model_id = model_id
@@ -64,6 +65,7 @@ class Agent:
         self.completion: Completion = completion
         self.budget = budget
         self.emit = emit
+        self.effort: Effort | None = effort
         self.messages: list[Json] = []
         self.last_words = ""
         self._nudged, self._cut = False, 0
@@ -118,7 +120,12 @@ class Agent:
     async def _ask(self, toolkit: Toolkit) -> Reply:
         self.budget.check()
         request = Request(
-            self.model_id, self.system, self.messages, toolkit.schemas, MAX_REPLY_TOKENS
+            self.model_id,
+            self.system,
+            self.messages,
+            toolkit.schemas,
+            MAX_REPLY_TOKENS,
+            self.effort,
         )
         reply = await self.model.reply(request, self.emit)
         cost = self.budget.charge(reply)

@@ -27,6 +27,8 @@ def describe_json(plan: Plan) -> Json:
             "completion": plan.prompt.profile.completion,
         },
         "tools": list(plan.prompt.tools),
+        "effort": plan.effort,
+        "skills": [skill.as_json for skill in plan.skills],
         "boundaries": [{"glob": glob, "enforced_by": label} for glob, label in plan.mounts.labels],
         "mounts": {
             "writable": list(plan.mounts.writable),
@@ -70,6 +72,8 @@ def describe(plan: Plan) -> str:
         f"landing    {facts['land']}: {facts['branch']}",
         f"sandbox    {facts['sandbox']}",
         f"tools      {', '.join(facts['tools'])}",
+        *([f"effort     {facts['effort']}"] if facts["effort"] else []),
+        *(f"skill      {skill['name']} ({skill['path']})" for skill in facts["skills"]),
         f"commits    {facts['prompt']['commits']}; ends by {facts['prompt']['completion']}",
         f"limits     {plan.limits.max_turns} turns, {cost}, {format_duration(plan.limits.timeout)}",
         *([f"setup      {facts['setup']}"] if facts["setup"] else []),

@@ -29,6 +29,10 @@ class RunStarted:
     tools: tuple[str, ...]
     system: str
     version: str
+    effort: str | None = None
+    """None leaves it to the model."""
+    skills: tuple[Json, ...] = ()
+    """Name, path for the agent and SHA-256 of each skill that the agent was told of."""
 
 
 @dataclass(frozen=True, slots=True)

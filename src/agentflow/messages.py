@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from agentflow.records import Json
+from agentflow.records import Effort, Json
 
 EndReason = Literal["finished", "signalled", "silent"]
 
@@ -54,6 +54,8 @@ class Request:
     messages: list[Json]
     tools: list[Json]
     max_tokens: int
+    effort: Effort | None = None
+    """None leaves it to the model."""
 
 
 @dataclass(frozen=True, slots=True)

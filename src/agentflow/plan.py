@@ -22,7 +22,17 @@ from agentflow.prompts.denials import denial_notices, find_denials
 from agentflow.prompts.loader import find_prompt, load_prompt
 from agentflow.prompts.profile import missing_documents
 from agentflow.prompts.render import render
-from agentflow.records import Boundaries, BuildCommand, Ledger, Limits, Prompt, Rendered, Task
+from agentflow.records import (
+    Boundaries,
+    BuildCommand,
+    Effort,
+    Ledger,
+    Limits,
+    Prompt,
+    Rendered,
+    Skill,
+    Task,
+)
 from agentflow.settings import CONFIG, load_settings
 from agentflow.tasks.task import find_task, read_task, text_task
 from agentflow.tools import DEFAULT_TOOLS
@@ -69,6 +79,8 @@ class Plan:
     """Name and address of whose commits these will be."""
     signing: Signing | None
     model: str
+    effort: Effort | None
+    skills: tuple[Skill, ...]
     limits: Limits
     branch: str
     base_url: str
@@ -106,10 +118,11 @@ def _make_plan(order: Order, world: World) -> Plan:
     boundaries = replace(settings.boundaries, deny=tuple(dict.fromkeys(deny)))
     base_url = settings.base_url or ANTHROPIC_URL
     model = _model(settings, prompt, order.flags, base_url)
+    effort, effort_notices = _effort(prompt, model)
     environment = settings.surroundings(world.environment)
     _check_gates(gates, base_paths, world, environment)
     found = Base(repository, base, base_paths, repository.locks(world.cache))
-    context = gather(prompt, task, boundaries, settings, found, order.arguments)
+    context = gather(prompt, task, boundaries, settings, found, world.environment, order.arguments)
     rendered = render(
         prompt,
         task,
@@ -135,6 +148,8 @@ def _make_plan(order: Order, world: World) -> Plan:
         identity=repository.identity(settings.commit.name, settings.commit.email),
         signing=find_signing(repository, settings.commit.sign),
         model=model,
+        effort=effort,
+        skills=context.skills,
         limits=_limits(settings.limits, prompt),
         branch=settings.target or f"agentflow/{task.id}",
         base_url=base_url,
@@ -142,6 +157,7 @@ def _make_plan(order: Order, world: World) -> Plan:
         notices=(
             *notices,
             *prompt.warnings,
+            *effort_notices,
             *context.notices,
             *denial_notices(denials, prompt.name),
             *boundary_notices,
@@ -266,6 +282,14 @@ def _model(settings: Settings, prompt: Prompt, flags: Mapping[str, Any], base_ur
             hint="Add [prices] for it to your config.toml, or limit turns instead.",
         )
     return model
+
+
+def _effort(prompt: Prompt, model: str) -> tuple[Effort | None, tuple[str, ...]]:
+    """The effort that the prompt wishes, if the model is known to take it; else why not."""
+    if prompt.effort is None or catalog.takes_effort(model, prompt.effort):
+        return prompt.effort, ()
+    told = f"{prompt.name}: {model} is not known to take the effort {prompt.effort!r}: none is asked for"
+    return None, (told,)
 
 
 def _limits(limits: Limits, prompt: Prompt) -> Limits:

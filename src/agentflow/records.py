@@ -15,9 +15,13 @@ Status = Literal["passed", "failed", "skipped"]
 Landing = Literal["branch", "current", "none"]
 Backend = Literal["auto", "bubblewrap", "none"]
 SetupNetwork = Literal["listed", "host"]
+Effort = Literal["low", "medium", "high", "xhigh", "max"]
+"""How thorough a model is to be: `output_config.effort` of the Messages API (`anthropic` 2.11)."""
 
 WORKSPACE = "/workspace"
 """Where the work tree is mounted, the same in every sandbox of a run."""
+SKILLS = "/run/agentflow/skills"
+"""Where the user's own skills are shown to an agent, read-only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,31 @@ class Prompt:
     """Patterns such as `git:*`: each command of Bash must match one; empty without a limit."""
     max_turns: int | None = None
     """The most turns that the prompt wishes; it can only lower the limit."""
+    effort: Effort | None = None
+    skills: tuple[str, ...] = ()
+    """Names of the skills that it asks for."""
+    initial_prompt: str = ""
+    """Stands before the first message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    """A skill that a prompt asked for and that was found."""
+
+    name: str
+    description: str
+    path: str
+    """Of its file, for the agent: relative to the work tree, or absolute."""
+    sha256: str
+    """Of the file's text in UTF-8, in hexadecimal."""
+    source: Path | None = None
+    """What must be shown for `path` to be there: the skill's folder, or its file if it has none of
+    its own. None for a skill of the repository."""
+
+    @property
+    def as_json(self) -> Json:
+        """What the record of a run says of it."""
+        return {"name": self.name, "path": self.path, "sha256": self.sha256}
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,8 @@ class Summary:
             },
             "model": started.get("model"),
             "prompt": {"name": started.get("prompt"), "sha256": started.get("prompt_sha256")},
+            "effort": started.get("effort"),
+            "skills": list(started.get("skills", ())),
             "sandbox": started.get("sandbox"),
             "notices": self._notices,
             "started_at": self._started.isoformat(timespec="milliseconds"),

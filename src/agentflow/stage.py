@@ -84,6 +84,8 @@ class Stage:
                 tools=plan.prompt.tools,
                 system=plan.rendered.system,
                 version=__version__,
+                effort=plan.effort,
+                skills=tuple(skill.as_json for skill in plan.skills),
             )
         )
         for notice in plan.notices:
@@ -103,6 +105,7 @@ class Stage:
             plan.prompt.profile.completion,
             self.budget,
             self.emit,
+            plan.effort,
         )
 
     def collected(self, candidate: Candidate) -> None:

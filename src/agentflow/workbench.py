@@ -17,7 +17,8 @@ from agentflow.plan import Plan
 from agentflow.records import BuildCommand, Candidate, Json
 from agentflow.redaction import Redact
 from agentflow.sandbox.channel import Channel
-from agentflow.sandbox.policy import Provided
+from agentflow.sandbox.policy import Mount, Provided
+from agentflow.skill_copies import copy_skills
 from agentflow.words import counted
 from agentflow.workspace.clone import Clone, copy_documents, exclude, make_clone
 from agentflow.workspace.export import Export, ExportRefused
@@ -60,6 +61,8 @@ class Workbench:
         self._agent: Clone
         self.provided: tuple[Provided, ...] = ()
         """What the agent is shown beside what git holds."""
+        self._skills: tuple[Mount, ...] = ()
+        self._skills_left_out: tuple[str, ...] = ()
         self._continued: Json | None = None
 
     @property
@@ -88,7 +91,7 @@ class Workbench:
         copied = (f"{each} is not tracked by git: the agent gets a copy" for each in self.documents)
         left = self._agent.pointers
         absent = f"the contents of {counted(left, 'LFS file')} are not on this machine: pointers"
-        return (*copied, *([absent] if left else []))
+        return (*copied, *([absent] if left else []), *self._skills_left_out)
 
     async def prepare(self) -> None:
         """Make the agent's clone and our repository. Raises `EnvironmentFailure`."""
@@ -109,6 +112,9 @@ class Workbench:
             self.documents = copy_documents(
                 repository, self._agent, untracked_documents(plan), ignored=(COMPLETION,)
             )
+            if self._checkouts.mounted:
+                copied = copy_skills(plan.skills, self.folder / "skills")
+                self._skills, self._skills_left_out = copied
 
     async def install(self, emit: Emit, redact: Redact) -> None:
         """Install what the base asks for, if nobody has done that before; after `prepare`.
@@ -151,6 +157,7 @@ class Workbench:
             protected=self.plan.mounts.protected,
             git_writable=True,
             completion=COMPLETION,
+            mounts=self._skills,
             provided=self.provided,
             services=self._environment.services,
             variables=self._environment.agent.all,

@@ -21,6 +21,7 @@ from agentflow.tools import DEFAULT_TOOLS
 
 _FENCE = re.compile(r"[^\w#]{0,4}---\s*")
 _KEY = re.compile(r"[\"']?(?:allowed[-_]?)?tools[\"']?\s*:(.*)", re.IGNORECASE)
+_PLAN = re.compile(r"[\s\"']*permission[-_]?mode[\"']?\s*:\s*[\"']?plan\b", re.IGNORECASE)
 _MENTION = re.compile(
     r"[\w\"'-]*(?<!disallowed)(?<!disallowed[-_])(?:tool|permission(?!mode))[\w\"'-]*\s*:",
     re.IGNORECASE,
@@ -59,13 +60,9 @@ def granted(text: str) -> set[str] | None:
     Knows nothing of YAML: a comment's or a quoted text's names count, which only errs to one side
     for a loader that grants what is not written at all.
     """
-    lines = re.split(r"\r\n|\r|\n", text)
-    start = next((i for i, line in enumerate(lines) if line.strip("\ufeff\u200b \t")), 0)
-    if not lines or not _FENCE.fullmatch(lines[start]):
+    header = _header(text)
+    if header is None:
         return None
-    rest = lines[start + 1 :]
-    end = next((i for i, line in enumerate(rest) if line.strip() == "---"), len(rest))
-    header = rest[:end]
     for number, line in enumerate(header):
         found = _KEY.match(line)
         if found:
@@ -74,10 +71,23 @@ def granted(text: str) -> set[str] | None:
     return set() if any(_MENTION.match(line) for line in header) else None
 
 
+def _header(text: str) -> list[str] | None:
+    """The lines of what looks like a header; None if nothing does."""
+    lines = re.split(r"\r\n|\r|\n", text)
+    start = next((i for i, line in enumerate(lines) if line.strip("\ufeff\u200b \t")), 0)
+    if not lines or not _FENCE.fullmatch(lines[start]):
+        return None
+    rest = lines[start + 1 :]
+    return rest[: next((i for i, line in enumerate(rest) if line.strip() == "---"), len(rest))]
+
+
 def denied(text: str) -> set[str]:
-    """The names before any `(` after `disallowedTools:`, wherever that stands in the file."""
+    """The names before any `(` after `disallowedTools:`, wherever that stands in the file, and the
+    tools that change something for an agent that plans."""
     found = re.findall(r"^disallowed[-_]?tools\s*:(.*)$", text, re.IGNORECASE | re.MULTILINE)
-    return {name.partition("(")[0] for value in found for name in _items(value, [])}
+    names = {name.partition("(")[0] for value in found for name in _items(value, [])}
+    plans = any(_PLAN.match(line) for line in _header(text) or ())
+    return names | ({"Write", "Edit", "Bash"} if plans else set())
 
 
 def _items(value: str, following: list[str]) -> set[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.prompts_load import granted
+from tests.acceptance.prompts_load import denied, granted
 
 SCRIPT = Path(__file__).with_name("prompts_load.py")
 
@@ -70,3 +70,13 @@ def test_an_empty_folder_is_a_failure(tmp_path: Path) -> None:
 )
 def test_the_independent_reading_of_raw_lines(text: str, names: set[str] | None) -> None:
     assert granted(text) == names
+
+
+def test_an_agent_that_plans_may_change_nothing() -> None:
+    assert denied("---\npermissionMode: plan\ndisallowedTools: Grep\n---\nx") == {
+        "Grep",
+        "Write",
+        "Edit",
+        "Bash",
+    }
+    assert denied("---\npermissionMode: default\n---\npermissionMode: plan") == set()

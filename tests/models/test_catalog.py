@@ -7,7 +7,17 @@ import pytest
 
 from agentflow.errors import UsageError
 from agentflow.messages import Usage
-from agentflow.models.catalog import ALIASES, DATED, MODELS, Band, cost, find_model, resolve
+from agentflow.models.catalog import (
+    ALIASES,
+    DATED,
+    MODELS,
+    Band,
+    cost,
+    find_model,
+    resolve,
+    takes_effort,
+)
+from agentflow.records import Effort
 
 
 @pytest.mark.parametrize(
@@ -106,3 +116,19 @@ def test_importing_a_module_does_not_import_the_sdk(module: str) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("model", "levels"),
+    [
+        ("claude-opus-5-5", 5),
+        ("claude-opus-4-7", 5),
+        ("claude-sonnet-4-6", 4),
+        ("claude-opus-4-5-20251101", 3),
+        ("claude-haiku-4-5", 0),
+        ("qwen2.5-coder:7b", 0),
+    ],
+)
+def test_which_efforts_a_model_takes(model: str, levels: int) -> None:
+    known: tuple[Effort, ...] = ("low", "medium", "high", "max", "xhigh")
+    assert [takes_effort(model, each) for each in known] == [n < levels for n in range(5)]

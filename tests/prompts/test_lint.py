@@ -8,7 +8,9 @@ from agentflow.errors import UsageError
 from agentflow.models.catalog import resolve
 from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.lint import Surroundings, lint, prompt_files
+from agentflow.prompts.skills import repository_places
 from agentflow.tools import DEFAULT_TOOLS
+from tests.prompts.trees import tree
 
 AROUND = Surroundings(DEFAULT_TOOLS, resolve)
 
@@ -20,8 +22,8 @@ def test_a_file_in_full(tmp_path: Path) -> None:
         "model: sonet\nhooks: x\n---\n\n$TASK_DESCRIPTION for {TASK_ID}\n@docs/a.md @docs/b.md\n",
         "utf-8",
     )
-    tree = BaseTree(frozenset({"docs/a.md"}), size=lambda path: 1)
-    found = lint([file], Surroundings(DEFAULT_TOOLS, resolve, tree))
+    files = BaseTree(frozenset({"docs/a.md"}), size=lambda path: 1)
+    found = lint([file], Surroundings(DEFAULT_TOOLS, resolve, files))
     (entry,) = found["files"]
     problems = [(each["line"], each["severity"], each["code"]) for each in entry.pop("problems")]
     assert entry == {
@@ -38,6 +40,7 @@ def test_a_file_in_full(tmp_path: Path) -> None:
         "sign": "no sign of another",
         "variables": ["$TASK_DESCRIPTION", "{TASK_ID}"],
         "references": ["@docs/a.md"],
+        "skills": [],
     }
     assert problems == [
         (3, "warning", "header-repaired"),
@@ -55,6 +58,19 @@ def test_a_file_in_full(tmp_path: Path) -> None:
         "profiles": {"default": 1},
         "default_tools": 0,
     }
+
+
+def test_skills_are_those_found_and_the_missing_ones_a_problem(tmp_path: Path) -> None:
+    file = tmp_path / "worker.md"
+    file.write_text("---\nname: a\nskills: one, two, three\n---\nx", "utf-8")
+    places = repository_places(tree({".claude/skills/two/SKILL.md": "x"}))
+    (entry,) = lint([file], Surroundings(DEFAULT_TOOLS, resolve, skills=places))["files"]
+    assert (entry["ok"], entry["skills"]) == (True, ["two"])
+    (problem,) = entry["problems"]
+    assert (problem["line"], problem["code"]) == (3, "skill-missing")
+    assert problem["message"].startswith("no skill is called one, three (looked in .orch")
+    (entry,) = lint([file], AROUND)["files"]
+    assert (entry["skills"], entry["problems"]) == ([], [])
 
 
 def test_a_file_that_cannot_be_read_is_one_problem(tmp_path: Path) -> None:

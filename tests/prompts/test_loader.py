@@ -123,13 +123,89 @@ def test_tools_are_what_the_header_grants(file: Path, header: str, tools: tuple[
     assert load(file, f"---\n{header}\n---\nx").tools == tuple(tools)
 
 
-def test_a_tool_that_is_not_available_is_warned_of(file: Path) -> None:
+def test_tools_that_are_not_available_are_one_warning(file: Path) -> None:
     prompt = load(file, "---\nname: x\ntools: Read, MultiEdit, Edit(src/**), mcp__a__*\n---\nx")
     assert prompt.warnings == (
-        f"{file}:3: the tool 'MultiEdit' is not available; did you mean 'Edit'?",
-        f"{file}:3: the tool 'Edit(src/**)' is not available: only Bash can be limited by a pattern",
-        f"{file}:3: the tool 'mcp__a__*' is not available: no server is configured",
+        f"{file}:3: tools that are not available: 'MultiEdit' (did you mean 'Edit'?), "
+        + "'Edit(src/**)' (only Bash can be limited by a pattern), "
+        + "'mcp__a__*' (no server is configured)",
     )
+    many = ", ".join([
+        "Read",
+        *(f"mcp__a__{n}" for n in range(90)),
+        *("x" * n for n in range(2, 30)),
+    ])
+    (warning,) = load(file, f"---\ntools: {many}\n---\nx").warnings
+    assert warning.endswith(", 8 more, 90 of mcp__* (no server is configured)")
+
+
+def test_plan_mode_leaves_only_tools_that_change_nothing(file: Path) -> None:
+    for mode in ("plan", "'plan'", "Plan", "plan # note: x", "\n  plan"):
+        assert load(file, f"---\npermissionMode: {mode}\n---\nx").tools == ("Read", "Grep", "Glob")
+    for key in ("permission-mode", "permission_mode", "PermissionMode"):
+        text = f"---\ndescription: a: b\ntools: Bash(git:*), Read\n{key}: plan\n---\nx"
+        prompt = load(file, text)
+        assert (prompt.tools, prompt.scopes) == (("Read",), ())
+    with pytest.raises(UsageError, match=":2: none of its tools is one of Read, Grep, Glob"):
+        load(file, "---\ntools: Write, Bash\npermissionMode: plan\n---\nx")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "permissionMode: [plan]",
+        "permissionMode: {mode: plan}",
+        "description: 'a\npermissionMode: plan'",
+        "description: a: b\n  permissionMode: plan",
+        "permissionMode: default\npermissionMode: plan",
+        "name: x\n permission-mode: 'plan'\nmore: [",
+    ],
+)
+def test_a_plan_mode_that_cannot_be_told_for_certain_stops_the_prompt(
+    file: Path, header: str
+) -> None:
+    with pytest.raises(UsageError, match=r"may limit the tools|stands twice"):
+        load(file, f"---\n{header}\n---\nx")
+
+
+def test_other_modes_have_no_effect_and_say_so(file: Path) -> None:
+    prompt = load(file, "---\npermissionMode: bypassPermissions\ntools: Read\n---\nx")
+    assert prompt.tools == ("Read",)
+    assert prompt.warnings == (
+        f"{file}:2: `permissionMode: bypassPermissions` has no effect here: only `plan` has",
+    )
+
+
+def test_effort_skills_and_a_first_prompt_are_kept(file: Path) -> None:
+    prompt = load(
+        file,
+        "---\neffort: High\nskills: [a, b_c, a]\ninitialPrompt: |\n  Look\n  first.\n---\nx",
+    )
+    assert (prompt.effort, prompt.skills) == ("high", ("a", "b_c"))
+    assert (prompt.initial_prompt, prompt.warnings) == ("Look\nfirst.", ())
+    plain = load(file, "---\neffort: inherit\nskills: a, b\ninitialPrompt:\n---\nx")
+    assert (plain.effort, plain.skills, plain.initial_prompt) == (None, ("a", "b"), "")
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("name: a\neffort: hihg", ":3: `effort` must be one of low, .*max; did you mean 'high'"),
+        ("effort: [high]", ":2: `effort` must be one of"),
+        ("initialPrompt: [a]", ":2: `initialPrompt` must be text of at most 16384 characters"),
+        (f"initialPrompt: {'x' * 16385}", ":2: `initialPrompt` must be text"),
+    ],
+)
+def test_keys_that_cannot_be_honoured_stop_the_prompt(file: Path, header: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        load(file, f"---\n{header}\n---\nx")
+
+
+def test_skills_that_cannot_be_read_are_warned_of(file: Path) -> None:
+    prompt = load(file, "---\nskills: {a: b}\n---\nx")
+    assert (prompt.skills, len(prompt.warnings)) == ((), 1)
+    prompt = load(file, f"---\nskills: {', '.join(map(str, range(60)))}\n---\nx")
+    assert (len(prompt.skills), len(prompt.warnings)) == (50, 1)
 
 
 def test_patterns_of_bash_are_kept(file: Path) -> None:

@@ -136,10 +136,16 @@ def lint(
         from agentflow.neutral import one_line
         from agentflow.prompts.lint import Surroundings, prompt_files
         from agentflow.prompts.lint import lint as examine
+        from agentflow.prompts.skills import own_places, repository_places
         from agentflow.tools import DEFAULT_TOOLS
+        from agentflow.world import World
 
         root, tree = _tree(needed=not paths)
-        found = examine(prompt_files(paths or [], root), Surroundings(DEFAULT_TOOLS, resolve, tree))
+        places = (
+            (*repository_places(tree), *own_places(World().environment)) if tree is not None else ()
+        )
+        around = Surroundings(DEFAULT_TOOLS, resolve, tree, places)
+        found = examine(prompt_files(paths or [], root), around)
         summary = found["summary"]
         if json:
             print_json(found)

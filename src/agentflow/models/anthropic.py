@@ -220,6 +220,8 @@ def request_body(request: Request) -> Json:
         "messages": _mark_previous_end(request.messages),
         "cache_control": {"type": "ephemeral"},
     }
+    if request.effort:
+        body["output_config"] = {"effort": request.effort}
     if request.tools:
         body["tools"] = request.tools
     if request.system.strip():

@@ -2,17 +2,20 @@
 
 Sources: the model identifiers of `anthropic` 2.11.0 (`types/model.py`); context windows, output
 limits and prices from the model pages of platform.claude.com, read on 2026-11-20, except for
-Fable 5.2, whose input and output prices stand on a reseller's page only. The API itself knows no
-aliases and no prices. What is not stated there is None here, and costs are then unknown: never $0.
+Fable 5.2, whose input and output prices stand on a reseller's page only. That a model takes an
+effort stands on the same pages, which levels in other clients' notes on its release. The API itself
+knows no aliases and no prices. What is not stated there is None here, and costs are then unknown:
+never $0.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, get_args
 
 from agentflow.errors import UsageError
 from agentflow.messages import Usage
 from agentflow.nearest import nearest
+from agentflow.records import Effort
 
 _LONGEST_NAME = 200
 _WRITE_FACTOR = 1.25
@@ -59,7 +62,12 @@ class Model:
     """Tokens."""
     bands: tuple[Band, ...] = ()
     """Shortest first; a request is billed as a whole by the first that holds its prompt."""
+    efforts: tuple[Effort, ...] = get_args(Effort)
+    """Levels of effort that it takes."""
 
+
+_UNTIL_OPUS_4_5: tuple[Effort, ...] = ("low", "medium", "high")
+_UNTIL_4_6: tuple[Effort, ...] = (*_UNTIL_OPUS_4_5, "max")
 
 MODELS: dict[str, Model] = {
     model.id: model
@@ -73,14 +81,23 @@ MODELS: dict[str, Model] = {
         Model("claude-opus-5", "Claude Opus 5", 1_000_000, 128_000, (Band(5.0, 25.0, 0.5),)),
         Model("claude-opus-4-8", "Claude Opus 4.8", None, None, (Band(5.0, 25.0, 0.5),)),
         Model("claude-opus-4-7", "Claude Opus 4.7", None, None, (Band(5.0, 25.0, 0.5),)),
-        Model("claude-opus-4-6", "Claude Opus 4.6", None, None, (Band(5.0, 25.0, 0.5),)),
-        Model("claude-opus-4-5", "Claude Opus 4.5", None, None, (Band(5.0, 25.0, 0.5),)),
+        Model(
+            "claude-opus-4-6", "Claude Opus 4.6", None, None, (Band(5.0, 25.0, 0.5),), _UNTIL_4_6
+        ),
+        Model(
+            "claude-opus-4-5",
+            "Claude Opus 4.5",
+            None,
+            None,
+            (Band(5.0, 25.0, 0.5),),
+            _UNTIL_OPUS_4_5,
+        ),
         Model(
             "claude-sonnet-5-5", "Claude Sonnet 5.5", 1_000_000, 128_000, (Band(2.0, 10.0, 0.1),)
         ),
         Model("claude-sonnet-5", "Claude Sonnet 5", 1_000_000, 128_000, (Band(2.0, 10.0, 0.2),)),
-        Model("claude-sonnet-4-6", "Claude Sonnet 4.6"),
-        Model("claude-sonnet-4-5", "Claude Sonnet 4.5"),
+        Model("claude-sonnet-4-6", "Claude Sonnet 4.6", efforts=_UNTIL_4_6),
+        Model("claude-sonnet-4-5", "Claude Sonnet 4.5", efforts=()),
         Model(
             "claude-haiku-5-5",
             "Claude Haiku 5.5",
@@ -88,7 +105,7 @@ MODELS: dict[str, Model] = {
             128_000,
             (Band(0.1, 0.5, 0.01, up_to=100_000), Band(0.5, 2.5, 0.05)),
         ),
-        Model("claude-haiku-4-5", "Claude Haiku 4.5", 200_000, 64_000, (Band(1.0, 5.0),)),
+        Model("claude-haiku-4-5", "Claude Haiku 4.5", 200_000, 64_000, (Band(1.0, 5.0),), ()),
         Model("claude-mythos-5-2", "Claude Mythos 5.2"),
         Model("claude-mythos-5-1", "Claude Mythos 5.1", None, None, (Band(10.0, 50.0, 0.25),)),
         Model("claude-mythos-5", "Claude Mythos 5", None, None, (Band(10.0, 50.0, 1.0),)),
@@ -146,6 +163,12 @@ def resolve(name: str, *, allow_unknown: bool = False) -> str:
 def find_model(model_id: str) -> Model | None:
     """What is known about a model, by an identifier with or without a date."""
     return MODELS.get(DATED.get(model_id, model_id))
+
+
+def takes_effort(model_id: str, effort: Effort) -> bool:
+    """Whether a model is known to take a level of effort. Servers refuse what a model does not."""
+    model = find_model(model_id)
+    return model is not None and effort in model.efforts
 
 
 def cost(model_id: str, usage: Usage, prices: Mapping[str, Price] | None = None) -> float | None:

@@ -1,6 +1,6 @@
 """The context of a prompt: what a run finds out for it in the repository, before any spend."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,17 @@ from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside
 from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.references import attached, find_references, reference_notices
+from agentflow.prompts.skills import (
+    find_skills,
+    missing_skills,
+    own_places,
+    repository_places,
+    shown_to_agent,
+    skill_notices,
+    skills_section,
+)
 from agentflow.prompts.variables import MAX_CHANGES, Sources, argument_values, fill
-from agentflow.records import Boundaries, Prompt, Task
+from agentflow.records import Boundaries, Prompt, Skill, Task
 from agentflow.runs import is_running, list_runs
 from agentflow.tasks.task import check_id, find_task, read_task
 from agentflow.workspace.repository import Repository
@@ -36,8 +45,9 @@ class Context:
     arguments: dict[str, str]
     """Values of `$ARGUMENTS` and `$1…`, by the placeholder as written."""
     attachment: str
-    """The files and listings that the prompt names; stands after its text."""
+    """The skills, files and listings that the prompt names; stands after its text."""
     notices: tuple[str, ...]
+    skills: tuple[Skill, ...]
 
 
 def gather(
@@ -46,11 +56,12 @@ def gather(
     boundaries: Boundaries,
     settings: Settings,
     base: Base,
+    environment: Mapping[str, str],
     arguments: str | None = None,
 ) -> Context:
-    """Find a prompt's values and references in the base commit.
+    """Find a prompt's values, references and skills in the base commit.
 
-    Raises `UsageError` for a configured file that is missing, and for arguments that the prompt
+    `environment` is the user's: it says where the user's own skills are. Raises `UsageError` for a configured file that is missing, and for arguments that the prompt
     does not take.
     """
     tree = _tree(base, settings)
@@ -66,13 +77,28 @@ def gather(
         ),
     )
     references = () if prompt.builtin else find_references(prompt.body, tree)
+    skills, missing = _skills(prompt, tree, environment, mounted=settings.sandbox != "none")
     named = {each.path: each for each in (*references, *filled.references)}
     return Context(
         values=dict(filled.values),
         arguments=argument_values(arguments, prompt.body, prompt.path),
-        attachment=attached(tuple(named.values()), tree),
-        notices=reference_notices(references, prompt.name),
+        attachment="\n".join(
+            filter(None, (skills_section(skills), attached(tuple(named.values()), tree)))
+        ),
+        notices=(*reference_notices(references, prompt.name), *skill_notices(prompt, missing)),
+        skills=skills,
     )
+
+
+def _skills(
+    prompt: Prompt, tree: BaseTree, environment: Mapping[str, str], *, mounted: bool
+) -> tuple[tuple[Skill, ...], str]:
+    """A prompt's skills, and what is to be said of those that are missing."""
+    if not prompt.skills:
+        return (), ""
+    places = (*repository_places(tree), *own_places(environment))
+    found, missing = find_skills(prompt.skills, places)
+    return shown_to_agent(found, mounted=mounted), missing_skills(missing, places)
 
 
 def _tree(base: Base, settings: Settings) -> BaseTree:

@@ -17,8 +17,8 @@ Parse = Literal["yaml", "repaired", "scanned", "none"]
 KEYS = frozenset({
     "name", "agent", "description", "tools", "allowed-tools", "allowed_tools", "allowedTools",
     "disallowedTools", "disallowed-tools", "disallowed_tools", "model", "color", "skills",
-    "memory", "maxTurns", "effort", "permissionMode", "mcpServers", "hooks", "background",
-    "isolation", "initialPrompt", "output_format", "agentflow", "argument-hint", "version",
+    "memory", "maxTurns", "effort", "permissionMode", "permission-mode", "permission_mode",
+    "mcpServers", "hooks", "background", "isolation", "initialPrompt", "output_format", "agentflow", "argument-hint", "version",
     "mode", "target", "handoffs", "permission", "permissions",
 })  # fmt: skip
 """Keys at which a line scan begins a new value; any other line belongs to the value above."""
@@ -28,9 +28,11 @@ _END = re.compile(r"[ \t]*---[ \t]*")
 _PLAIN = re.compile(r"([A-Za-z_][\w-]*)[ \t]*:[ \t]+(\S.*?)[ \t]*\r?")
 _KEY = re.compile(r"[\"']?([A-Za-z_][\w-]*)[\"']?[ \t]*:(?:[ \t]+(.*)|)")
 _MENTION = re.compile(
-    r"[\s\ufeff\u200b>{,?-]*[\"']?[\w-]*(?:tool|permission(?!_?-?mode))[\w-]*[\"']?\s*:",
+    r"[\s\ufeff\u200b>{,?-]*[\"']?[\w-]*"
+    r"(?:(?:tool|permission(?!_?-?mode))[\w-]*[\"']?\s*:|permission[_-]?mode[\"']?\s*:\s*[\"']?plan)",
     re.IGNORECASE,
 )
+"""A line that limits the tools, or may. Of the permission modes only `plan` does."""
 _LATE = 40
 """Lines above a header that does not stand at the top: a fence, a comment, a title."""
 
@@ -173,7 +175,7 @@ def _scanned(raw: str, first: int, body: str, problem: Problem) -> Dialect:
     header = Header(fields, scan.lines, body, present=True)
     problems = [problem]
     for key, line in scan.doubled:
-        if _MENTION.match(f"{key}:"):
+        if _MENTION.match(f"{key}: plan"):
             problems.append(
                 Problem(line, "error", "tools-unclear", f"the key `{key}` stands twice")
             )

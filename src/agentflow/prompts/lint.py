@@ -13,6 +13,7 @@ from agentflow.prompts.profile import VARIABLES
 from agentflow.prompts.reading import Reading, read_prompt, stem
 from agentflow.prompts.references import Reference, find_references
 from agentflow.prompts.search import markdown_files, plain_name, search
+from agentflow.prompts.skills import Place, find_skills, missing_skills
 from agentflow.records import Json
 
 
@@ -25,6 +26,8 @@ class Surroundings:
     """Raises `UsageError` for a model that nobody knows."""
     tree: BaseTree | None = None
     """The files of the repository; None outside of one: no reference is then looked up."""
+    skills: Sequence[Place] = ()
+    """Where skills are looked for; empty: they are not looked up."""
 
 
 def prompt_files(paths: Sequence[Path], root: Path | None) -> list[Path]:
@@ -74,6 +77,7 @@ def _examined(path: Path, around: Surroundings, taken: dict[tuple[Path, str], Pa
         told = f"the name {reading.name!r} is taken by {first.name}"
         problems.append(Problem(1, "warning", "name-taken", told))
     references = _references(reading, around, problems)
+    skills = _skills(reading, around, problems)
     return _entry(path, reading.name, problems) | {
         "parse": reading.parse,
         "encoding": reading.encoding or "utf-8",
@@ -85,6 +89,7 @@ def _examined(path: Path, around: Surroundings, taken: dict[tuple[Path, str], Pa
         "sign": reading.detected.sign,
         "variables": [name for name in (*PLACEHOLDERS, *VARIABLES) if name in reading.header.body],
         "references": references,
+        "skills": skills,
     }
 
 
@@ -104,6 +109,7 @@ def _entry(path: Path, name: str, problems: Sequence[Problem]) -> Json:
         "sign": "",
         "variables": [],
         "references": [],
+        "skills": [],
         "problems": [
             {
                 "line": each.line,
@@ -135,6 +141,17 @@ def _references(reading: Reading, around: Surroundings, problems: list[Problem])
     above = reading.lines_above
     problems += [_reference_problem(each, above) for each in found if each.kind in _UNANSWERED]
     return [each.written for each in found if each.kind not in _UNANSWERED]
+
+
+def _skills(reading: Reading, around: Surroundings, problems: list[Problem]) -> list[str]:
+    """The names of the skills that were found; those that were not become a problem."""
+    if not around.skills:
+        return []
+    found, missing = find_skills(reading.wishes.skills, around.skills)
+    if missing:
+        told = missing_skills(missing, around.skills)
+        problems.append(Problem(reading.header.lines["skills"], "warning", "skill-missing", told))
+    return [each.name for each in found]
 
 
 _UNANSWERED = {"missing": "is not in the repository", "secret": "may be secret and is not read"}

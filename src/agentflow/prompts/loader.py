@@ -65,5 +65,8 @@ def load_prompt(path: Path, known_tools: Sequence[str]) -> Prompt:
         builtin=path.parent == builtin_folder(),
         warnings=tuple(f"{path}:{each.line}: {each.message}" for each in reading.problems),
         scopes=reading.grant.scopes,
-        max_turns=reading.max_turns,
+        max_turns=reading.wishes.max_turns,
+        effort=reading.wishes.effort,
+        skills=reading.wishes.skills,
+        initial_prompt=reading.wishes.initial_prompt,
     )

@@ -12,24 +12,12 @@ from agentflow.frontmatter import Header, read_limited
 from agentflow.prompts.decoding import decode
 from agentflow.prompts.detection import Detected, detect
 from agentflow.prompts.dialects import Parse, Problem, read_dialect
+from agentflow.prompts.header_keys import Wishes, is_plan_mode, read_wishes
 from agentflow.prompts.profile import read_profile
-from agentflow.prompts.tool_names import Grant, Unreadable, grant, names
+from agentflow.prompts.tool_names import Grant, Unreadable, grant, looking, names
 
 MAX_PROMPT = 1024 * 1024
 """Bytes. The largest of 1,024 public agent files has under a tenth of that."""
-
-IGNORED = (
-    "skills",
-    "effort",
-    "permissionMode",
-    "memory",
-    "mcpServers",
-    "hooks",
-    "background",
-    "isolation",
-    "initialPrompt",
-)
-"""Keys of other tools that change what an agent does there, and that nothing here acts on."""
 
 _INHERITED_MODELS = {"", "inherit", "default"}
 _LISTING = {"tools", "allowedtools"}
@@ -52,7 +40,7 @@ class Reading:
     detected: Detected
     sha256: str
     problems: tuple[Problem, ...]
-    max_turns: int | None = None
+    wishes: Wishes
     lines_above: int = 0
     """Lines of the file before its body."""
 
@@ -79,7 +67,7 @@ def read_prompt(path: Path, known_tools: Sequence[str]) -> Reading:
     if decoded.repaired:
         problems.insert(0, Problem(1, "warning", "encoding", decoded.warning))
     granted = _granted(header, known_tools, problems)
-    max_turns = _max_turns(header, problems)
+    wishes = read_wishes(header, problems)
     if not header.body.strip():
         told = "the prompt has no text after its header"
         problems.append(Problem(1, "error", "empty", told))
@@ -93,8 +81,8 @@ def read_prompt(path: Path, known_tools: Sequence[str]) -> Reading:
         model=_model(header, problems),
         detected=_profile(header, problems),
         sha256=hashlib.sha256(data).hexdigest(),
-        problems=(*problems, *_ignored(header)),
-        max_turns=max_turns,
+        problems=tuple(problems),
+        wishes=wishes,
         lines_above=decoded.text.count("\n") - header.body.count("\n"),
     )
 
@@ -124,17 +112,6 @@ def _model(header: Header, problems: list[Problem]) -> str | None:
     return None if name.lower() in _INHERITED_MODELS else name
 
 
-def _max_turns(header: Header, problems: list[Problem]) -> int | None:
-    value = header.fields.get("maxTurns")
-    if value is None:
-        return None
-    if isinstance(value, str) and re.fullmatch(r"[1-9]\d{0,5}", value.strip()):
-        return int(value)
-    told = "`maxTurns` must be a number from 1"
-    problems.append(Problem(header.lines["maxTurns"], "error", "turns", told))
-    return None
-
-
 def _profile(header: Header, problems: list[Problem]) -> Detected:
     block = header.fields.get("agentflow")
     if block is None:
@@ -145,14 +122,6 @@ def _profile(header: Header, problems: list[Problem]) -> Detected:
         told = error.message.removeprefix(": ")
         problems.append(Problem(header.lines["agentflow"], "error", "profile", told))
         return detect(header.fields, header.body)
-
-
-def _ignored(header: Header) -> list[Problem]:
-    return [
-        Problem(header.lines[key], "warning", "key-ignored", f"`{key}` has no effect here")
-        for key in IGNORED
-        if key in header.fields
-    ]
 
 
 def _granted(header: Header, known: Sequence[str], problems: list[Problem]) -> Grant:
@@ -173,6 +142,7 @@ def _granted(header: Header, known: Sequence[str], problems: list[Problem]) -> G
     declared = _names(header, listing, problems)
     denied = _names(header, denying, problems) or ()
     found = grant(declared, denied, known)
+    found = looking(found) if is_plan_mode(header, problems) else found
     line = header.lines[(listing or denying)[0]] if listing or denying else 1
     problems += [Problem(line, "warning", "tool-unavailable", told) for told in found.warnings]
     broken = any(each.code in {"tools-unclear", "header-long"} for each in problems)

@@ -80,8 +80,10 @@ def render(
     system = substitute(body, values)
     if attachment:
         system = f"{system}{'' if system.endswith(chr(10)) else chr(10)}\n{attachment}"
-    first = _environment().get_template("first_message.md.j2").render(context)
-    return Rendered(system, first.strip("\n") + "\n")
+    first = _environment().get_template("first_message.md.j2").render(context).strip("\n") + "\n"
+    if prompt.initial_prompt:
+        first = f"{substitute(prompt.initial_prompt, values)}\n\n---\n\n{first}"
+    return Rendered(system, first)
 
 
 def _without_title(task: Task) -> str:

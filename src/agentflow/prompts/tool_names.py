@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agentflow.nearest import nearest
@@ -41,6 +41,12 @@ ALIASES: dict[str, tuple[str, ...]] = {
 do not mind case. A tool that runs only tests or tasks is not Bash, so it is not here. `codebase`
 answers with the text of files: what Read, Grep and Glob show."""
 
+LOOKING = ("Read", "Grep", "Glob")
+"""The tools that cannot change anything."""
+MAX_NAMED = 20
+"""Names that are not available and that a warning lists."""
+
+_SERVER = "mcp__"
 _SCOPED = re.compile(r"([A-Za-z]+)\((.*)\)", re.DOTALL)
 
 
@@ -94,8 +100,7 @@ def grant(declared: tuple[str, ...] | None, denied: tuple[str, ...], known: Sequ
             tools, patterns = _one(name, known)
             granted.update(tools)
             scopes += patterns
-            if not tools:
-                warnings.append(_unavailable(name, known))
+        warnings += _unavailable([name for name in declared if not _one(name, known)[0]], known)
         if any("Bash" in _one(name, known)[0] and not _one(name, known)[1] for name in declared):
             scopes = []
     removed, told = _denied(denied, known)
@@ -142,9 +147,28 @@ def _denied(denied: Sequence[str], known: Sequence[str]) -> tuple[set[str], list
     return removed, warnings
 
 
-def _unavailable(name: str, known: Sequence[str]) -> str:
-    if name.startswith("mcp__"):
-        return f"the tool {name!r} is not available: no server is configured"
+def looking(found: Grant) -> Grant:
+    """The grant without what can change anything: less or the same, never more."""
+    tools = tuple(tool for tool in found.tools if tool in LOOKING)
+    error = found.error or ("" if tools else f"none of its tools is one of {', '.join(LOOKING)}")
+    return replace(found, tools=tools, scopes=(), error=error)
+
+
+def _unavailable(missing: Sequence[str], known: Sequence[str]) -> list[str]:
+    """One sentence on all names that give nothing, those of servers together."""
+    unlike = [name for name in dict.fromkeys(missing) if not name.startswith(_SERVER)]
+    served = {name for name in missing if name.startswith(_SERVER)}
+    told = [_named(name, known) for name in unlike[:MAX_NAMED]]
+    if len(unlike) > MAX_NAMED:
+        told.append(f"{len(unlike) - MAX_NAMED} more")
+    if served:
+        shown = repr(*served) if len(served) == 1 else f"{len(served)} of {_SERVER}*"
+        told.append(f"{shown} (no server is configured)")
+    return [f"tools that are not available: {', '.join(told)}"] if told else []
+
+
+def _named(name: str, known: Sequence[str]) -> str:
     if _SCOPED.fullmatch(name):
-        return f"the tool {name!r} is not available: only Bash can be limited by a pattern"
-    return f"the tool {name!r} is not available{nearest(name, known)}"
+        return f"{name!r} (only Bash can be limited by a pattern)"
+    near = nearest(name, known).removeprefix("; ")
+    return f"{name!r} ({near})" if near else repr(name)

@@ -14,6 +14,7 @@ from agentflow.records import Json
 
 MAX_BREAKPOINTS = 4
 _REMOVED = ("temperature", "top_p", "top_k")
+_EFFORTS = (None, "low", "medium", "high", "xhigh", "max")
 _ROLES = ("user", "assistant")
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _BLOCKS = {
@@ -58,6 +59,11 @@ def _check_scalars(request: Json) -> None:
     _need(request["max_tokens"] > 0, "max_tokens: Input should be greater than 0")
     for name in _REMOVED:
         _need(name not in request, f"{name}: not supported on API version 2026-10-21")
+    output: Json = request.get("output_config") or {}
+    _need(
+        output.get("effort") in _EFFORTS,
+        f"output_config.effort: Input should be one of {_EFFORTS[1:]}",
+    )
     for place, block in enumerate(as_blocks(request.get("system") or [])):
         _check_text(block, f"system.{place}")
 
