@@ -27,6 +27,7 @@ def describe_json(plan: Plan) -> Json:
             "completion": plan.prompt.profile.completion,
         },
         "tools": list(plan.prompt.tools),
+        "scopes": list(plan.prompt.scopes),
         "boundaries": [{"glob": glob, "enforced_by": label} for glob, label in plan.mounts.labels],
         "mounts": {
             "writable": list(plan.mounts.writable),
@@ -70,6 +71,7 @@ def describe(plan: Plan) -> str:
         f"landing    {facts['land']}: {facts['branch']}",
         f"sandbox    {facts['sandbox']}",
         f"tools      {', '.join(facts['tools'])}",
+        *(f"  Bash only  {scope}" for scope in facts["scopes"]),
         f"commits    {facts['prompt']['commits']}; ends by {facts['prompt']['completion']}",
         f"limits     {plan.limits.max_turns} turns, {cost}, {format_duration(plan.limits.timeout)}",
         *([f"setup      {facts['setup']}"] if facts["setup"] else []),

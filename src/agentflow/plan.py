@@ -141,7 +141,7 @@ def _make_plan(order: Order, world: World) -> Plan:
             *notices,
             *prompt.warnings,
             *context.notices,
-            *denial_notices(denials, prompt.name),
+            *denial_notices(denials, str(prompt.path), prompt.lines_above),
             *boundary_notices,
             *_uncommitted(repository, base),
         ),

@@ -126,6 +126,8 @@ class Prompt:
     """Patterns such as `git:*`: each command of Bash must match one; empty without a limit."""
     max_turns: int | None = None
     """The most turns that the prompt wishes; it can only lower the limit."""
+    lines_above: int = 0
+    """Lines of the file before its body."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def gather(
         values=dict(filled.values),
         arguments=argument_values(arguments, prompt.body, prompt.path),
         attachment=attached(tuple(named.values()), tree),
-        notices=reference_notices(references, prompt.name),
+        notices=reference_notices(references, str(prompt.path), prompt.lines_above),
     )
 
 

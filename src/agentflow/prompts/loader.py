@@ -66,4 +66,5 @@ def load_prompt(path: Path, known_tools: Sequence[str]) -> Prompt:
         warnings=tuple(f"{path}:{each.line}: {each.message}" for each in reading.problems),
         scopes=reading.grant.scopes,
         max_turns=reading.max_turns,
+        lines_above=reading.lines_above,
     )
