@@ -117,6 +117,7 @@ def _make_plan(order: Order, world: World) -> Plan:
         environment,
         context.arguments,
         context.attachment,
+        disputed=context.disputed,
     )
     return Plan(
         task=task,

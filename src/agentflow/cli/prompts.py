@@ -139,7 +139,8 @@ def lint(
         from agentflow.tools import DEFAULT_TOOLS
 
         root, tree = _tree(needed=not paths)
-        found = examine(prompt_files(paths or [], root), Surroundings(DEFAULT_TOOLS, resolve, tree))
+        around = Surroundings(DEFAULT_TOOLS, resolve, tree, root)
+        found = examine(prompt_files(paths or [], root), around)
         summary = found["summary"]
         if json:
             print_json(found)

@@ -9,6 +9,8 @@ from agentflow.configuration import Settings
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside
 from agentflow.prompts.base_tree import BaseTree
+from agentflow.prompts.commit_signs import disagreement, disagreement_told
+from agentflow.prompts.persona import attached_personas, load_personas, persona_notices, texts
 from agentflow.prompts.references import attached, find_references, reference_notices
 from agentflow.prompts.variables import MAX_CHANGES, Sources, argument_values, fill
 from agentflow.records import Boundaries, Prompt, Task
@@ -38,6 +40,8 @@ class Context:
     attachment: str
     """The files and listings that the prompt names; stands after its text."""
     notices: tuple[str, ...]
+    disputed: bool = False
+    """Whether the prompt or its persona says of who commits what the profile does not."""
 
 
 def gather(
@@ -66,12 +70,25 @@ def gather(
         ),
     )
     references = () if prompt.builtin else find_references(prompt.body, tree)
+    own = (prompt.body, prompt.path, prompt.lines_above)
+    personas = (
+        () if prompt.builtin else load_personas(own, base.repository.root, tree, prompt.tools)
+    )
+    adopted = {each.order.path for each in personas if each.reading}
     named = {each.path: each for each in (*references, *filled.references)}
+    files = attached([each for path, each in named.items() if path not in adopted], tree)
+    commits = prompt.profile.commits
+    disputes = () if prompt.builtin else disagreement(texts(own, personas), commits)
     return Context(
         values=dict(filled.values),
         arguments=argument_values(arguments, prompt.body, prompt.path),
-        attachment=attached(tuple(named.values()), tree),
-        notices=reference_notices(references, str(prompt.path), prompt.lines_above),
+        attachment="\n".join(filter(None, (attached_personas(personas), files))),
+        notices=(
+            *reference_notices(references, str(prompt.path), prompt.lines_above),
+            *persona_notices(personas, own, prompt.tools),
+            *([disagreement_told(disputes, commits)] if disputes else ()),
+        ),
+        disputed=bool(disputes),
     )
 
 
