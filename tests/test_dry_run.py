@@ -77,6 +77,8 @@ async def test_a_prompt_of_another_tool_is_run_as_it_says(tmp_path: Path) -> Non
     found = await make_plan(Order("TASK-7", flags={"prompt": "worker"}), world)
     assert (found.prompt.path, found.prompt.tools) == (file, ("Read", "Bash"))
     assert (found.prompt.scopes, found.limits.max_turns) == (("git:*",), 5)
+    assert describe_json(found)["scopes"] == ["git:*"]
+    assert "tools      Read, Bash\n  Bash only  git:*\ncommits " in describe(found)
     assert any("w.md:3: the header is not valid YAML" in notice for notice in found.notices)
     file.write_text(text.replace("5", "50"), "utf-8")
     found = await make_plan(Order("TASK-7", flags={"prompt": "worker"}), world)

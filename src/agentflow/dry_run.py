@@ -29,6 +29,7 @@ def describe_json(plan: Plan) -> Json:
         "tools": list(plan.prompt.tools),
         "effort": plan.effort,
         "skills": [skill.as_json for skill in plan.skills],
+        "scopes": list(plan.prompt.scopes),
         "boundaries": [{"glob": glob, "enforced_by": label} for glob, label in plan.mounts.labels],
         "mounts": {
             "writable": list(plan.mounts.writable),
@@ -74,6 +75,7 @@ def describe(plan: Plan) -> str:
         f"tools      {', '.join(facts['tools'])}",
         *([f"effort     {facts['effort']}"] if facts["effort"] else []),
         *(f"skill      {skill['name']} ({skill['path']})" for skill in facts["skills"]),
+        *(f"  Bash only  {scope}" for scope in facts["scopes"]),
         f"commits    {facts['prompt']['commits']}; ends by {facts['prompt']['completion']}",
         f"limits     {plan.limits.max_turns} turns, {cost}, {format_duration(plan.limits.timeout)}",
         *([f"setup      {facts['setup']}"] if facts["setup"] else []),

@@ -132,6 +132,7 @@ def _make_plan(order: Order, world: World) -> Plan:
         environment,
         context.arguments,
         context.attachment,
+        disputed=context.disputed,
     )
     return Plan(
         task=task,
@@ -159,7 +160,7 @@ def _make_plan(order: Order, world: World) -> Plan:
             *prompt.warnings,
             *effort_notices,
             *context.notices,
-            *denial_notices(denials, prompt.name),
+            *denial_notices(denials, str(prompt.path), prompt.lines_above),
             *boundary_notices,
             *_uncommitted(repository, base),
         ),

@@ -136,6 +136,8 @@ class Prompt:
     """Names of the skills that it asks for."""
     initial_prompt: str = ""
     """Stands before the first message."""
+    lines_above: int = 0
+    """Lines of the file before its body."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from agentflow.models.catalog import (
     ALIASES,
     DATED,
     MODELS,
+    RETIRED,
     Band,
     cost,
     find_model,
@@ -44,6 +45,28 @@ def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
         resolve("sonet")
     with pytest.raises(UsageError, match="no model 'claude-opus-6'"):
         resolve("claude-opus-6")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "claude-sonnet-4",
+        "Claude Sonnet 4",
+        "sonnet 4",
+        "claude-sonnet-4-0",
+        "claude-sonnet-4-20250514",
+    ],
+)
+def test_a_retired_model_is_refused_with_its_date(name: str) -> None:
+    with pytest.raises(UsageError, match=f"the model '{name}' was retired on 2026-06-15"):
+        resolve(name)
+    with pytest.raises(UsageError, match="no model 'claude-sonnet-4-1'"):
+        resolve("claude-sonnet-4-1")
+    assert resolve("claude-sonnet-4", allow_unknown=True) == "claude-sonnet-4"
+
+
+def test_no_retired_model_is_offered() -> None:
+    assert not {*MODELS, *DATED} & RETIRED.keys()
 
 
 def test_other_servers_have_models_of_any_name() -> None:

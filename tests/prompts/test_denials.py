@@ -78,7 +78,8 @@ def test_hostile_texts_take_no_long_time(piece: str) -> None:
 async def test_a_plan_adds_them_to_deny_and_says_so(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     project.task("allow: [app/**]\ndeny: [app/old/**]")
-    project.write(".orchestrator/prompts/own.md", "Do NOT modify:\n- `app/main.py`\n- `docs/`\n")
+    text = "---\nname: own\n---\nDo NOT modify:\n- `app/main.py`\n- `docs/`\n"
+    path = project.write(".orchestrator/prompts/own.md", text)
     project.commit()
 
     flags = {"prompt": "own", "gates": [{"name": "t", "command": "true"}]}
@@ -88,4 +89,4 @@ async def test_a_plan_adds_them_to_deny_and_says_so(tmp_path: Path) -> None:
     assert plan.boundaries.deny == ("app/old/**", "app/main.py", "docs/")
     assert plan.mounts.protected[:3] == ("app/old", "app/main.py", "docs")
     assert "You may not change: `app/old/**`, `app/main.py`, `docs/`" in plan.rendered.first_message
-    assert "own: line 2 of its text denies app/main.py" in plan.notices
+    assert f"{path}:5: denies app/main.py" in plan.notices

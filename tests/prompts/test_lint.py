@@ -8,6 +8,7 @@ from agentflow.errors import UsageError
 from agentflow.models.catalog import resolve
 from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.lint import Surroundings, lint, prompt_files
+from agentflow.prompts.search import builtin_folder
 from agentflow.prompts.skills import repository_places
 from agentflow.tools import DEFAULT_TOOLS
 from tests.prompts.trees import tree
@@ -22,8 +23,8 @@ def test_a_file_in_full(tmp_path: Path) -> None:
         "model: sonet\nhooks: x\n---\n\n$TASK_DESCRIPTION for {TASK_ID}\n@docs/a.md @docs/b.md\n",
         "utf-8",
     )
-    files = BaseTree(frozenset({"docs/a.md"}), size=lambda path: 1)
-    found = lint([file], Surroundings(DEFAULT_TOOLS, resolve, files))
+    held = BaseTree(frozenset({"docs/a.md"}), size=lambda path: 1)
+    found = lint([file], Surroundings(DEFAULT_TOOLS, resolve, held))
     (entry,) = found["files"]
     problems = [(each["line"], each["severity"], each["code"]) for each in entry.pop("problems")]
     assert entry == {
@@ -41,6 +42,7 @@ def test_a_file_in_full(tmp_path: Path) -> None:
         "variables": ["$TASK_DESCRIPTION", "{TASK_ID}"],
         "references": ["@docs/a.md"],
         "skills": [],
+        "personas": [],
     }
     assert problems == [
         (3, "warning", "header-repaired"),
@@ -90,6 +92,31 @@ def test_names_that_are_taken_are_told(tmp_path: Path) -> None:
     first, second = lint(sorted(tmp_path.glob("*.md")), AROUND)["files"]
     assert first["problems"] == []
     assert second["problems"][0]["message"] == "the name 'a-b' is taken by a_b.md"
+
+
+def test_personas_and_who_commits_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "a.md"
+    file.write_text(
+        "---\nname: a\n---\nImpersonate `agents/b.md`.\nImpersonate `agents/c.md`.\n", "utf-8"
+    )
+    held = tree({"agents/b.md": "---\ntools: Read\n---\nCommit your work.\n"})
+    (entry,) = lint([file], Surroundings(DEFAULT_TOOLS, resolve, held, root=tmp_path))["files"]
+    assert (entry["ok"], entry["personas"]) == (True, ["agents/b.md"])
+    assert [(each["line"], each["code"]) for each in entry["problems"]] == [
+        (5, "persona-missing"),
+        (4, "commits-unclear"),
+    ]
+    assert "agents/b.md:4 says that the agent commits" in entry["problems"][1]["message"]
+    (entry,) = lint([file], AROUND)["files"]
+    assert (entry["personas"], entry["problems"]) == ([], [])
+    file.write_text("Work.\nMake one commit.\n", "utf-8")
+    (entry,) = lint([file], AROUND)["files"]
+    assert [(each["line"], each["code"]) for each in entry["problems"]] == [(2, "commits-unclear")]
+
+
+def test_agentflows_own_prompts_are_clear() -> None:
+    found = lint(sorted(builtin_folder().glob("*.md")), AROUND)
+    assert found["summary"]["warnings"] == found["summary"]["errors"] == 0
 
 
 def test_files_are_those_given_and_those_in_folders(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def test_a_file_becomes_a_record(file: Path) -> None:
         model="opus",
         profile=Profile(),
         sha256=hashlib.sha256(text.encode()).hexdigest(),
+        lines_above=5,
     )
 
 

@@ -89,9 +89,9 @@ def test_contents_and_listings_are_attached() -> None:
         "## `docs/`\n\n```\ndocs/a.md\ndocs/b.md\ndocs/c\n```\n\n"
         "## `apps/**/*.ts`\n\n```\napps/api/src/app.ts\napps/api/src/main.ts\n```\n"
     )
-    assert reference_notices(found, "own.md") == (
-        "own.md: line 1 of its text: @.env may be a secret file and is not read",
-        "own.md: line 1 of its text: @no.md is not in the base",
+    assert reference_notices(found, "own.md", 3) == (
+        "own.md:4: @.env may be a secret file and is not read",
+        "own.md:4: @no.md is not in the base",
     )
 
 
@@ -171,8 +171,9 @@ async def test_a_plan_reads_references_from_the_base_and_through_links(tmp_path:
     project.write(".orchestrator/config.toml", '[secrets]\nfiles = ["docs/prod.yml"]\n')
     (project.root / "link.md").symlink_to("docs/real.md")
     (project.root / "leaves.md").symlink_to("../outside.md")
-    body = "@link.md @leaves.md @docs/prod.yml @new.md {TASK_ID}\r\n"
-    project.write(".orchestrator/prompts/own.md", "").write_bytes(body.encode())
+    body = "---\r\nname: own\r\n---\r\n@link.md @leaves.md @docs/prod.yml @new.md {TASK_ID}\r\n"
+    path = project.write(".orchestrator/prompts/own.md", "")
+    path.write_bytes(body.encode())
     project.commit()
     project.write("docs/real.md", "uncommitted")
     project.write("new.md", "untracked")
@@ -185,9 +186,9 @@ async def test_a_plan_reads_references_from_the_base_and_through_links(tmp_path:
         "# Files named above, as of the base commit\n\n"
         "## `link.md`\n\n```\nas committed {TASK_ID}\n```\n"
     )
-    notices = [notice for notice in plan.notices if notice.startswith("own: ")]
+    notices = [notice for notice in plan.notices if notice.startswith(f"{path}:")]
     assert notices == [
-        "own: line 1 of its text: @leaves.md is not in the base",
-        "own: line 1 of its text: @docs/prod.yml may be a secret file and is not read",
-        "own: line 1 of its text: @new.md is not in the base",
+        f"{path}:4: @leaves.md is not in the base",
+        f"{path}:4: @docs/prod.yml may be a secret file and is not read",
+        f"{path}:4: @new.md is not in the base",
     ]

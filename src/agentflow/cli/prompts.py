@@ -144,7 +144,7 @@ def lint(
         places = (
             (*repository_places(tree), *own_places(World().environment)) if tree is not None else ()
         )
-        around = Surroundings(DEFAULT_TOOLS, resolve, tree, places)
+        around = Surroundings(DEFAULT_TOOLS, resolve, tree, places, root)
         found = examine(prompt_files(paths or [], root), around)
         summary = found["summary"]
         if json:

@@ -8,6 +8,7 @@ knows no aliases and no prices. What is not stated there is None here, and costs
 never $0.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, get_args
@@ -120,6 +121,19 @@ DATED: dict[str, str] = {
 }
 """Identifiers with a date, each with the model that it is a version of."""
 
+RETIRED: dict[str, str] = {
+    "claude-opus-4": "2026-06-15",
+    "claude-sonnet-4": "2026-06-15",
+    "claude-mythos-preview": "2026-06-30",
+    "claude-3-7-sonnet": "2026-02-19",
+    "claude-3-5-haiku": "2026-02-19",
+    "claude-3-opus": "2026-01-05",
+    "claude-3-sonnet": "2025-07-21",
+}
+"""Models that the API no longer answers for, and since when: `DEPRECATED_MODELS` of `anthropic`
+2.11.0 (`resources/messages/messages.py`), by the name without its date, `-0` or `-latest`."""
+_VERSION = re.compile(r"-(?:0|latest|\d{8})$")
+
 DEFAULT = "sonnet"
 """The model where nobody names one."""
 
@@ -154,6 +168,12 @@ def resolve(name: str, *, allow_unknown: bool = False) -> str:
         )
     if allow_unknown and wanted and " " not in wanted:
         return wanted
+    known = _VERSION.sub("", folded)
+    if retired := RETIRED.get(known) or RETIRED.get(f"claude-{known}"):
+        raise UsageError(
+            f"the model {name!r} was retired on {retired}",
+            hint=f"Name another one, in the prompt or by --model: {', '.join(ALIASES)}.",
+        )
     raise UsageError(
         f"there is no model {name!r}{nearest(wanted, [*ALIASES, *MODELS])}",
         hint=f"Known models: {', '.join([*ALIASES, *MODELS])}.",

@@ -9,6 +9,8 @@ from agentflow.configuration import Settings
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside
 from agentflow.prompts.base_tree import BaseTree
+from agentflow.prompts.commit_signs import disagreement, disagreement_told
+from agentflow.prompts.persona import attached_personas, load_personas, persona_notices, texts
 from agentflow.prompts.references import attached, find_references, reference_notices
 from agentflow.prompts.skills import (
     find_skills,
@@ -48,6 +50,8 @@ class Context:
     """The skills, files and listings that the prompt names; stands after its text."""
     notices: tuple[str, ...]
     skills: tuple[Skill, ...]
+    disputed: bool = False
+    """Whether the prompt or its persona says of who commits what the profile does not."""
 
 
 def gather(
@@ -61,8 +65,8 @@ def gather(
 ) -> Context:
     """Find a prompt's values, references and skills in the base commit.
 
-    `environment` is the user's: it says where the user's own skills are. Raises `UsageError` for a configured file that is missing, and for arguments that the prompt
-    does not take.
+    `environment` is the user's: it says where the user's own skills are. Raises `UsageError` for
+    a configured file that is missing, and for arguments that the prompt does not take.
     """
     tree = _tree(base, settings)
     filled = fill(
@@ -78,15 +82,29 @@ def gather(
     )
     references = () if prompt.builtin else find_references(prompt.body, tree)
     skills, missing = _skills(prompt, tree, environment, mounted=settings.sandbox != "none")
+    own = (prompt.body, prompt.path, prompt.lines_above)
+    personas = (
+        () if prompt.builtin else load_personas(own, base.repository.root, tree, prompt.tools)
+    )
+    adopted = {each.order.path for each in personas if each.reading}
     named = {each.path: each for each in (*references, *filled.references)}
+    files = attached([each for path, each in named.items() if path not in adopted], tree)
+    commits = prompt.profile.commits
+    disputes = () if prompt.builtin else disagreement(texts(own, personas), commits)
     return Context(
         values=dict(filled.values),
         arguments=argument_values(arguments, prompt.body, prompt.path),
         attachment="\n".join(
-            filter(None, (skills_section(skills), attached(tuple(named.values()), tree)))
+            filter(None, (attached_personas(personas), skills_section(skills), files))
         ),
-        notices=(*reference_notices(references, prompt.name), *skill_notices(prompt, missing)),
+        notices=(
+            *reference_notices(references, str(prompt.path), prompt.lines_above),
+            *persona_notices(personas, own, prompt.tools),
+            *([disagreement_told(disputes, commits)] if disputes else ()),
+            *skill_notices(prompt, missing),
+        ),
         skills=skills,
+        disputed=bool(disputes),
     )
 
 

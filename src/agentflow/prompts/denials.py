@@ -85,8 +85,6 @@ def _glob(word: str) -> str | None:
         return None
 
 
-def denial_notices(denials: Sequence[Denial], where: str) -> tuple[str, ...]:
-    """What a user should know of them."""
-    return tuple(
-        f"{where}: line {denial.line} of its text denies {denial.glob}" for denial in denials
-    )
+def denial_notices(denials: Sequence[Denial], where: str, above: int) -> tuple[str, ...]:
+    """What a user should know of them. `above` is how many lines of the file precede its body."""
+    return tuple(f"{where}:{denial.line + above}: denies {denial.glob}" for denial in denials)

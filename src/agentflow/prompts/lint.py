@@ -7,12 +7,14 @@ from pathlib import Path
 
 from agentflow.errors import UsageError
 from agentflow.prompts.base_tree import BaseTree
+from agentflow.prompts.commit_signs import disagreement, disagreement_told
 from agentflow.prompts.detection import PLACEHOLDERS
 from agentflow.prompts.dialects import Problem
+from agentflow.prompts.persona import load_personas, persona_told, texts
 from agentflow.prompts.profile import VARIABLES
 from agentflow.prompts.reading import Reading, read_prompt, stem
 from agentflow.prompts.references import Reference, find_references
-from agentflow.prompts.search import markdown_files, plain_name, search
+from agentflow.prompts.search import is_builtin, markdown_files, plain_name, search
 from agentflow.prompts.skills import Place, find_skills, missing_skills
 from agentflow.records import Json
 
@@ -28,6 +30,8 @@ class Surroundings:
     """The files of the repository; None outside of one: no reference is then looked up."""
     skills: Sequence[Place] = ()
     """Where skills are looked for; empty: they are not looked up."""
+    root: Path | None = None
+    """The repository's folder."""
 
 
 def prompt_files(paths: Sequence[Path], root: Path | None) -> list[Path]:
@@ -78,6 +82,7 @@ def _examined(path: Path, around: Surroundings, taken: dict[tuple[Path, str], Pa
         problems.append(Problem(1, "warning", "name-taken", told))
     references = _references(reading, around, problems)
     skills = _skills(reading, around, problems)
+    personas = _personas(reading, around, problems)
     return _entry(path, reading.name, problems) | {
         "parse": reading.parse,
         "encoding": reading.encoding or "utf-8",
@@ -90,6 +95,7 @@ def _examined(path: Path, around: Surroundings, taken: dict[tuple[Path, str], Pa
         "variables": [name for name in (*PLACEHOLDERS, *VARIABLES) if name in reading.header.body],
         "references": references,
         "skills": skills,
+        "personas": personas,
     }
 
 
@@ -110,6 +116,7 @@ def _entry(path: Path, name: str, problems: Sequence[Problem]) -> Json:
         "variables": [],
         "references": [],
         "skills": [],
+        "personas": [],
         "problems": [
             {
                 "line": each.line,
@@ -152,6 +159,28 @@ def _skills(reading: Reading, around: Surroundings, problems: list[Problem]) -> 
         told = missing_skills(missing, around.skills)
         problems.append(Problem(reading.header.lines["skills"], "warning", "skill-missing", told))
     return [each.name for each in found]
+
+
+def _personas(reading: Reading, around: Surroundings, problems: list[Problem]) -> list[str]:
+    """The personas that are read. Others become problems, and so does what is said of commits."""
+    own = (reading.header.body, reading.path, reading.lines_above)
+    personas = (
+        load_personas(own, around.root, around.tree, around.known_tools) if around.tree else ()
+    )
+    for each in personas:
+        if each.reading is None:
+            told = persona_told(each, around.known_tools)
+            line = each.order.line + reading.lines_above
+            problems.append(Problem(line, "warning", "persona-missing", told))
+    commits = reading.detected.profile.commits
+    said = () if is_builtin(reading.path) else disagreement(texts(own, personas), commits)
+    if said:
+        told = disagreement_told(said, commits)
+        ordered = [each.order.line + reading.lines_above for each in personas]
+        own_lines = [each.line for each in said if each.where == reading.path]
+        line = (*own_lines, *ordered)[0]
+        problems.append(Problem(line, "warning", "commits-unclear", told))
+    return [each.order.path for each in personas if each.reading]
 
 
 _UNANSWERED = {"missing": "is not in the repository", "secret": "may be secret and is not read"}

@@ -7,7 +7,7 @@ from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside
 from agentflow.nearest import nearest
 from agentflow.prompts.reading import read_prompt, stem
-from agentflow.prompts.search import FOLDERS, builtin_folder, plain_name, search
+from agentflow.prompts.search import FOLDERS, builtin_folder, is_builtin, plain_name, search
 from agentflow.records import Prompt
 
 
@@ -62,11 +62,12 @@ def load_prompt(path: Path, known_tools: Sequence[str]) -> Prompt:
         model=reading.model,
         profile=reading.detected.profile,
         sha256=reading.sha256,
-        builtin=path.parent == builtin_folder(),
+        builtin=is_builtin(path),
         warnings=tuple(f"{path}:{each.line}: {each.message}" for each in reading.problems),
         scopes=reading.grant.scopes,
         max_turns=reading.wishes.max_turns,
         effort=reading.wishes.effort,
         skills=reading.wishes.skills,
         initial_prompt=reading.wishes.initial_prompt,
+        lines_above=reading.lines_above,
     )

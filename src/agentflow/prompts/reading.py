@@ -55,7 +55,11 @@ def read_prompt(path: Path, known_tools: Sequence[str]) -> Reading:
 
     Raises `UsageError` only for a file that cannot be read at all: no file, too large, no text.
     """
-    data = read_limited(path, MAX_PROMPT)
+    return take_apart(path, read_limited(path, MAX_PROMPT), known_tools)
+
+
+def take_apart(path: Path, data: bytes, known_tools: Sequence[str]) -> Reading:
+    """Take the bytes of a prompt file apart. Raises `UsageError` for what is no text."""
     try:
         decoded = decode(data)
     except UnicodeDecodeError as error:

@@ -180,11 +180,12 @@ def fenced(text: str) -> str:
     return f"{fence}\n{text}{'' if text.endswith(chr(10)) else chr(10)}{fence}\n"
 
 
-def reference_notices(references: Sequence[Reference], where: str) -> tuple[str, ...]:
-    """What a user should know of references that are not answered."""
+def reference_notices(references: Sequence[Reference], where: str, above: int) -> tuple[str, ...]:
+    """What a user should know of references that are not answered. `above` is how many lines of
+    the file precede its body."""
     reasons = {"missing": "is not in the base", "secret": "may be a secret file and is not read"}
     return tuple(
-        f"{where}: line {each.line} of its text: {one_line(each.written)} {reasons[each.kind]}"
+        f"{where}:{each.line + above}: {one_line(each.written)} {reasons[each.kind]}"
         for each in references
         if each.kind in reasons
     )

@@ -50,11 +50,13 @@ def render(
     around: Surroundings = _BARE,
     arguments: Mapping[str, str] = _NONE,
     attachment: str = "",
+    *,
+    disputed: bool = False,
 ) -> Rendered:
     """Fill a prompt with one task's context.
 
     `variables` are values by the placeholder's name without its signs; `around` is what stands
-    beside the checkout; `arguments` are values by the placeholder as written; `attachment`, in which nothing is filled, follows the prompt's text.
+    beside the checkout; `arguments` are values by the placeholder as written; `attachment`, in which nothing is filled, follows the prompt's text; `disputed` has the first message say that it decides who commits.
     Raises `UsageError` if the profile names a placeholder that has no value.
     """
     profile = prompt.profile
@@ -64,6 +66,7 @@ def render(
         "boundaries": boundaries,
         "gates": gates,
         "commits": profile.commits,
+        "disputed": disputed,
         "completion": profile.completion,
         "schema": outline(profile.output_schema) if profile.output_schema else "",
         "checklist": _BOX.search(task.text) is not None,

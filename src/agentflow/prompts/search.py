@@ -52,6 +52,11 @@ def builtin_folder() -> Path:
     return shipped if shipped.is_dir() else Path(__file__).parents[3] / "prompts"
 
 
+def is_builtin(path: Path) -> bool:
+    """Whether a prompt is one of agentflow's own."""
+    return path.parent == builtin_folder()
+
+
 def plain_name(name: str) -> str:
     """The name as names are compared."""
     return name.lower().replace("_", "-")
@@ -111,7 +116,7 @@ def _may_be_prompt(name: str) -> bool:
 
 
 def _found(path: Path, root: Path, known_tools: Sequence[str], taken: set[str]) -> Found:
-    builtin = path.parent == builtin_folder()
+    builtin = is_builtin(path)
     name, reading, problem = stem(path), None, ""
     try:
         reading = read_prompt(check_inside(path, root, builtin_folder()), known_tools)
