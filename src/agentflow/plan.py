@@ -17,8 +17,9 @@ from agentflow.models import catalog
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint
 from agentflow.nearest import nearest
 from agentflow.programs import check_program
-from agentflow.prompts.context import Base, gather
+from agentflow.prompts.context import Base, boundaries_of_plan, gather
 from agentflow.prompts.denials import denial_notices, find_denials
+from agentflow.prompts.file_boundaries import Planned, with_planned
 from agentflow.prompts.loader import find_prompt, load_prompt
 from agentflow.prompts.profile import missing_documents
 from agentflow.prompts.render import render
@@ -87,16 +88,19 @@ def _make_plan(order: Order, world: World) -> Plan:
     revision = order.base or task.base
     base = repository.resolve(revision) if revision else repository.head
     base_paths = repository.paths(base)
-    settings = load_settings(
-        order.flags,
-        world.environment,
-        repository.read(base, CONFIG) if CONFIG in base_paths else None,
-        task,
-        read_trust(repository.common_dir, world.environment),
-    )
+    config = repository.read(base, CONFIG) if CONFIG in base_paths else None
+    trust = read_trust(repository.common_dir, world.environment)
+    settings = load_settings(order.flags, world.environment, config, task, trust)
     _check_dependencies(task, repository, base)
     prompt = _prompt(settings.prompt, task, repository, trusted="prompt" in order.flags)
     _check_documents(prompt, base_paths, repository)
+    found = Base(repository, base, base_paths, repository.locks(world.cache))
+    planned = Planned()
+    if not (task.boundaries.allow or order.flags.get("allow")):
+        planned = boundaries_of_plan(prompt, task, settings, found)
+    if planned.allow:
+        wishes = with_planned(task, planned)
+        settings = load_settings(order.flags, world.environment, config, wishes, trust)
     gates = settings.commands
     boundary_notices = _check_boundaries(settings.boundaries, task, base_paths)
     denials = () if prompt.builtin else find_denials(prompt.body)
@@ -106,7 +110,6 @@ def _make_plan(order: Order, world: World) -> Plan:
     model = _model(settings, prompt, order.flags, base_url)
     environment = settings.surroundings(world.environment)
     _check_gates(gates, base_paths, world, environment)
-    found = Base(repository, base, base_paths, repository.locks(world.cache))
     context = gather(prompt, task, boundaries, settings, found, order.arguments)
     rendered = render(
         prompt,
@@ -140,6 +143,7 @@ def _make_plan(order: Order, world: World) -> Plan:
         notices=(
             *notices,
             *prompt.warnings,
+            *planned.notices,
             *context.notices,
             *denial_notices(denials, prompt.name),
             *boundary_notices,

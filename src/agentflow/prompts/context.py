@@ -5,12 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agentflow.boundaries import matches
-from agentflow.configuration import Settings
+from agentflow.configuration import FileVariable, Settings
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside
 from agentflow.prompts.base_tree import BaseTree
+from agentflow.prompts.file_boundaries import Planned, planned_boundaries
+from agentflow.prompts.reading import stem
 from agentflow.prompts.references import attached, find_references, reference_notices
-from agentflow.prompts.variables import MAX_CHANGES, Sources, argument_values, fill
+from agentflow.prompts.variables import (
+    MAX_CHANGES,
+    PLANS,
+    Sources,
+    argument_values,
+    fill,
+    find_plan,
+)
 from agentflow.records import Boundaries, Prompt, Task
 from agentflow.runs import is_running, list_runs
 from agentflow.tasks.task import check_id, find_task, read_task
@@ -73,6 +82,20 @@ def gather(
         attachment=attached(tuple(named.values()), tree),
         notices=reference_notices(references, prompt.name),
     )
+
+
+def boundaries_of_plan(prompt: Prompt, task: Task, settings: Settings, base: Base) -> Planned:
+    """What the task's implementation plan says about file boundaries, if there is a plan."""
+    said = settings.variables.get("IMPLEMENTATION_PLAN")
+    likely = any(path.format(id=task.id) in base.paths for path in PLANS)
+    if not (likely if said is None else isinstance(said, FileVariable)):
+        return Planned()
+    tree = _tree(base, settings)
+    path = said.path if isinstance(said, FileVariable) else find_plan(task, tree)
+    text = tree.text(path) if path else None
+    if path is None or text is None:
+        return Planned()
+    return planned_boundaries(text, path, (prompt.name, stem(prompt.path)), base.paths)
 
 
 def _tree(base: Base, settings: Settings) -> BaseTree:

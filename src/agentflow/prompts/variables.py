@@ -104,9 +104,14 @@ def _phase(sources: Sources) -> str:
     return one_line(said or next(plain, ""), 300) or NONE
 
 
+def find_plan(task: Task, tree: BaseTree) -> str | None:
+    """The path of a task's implementation plan, or None if there is none."""
+    paths = (path.format(id=task.id) for path in PLANS)
+    return next((path for path in paths if tree.text(path) is not None), None)
+
+
 def _plan(sources: Sources) -> Reference | None:
-    paths = (path.format(id=sources.task.id) for path in PLANS)
-    found = next((path for path in paths if sources.tree.text(path) is not None), None)
+    found = find_plan(sources.task, sources.tree)
     return Reference(found, 0, "file", found) if found else None
 
 
