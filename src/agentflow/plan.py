@@ -2,7 +2,7 @@
 
 import asyncio
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,24 @@ from agentflow.models import catalog
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint
 from agentflow.nearest import nearest
 from agentflow.programs import check_program
-from agentflow.prompts.context import Base, boundaries_of_plan, gather
+from agentflow.prompts.context import (
+    Base,
+    Measure,
+    Measured,
+    boundaries_of_plan,
+    gather,
+    refuse_commands,
+)
 from agentflow.prompts.denials import denial_notices, find_denials
 from agentflow.prompts.file_boundaries import Planned, with_planned
 from agentflow.prompts.loader import find_prompt, load_prompt
 from agentflow.prompts.profile import missing_documents
 from agentflow.prompts.render import render
+from agentflow.prompts.variables import Commands
 from agentflow.records import Boundaries, BuildCommand, Limits, Prompt, Rendered, Task
 from agentflow.settings import CONFIG, load_settings
 from agentflow.tasks.task import find_task, read_task, text_task
+from agentflow.threads import on_this_loop
 from agentflow.tools import DEFAULT_TOOLS
 from agentflow.trust import read_trust
 from agentflow.words import counted
@@ -77,12 +86,17 @@ class Plan:
     notices: tuple[str, ...]
 
 
-async def make_plan(order: Order, world: World) -> Plan:
-    """Decide everything about a run. Raises `UsageError` or `EnvironmentFailure`."""
-    return await asyncio.to_thread(_make_plan, order, world)
+async def make_plan(order: Order, world: World, measure: Measure = refuse_commands) -> Plan:
+    """Decide everything about a run; `measure` runs the commands of `[variables]`.
+
+    Raises `UsageError` or `EnvironmentFailure`.
+    """
+    return await asyncio.to_thread(_make_plan, order, world, on_this_loop(measure))
 
 
-def _make_plan(order: Order, world: World) -> Plan:
+def _make_plan(
+    order: Order, world: World, measure: Callable[[Commands, Measured], Mapping[str, str]]
+) -> Plan:
     repository = open_repository(world.directory, world.environment)
     task, notices = _task(order, repository)
     revision = order.base or task.base
@@ -110,7 +124,15 @@ def _make_plan(order: Order, world: World) -> Plan:
     model = _model(settings, prompt, order.flags, base_url)
     environment = settings.surroundings(world.environment)
     _check_gates(gates, base_paths, world, environment)
-    context = gather(prompt, task, boundaries, settings, found, order.arguments)
+    context = gather(
+        prompt,
+        task,
+        boundaries,
+        settings,
+        found,
+        order.arguments,
+        lambda commands: measure(commands, Measured(found, settings, world)),
+    )
     rendered = render(
         prompt,
         task,

@@ -1,8 +1,9 @@
 """The context of a prompt: what a run finds out for it in the repository, before any spend."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agentflow.boundaries import matches
 from agentflow.configuration import FileVariable, Settings
@@ -15,6 +16,7 @@ from agentflow.prompts.references import attached, find_references, reference_no
 from agentflow.prompts.variables import (
     MAX_CHANGES,
     PLANS,
+    Commands,
     Sources,
     argument_values,
     fill,
@@ -24,6 +26,7 @@ from agentflow.records import Boundaries, Prompt, Task
 from agentflow.runs import is_running, list_runs
 from agentflow.tasks.task import check_id, find_task, read_task
 from agentflow.workspace.repository import Repository
+from agentflow.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,24 @@ class Base:
     commit: str
     paths: frozenset[str]
     locks: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Where commands of `[variables]` are run, and under what settings."""
+
+    base: Base
+    settings: Settings
+    world: World
+
+
+Measure = Callable[[Commands, Measured], Coroutine[Any, Any, Mapping[str, str]]]
+"""Runs commands in a sandbox on a checkout of the base; returns what they print."""
+
+
+async def refuse_commands(commands: Commands, where: Measured) -> Mapping[str, str]:
+    """Runs nothing: for callers that have no sandbox. Raises `UsageError`."""
+    raise UsageError(f"[variables] {min(commands)} is a command, and no sandbox is at hand here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +76,10 @@ def gather(
     boundaries: Boundaries,
     settings: Settings,
     base: Base,
-    arguments: str | None = None,
+    arguments: str | None,
+    measure: Callable[[Commands], Mapping[str, str]],
 ) -> Context:
-    """Find a prompt's values and references in the base commit.
+    """Find a prompt's values and references in the base commit; `measure` runs commands.
 
     Raises `UsageError` for a configured file that is missing, and for arguments that the prompt
     does not take.
@@ -72,6 +94,7 @@ def gather(
             tree=tree,
             others=lambda: _alive(base.repository.root, base.locks, task.id),
             recent=lambda: base.repository.recent(base.commit, MAX_CHANGES),
+            measure=measure,
         ),
     )
     references = () if prompt.builtin else find_references(prompt.body, tree)
