@@ -200,6 +200,11 @@ def _names_protected(allow: Iterable[str], protected: str) -> bool:
     )
 
 
+def opens_protected(glob: str) -> bool:
+    """Whether a glob in `allow` would open a path that is protected otherwise."""
+    return any(_names_protected((glob,), protected) for protected in PROTECTED)
+
+
 def violation(boundaries: Boundaries, path: str) -> str | None:
     """Why this path may not be changed, or None if it may."""
     for glob in boundaries.deny:

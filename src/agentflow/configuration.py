@@ -170,6 +170,13 @@ class FileVariable(Table):
     path: str = Field(min_length=1)
 
 
+class CommandVariable(Table):
+    """A value of `[variables]` that a command prints, in a sandbox on a checkout of the base."""
+
+    command: str = Field(min_length=1)
+    timeout: Seconds = 60.0
+
+
 class Settings(Table):
     """All settings of one invocation. Each annotation's metadata holds the field's rule."""
 
@@ -208,7 +215,7 @@ class Settings(Table):
     """`host` lets setup reach everything that this machine reaches."""
     allow_red_base: Annotated[bool, "user-only"] = False
     """Whether gates may fail on the base, and then on the result in the same way."""
-    variables: Annotated[dict[str, str | FileVariable], "override"] = {}
+    variables: Annotated[dict[str, str | FileVariable | CommandVariable], "override"] = {}
     """Values of a prompt's placeholders, by the name without its sign."""
     commit: Annotated[CommitSetting, "user-only"] = CommitSetting()
     checklist: Annotated[ChecklistSetting, "override"] = ChecklistSetting()

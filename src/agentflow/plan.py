@@ -2,7 +2,7 @@
 
 import asyncio
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,20 @@ from agentflow.models import catalog
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint
 from agentflow.nearest import nearest
 from agentflow.programs import check_program
-from agentflow.prompts.context import Base, gather
+from agentflow.prompts.context import (
+    Base,
+    Measure,
+    Measured,
+    boundaries_of_plan,
+    gather,
+    refuse_commands,
+)
 from agentflow.prompts.denials import denial_notices, find_denials
+from agentflow.prompts.file_boundaries import Planned, with_planned
 from agentflow.prompts.loader import find_prompt, load_prompt
 from agentflow.prompts.profile import missing_documents
 from agentflow.prompts.render import render
+from agentflow.prompts.variables import Commands
 from agentflow.records import (
     Boundaries,
     BuildCommand,
@@ -35,6 +44,7 @@ from agentflow.records import (
 )
 from agentflow.settings import CONFIG, load_settings
 from agentflow.tasks.task import find_task, read_task, text_task
+from agentflow.threads import on_this_loop
 from agentflow.tools import DEFAULT_TOOLS
 from agentflow.trust import read_trust
 from agentflow.words import counted
@@ -90,27 +100,35 @@ class Plan:
     """For a task that stands in a document with others."""
 
 
-async def make_plan(order: Order, world: World) -> Plan:
-    """Decide everything about a run. Raises `UsageError` or `EnvironmentFailure`."""
-    return await asyncio.to_thread(_make_plan, order, world)
+async def make_plan(order: Order, world: World, measure: Measure = refuse_commands) -> Plan:
+    """Decide everything about a run; `measure` runs the commands of `[variables]`.
+
+    Raises `UsageError` or `EnvironmentFailure`.
+    """
+    return await asyncio.to_thread(_make_plan, order, world, on_this_loop(measure))
 
 
-def _make_plan(order: Order, world: World) -> Plan:
+def _make_plan(
+    order: Order, world: World, measure: Callable[[Commands, Measured], Mapping[str, str]]
+) -> Plan:
     repository = open_repository(world.directory, world.environment)
     task, notices = _task(order, repository)
     revision = order.base or task.base
     base = repository.resolve(revision) if revision else repository.head
     base_paths = repository.paths(base)
-    settings = load_settings(
-        order.flags,
-        world.environment,
-        repository.read(base, CONFIG) if CONFIG in base_paths else None,
-        task,
-        read_trust(repository.common_dir, world.environment),
-    )
+    config = repository.read(base, CONFIG) if CONFIG in base_paths else None
+    trust = read_trust(repository.common_dir, world.environment)
+    settings = load_settings(order.flags, world.environment, config, task, trust)
     _check_dependencies(task, repository, base)
     prompt = _prompt(settings.prompt, task, repository, trusted="prompt" in order.flags)
     _check_documents(prompt, base_paths, repository)
+    found = Base(repository, base, base_paths, repository.locks(world.cache))
+    planned = Planned()
+    if not (task.boundaries.allow or order.flags.get("allow")):
+        planned = boundaries_of_plan(prompt, task, settings, found)
+    if planned.allow:
+        wishes = with_planned(task, planned)
+        settings = load_settings(order.flags, world.environment, config, wishes, trust)
     gates = settings.commands
     boundary_notices = _check_boundaries(settings.boundaries, task, base_paths)
     denials = () if prompt.builtin else find_denials(prompt.body)
@@ -121,8 +139,16 @@ def _make_plan(order: Order, world: World) -> Plan:
     effort, effort_notices = _effort(prompt, model)
     environment = settings.surroundings(world.environment)
     _check_gates(gates, base_paths, world, environment)
-    found = Base(repository, base, base_paths, repository.locks(world.cache))
-    context = gather(prompt, task, boundaries, settings, found, world.environment, order.arguments)
+    context = gather(
+        prompt,
+        task,
+        boundaries,
+        settings,
+        found,
+        world.environment,
+        order.arguments,
+        lambda commands: measure(commands, Measured(found, settings, world)),
+    )
     rendered = render(
         prompt,
         task,
@@ -158,6 +184,7 @@ def _make_plan(order: Order, world: World) -> Plan:
         notices=(
             *notices,
             *prompt.warnings,
+            *planned.notices,
             *effort_notices,
             *context.notices,
             *denial_notices(denials, str(prompt.path), prompt.lines_above),

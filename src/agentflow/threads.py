@@ -1,8 +1,8 @@
 """Threads for plain work that must not be left half done."""
 
 import asyncio
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -18,3 +18,16 @@ async def to_the_end(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         return await work
+
+
+def on_this_loop(
+    function: Callable[P, Coroutine[Any, Any, T]],
+) -> Callable[P, T]:
+    """The coroutine function as one that a thread may call: it runs on the loop that runs now, and
+    the thread waits. If the loop ends meanwhile, the thread gets `CancelledError`."""
+    loop = asyncio.get_running_loop()
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        return asyncio.run_coroutine_threadsafe(function(*args, **kwargs), loop).result()
+
+    return call

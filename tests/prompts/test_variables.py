@@ -16,6 +16,7 @@ from agentflow.prompts.variables import (
     NONE,
     PHASE,
     SOURCES,
+    Commands,
     Filled,
     Sources,
     argument_values,
@@ -35,7 +36,12 @@ def sources(
     others: tuple[tuple[str, Boundaries | None], ...] = (),
     recent: tuple[str, ...] = (),
 ) -> Sources:
-    return Sources(TASK, Boundaries(), tree(files), lambda: others, lambda: recent)
+    return Sources(TASK, Boundaries(), tree(files), lambda: others, lambda: recent, printed)
+
+
+def printed(commands: Commands) -> dict[str, str]:
+    """What each command says that it is."""
+    return {name: f"ran {each.command}" for name, each in commands.items()}
 
 
 def value(name: str, files: dict[str, str]) -> str:

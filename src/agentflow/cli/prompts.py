@@ -104,12 +104,13 @@ def render(
     with exit_codes("json" if json else "text"):
         import asyncio
 
+        from agentflow.command_values import command_values
         from agentflow.dry_run import describe_json, describe_texts
         from agentflow.plan import Order, make_plan
         from agentflow.world import World
 
         order = Order(task, base=base, flags={"prompt": name}, arguments=arguments)
-        plan = asyncio.run(make_plan(order, World()))
+        plan = asyncio.run(make_plan(order, World(), command_values))
         if json:
             facts = describe_json(plan)
             keys = ("task", "prompt", "tools", "system_prompt", "first_message")

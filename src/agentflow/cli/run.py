@@ -204,6 +204,7 @@ def _execute(
 
     with without_collector():
         import agentflow.run  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        from agentflow.command_values import command_values
         from agentflow.plan import make_plan
         from agentflow.sinks.console import ConsoleSink
         from agentflow.sinks.verdict import print_verdict
@@ -212,7 +213,7 @@ def _execute(
     if not dry_run:
         start_sdk_import()
     world = World()
-    plan = asyncio.run(make_plan(order, world))
+    plan = asyncio.run(make_plan(order, world, command_values))
     if dry_run:
         _print_plan(plan, output_format)
         return {"exit_code": 0}

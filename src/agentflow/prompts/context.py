@@ -1,16 +1,19 @@
 """The context of a prompt: what a run finds out for it in the repository, before any spend."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agentflow.boundaries import matches
-from agentflow.configuration import Settings
+from agentflow.configuration import FileVariable, Settings
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside
 from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.commit_signs import disagreement, disagreement_told
+from agentflow.prompts.file_boundaries import Planned, planned_boundaries
 from agentflow.prompts.persona import attached_personas, load_personas, persona_notices, texts
+from agentflow.prompts.reading import stem
 from agentflow.prompts.references import attached, find_references, reference_notices
 from agentflow.prompts.skills import (
     find_skills,
@@ -21,11 +24,20 @@ from agentflow.prompts.skills import (
     skill_notices,
     skills_section,
 )
-from agentflow.prompts.variables import MAX_CHANGES, Sources, argument_values, fill
+from agentflow.prompts.variables import (
+    MAX_CHANGES,
+    PLANS,
+    Commands,
+    Sources,
+    argument_values,
+    fill,
+    find_plan,
+)
 from agentflow.records import Boundaries, Prompt, Skill, Task
 from agentflow.runs import is_running, list_runs
 from agentflow.tasks.task import check_id, find_task, read_task
 from agentflow.workspace.repository import Repository
+from agentflow.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +48,24 @@ class Base:
     commit: str
     paths: frozenset[str]
     locks: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Where commands of `[variables]` are run, and under what settings."""
+
+    base: Base
+    settings: Settings
+    world: World
+
+
+Measure = Callable[[Commands, Measured], Coroutine[Any, Any, Mapping[str, str]]]
+"""Runs commands in a sandbox on a checkout of the base; returns what they print."""
+
+
+async def refuse_commands(commands: Commands, where: Measured) -> Mapping[str, str]:
+    """Runs nothing: for callers that have no sandbox. Raises `UsageError`."""
+    raise UsageError(f"[variables] {min(commands)} is a command, and no sandbox is at hand here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +91,10 @@ def gather(
     settings: Settings,
     base: Base,
     environment: Mapping[str, str],
-    arguments: str | None = None,
+    arguments: str | None,
+    measure: Callable[[Commands], Mapping[str, str]],
 ) -> Context:
-    """Find a prompt's values, references and skills in the base commit.
+    """Find a prompt's values, references and skills in the base commit; `measure` runs commands.
 
     `environment` is the user's: it says where the user's own skills are. Raises `UsageError` for
     a configured file that is missing, and for arguments that the prompt does not take.
@@ -78,6 +109,7 @@ def gather(
             tree=tree,
             others=lambda: _alive(base.repository.root, base.locks, task.id),
             recent=lambda: base.repository.recent(base.commit, MAX_CHANGES),
+            measure=measure,
         ),
     )
     references = () if prompt.builtin else find_references(prompt.body, tree)
@@ -117,6 +149,20 @@ def _skills(
     places = (*repository_places(tree), *own_places(environment))
     found, missing = find_skills(prompt.skills, places)
     return shown_to_agent(found, mounted=mounted), missing_skills(missing, places)
+
+
+def boundaries_of_plan(prompt: Prompt, task: Task, settings: Settings, base: Base) -> Planned:
+    """What the task's implementation plan says about file boundaries, if there is a plan."""
+    said = settings.variables.get("IMPLEMENTATION_PLAN")
+    likely = any(path.format(id=task.id) in base.paths for path in PLANS)
+    if not (likely if said is None else isinstance(said, FileVariable)):
+        return Planned()
+    tree = _tree(base, settings)
+    path = said.path if isinstance(said, FileVariable) else find_plan(task, tree)
+    text = tree.text(path) if path else None
+    if path is None or text is None:
+        return Planned()
+    return planned_boundaries(text, path, (prompt.name, stem(prompt.path)), base.paths)
 
 
 def _tree(base: Base, settings: Settings) -> BaseTree:

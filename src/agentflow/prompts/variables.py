@@ -1,6 +1,7 @@
 """Variables: where the value of each placeholder comes from, as of the base commit.
 
-`[variables]` of the configuration comes first, as text or as `{ path = "…" }`. Then:
+`[variables]` of the configuration comes first: text, `{ path = "…" }`, or what a command prints,
+`{ command = "…" }`. Then:
 
 - `$CURRENT_PHASE`: the phase and status that `.meta/current-phase.md` states, on one line;
 - `$IMPLEMENTATION_PLAN`: the first file of `PLANS`, by its path; its text is attached;
@@ -18,7 +19,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from agentflow.configuration import FileVariable
+from agentflow.configuration import CommandVariable, FileVariable
 from agentflow.errors import UsageError
 from agentflow.neutral import one_line
 from agentflow.prompts.base_tree import BaseTree
@@ -47,6 +48,10 @@ MAX_CHANGES = 15
 _FIELD = re.compile(r"[\s>*_-]*(phase|status)[*_\s]*:[*_\s]*(\S.*)", re.IGNORECASE)
 
 
+Commands = Mapping[str, CommandVariable]
+"""Commands by the name of the variable."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What values are taken from."""
@@ -58,6 +63,8 @@ class Sources:
     """The other tasks whose runs are alive, each with its boundaries as far as they are known."""
     recent: Callable[[], Sequence[str]]
     """The newest commits of the base, a line for each, the newest first."""
+    measure: Callable[[Commands], Mapping[str, str]]
+    """What commands print, run in a sandbox on the base."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +76,27 @@ class Filled:
 
 
 def fill(
-    names: Collection[str], configured: Mapping[str, str | FileVariable], sources: Sources
+    names: Collection[str],
+    configured: Mapping[str, str | FileVariable | CommandVariable],
+    sources: Sources,
 ) -> Filled:
-    """The values of the placeholders that a prompt uses, and of all configured ones.
+    """The values of the placeholders that a prompt uses, and of all configured texts and files.
 
-    Raises `UsageError` for a configured file that the base does not hold.
+    A command is run only if the prompt uses its placeholder. Raises `UsageError` for a configured
+    file that the base does not hold, and what `sources.measure` raises.
     """
-    values = {name: _configured(name, said, sources.tree) for name, said in configured.items()}
-    wanted = {name.strip("${}<>") for name in names} - values.keys()
+    wanted = {name.strip("${}<>") for name in names}
+    commands = {
+        name: said for name, said in configured.items() if isinstance(said, CommandVariable)
+    }
+    used = {name: commands[name] for name in sorted(wanted & commands.keys())}
+    values = {
+        name: _configured(name, said, sources.tree)
+        for name, said in configured.items()
+        if not isinstance(said, CommandVariable)
+    }
+    values |= sources.measure(used) if used else {}
+    wanted -= values.keys()
     plan = _plan(sources) if "IMPLEMENTATION_PLAN" in wanted else None
     found = {name: SOURCES[name](sources) for name in sorted(wanted & SOURCES.keys())}
     return Filled(values | found, (plan,) if plan else ())
@@ -104,9 +124,14 @@ def _phase(sources: Sources) -> str:
     return one_line(said or next(plain, ""), 300) or NONE
 
 
+def find_plan(task: Task, tree: BaseTree) -> str | None:
+    """The path of a task's implementation plan, or None if there is none."""
+    paths = (path.format(id=task.id) for path in PLANS)
+    return next((path for path in paths if tree.text(path) is not None), None)
+
+
 def _plan(sources: Sources) -> Reference | None:
-    paths = (path.format(id=sources.task.id) for path in PLANS)
-    found = next((path for path in paths if sources.tree.text(path) is not None), None)
+    found = find_plan(sources.task, sources.tree)
     return Reference(found, 0, "file", found) if found else None
 
 
