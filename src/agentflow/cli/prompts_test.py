@@ -7,8 +7,10 @@ import typer
 from agentflow.cli.output import data, exit_codes, print_json, say, talk
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from agentflow.prompt_tests.reading import Suite
     from agentflow.prompt_tests.suites import Result
     from agentflow.world import World
 
@@ -32,45 +34,50 @@ def run_cases(
     case fails, with 2 if one cannot be read.
     """
     with exit_codes("json" if json else "text"):
-        import asyncio
-
-        from agentflow.cli.run import start_sdk_import, stop_on_signals
-        from agentflow.errors import Interrupted
+        from agentflow.cli.run import start_sdk_import
         from agentflow.prompt_tests.reading import find_suites
-        from agentflow.prompt_tests.suites import check_machine, run_suites, summary
-        from agentflow.words import counted
+        from agentflow.prompt_tests.suites import check_machine, summary
         from agentflow.world import World
 
         start_sdk_import()
         world = World()
-        root = _root(world)
-        suites = find_suites(names or [], root)
+        suites = find_suites(names or [], _root(world))
         check_machine(world.environment)
-        count = sum(len(suite.cases) for suite in suites)
-        say(f"{counted(count, 'case')} of {counted(len(suites), 'prompt')}")
-
-        async def whole() -> "list[Result]":
-            stop_on_signals()
-            found: list[Result] = []
-            try:
-                async for result in run_suites(suites, world.environment, keep=keep):
-                    found.append(result)
-                    _print(result, len(found), count, quiet=json)
-            except asyncio.CancelledError as error:  # between two runs
-                raise Interrupted.of(error) from error
-            return found
-
-        results = asyncio.run(whole())
+        results = _run_all(suites, world, keep=keep, quiet=json)
         told = summary(results)
         if json:
-            print_json({
-                "type": "prompts-test",
-                "cases": [each.as_json() for each in results],
-                "summary": told,
-            })
+            cases = [each.as_json() for each in results]
+            print_json({"type": "prompts-test", "cases": cases, "summary": told})
         say(f"{told['ok']} ok, {told['failed']} failed")
         if told["failed"]:
             raise typer.Exit(1)
+
+
+def _run_all(
+    suites: "Sequence[Suite]", world: "World", *, keep: bool, quiet: bool
+) -> "list[Result]":
+    import asyncio
+
+    from agentflow.cli.run import stop_on_signals
+    from agentflow.errors import Interrupted
+    from agentflow.prompt_tests.suites import run_suites
+    from agentflow.words import counted
+
+    count = sum(len(suite.cases) for suite in suites)
+    say(f"{counted(count, 'case')} of {counted(len(suites), 'prompt')}")
+    found: list[Result] = []
+
+    async def whole() -> None:
+        stop_on_signals()
+        async for result in run_suites(suites, world.environment, keep=keep):
+            found.append(result)
+            _print(result, len(found), count, quiet=quiet)
+
+    try:
+        asyncio.run(whole())
+    except asyncio.CancelledError as error:  # a signal before a case's run began
+        raise Interrupted.of(error) from error
+    return found
 
 
 def _root(world: "World") -> "Path":

@@ -96,8 +96,8 @@ class Expectation(Table):
 class Flags(Table):
     """Flags of `agentflow run` that a suite may give: none that touches the user's machine."""
 
-    allow: Globs = ()
-    deny: Globs = ()
+    allow: Annotated[Globs, BeforeValidator(_as_tuple)] = ()
+    deny: Annotated[Globs, BeforeValidator(_as_tuple)] = ()
     max_turns: Annotated[int, Field(ge=1)] | None = None
     max_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
