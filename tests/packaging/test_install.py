@@ -37,7 +37,7 @@ def has_builtin_prompts(agentflow: list[str], project: Project) -> bool:
 
     shown = said("run", "TASK-1", "--prompt", "agent", "--gate", "test=true", "--dry-run")
     listed = said("prompts", "list")
-    names = ("agent", "backend-dev", "engineer")
+    names = ("agent", "backend-dev", "engineer", "handoff", "phase-6")
     return "You are a senior backend engineer" in shown and all(name in listed for name in names)
 
 

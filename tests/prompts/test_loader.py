@@ -30,7 +30,7 @@ def load(path: Path, text: str) -> Prompt:
 
 def test_the_built_in_prompts_load() -> None:
     loaded = {p.stem: load_prompt(p, DEFAULT_TOOLS) for p in builtin_folder().glob("*.md")}
-    assert {"agent", "backend-dev", "engineer"} <= loaded.keys()
+    assert {"agent", "backend-dev", "engineer", "handoff", "phase-6"} == loaded.keys()
     assert all(prompt.builtin and not prompt.warnings for prompt in loaded.values())
     assert loaded["agent"].tools == ("Read", "Write", "Edit", "Bash", "Grep", "Glob")
     assert loaded["agent"].profile == Profile(commits="orchestrator", completion="marker")
@@ -46,6 +46,10 @@ def test_the_built_in_prompts_load() -> None:
     )
     assert loaded["backend-dev"].profile.completion == "json"
     assert "$TASK_DESCRIPTION" in loaded["backend-dev"].profile.variables
+    assert loaded["handoff"].profile == Profile(commits="orchestrator", completion="message")
+    assert loaded["phase-6"].profile == Profile(
+        ("$IMPLEMENTATION_PLAN",), commits="agent", completion="commit"
+    )
 
 
 def test_the_example_of_the_json_prompt_keeps_its_own_contract() -> None:

@@ -50,7 +50,7 @@ def whole(rendered: Rendered) -> str:
     return f"{rendered.system}\n════ first message ════\n{rendered.first_message}"
 
 
-@pytest.mark.parametrize("name", ["agent", "backend-dev", "engineer"])
+@pytest.mark.parametrize("name", ["agent", "backend-dev", "engineer", "handoff", "phase-6"])
 def test_the_built_in_prompts_read_as_pinned(name: str) -> None:
     loaded = load_prompt(builtin_folder() / f"{name}.md", DEFAULT_TOOLS)
     check(f"{name}.md", whole(render(loaded, TASK, TASK.boundaries, GATES)))

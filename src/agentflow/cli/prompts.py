@@ -10,15 +10,17 @@ import typer
 
 from agentflow.cli.output import Tolerant, data, exit_codes, print_json, say
 from agentflow.cli.prompts_add import add
+from agentflow.cli.prompts_test import run_cases
 from agentflow.cli.run import complete_task
 
 if TYPE_CHECKING:
     from agentflow.prompts.base_tree import BaseTree
 
 prompts = typer.Typer(
-    help="List, show, check and render prompts.", no_args_is_help=True, rich_markup_mode=None
+    help="List, show, check, render and test prompts.", no_args_is_help=True, rich_markup_mode=None
 )
 prompts.command()(add)
+prompts.command("test")(run_cases)
 
 
 def _complete_prompt(incomplete: str) -> list[str]:

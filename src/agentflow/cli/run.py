@@ -264,6 +264,12 @@ async def run_supervised(plan: "Plan", world: "World", sinks: "Sequence[Emit]") 
 
         return open_it
 
+    stop_on_signals()
+    return await run_task(plan, world, connect, sinks)
+
+
+def stop_on_signals() -> None:
+    """Make the first SIGINT or SIGTERM cancel the task that calls this; a second ends at once."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
     def stop(number: int) -> None:
@@ -274,7 +280,6 @@ async def run_supervised(plan: "Plan", world: "World", sinks: "Sequence[Emit]") 
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
-    return await run_task(plan, world, connect, sinks)
 
 
 def _print_plan(plan: "Plan", output_format: OutputFormat) -> None:

@@ -108,12 +108,13 @@ def read_script(data: object, where: str = "script") -> Script:
     if not fields.get("turns"):
         raise UsageError(f"{where}: turns: at least one turn is needed")
     turns = tuple(
-        _turn(turn, f"{where}, turn {number}") for number, turn in enumerate(fields["turns"], 1)
+        read_turn(turn, f"{where}, turn {number}") for number, turn in enumerate(fields["turns"], 1)
     )
     return Script(turns, fields.get("model", "scripted"))
 
 
-def _turn(data: object, where: str) -> Turn:
+def read_turn(data: object, where: str) -> Turn:
+    """Turn plain data into one reply. Raises `UsageError` naming `where` and the key."""
     fields = _fields(data, _TURN_KEYS, where)
     calls = tuple(
         _call(call, f"{where}, call {number}")
