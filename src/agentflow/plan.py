@@ -48,6 +48,8 @@ class Order:
     """Settings given as flags."""
     arguments: str | None = None
     """For a prompt that is a command file; None means that none were given."""
+    made: Task | None = None
+    """A task that the caller made, instead of a file or text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,8 @@ def _make_plan(order: Order, world: World) -> Plan:
 
 
 def _task(order: Order, repository: Repository) -> tuple[Task, tuple[str, ...]]:
+    if order.made is not None:
+        return order.made, ()
     if order.text is not None:
         return text_task(order.text), ()
     if order.task is None:

@@ -48,8 +48,8 @@ class Block:
 class Fences:
     """Follows the code fences of a text, line by line."""
 
-    def __init__(self, opened: str = "") -> None:
-        self.open = opened
+    def __init__(self) -> None:
+        self.open = ""
         """The signs of the fence that is open after the last line, or an empty text."""
 
     def inside(self, line: str) -> bool:
@@ -109,8 +109,8 @@ def _delimiter(line: str) -> str | None:
 
 
 def _delimited(lines: Sequence[str]) -> Iterator[Block]:
-    """Blocks between delimiters. An end within a fence of the block is content if that fence is
-    closed before the next delimiter, and that one is an end as well."""
+    """Blocks between delimiters. An end within an open fence of the block is content if the next
+    delimiter is an end as well."""
     marks = [
         (index, title)
         for index, line in enumerate(lines)
@@ -130,8 +130,6 @@ def _delimited(lines: Sequence[str]) -> Iterator[Block]:
             following = marks[number] if number < len(marks) else None
             if not (fences.open and following and _END.fullmatch(following[1])):
                 break
-            if not _closes(fences, lines[end + 1 : following[0]]):
-                break
             position = end + 1
         else:
             end = marks[number][0] if number < len(marks) else len(lines)
@@ -143,12 +141,6 @@ def _delimited(lines: Sequence[str]) -> Iterator[Block]:
 def _follow(fences: Fences, lines: Sequence[str]) -> None:
     for line in lines:
         fences.inside(line)
-
-
-def _closes(fences: Fences, lines: Sequence[str]) -> bool:
-    """Whether the open fence is closed by one of the lines; the fences stay as they are."""
-    copy = Fences(fences.open)
-    return any(not copy.open for line in lines if copy.inside(line))
 
 
 def _recipient(title: str) -> str:
