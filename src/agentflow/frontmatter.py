@@ -131,22 +131,34 @@ def read_header(text: str, *, where: str) -> Header:
         return Header({}, {}, body, present=False)
     if len(raw) > MAX_HEADER:
         raise UsageError(f"{where}: the header is longer than {MAX_HEADER} characters")
+    fields, lines = _checked(raw, first, where, "the header")
+    return Header(fields, lines, body, present=True)
+
+
+def read_mapping(text: str, *, where: str) -> dict[str, Any]:
+    """Read a YAML file of `key: value` lines, every scalar as text.
+
+    Raises `UsageError` naming `where` and the line, for anything else.
+    """
+    return _checked(text, 1, where, "it")[0]
+
+
+def _checked(raw: str, first: int, where: str, what: str) -> tuple[dict[str, Any], dict[str, int]]:
     try:
-        fields, lines = _parse(raw, first)
+        return _parse(raw, first)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + first if error.problem_mark else first
         raise UsageError(
-            f"{where}:{line}: the header is not valid YAML: {error.problem}",
+            f"{where}:{line}: {what} is not valid YAML: {error.problem}",
             hint="Quote values that hold `: ` or start with a special character.",
         ) from error
     except yaml.reader.ReaderError as error:
         line = raw.count("\n", 0, error.position) + first
         raise UsageError(
-            f"{where}:{line}: the header holds the character U+{int(error.character):04X}"
+            f"{where}:{line}: {what} holds the character U+{int(error.character):04X}"
         ) from error
     except RecursionError as error:
-        raise UsageError(f"{where}: the header nests too deeply") from error
-    return Header(fields, lines, body, present=True)
+        raise UsageError(f"{where}: {what} nests too deeply") from error
 
 
 def _parse(raw: str, first: int) -> tuple[dict[str, Any], dict[str, int]]:

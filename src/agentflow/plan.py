@@ -68,6 +68,8 @@ class Order:
     """Settings given as flags."""
     arguments: str | None = None
     """For a prompt that is a command file; None means that none were given."""
+    made: Task | None = None
+    """A task that the caller made, instead of a file or text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,8 @@ def _make_plan(
 
 
 def _task(order: Order, repository: Repository) -> tuple[Task, tuple[str, ...]]:
+    if order.made is not None:
+        return order.made, ()
     if order.text is not None:
         return text_task(order.text), ()
     if order.task is None:

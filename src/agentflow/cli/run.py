@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -140,13 +140,13 @@ def run(
             raise UsageError(f"both a task ({task}) and --text are given", hint="Give one of them.")
         if task == "-":
             task, text = None, _standard_input()
-        flags = _flags(
+        flags = given_flags(
             prompt=prompt, model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
-            timeout=timeout, allow=allow, deny=deny, gates=_gates(gate, new_gate), land=land, target=target,
+            timeout=timeout, allow=allow, deny=deny, gates=given_gates(gate, new_gate), land=land, target=target,
             sandbox=sandbox, setup_network=setup_network, allow_red_base=allow_red_base or None,
         )  # fmt: skip
         order = Order(task, text, base, fresh, resume, flags, arguments)
-        report = _execute(order, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose)
+        report = execute(order, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose)
     raise typer.Exit(report["exit_code"])
 
 
@@ -171,7 +171,7 @@ def start_sdk_import() -> None:
     threading.Thread(target=import_sdk, daemon=True).start()
 
 
-def _flags(**given: Any) -> dict[str, Any]:
+def given_flags(**given: Any) -> dict[str, Any]:
     """The settings that were given as flags, in their own types."""
     from agentflow.boundaries import check_glob
     from agentflow.durations import parse_duration
@@ -185,7 +185,8 @@ def _flags(**given: Any) -> dict[str, Any]:
     return flags
 
 
-def _gates(gates: list[str] | None, new: list[str] | None) -> list[dict[str, Any]]:
+def given_gates(gates: list[str] | None, new: list[str] | None) -> list[dict[str, Any]]:
+    """The gates that were given as flags."""
     from agentflow.tasks.task import parse_gate
 
     given = [("--gate", text) for text in gates or ()] + [
@@ -197,9 +198,18 @@ def _gates(gates: list[str] | None, new: list[str] | None) -> list[dict[str, Any
     ]
 
 
-def _execute(
-    order: "Order", output_format: OutputFormat, *, dry_run: bool, quiet: bool, verbose: bool
+def execute(
+    order: "Order",
+    output_format: OutputFormat,
+    *,
+    dry_run: bool,
+    quiet: bool,
+    verbose: bool,
+    world: "World | None" = None,
+    announce: "Callable[[Plan], None] | None" = None,
 ) -> "Json":
+    """Run an order to its report, and print that; `announce` sees the plan before the run, and
+    prints it in its own way on a dry run."""
     from agentflow.loading import without_collector
 
     with without_collector():
@@ -212,10 +222,13 @@ def _execute(
 
     if not dry_run:
         start_sdk_import()
-    world = World()
+    world = world or World()
     plan = asyncio.run(make_plan(order, world, command_values))
-    if dry_run:
+    if announce is not None:
+        announce(plan)
+    elif dry_run:
         _print_plan(plan, output_format)
+    if dry_run:
         return {"exit_code": 0}
     console = ConsoleSink(talk(quiet=quiet), verbose=verbose)
     sinks: list[Emit] = [console]
