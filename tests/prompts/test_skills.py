@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.skills import (
     MAX_READ,
+    MAX_TRIED,
     Place,
     find_skills,
     folder_tree,
@@ -111,6 +113,19 @@ def test_a_place_with_very_many_files_is_read_in_part() -> None:
         [f".claude/skills/{MAX_READ - 1:04}.md"],
         (f"s{MAX_READ}",),
     )
+
+
+def test_unreadable_skills_of_one_name_are_not_all_tried() -> None:
+    read: list[str] = []
+
+    def size(path: str) -> int:
+        read.append(path)
+        return 1 << 30
+
+    paths = frozenset(f".claude/skills/{n}/same/SKILL.md" for n in range(3 * MAX_READ))
+    places = repository_places(BaseTree(paths, size=size))
+    assert find_skills(["same", "same", "other"], places)[1] == ("same", "same", "other")
+    assert len(read) <= 2 * MAX_TRIED + MAX_READ
 
 
 def test_paths_that_would_break_the_prompt_are_no_skills() -> None:
