@@ -4,6 +4,8 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.skills import (
@@ -194,3 +196,20 @@ def test_the_agent_is_told_name_description_and_path() -> None:
         "- Alpha (`.orchestrator/skills/alpha/SKILL.md`): What it\ufffd does. More.\n- b (`b.md`)\n"
     )
     assert skills_section([]) == ""
+
+
+ODD = st.sampled_from(["..", ".", "", "a", "A", "SKILL.md", "/", "../..", ".claude/skills"])
+LINKED = [".claude/skills/l", ".orchestrator/skills", "a/link"]
+
+
+@given(st.lists(st.text() | ODD), st.dictionaries(st.sampled_from(LINKED), st.text() | ODD))
+def test_no_name_and_no_link_leads_out_of_the_folders(
+    names: list[str], links: dict[str, str]
+) -> None:
+    ours = tree({**FILES, ".claude/skills/a/SKILL.md": "x", "outside/a/SKILL.md": "x"}, links)
+    found, missing = find_skills(names, repository_places(ours))
+    assert len(found) + len(missing) <= len(names)
+    for each in found:
+        assert each.path.startswith((".claude/skills/", ".orchestrator/skills/"))
+        assert ours.resolve(each.path) in ours.paths
+        assert each.path.isprintable()
