@@ -59,3 +59,14 @@ def test_skills_of_the_repository_need_no_copy(tmp_path: Path) -> None:
     skill = Skill("a", "", ".claude/skills/a/SKILL.md", "")
     assert copy_skills([skill], tmp_path / "copies") == ((), ())
     assert not (tmp_path / "copies").exists()
+
+
+def test_a_skill_that_became_a_link_is_not_shown(tmp_path: Path) -> None:
+    make(tmp_path)
+    for number, name in enumerate(("outside", "outside/secret.txt")):
+        link = tmp_path / f"link{number}"
+        link.symlink_to(tmp_path / name)
+        skill = Skill("l", "", f"/run/agentflow/skills/{number}-l/SKILL.md", "", link)
+        (told,) = copy_skills([skill], tmp_path / f"copies{number}")[1]
+        assert told.startswith("1 file of the skill l")
+        assert listed(tmp_path / f"copies{number}") == []

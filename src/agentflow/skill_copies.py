@@ -49,7 +49,7 @@ def _files(skill: Skill, folder: Path) -> Iterator[tuple[Path, Path | None]]:
     if source is None:
         return
     target = folder / PurePosixPath(skill.path).relative_to(SKILLS).parts[0]
-    if not source.is_dir():
+    if source.is_symlink() or not source.is_dir():
         yield source, target
         return
     tree = folder_tree(source)

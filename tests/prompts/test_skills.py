@@ -4,9 +4,13 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.skills import (
     MAX_READ,
+    MAX_TRIED,
     Place,
     find_skills,
     folder_tree,
@@ -113,6 +117,19 @@ def test_a_place_with_very_many_files_is_read_in_part() -> None:
     )
 
 
+def test_unreadable_skills_of_one_name_are_not_all_tried() -> None:
+    read: list[str] = []
+
+    def size(path: str) -> int:
+        read.append(path)
+        return 1 << 30
+
+    paths = frozenset(f".claude/skills/{n}/same/SKILL.md" for n in range(3 * MAX_READ))
+    places = repository_places(BaseTree(paths, size=size))
+    assert find_skills(["same", "same", "other"], places)[1] == ("same", "same", "other")
+    assert len(read) <= 2 * MAX_TRIED + MAX_READ
+
+
 def test_paths_that_would_break_the_prompt_are_no_skills() -> None:
     odd = {".claude/skills/a`b/SKILL.md": "x", ".claude/skills/a\nb/SKILL.md": "x"}
     assert find_skills(["a`b", "a\nb"], repository_places(tree(odd)))[0] == ()
@@ -179,3 +196,20 @@ def test_the_agent_is_told_name_description_and_path() -> None:
         "- Alpha (`.orchestrator/skills/alpha/SKILL.md`): What it\ufffd does. More.\n- b (`b.md`)\n"
     )
     assert skills_section([]) == ""
+
+
+ODD = st.sampled_from(["..", ".", "", "a", "A", "SKILL.md", "/", "../..", ".claude/skills"])
+LINKED = [".claude/skills/l", ".orchestrator/skills", "a/link"]
+
+
+@given(st.lists(st.text() | ODD), st.dictionaries(st.sampled_from(LINKED), st.text() | ODD))
+def test_no_name_and_no_link_leads_out_of_the_folders(
+    names: list[str], links: dict[str, str]
+) -> None:
+    ours = tree({**FILES, ".claude/skills/a/SKILL.md": "x", "outside/a/SKILL.md": "x"}, links)
+    found, missing = find_skills(names, repository_places(ours))
+    assert len(found) + len(missing) <= len(names)
+    for each in found:
+        assert each.path.startswith((".claude/skills/", ".orchestrator/skills/"))
+        assert ours.resolve(each.path) in ours.paths
+        assert each.path.isprintable()

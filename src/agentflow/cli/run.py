@@ -214,10 +214,9 @@ def execute(
 
     with without_collector():
         import agentflow.run  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        import agentflow.sinks.verdict  # noqa: F401  # pyright: ignore[reportUnusedImport]
         from agentflow.command_values import command_values
         from agentflow.plan import make_plan
-        from agentflow.sinks.console import ConsoleSink
-        from agentflow.sinks.verdict import print_verdict
         from agentflow.world import World
 
     if not dry_run:
@@ -230,6 +229,15 @@ def execute(
         _print_plan(plan, output_format)
     if dry_run:
         return {"exit_code": 0}
+    return _run_and_print(plan, world, output_format, quiet=quiet, verbose=verbose)
+
+
+def _run_and_print(
+    plan: "Plan", world: "World", output_format: OutputFormat, *, quiet: bool, verbose: bool
+) -> "Json":
+    from agentflow.sinks.console import ConsoleSink
+    from agentflow.sinks.verdict import print_verdict
+
     console = ConsoleSink(talk(quiet=quiet), verbose=verbose)
     sinks: list[Emit] = [console]
     if output_format == "stream-json":

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from agentflow.configuration import user_folder
+from agentflow.frontmatter import MAX_HEADER
 from agentflow.neutral import one_line
 from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.dialects import read_dialect
@@ -28,6 +29,8 @@ MAX_LISTED = 5_000
 """Files and folders of one place that are looked at."""
 MAX_LINKS = 100
 """Links of one place that are followed."""
+MAX_TRIED = 5
+"""Folders of one name whose SKILL.md is tried, until one can be read."""
 MAX_READ = 200
 """Files of one place whose headers are read, those called SKILL.md first."""
 
@@ -51,13 +54,9 @@ class Place:
     def find(self, name: str) -> Skill | None:
         """The skill of this name."""
         wanted = plain_name(name)
-        for path in self.files:
-            here = PurePosixPath(path)
-            if here.name == _FILE and here.parent.name and plain_name(here.parent.name) == wanted:
-                found = self._read(path)
-                if found:
-                    return found[0]
-        return self._named.get(wanted)
+        read = (self._read(path) for path in self._folders.get(wanted, ())[:MAX_TRIED])
+        found = next(filter(None, read), None)
+        return found[0] if found else self._named.get(wanted)
 
     @cached_property
     def files(self) -> tuple[str, ...]:
@@ -79,6 +78,16 @@ class Place:
             yield from (f"{link}{path[len(target or '') :]}" for path in found)
 
     @cached_property
+    def _folders(self) -> Mapping[str, list[str]]:
+        """The SKILL.md files by their folder's name."""
+        found: dict[str, list[str]] = {}
+        for path in filter(_is_skill, self.files):
+            folder = PurePosixPath(path).parent.name
+            if folder:
+                found.setdefault(plain_name(folder), []).append(path)
+        return found
+
+    @cached_property
     def _named(self) -> Mapping[str, Skill]:
         """Skills by what their headers call them."""
         found: dict[str, Skill] = {}
@@ -97,7 +106,7 @@ class Place:
         text = self.tree.text(path)
         if text is None:
             return None
-        fields = read_dialect(text).header.fields
+        fields = read_dialect(text[: 2 * MAX_HEADER]).header.fields
         here = PurePosixPath(path)
         folder = here.parent.name if _is_skill(path) else ""
         names = (fields.get("name"), fields.get("id"), folder, here.stem)
@@ -172,12 +181,11 @@ def find_skills(
     names: Iterable[str], places: Sequence[Place]
 ) -> tuple[tuple[Skill, ...], tuple[str, ...]]:
     """The skills of these names, each once, with `path` as their place has it; and the names that
-    no place has. A name that is a path is one of those."""
+    no place has. Names are compared and never part of a path, so none leads out of a place."""
     found: dict[tuple[str, str], Skill] = {}
     missing: list[str] = []
     for name in names:
-        fits = not re.search(r"[/\\\0]", name) and name.strip(". ")
-        skill = next(filter(None, (place.find(name) for place in places)), None) if fits else None
+        skill = next(filter(None, (place.find(name) for place in places)), None)
         if skill is None:
             missing.append(name)
         else:

@@ -92,6 +92,9 @@ def test_accepted(body: Json) -> None:
         pytest.param({**request(), "messages": []}, "at least one message", id="no message"),
         pytest.param({**request(), "messages": [1]}, "wrong type", id="a message is a number"),
         pytest.param(request(temperature=1), "temperature: not supported", id="temperature"),
+        pytest.param(
+            request(output_config={"effort": "most"}), "output_config.effort", id="effort"
+        ),
         pytest.param(request(top_p=1), "top_p: not supported", id="top_p"),
         pytest.param(request(top_k=1), "top_k: not supported", id="top_k"),
         pytest.param(
