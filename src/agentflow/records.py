@@ -128,6 +128,9 @@ class Prompt:
     """The most turns that the prompt wishes; it can only lower the limit."""
     lines_above: int = 0
     """Lines of the file before its body."""
+    profile_name: str = "default"
+    profile_sign: str = ""
+    """What decided on the profile."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,48 @@ def test_a_command_file_is_rendered_with_its_arguments(shell: Shell) -> None:
     assert "is no command file" in ended.stderr
 
 
+def test_what_decides_on_a_profile_is_shown(shell: Shell) -> None:
+    write = shell.project.write
+    text = "---\nname: own\n---\nImpersonate `agents/a.md`, adopt `agents/b\u2066.md`.\nCommit your work.\n"
+    path = write(f"{FOLDER}/own.md", text)
+    write("agents/a.md", "Be.\n")
+    write(
+        ".orchestrator/config.toml", "profile = 'batch'\n[[gates]]\nname = 't'\ncommand = 'true'\n"
+    )
+    shell.project.commit()
+    shown = shell.run("prompts", "show", "own")
+    assert shown.stderr.splitlines() == [
+        str(path),
+        "profile batch: `profile` in the configuration",
+        "line 4: the persona agents/a.md is attached",
+    ]
+    ended = shell.run(
+        "prompts", "render", "own", "--task", "TASK-1", "--profile", "default", "--json"
+    )
+    assert json.loads(ended.stdout)["prompt"]["sign"] == "`--profile`"
+    assert "The line above decides about commits" in json.loads(ended.stdout)["first_message"]
+    ended = shell.run("run", "TASK-1", "--prompt", "own", "--profile", "marker", "--dry-run")
+    assert "\nprofile    marker: `--profile`\n" in ended.stdout
+    assert (
+        f"{path}:5 says that the agent commits; the profile decides: agentflow commits"
+        in ended.stdout
+    )
+    ended = shell.run("run", "TASK-1", "--profile", "mraker", "--dry-run")
+    assert ended.returncode == 2
+    assert "there is no profile 'mraker'; did you mean 'marker'?" in ended.stderr
+    write(".orchestrator/config.toml", "profile = 'report'\n")
+    shell.project.commit()
+    assert shell.run("prompts", "show", "own").stderr.splitlines()[-1] == (
+        f"it is not clear who commits: {path}:5 says that the agent commits; the profile decides: "
+        "agentflow commits"
+    )
+    write(".orchestrator/config.toml", "profile = 'reprt'\n")
+    shell.project.commit()
+    shown = shell.run("prompts", "show", "own")
+    assert (shown.returncode, shown.stdout) == (0, text.replace("\u2066", "\ufffd"))
+    assert "there is no profile 'reprt'; did you mean 'report'?" in shown.stderr
+
+
 def test_prompts_are_checked(shell: Shell) -> None:
     shell.project.write(".claude/agents/w.md", "---\nname: w\nmemory: x\n---\nx\x1b[2J\n")
     shell.project.commit()

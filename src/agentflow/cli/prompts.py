@@ -10,7 +10,7 @@ import typer
 
 from agentflow.cli.output import Tolerant, data, exit_codes, print_json, say
 from agentflow.cli.prompts_add import add
-from agentflow.cli.run import complete_task
+from agentflow.cli.run import PROFILE_HELP, complete_task
 
 if TYPE_CHECKING:
     from agentflow.prompts.base_tree import BaseTree
@@ -69,7 +69,7 @@ def show(
         from agentflow.frontmatter import read_limited
         from agentflow.neutral import neutral
         from agentflow.prompts.loader import find_prompt
-        from agentflow.prompts.reading import MAX_PROMPT, read_prompt
+        from agentflow.prompts.reading import MAX_PROMPT
 
         path = find_prompt(name, _root(), trusted=True)
         found = read_limited(path, MAX_PROMPT)
@@ -79,10 +79,51 @@ def show(
                 sys.stdout.buffer.flush()
             return
         say(neutral(str(path)))
-        with suppress(UsageError):  # what is no text is shown as well as can be
-            detected = read_prompt(path, ()).detected
-            say(f"profile {detected.name}: {detected.sign}")
+        try:
+            for line in _told(path):
+                say(neutral(line))
+        except UsageError as error:  # what is no prompt is shown as well as can be
+            say(neutral(error.message))
         Tolerant(sys.stdout).write(neutral(found.decode("utf-8", "replace")))
+
+
+def _told(path: Path) -> "list[str]":
+    """What decided on a prompt's profile, which personas it adopts, and who commits if that is not
+    clear."""
+    from agentflow.prompts.commit_signs import disagreement, disagreement_told
+    from agentflow.prompts.loader import as_prompt
+    from agentflow.prompts.persona import load_personas, persona_told, texts
+    from agentflow.prompts.profiles import choose_profile, wish
+    from agentflow.prompts.reading import read_prompt
+    from agentflow.tools import DEFAULT_TOOLS
+
+    root, tree = _tree(needed=True)
+    prompt = as_prompt(read_prompt(path, DEFAULT_TOOLS))
+    wished = wish(None, None, _configured_profile(tree))
+    prompt = choose_profile(prompt, wished, root or path.parent, DEFAULT_TOOLS)
+    lines = [f"profile {prompt.profile_name}: {prompt.profile_sign}"]
+    if prompt.builtin or tree is None:
+        return lines
+    own = (prompt.body, prompt.path, prompt.lines_above)
+    personas = load_personas(own, root, tree, prompt.tools)
+    for each in personas:
+        said = persona_told(each, prompt.tools) or f"the persona {each.order.path} is attached"
+        lines.append(f"line {each.order.line + prompt.lines_above}: {said}")
+    said = disagreement(texts(own, personas), prompt.profile.commits)
+    return [*lines, disagreement_told(said, prompt.profile.commits)] if said else lines
+
+
+def _configured_profile(tree: "BaseTree | None") -> str | None:
+    """The profile that the configuration of the newest commit and the user's own name."""
+    from agentflow.records import Task
+    from agentflow.settings import CONFIG, resolve_settings, shared_table
+    from agentflow.trust import Trust, widening
+    from agentflow.world import World
+
+    environment = World().environment
+    text = tree.read(CONFIG) if tree and CONFIG in tree.paths else None
+    trust = Trust(widening(shared_table(text, environment)))
+    return resolve_settings({}, environment, text, Task("", "", ""), trust).settings.profile
 
 
 @prompts.command()
@@ -95,6 +136,7 @@ def render(
     base: Annotated[
         str | None, typer.Option(metavar="REV", help="The commit to start from (default: HEAD).")
     ] = None,
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help=PROFILE_HELP)] = None,
     arguments: Annotated[
         str | None, typer.Option(metavar="TEXT", help="$ARGUMENTS and $1… of a command file.")
     ] = None,
@@ -108,7 +150,8 @@ def render(
         from agentflow.plan import Order, make_plan
         from agentflow.world import World
 
-        order = Order(task, base=base, flags={"prompt": name}, arguments=arguments)
+        flags = {"prompt": name} | ({} if profile is None else {"profile": profile})
+        order = Order(task, base=base, flags=flags, arguments=arguments)
         plan = asyncio.run(make_plan(order, World()))
         if json:
             facts = describe_json(plan)
