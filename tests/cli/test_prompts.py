@@ -37,6 +37,7 @@ def test_prompts_are_listed_with_what_is_wrong_with_them(shell: Shell, tmp_path:
         "path": str(shell.project.root / FOLDER / "Agent.md"),
         "builtin": False,
         "shadowed": False,
+        "shadowed_by": None,
         "description": rf"Ours{json.dumps(EVIL)[1:-1]} at work.",
         "tools": ["Read"],
         "problem": "",
@@ -45,12 +46,14 @@ def test_prompts_are_listed_with_what_is_wrong_with_them(shell: Shell, tmp_path:
     assert "outside of the repository" in ours["link"]["problem"]
     builtin = {each["name"]: each for each in listed if each["builtin"]}
     assert {name: each["shadowed"] for name, each in builtin.items()}["agent"] is True
+    assert builtin["agent"]["shadowed_by"] == ours["Agent"]["path"]
     assert not builtin["engineer"]["shadowed"]
     assert builtin["engineer"]["problem"] == ""
 
     text = shell.run("prompts", "list").stdout
     assert len(text.splitlines()) == len(listed)
-    assert "(shadowed)" in next(each for each in text.splitlines() if "built-in" in each)
+    shadowed = next(each for each in text.splitlines() if "built-in" in each)
+    assert f"(shadowed by {FOLDER}/Agent.md)" in shadowed
 
 
 def test_a_prompt_is_shown_harmlessly_or_raw(shell: Shell) -> None:

@@ -14,8 +14,14 @@ from agentflow.tools import DEFAULT_TOOLS
 from tests.run.project import Project, make_project
 
 FOLDER = ".orchestrator/prompts"
-OWN = "---\nagentflow:\n  commits: agent\n  documents: docs/x.md\n  variables: [$TEAM]\n---\nx\n"
-OWN = OWN.replace("documents: docs/x.md", "documents: [docs/x.md]")
+OWN = """---
+agentflow:
+  commits: agent
+  documents: [docs/x.md]
+  variables: [$TEAM]
+---
+x
+"""
 
 
 def prompt(root: Path, text: str, name: str = "p") -> Prompt:

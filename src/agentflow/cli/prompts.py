@@ -44,13 +44,18 @@ def list_(
         from agentflow.prompts.listing import list_prompts
         from agentflow.tools import DEFAULT_TOOLS
 
-        for each in list_prompts(_root(), DEFAULT_TOOLS):
+        root = _root()
+        for each in list_prompts(root, DEFAULT_TOOLS):
+            winner = each.shadowed_by
             if json:
-                print_json({**dataclasses.asdict(each), "path": str(each.path)})
+                paths = {"path": str(each.path), "shadowed_by": str(winner) if winner else None}
+                print_json(dataclasses.asdict(each) | paths)
                 continue
             origin = "built-in" if each.builtin else "repository"
             said = f"broken: {each.problem}" if each.problem else each.description
-            said = f"(shadowed) {said}" if each.shadowed else said
+            if winner:
+                inside = winner.is_relative_to(root)
+                said = f"(shadowed by {winner.relative_to(root) if inside else winner}) {said}"
             tools = one_line(",".join(each.tools), 60)
             line = f"{one_line(each.name, 40):<20} {origin:<10}  {tools:<31}  {one_line(said, 200)}"
             data().print(line.rstrip())
@@ -182,7 +187,7 @@ def lint(
         from agentflow.tools import DEFAULT_TOOLS
 
         root, tree = _tree(needed=not paths)
-        around = Surroundings(DEFAULT_TOOLS, resolve, tree, root)
+        around = Surroundings(DEFAULT_TOOLS, resolve, tree, root, whole=not paths)
         found = examine(prompt_files(paths or [], root), around)
         summary = found["summary"]
         if json:
