@@ -182,6 +182,8 @@ class Settings(Table):
 
     prompt: Annotated[str, "override"] = "agent"
     """The prompt of tasks that name none."""
+    profile: Annotated[str | None, "override"] = None
+    """The profile of prompts that have no `agentflow:` block; None means what their signs say."""
     model: Annotated[str | None, "narrow"] = None
     """None means what the prompt says."""
     gates: Annotated[tuple[GateSetting, ...], "override"] = ()

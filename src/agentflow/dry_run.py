@@ -23,6 +23,8 @@ def describe_json(plan: Plan) -> Json:
             "name": plan.prompt.name,
             "path": str(plan.prompt.path),
             "sha256": plan.prompt.sha256,
+            "profile": plan.prompt.profile_name,
+            "sign": plan.prompt.profile_sign,
             "commits": plan.prompt.profile.commits,
             "completion": plan.prompt.profile.completion,
         },
@@ -68,6 +70,7 @@ def describe(plan: Plan) -> str:
     lines = [
         f"task       {facts['task']}  {facts['title']}",
         f"prompt     {facts['prompt']['name']} ({facts['prompt']['path']})",
+        f"profile    {facts['prompt']['profile']}: {facts['prompt']['sign']}",
         f"model      {facts['model']} at {facts['base_url']}",
         f"base       {facts['base']}",
         f"landing    {facts['land']}: {facts['branch']}",

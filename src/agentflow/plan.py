@@ -29,6 +29,7 @@ from agentflow.prompts.denials import denial_notices, find_denials
 from agentflow.prompts.file_boundaries import Planned, with_planned
 from agentflow.prompts.loader import find_prompt, load_prompt
 from agentflow.prompts.profile import missing_documents
+from agentflow.prompts.profiles import choose_profile, wish
 from agentflow.prompts.render import render
 from agentflow.prompts.variables import Commands
 from agentflow.records import (
@@ -122,7 +123,7 @@ def _make_plan(
     trust = read_trust(repository.common_dir, world.environment)
     settings = load_settings(order.flags, world.environment, config, task, trust)
     _check_dependencies(task, repository, base)
-    prompt = _prompt(settings.prompt, task, repository, trusted="prompt" in order.flags)
+    prompt = _prompt(settings, order.flags, task, repository)
     _check_documents(prompt, base_paths, repository)
     found = Base(repository, base, base_paths, repository.locks(world.cache))
     planned = Planned()
@@ -222,13 +223,14 @@ def _check_dependencies(task: Task, repository: Repository, base: str) -> None:
         )
 
 
-def _prompt(name: str, task: Task, repository: Repository, *, trusted: bool) -> Prompt:
-    """The prompt, with the profile of another one if the task asks for that."""
-    prompt = load_prompt(find_prompt(name, repository.root, trusted=trusted), DEFAULT_TOOLS)
-    if task.profile is None:
-        return prompt
-    other = load_prompt(find_prompt(task.profile, repository.root), DEFAULT_TOOLS)
-    return replace(prompt, profile=other.profile)
+def _prompt(
+    settings: Settings, flags: Mapping[str, Any], task: Task, repository: Repository
+) -> Prompt:
+    """The prompt, with the profile that the caller, the task or the configuration names."""
+    path = find_prompt(settings.prompt, repository.root, trusted="prompt" in flags)
+    wished = wish(flags.get("profile"), task.profile, settings.profile)
+    prompt = load_prompt(path, DEFAULT_TOOLS)
+    return choose_profile(prompt, wished, repository.root, DEFAULT_TOOLS)
 
 
 def _check_documents(prompt: Prompt, base_paths: frozenset[str], repository: Repository) -> None:

@@ -138,6 +138,9 @@ class Prompt:
     """Stands before the first message."""
     lines_above: int = 0
     """Lines of the file before its body."""
+    profile_name: str = "default"
+    profile_sign: str = ""
+    """What decided on the profile."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,7 @@ def shared_table(repository: str | None, environment: Mapping[str, str]) -> dict
 def _task_wishes(task: Task) -> dict[str, Any]:
     wishes: dict[str, Any] = {
         "prompt": task.prompt,
+        "profile": task.profile,
         "model": task.model,
         "max_turns": task.max_turns,
         "max_cost": task.max_cost,

@@ -37,6 +37,7 @@ def test_prompts_are_listed_with_what_is_wrong_with_them(shell: Shell, tmp_path:
         "path": str(shell.project.root / FOLDER / "Agent.md"),
         "builtin": False,
         "shadowed": False,
+        "shadowed_by": None,
         "description": rf"Ours{json.dumps(EVIL)[1:-1]} at work.",
         "tools": ["Read"],
         "problem": "",
@@ -45,12 +46,14 @@ def test_prompts_are_listed_with_what_is_wrong_with_them(shell: Shell, tmp_path:
     assert "outside of the repository" in ours["link"]["problem"]
     builtin = {each["name"]: each for each in listed if each["builtin"]}
     assert {name: each["shadowed"] for name, each in builtin.items()}["agent"] is True
+    assert builtin["agent"]["shadowed_by"] == ours["Agent"]["path"]
     assert not builtin["engineer"]["shadowed"]
     assert builtin["engineer"]["problem"] == ""
 
     text = shell.run("prompts", "list").stdout
     assert len(text.splitlines()) == len(listed)
-    assert "(shadowed)" in next(each for each in text.splitlines() if "built-in" in each)
+    shadowed = next(each for each in text.splitlines() if "built-in" in each)
+    assert f"(shadowed by {FOLDER}/Agent.md)" in shadowed
 
 
 def test_a_prompt_is_shown_harmlessly_or_raw(shell: Shell) -> None:
@@ -140,6 +143,48 @@ def test_a_command_file_is_rendered_with_its_arguments(shell: Shell) -> None:
     ended = shell.run("run", "TASK-1", "--prompt", "plain", "--dry-run", "--arguments", "7")
     assert ended.returncode == 2
     assert "is no command file" in ended.stderr
+
+
+def test_what_decides_on_a_profile_is_shown(shell: Shell) -> None:
+    write = shell.project.write
+    text = "---\nname: own\n---\nImpersonate `agents/a.md`, adopt `agents/b\u2066.md`.\nCommit your work.\n"
+    path = write(f"{FOLDER}/own.md", text)
+    write("agents/a.md", "Be.\n")
+    write(
+        ".orchestrator/config.toml", "profile = 'batch'\n[[gates]]\nname = 't'\ncommand = 'true'\n"
+    )
+    shell.project.commit()
+    shown = shell.run("prompts", "show", "own")
+    assert shown.stderr.splitlines() == [
+        str(path),
+        "profile batch: `profile` in the configuration",
+        "line 4: the persona agents/a.md is attached",
+    ]
+    ended = shell.run(
+        "prompts", "render", "own", "--task", "TASK-1", "--profile", "default", "--json"
+    )
+    assert json.loads(ended.stdout)["prompt"]["sign"] == "`--profile`"
+    assert "The line above decides about commits" in json.loads(ended.stdout)["first_message"]
+    ended = shell.run("run", "TASK-1", "--prompt", "own", "--profile", "marker", "--dry-run")
+    assert "\nprofile    marker: `--profile`\n" in ended.stdout
+    assert (
+        f"{path}:5 says that the agent commits; the profile decides: agentflow commits"
+        in ended.stdout
+    )
+    ended = shell.run("run", "TASK-1", "--profile", "mraker", "--dry-run")
+    assert ended.returncode == 2
+    assert "there is no profile 'mraker'; did you mean 'marker'?" in ended.stderr
+    write(".orchestrator/config.toml", "profile = 'report'\n")
+    shell.project.commit()
+    assert shell.run("prompts", "show", "own").stderr.splitlines()[-1] == (
+        f"it is not clear who commits: {path}:5 says that the agent commits; the profile decides: "
+        "agentflow commits"
+    )
+    write(".orchestrator/config.toml", "profile = 'reprt'\n")
+    shell.project.commit()
+    shown = shell.run("prompts", "show", "own")
+    assert (shown.returncode, shown.stdout) == (0, text.replace("\u2066", "\ufffd"))
+    assert "there is no profile 'reprt'; did you mean 'report'?" in shown.stderr
 
 
 def test_prompts_are_checked(shell: Shell) -> None:

@@ -94,6 +94,23 @@ def test_names_that_are_taken_are_told(tmp_path: Path) -> None:
     assert second["problems"][0]["message"] == "the name 'a-b' is taken by a_b.md"
 
 
+def test_all_prompts_of_a_repository_are_held_against_each_other(tmp_path: Path) -> None:
+    for name in ("agents/a.md", "agents/deep/b.md", "commands/a.md", "commands/agent.md"):
+        file = tmp_path / ".claude" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("---\nname: a\n---\nx" if name != "commands/agent.md" else "x", "utf-8")
+    files = prompt_files([], tmp_path)
+    found = lint(files, Surroundings(DEFAULT_TOOLS, resolve, root=tmp_path, whole=True))["files"]
+    told = [(each["code"], each["message"]) for entry in found for each in entry["problems"]]
+    assert told == [
+        ("name-taken", "the name 'a' is taken by .claude/agents/a.md"),
+        ("shadowed", "the name 'a' leads to .claude/agents/a.md, not to this file"),
+    ]
+    assert (
+        lint(files, Surroundings(DEFAULT_TOOLS, resolve, root=tmp_path))["summary"]["warnings"] == 0
+    )
+
+
 def test_personas_and_who_commits_are_told(tmp_path: Path) -> None:
     file = tmp_path / "a.md"
     file.write_text(

@@ -72,6 +72,7 @@ def test_a_file_becomes_a_record(file: Path) -> None:
         profile=Profile(),
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         lines_above=5,
+        profile_sign="no sign of another",
     )
 
 

@@ -25,11 +25,21 @@ def test_the_first_folder_wins_and_the_others_are_shadowed(tmp_path: Path) -> No
     assert find_prompt("worker", tmp_path) == files[-1]
     found = [each for each in search(tmp_path, DEFAULT_TOOLS) if not each.builtin]
     assert [each.path for each in found] == files[::-1]
-    assert [each.shadowed for each in found] == [False] + [True] * (len(files) - 1)
+    winners = [None] + [files[-1]] * (len(files) - 1)
+    assert [each.shadowed_by for each in found] == winners
     listed = [each for each in list_prompts(tmp_path, DEFAULT_TOOLS) if not each.builtin]
-    assert [(each.name, each.shadowed) for each in listed] == [
-        ("worker", each.shadowed) for each in found
+    assert [(each.name, each.shadowed, each.shadowed_by) for each in listed] == [
+        ("worker", winner is not None, winner) for winner in winners
     ]
+
+
+def test_two_files_of_one_folder_collide(tmp_path: Path) -> None:
+    first = write(tmp_path, ".claude/agents/a_b.md")
+    write(tmp_path, ".claude/agents/deep/other.md", "---\nname: A-B\n---\nx")
+    third = write(tmp_path, ".claude/agents/z.md", "---\nname: a_b\n---\nx")
+    found = {each.path: each for each in search(tmp_path, DEFAULT_TOOLS) if not each.builtin}
+    assert found[first].shadowed_by is None
+    assert found[third].shadowed_by == first
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import typer
 from agentflow.cli.output import Tolerant, data, exit_codes, print_json, say
 from agentflow.cli.prompts_add import add
 from agentflow.cli.prompts_test import run_cases
-from agentflow.cli.run import complete_task
+from agentflow.cli.run import PROFILE_HELP, complete_task
 
 if TYPE_CHECKING:
     from agentflow.prompts.base_tree import BaseTree
@@ -46,13 +46,18 @@ def list_(
         from agentflow.prompts.listing import list_prompts
         from agentflow.tools import DEFAULT_TOOLS
 
-        for each in list_prompts(_root(), DEFAULT_TOOLS):
+        root = _root()
+        for each in list_prompts(root, DEFAULT_TOOLS):
+            winner = each.shadowed_by
             if json:
-                print_json({**dataclasses.asdict(each), "path": str(each.path)})
+                paths = {"path": str(each.path), "shadowed_by": str(winner) if winner else None}
+                print_json(dataclasses.asdict(each) | paths)
                 continue
             origin = "built-in" if each.builtin else "repository"
             said = f"broken: {each.problem}" if each.problem else each.description
-            said = f"(shadowed) {said}" if each.shadowed else said
+            if winner:
+                inside = winner.is_relative_to(root)
+                said = f"(shadowed by {winner.relative_to(root) if inside else winner}) {said}"
             tools = one_line(",".join(each.tools), 60)
             line = f"{one_line(each.name, 40):<20} {origin:<10}  {tools:<31}  {one_line(said, 200)}"
             data().print(line.rstrip())
@@ -71,7 +76,7 @@ def show(
         from agentflow.frontmatter import read_limited
         from agentflow.neutral import neutral
         from agentflow.prompts.loader import find_prompt
-        from agentflow.prompts.reading import MAX_PROMPT, read_prompt
+        from agentflow.prompts.reading import MAX_PROMPT
 
         path = find_prompt(name, _root(), trusted=True)
         found = read_limited(path, MAX_PROMPT)
@@ -81,10 +86,51 @@ def show(
                 sys.stdout.buffer.flush()
             return
         say(neutral(str(path)))
-        with suppress(UsageError):  # what is no text is shown as well as can be
-            detected = read_prompt(path, ()).detected
-            say(f"profile {detected.name}: {detected.sign}")
+        try:
+            for line in _told(path):
+                say(neutral(line))
+        except UsageError as error:  # what is no prompt is shown as well as can be
+            say(neutral(error.message))
         Tolerant(sys.stdout).write(neutral(found.decode("utf-8", "replace")))
+
+
+def _told(path: Path) -> "list[str]":
+    """What decided on a prompt's profile, which personas it adopts, and who commits if that is not
+    clear."""
+    from agentflow.prompts.commit_signs import disagreement, disagreement_told
+    from agentflow.prompts.loader import as_prompt
+    from agentflow.prompts.persona import load_personas, persona_told, texts
+    from agentflow.prompts.profiles import choose_profile, wish
+    from agentflow.prompts.reading import read_prompt
+    from agentflow.tools import DEFAULT_TOOLS
+
+    root, tree = _tree(needed=True)
+    prompt = as_prompt(read_prompt(path, DEFAULT_TOOLS))
+    wished = wish(None, None, _configured_profile(tree))
+    prompt = choose_profile(prompt, wished, root or path.parent, DEFAULT_TOOLS)
+    lines = [f"profile {prompt.profile_name}: {prompt.profile_sign}"]
+    if prompt.builtin or tree is None:
+        return lines
+    own = (prompt.body, prompt.path, prompt.lines_above)
+    personas = load_personas(own, root, tree, prompt.tools)
+    for each in personas:
+        said = persona_told(each, prompt.tools) or f"the persona {each.order.path} is attached"
+        lines.append(f"line {each.order.line + prompt.lines_above}: {said}")
+    said = disagreement(texts(own, personas), prompt.profile.commits)
+    return [*lines, disagreement_told(said, prompt.profile.commits)] if said else lines
+
+
+def _configured_profile(tree: "BaseTree | None") -> str | None:
+    """The profile that the configuration of the newest commit and the user's own name."""
+    from agentflow.records import Task
+    from agentflow.settings import CONFIG, resolve_settings, shared_table
+    from agentflow.trust import Trust, widening
+    from agentflow.world import World
+
+    environment = World().environment
+    text = tree.read(CONFIG) if tree and CONFIG in tree.paths else None
+    trust = Trust(widening(shared_table(text, environment)))
+    return resolve_settings({}, environment, text, Task("", "", ""), trust).settings.profile
 
 
 @prompts.command()
@@ -97,6 +143,7 @@ def render(
     base: Annotated[
         str | None, typer.Option(metavar="REV", help="The commit to start from (default: HEAD).")
     ] = None,
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help=PROFILE_HELP)] = None,
     arguments: Annotated[
         str | None, typer.Option(metavar="TEXT", help="$ARGUMENTS and $1… of a command file.")
     ] = None,
@@ -111,7 +158,8 @@ def render(
         from agentflow.plan import Order, make_plan
         from agentflow.world import World
 
-        order = Order(task, base=base, flags={"prompt": name}, arguments=arguments)
+        flags = {"prompt": name} | ({} if profile is None else {"profile": profile})
+        order = Order(task, base=base, flags=flags, arguments=arguments)
         plan = asyncio.run(make_plan(order, World(), command_values))
         if json:
             facts = describe_json(plan)
@@ -147,7 +195,7 @@ def lint(
         places = (
             (*repository_places(tree), *own_places(World().environment)) if tree is not None else ()
         )
-        around = Surroundings(DEFAULT_TOOLS, resolve, tree, places, root)
+        around = Surroundings(DEFAULT_TOOLS, resolve, tree, places, root, whole=not paths)
         found = examine(prompt_files(paths or [], root), around)
         summary = found["summary"]
         if json:

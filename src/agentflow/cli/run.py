@@ -31,6 +31,11 @@ Examples:
 """
 
 
+PROFILE_HELP = (
+    "What the prompt expects: default, json, marker, batch, report, handoff, or as another prompt."
+)
+
+
 def complete_task(incomplete: str) -> list[str]:
     """Task ids, for the shell's completion."""
     folder = Path(".orchestrator/tasks")
@@ -51,6 +56,7 @@ def run(
         str | None,
         typer.Option(metavar="NAME|PATH", help="Who the agent is (default: agent)."),
     ] = None,
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help=PROFILE_HELP)] = None,
     arguments: Annotated[
         str | None,
         typer.Option(metavar="TEXT", help="$ARGUMENTS and $1… of a prompt that is a command file."),
@@ -141,7 +147,7 @@ def run(
         if task == "-":
             task, text = None, _standard_input()
         flags = given_flags(
-            prompt=prompt, model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
+            prompt=prompt, profile=profile, model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
             timeout=timeout, allow=allow, deny=deny, gates=given_gates(gate, new_gate), land=land, target=target,
             sandbox=sandbox, setup_network=setup_network, allow_red_base=allow_red_base or None,
         )  # fmt: skip

@@ -19,17 +19,13 @@ _NOT = r"(?:\b(?:not|never|without)|n['\u2019]t)\s+"
 _END = r"[`*_\s]*(?:$|[.,;:!)(|/\u2013\u2014-])"
 _WORK = r"(?:(?:your|the|any|these|those|all|own)\s+)*(?:changes|work|code|results?|files)"
 
-NEGATED = re.compile(
-    rf"{_NOT}(?:\w+\s+){{0,5}}?`?(?:git\s+)?commit(?:s|ting)?\b`?(?P<rest>.{{0,60}})",
-    re.IGNORECASE,
-)
+NEGATED = rf"{_NOT}(?:\w+\s+){{0,5}}?`?(?:git\s+)?commit(?:s|ting)?\b`?(?P<rest>.{{0,60}})"
 """What follows tells an order, `do not commit.`, from a rule: `never commit secrets`."""
-_WHOLE = re.compile(
+_WHOLE = (
     rf"{_END}|\s+(?:anything|yourself|on your own|or\s+push|and\s+push)\b"
-    + rf"|\s+{_WORK}(?:{_END}|\s+(?:yourself|on your own)\b)",
-    re.IGNORECASE,
+    + rf"|\s+{_WORK}(?:{_END}|\s+(?:yourself|on your own)\b)"
 )
-_RULE = re.compile(r"\.env\b|gitignore|secret|credential|password|token", re.IGNORECASE)
+_RULE = r"\.env\b|gitignore|secret|credential|password|token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,47 +34,43 @@ class CommitSign:
 
     example: str
     says: Who
-    expression: re.Pattern[str]
-
-
-def _sign(example: str, says: Who, expression: str) -> CommitSign:
-    return CommitSign(example, says, re.compile(expression, re.IGNORECASE))
+    expression: str
 
 
 SIGNS: tuple[CommitSign, ...] = (
-    _sign(
+    CommitSign(
         "YOU DO NOT HANDLE GIT",
         "other",
         rf"{_NOT}(?:\w+\s+)?(?:handle|touch|run|use|perform)\s+(?:any\s+)?git\b"
         + rf"(?:\s+(?:operations|commands?|at all)\b|{_END})",
     ),
-    _sign(
+    CommitSign(
         "the team-leader commits",
         "other",
         rf"\b{_LEADER}\W+(?:(?:will|then|alone|only|always|itself)\W+)*"
         + r"(?:commits?\b|(?:handles?|owns?)\s+(?:all\s+)?git\b"
         + r"|is\s+(?:solely\s+)?responsible\s+for\s+(?:all\s+)?git\b)",
     ),
-    _sign(
+    CommitSign(
         "create ONE commit",
         "agent",
         r"\b(?:create|make)\s+(?:exactly\s+)?(?:one|1|a|an|the)\s+(?:(?:single|atomic|git)\s+)*"
         + r"commit\b(?!\s+(?:message|hash|sha|history|log))",
     ),
-    _sign(
+    CommitSign(
         "one commit per batch",
         "agent",
         r"\b(?:one|1|a\s+single)\s+(?:git\s+)?commit\s+(?:per|for|at\s+the\s+end)\b",
     ),
-    _sign(
+    CommitSign(
         "commit your work",
         "agent",
         r"(?:^|[-*.;:,(>|]|\b(?:then|and|must|should|always|to|you|please)\s)\s*[*_`]*"
         + rf"commit[*_`]*\s+{_WORK}\b",
     ),
-    _sign("git commit -m", "agent", r"\bgit\s+commit\s+(?:-\w*m\b|--message\b|-F\b|--file\b)"),
+    CommitSign("git commit -m", "agent", r"\bgit\s+commit\s+(?:-\w*m\b|--message\b|-F\b|--file\b)"),
 )
-"""The signs. A line's negations of committing are taken out before those that say `agent`."""
+"""The signs, compiled when a text first speaks of commits: few do. A line's negations of committing are taken out before those that say `agent`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +99,14 @@ def commit_statements(body: str, where: Path, above: int) -> tuple[Statement, ..
 
 
 def _said(line: str) -> Iterator[Who]:
-    negations = list(NEGATED.finditer(line))
-    whole = any(_WHOLE.match(each["rest"]) for each in negations) and not _RULE.search(line)
+    negations = list(re.finditer(NEGATED, line, re.IGNORECASE))
+    whole = not re.search(_RULE, line, re.IGNORECASE) and any(
+        re.match(_WHOLE, each["rest"], re.IGNORECASE) for each in negations
+    )
     rest = line
     for each in reversed(negations):
         rest = rest[: each.start()] + rest[each.start("rest") :]
-    said = {sign.says for sign in SIGNS if sign.expression.search(rest)}
+    said = {sign.says for sign in SIGNS if re.search(sign.expression, rest, re.IGNORECASE)}
     if whole or "other" in said:
         yield "other"
     if "agent" in said:

@@ -109,6 +109,10 @@ SIGNS: tuple[Sign, ...] = (
 """The signs in the order in which they are looked for: the first that is found decides."""
 
 
+OWN = "own"
+"""The name of the profile that a prompt's `agentflow:` block states."""
+
+
 @dataclass(frozen=True, slots=True)
 class Detected:
     """A profile and why."""

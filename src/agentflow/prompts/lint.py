@@ -14,7 +14,7 @@ from agentflow.prompts.persona import load_personas, persona_told, texts
 from agentflow.prompts.profile import VARIABLES
 from agentflow.prompts.reading import Reading, read_prompt, stem
 from agentflow.prompts.references import Reference, find_references
-from agentflow.prompts.search import is_builtin, markdown_files, plain_name, search
+from agentflow.prompts.search import is_builtin, markdown_files, plain_name, search, search_folder
 from agentflow.prompts.skills import Place, find_skills, missing_skills
 from agentflow.records import Json
 
@@ -32,6 +32,13 @@ class Surroundings:
     """Where skills are looked for; empty: they are not looked up."""
     root: Path | None = None
     """The repository's folder."""
+    whole: bool = False
+    """Whether the files are all prompts of the repository, in the order of the search: then the
+    first of a name shadows the others, wherever they are."""
+
+
+Taken = dict[tuple[Path | None, str], Path]
+"""The first file of each plain name, in each folder or, where None stands, anywhere."""
 
 
 def prompt_files(paths: Sequence[Path], root: Path | None) -> list[Path]:
@@ -54,7 +61,7 @@ def lint(files: Iterable[Path], around: Surroundings) -> Json:
 
     `ok` is whether a file can be run: warnings do not change it.
     """
-    taken: dict[tuple[Path, str], Path] = {}
+    taken: Taken = {}
     results = [_examined(path, around, taken) for path in files]
     severities = Counter(each["severity"] for result in results for each in result["problems"])
     summary = {
@@ -69,17 +76,14 @@ def lint(files: Iterable[Path], around: Surroundings) -> Json:
     return {"files": results, "summary": summary}
 
 
-def _examined(path: Path, around: Surroundings, taken: dict[tuple[Path, str], Path]) -> Json:
+def _examined(path: Path, around: Surroundings, taken: Taken) -> Json:
     try:
         reading = read_prompt(path, around.known_tools)
     except UsageError as error:
         problem = Problem(1, "error", "unreadable", error.message)
-        return _entry(path, stem(path), [problem])
+        return _entry(path, stem(path), [problem, *_name_problems(path, stem(path), around, taken)])
     problems = [*reading.problems, *_model_problems(reading, around)]
-    first = taken.setdefault((path.parent, plain_name(reading.name)), path)
-    if first is not path:
-        told = f"the name {reading.name!r} is taken by {first.name}"
-        problems.append(Problem(1, "warning", "name-taken", told))
+    problems += _name_problems(path, reading.name, around, taken)
     references = _references(reading, around, problems)
     skills = _skills(reading, around, problems)
     personas = _personas(reading, around, problems)
@@ -127,6 +131,26 @@ def _entry(path: Path, name: str, problems: Sequence[Problem]) -> Json:
             for each in problems
         ],
     }
+
+
+def _name_problems(path: Path, name: str, around: Surroundings, taken: Taken) -> list[Problem]:
+    """A name that another file has; one of agentflow's own prompts is there to be replaced."""
+    place = None if around.whole else path.parent
+    first = taken.setdefault((place, plain_name(name)), path)
+    if first is path or is_builtin(path):
+        return []
+    if search_folder(first, around.root) == search_folder(path, around.root):
+        told = f"the name {name!r} is taken by {_below(first, path.parent, around.root)}"
+        return [Problem(1, "warning", "name-taken", told)]
+    told = f"the name {name!r} leads to {_below(first, path.parent, around.root)}, not to this file"
+    return [Problem(1, "warning", "shadowed", told)]
+
+
+def _below(path: Path, folder: Path, root: Path | None) -> str:
+    """A path as short as it can be said beside another one."""
+    if path.parent == folder or root is None or not path.is_relative_to(root):
+        return path.name
+    return str(path.relative_to(root))
 
 
 def _model_problems(reading: Reading, around: Surroundings) -> list[Problem]:

@@ -16,6 +16,8 @@ class Listed:
     builtin: bool
     shadowed: bool
     """Whether another file of the same name is taken in its place."""
+    shadowed_by: Path | None
+    """That file."""
     description: str = ""
     """The first paragraph of what its header says, on one line."""
     tools: tuple[str, ...] = ()
@@ -30,12 +32,13 @@ def list_prompts(root: Path, known_tools: tuple[str, ...]) -> list[Listed]:
 
 def _listed(found: Found) -> Listed:
     reading = found.reading
+    where = (found.path, found.builtin, found.shadowed_by is not None, found.shadowed_by)
     error = reading.error if reading else None
     if reading is None or error is not None:
         told = f"{found.path}:{error.line}: {error.message}" if error else ""
         problem = found.problem or told
-        return Listed(found.name, found.path, found.builtin, found.shadowed, problem=problem)
+        return Listed(found.name, *where, problem=problem)
     told = reading.header.fields.get("description")
     paragraph = told.strip().split("\n\n")[0] if isinstance(told, str) else ""
     description, tools = " ".join(paragraph.split()), reading.grant.tools
-    return Listed(found.name, found.path, found.builtin, found.shadowed, description, tools)
+    return Listed(found.name, *where, description, tools)

@@ -6,7 +6,7 @@ from pathlib import Path
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside
 from agentflow.nearest import nearest
-from agentflow.prompts.reading import read_prompt, stem
+from agentflow.prompts.reading import Reading, read_prompt, stem
 from agentflow.prompts.search import FOLDERS, builtin_folder, is_builtin, plain_name, search
 from agentflow.records import Prompt
 
@@ -54,6 +54,12 @@ def load_prompt(path: Path, known_tools: Sequence[str]) -> Prompt:
             hint = "List the tools that the prompt may use under `tools`, and nowhere else. "
             hint += f"Available tools: {', '.join(known_tools)}."
         raise UsageError(f"{path}:{error.line}: {error.message}", hint=hint)
+    return as_prompt(reading)
+
+
+def as_prompt(reading: Reading) -> Prompt:
+    """The record of a file, whether it can be run or not."""
+    path = reading.path
     return Prompt(
         name=reading.name,
         path=path,
@@ -70,4 +76,6 @@ def load_prompt(path: Path, known_tools: Sequence[str]) -> Prompt:
         skills=reading.wishes.skills,
         initial_prompt=reading.wishes.initial_prompt,
         lines_above=reading.lines_above,
+        profile_name=reading.detected.name,
+        profile_sign=reading.detected.sign,
     )

@@ -31,12 +31,12 @@ _BEFORE, _AFTER = 160, 120
 """Characters around a path in which the words of an order are looked for."""
 _MAX_LINE = 4_000
 _PATH = re.compile(r"(?<![\w.~/@-])@?([\w.~/-]+\.md)\b")
-_ORDER = re.compile(
+_ORDER = (
     r"\b(?:impersonat(?:e|ing)|adopt(?:ing)?|embody|act\s+as"
     r"|(?:assume|take\s+on)\s+(?:the\s+|its\s+)?(?:role|identity|persona)"
-    r"|(?:read|load|follow|use|apply|internali[sz]e)\b.{0,80}?\b(?:persona|agent\s+system\s+prompt))\b",
-    re.IGNORECASE,
+    r"|(?:read|load|follow|use|apply|internali[sz]e)\b.{0,80}?\b(?:persona|agent\s+system\s+prompt))\b"
 )
+"""Compiled by the first text that names an agent's file."""
 _NEGATION = re.compile(
     r"(?:\b(?:not|never|without|instead\s+of)|n['\u2019]t)\s+(?:\w+\s+){0,3}\Z", re.IGNORECASE
 )
@@ -96,7 +96,10 @@ def _agent_files(line: str) -> Iterator[tuple[str, int, int]]:
 def _ordered(before: str, after: str) -> bool:
     """Whether the words around a path, put as \ufffc, are an order."""
     text = f"{before}\ufffc{after}"
-    return any(not _NEGATION.search(text[: found.start()]) for found in _ORDER.finditer(text))
+    return any(
+        not _NEGATION.search(text[: found.start()])
+        for found in re.finditer(_ORDER, text, re.IGNORECASE)
+    )
 
 
 def load_personas(

@@ -10,7 +10,7 @@ from typing import Any
 from agentflow.errors import UsageError
 from agentflow.frontmatter import Header, read_limited
 from agentflow.prompts.decoding import decode
-from agentflow.prompts.detection import Detected, detect
+from agentflow.prompts.detection import OWN, Detected, detect
 from agentflow.prompts.dialects import Parse, Problem, read_dialect
 from agentflow.prompts.header_keys import Wishes, is_plan_mode, read_wishes
 from agentflow.prompts.profile import read_profile
@@ -121,7 +121,7 @@ def _profile(header: Header, problems: list[Problem]) -> Detected:
     if block is None:
         return detect(header.fields, header.body)
     try:
-        return Detected("own", "its `agentflow:` block", read_profile(block, where=""))
+        return Detected(OWN, "its `agentflow:` block", read_profile(block, where=""))
     except UsageError as error:
         told = error.message.removeprefix(": ")
         problems.append(Problem(header.lines["agentflow"], "error", "profile", told))

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +39,8 @@ class Found:
     name: str
     path: Path
     builtin: bool
-    shadowed: bool
-    """Whether another file of the same name is taken in its place."""
+    shadowed_by: Path | None
+    """The file of the same name that is taken in its place."""
     reading: Reading | None = None
     problem: str = ""
     """Why it could not be read."""
@@ -57,6 +57,12 @@ def is_builtin(path: Path) -> bool:
     return path.parent == builtin_folder()
 
 
+def search_folder(path: Path, root: Path | None) -> str:
+    """Which of `FOLDERS` a file is in; its own folder if none."""
+    known = (folder for folder in FOLDERS if root and path.is_relative_to(root / folder))
+    return next(known, str(path.parent))
+
+
 def plain_name(name: str) -> str:
     """The name as names are compared."""
     return name.lower().replace("_", "-")
@@ -68,14 +74,14 @@ def search(root: Path, known_tools: Sequence[str], wanted: str = "") -> list[Fou
     Files that cannot be called `wanted` are left out unread: a header takes a millisecond.
     """
     found: list[Found] = []
-    taken: set[str] = set()
+    taken: dict[str, Path] = {}
     for folder, needs_header in FOLDERS.items():
         for path in markdown_files(root / folder):
             if not _may_be_called(wanted, path, root):
                 continue
             each = _found(path, root, known_tools, taken)
             if each.reading is None or not needs_header or says_what_it_is(each.reading):
-                taken.add(plain_name(each.name))
+                taken.setdefault(plain_name(each.name), path)
                 found.append(each)
     ours = sorted(builtin_folder().glob("*.md"))
     possible = [path for path in ours if _may_be_called(wanted, path, root)]
@@ -115,7 +121,7 @@ def _may_be_prompt(name: str) -> bool:
     return name.endswith(".md") and first not in _OTHERS and first.lower() != "readme"
 
 
-def _found(path: Path, root: Path, known_tools: Sequence[str], taken: set[str]) -> Found:
+def _found(path: Path, root: Path, known_tools: Sequence[str], taken: Mapping[str, Path]) -> Found:
     builtin = is_builtin(path)
     name, reading, problem = stem(path), None, ""
     try:
@@ -123,4 +129,4 @@ def _found(path: Path, root: Path, known_tools: Sequence[str], taken: set[str]) 
         name = reading.name
     except UsageError as error:
         problem = error.message
-    return Found(name, path, builtin, plain_name(name) in taken, reading, problem)
+    return Found(name, path, builtin, taken.get(plain_name(name)), reading, problem)
