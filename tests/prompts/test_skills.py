@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.skills import (
+    MAX_LISTED,
     MAX_READ,
     MAX_TRIED,
     Place,
@@ -115,6 +116,13 @@ def test_a_place_with_very_many_files_is_read_in_part() -> None:
         [f".claude/skills/{MAX_READ - 1:04}.md"],
         (f"s{MAX_READ}",),
     )
+
+
+def test_links_to_a_large_folder_are_not_all_listed() -> None:
+    files = {f"big/{n}.md": "x" for n in range(4_000)}
+    links = {f".claude/skills/l{n}": "../../big" for n in range(200)}
+    (_, place) = repository_places(tree(files, links))
+    assert len(place.files) <= 2 * MAX_LISTED
 
 
 def test_unreadable_skills_of_one_name_are_not_all_tried() -> None:

@@ -7,6 +7,7 @@ first: then nothing else need be read. The first place that has a skill wins: th
 """
 
 import hashlib
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from agentflow.records import SKILLS, Prompt, Skill
 FOLDERS = (".orchestrator/skills", ".claude/skills")
 """In the repository, searched at any depth."""
 MAX_LISTED = 5_000
-"""Files and folders of one place that are looked at."""
+"""Files of one place that are looked at; as many again behind links."""
 MAX_LINKS = 100
 """Links of one place that are followed."""
 MAX_TRIED = 5
@@ -61,7 +62,8 @@ class Place:
     @cached_property
     def files(self) -> tuple[str, ...]:
         """The Markdown files, relative to the tree; SKILL.md ones first, the highest first."""
-        found = {path for path in self._below() if path.endswith(".md") and _is_plain(path)}
+        listed = itertools.islice(self._below(), 2 * MAX_LISTED)
+        found = {path for path in listed if path.endswith(".md") and _is_plain(path)}
         return tuple(sorted(found, key=lambda each: (not _is_skill(each), each.count("/"), each)))
 
     def _below(self) -> Iterator[str]:
