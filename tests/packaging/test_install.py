@@ -23,7 +23,7 @@ def command(*arguments: str, **environment: str) -> None:
 
 
 def has_builtin_prompts(agentflow: list[str], project: Project) -> bool:
-    """Whether the command renders a built-in prompt for a task, and lists all of them."""
+    """Whether the command renders a built-in prompt for a task, lists all, and has their suites."""
 
     def said(*arguments: str) -> str:
         return subprocess.run(
@@ -38,6 +38,7 @@ def has_builtin_prompts(agentflow: list[str], project: Project) -> bool:
     shown = said("run", "TASK-1", "--prompt", "agent", "--gate", "test=true", "--dry-run")
     listed = said("prompts", "list")
     names = ("agent", "backend-dev", "engineer", "handoff", "phase-6")
+    assert "engineer/report" in said("prompts", "test", "engineer")
     return "You are a senior backend engineer" in shown and all(name in listed for name in names)
 
 

@@ -46,9 +46,12 @@ def test_a_case_says_what_is_given_and_what_must_hold(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("task: x\n", "1: expect: Field required"),
+        ("task: x\n", "1: expect: it is missing"),
         ("- a\n", "1: a case must be `key: value` lines with about, id, task,"),
         ("", "1: a case must be"),
+        (f"task: 1\n{END}", "1: task: it must be text: quote"),
+        ("task: x\nexpect: {outcome: done, tools: 1}\n", "2: expect.tools: it must be a list"),
+        ("task: x\nexpect: {outcome: done, files: [a]}\n", "2: expect.files: it must be `key:"),
         (f"task: x\nexpct: 1\n{END}", "2: expct: unknown key; did you mean 'expect'?"),
         ("task: x\nexpect:\n  outcome: don\n", "3: expect.outcome: Input should be 'done', "),
         (
@@ -109,6 +112,17 @@ def test_a_case_is_bounded_and_stays_beside_its_prompt(tmp_path: Path) -> None:
     inside.symlink_to(outside)
     with pytest.raises(UsageError, match="outside of the repository"):
         find_suites([str(inside)], tmp_path / "repository")
+
+
+def test_a_prompt_that_leads_out_of_the_repository_is_not_run(tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    write(root / ".orchestrator/prompts", f"task: x\n{END}")
+    (tmp_path / "secret").write_text("secret")
+    (root / ".orchestrator/prompts/p.md").unlink()
+    (root / ".orchestrator/prompts/p.md").symlink_to(tmp_path / "secret")
+    for wanted in ([], ["p"]):
+        with pytest.raises(UsageError, match="outside of the repository"):
+            find_suites(wanted, root)
 
 
 def test_no_flag_of_a_case_reaches_the_user_s_machine() -> None:

@@ -45,6 +45,14 @@ async def test_the_suites_of_the_built_in_prompts_pass(name: str) -> None:
     assert summary(found)["ok"] == len(found) >= 4
 
 
+async def test_the_case_of_the_documentation_passes(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/prompts-test.md").read_text("utf-8")
+    file = _file(tmp_path, page.split("```yaml\n")[1].split("```")[0])
+    (tmp_path / "p.md").write_text("---\noutput_format: json\n---\nAnswer.\n")
+    (result,) = await results(file)
+    assert result.problems == ()
+
+
 async def expecting(folder: Path, expect: str, text: str = HELLO) -> tuple[str, ...]:
     """What is wrong with the case if this is expected."""
     (folder / "p.md").write_text("---\nname: p\ntools: [Read, Write]\n---\nDo it.\n")

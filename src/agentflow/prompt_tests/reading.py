@@ -25,7 +25,7 @@ from agentflow.prompt_tests.case import (
 )
 from agentflow.prompts.loader import find_prompt
 from agentflow.prompts.reading import stem
-from agentflow.prompts.search import plain_name, search
+from agentflow.prompts.search import builtin_folder, plain_name, search
 from agentflow.settings import CONFIG, shared_table
 from agentflow.strict_yaml import Document, Malformed, parse_yaml
 from agentflow.tasks.task import FOLDER, check_id, read_task
@@ -43,6 +43,15 @@ _KEYS: dict[str, type[BaseModel]] = {
     "files": FileExpectation,
     "commits": CommitExpectation,
 }
+_KINDS = {
+    "missing": "it is missing",
+    "string_type": "it must be text: quote a number or a truth value",
+    "tuple_type": "it must be a list, or one text",
+    "list_type": "it must be a list",
+    "dict_type": "it must be `key: value` lines",
+    "model_type": "it must be `key: value` lines",
+}
+"""What pydantic's types of errors are in the words of YAML."""
 _HINT = "The form of a case: docs/prompts-test.md."
 
 
@@ -70,7 +79,11 @@ def find_suites(wanted: Sequence[str], root: Path) -> list[Suite]:
     found: dict[str, Path] = {}
     for each in search(root, ()):
         found.setdefault(plain_name(each.name), each.path)
-    return [_suite(path, files) for path in found.values() if (files := _files(path))]
+    return [
+        _suite(check_inside(path, root, builtin_folder()), files)
+        for path in found.values()
+        if (files := _files(path))
+    ]
 
 
 def suite_folder(prompt: Path) -> Path:
@@ -153,7 +166,7 @@ def _refused(path: Path, document: Document, error: ValidationError) -> UsageErr
     """What is wrong with the first wrong key, and where."""
     first = error.errors(include_url=False)[0]
     place = tuple(first["loc"])
-    told = first["msg"].removeprefix("Value error, ")
+    told = _KINDS.get(first["type"], first["msg"].removeprefix("Value error, "))
     if first["type"] == "extra_forbidden":
         known = _known(place[:-1])
         told = f"unknown key{nearest(str(place[-1]), known)}"
