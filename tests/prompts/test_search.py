@@ -7,7 +7,7 @@ import pytest
 from agentflow.errors import UsageError
 from agentflow.prompts.listing import list_prompts
 from agentflow.prompts.loader import find_prompt
-from agentflow.prompts.search import FOLDERS, markdown_files, search
+from agentflow.prompts.search import FOLDERS, candidate_files, search
 from agentflow.tools import DEFAULT_TOOLS
 
 HEADER = "---\ndescription: x\n---\nx"
@@ -86,7 +86,7 @@ def test_a_link_that_leads_outside_is_not_read(tmp_path: Path) -> None:
 def test_files_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
     for name in ("b/a.md", "a.md", "c.md"):
         write(tmp_path, name)
-    found = [str(path.relative_to(tmp_path)) for path in markdown_files(tmp_path)]
+    found = [str(path.relative_to(tmp_path)) for path in candidate_files(tmp_path)]
     assert found == ["a.md", "b/a.md", "c.md"]
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from agentflow.errors import UsageError
 from agentflow.frontmatter import MAX_HEADER, Header, read_header, split_header
 
-Parse = Literal["yaml", "repaired", "scanned", "none"]
+Parse = Literal["yaml", "repaired", "scanned", "none", "toml"]
 
 KEYS = frozenset({
     "name", "agent", "description", "tools", "allowed-tools", "allowed_tools", "allowedTools",

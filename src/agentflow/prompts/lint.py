@@ -14,7 +14,7 @@ from agentflow.prompts.persona import load_personas, persona_told, texts
 from agentflow.prompts.profile import VARIABLES
 from agentflow.prompts.reading import Reading, read_prompt, stem
 from agentflow.prompts.references import Reference, find_references
-from agentflow.prompts.search import is_builtin, markdown_files, plain_name, search, search_folder
+from agentflow.prompts.search import candidate_files, is_builtin, plain_name, search, search_folder
 from agentflow.prompts.skills import Place, find_skills, missing_skills
 from agentflow.records import Json
 
@@ -52,7 +52,7 @@ def prompt_files(paths: Sequence[Path], root: Path | None) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise UsageError(f"there is no file or folder {path}")
-        found += markdown_files(path) if path.is_dir() else [path]
+        found += candidate_files(path) if path.is_dir() else [path]
     return list(dict.fromkeys(found))
 
 

@@ -85,7 +85,7 @@ def _find(wished: Wish, root: Path) -> Path:
     try:
         return find_prompt(wished.name, root, trusted=wished.trusted)
     except UsageError as error:
-        if "/" in wished.name or wished.name.endswith(".md"):
+        if "/" in wished.name or wished.name.endswith((".md", ".toml")):
             raise
         known = [*NAMES, *(each.name for each in search(root, ()))]
         raise UsageError(

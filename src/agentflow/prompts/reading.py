@@ -9,6 +9,7 @@ from typing import Any
 
 from agentflow.errors import UsageError
 from agentflow.frontmatter import Header, read_limited
+from agentflow.prompts.codex import codex_lines_above, read_codex
 from agentflow.prompts.decoding import decode
 from agentflow.prompts.detection import OWN, Detected, detect
 from agentflow.prompts.dialects import Parse, Problem, read_dialect
@@ -66,15 +67,17 @@ def take_apart(path: Path, data: bytes, known_tools: Sequence[str]) -> Reading:
         raise UsageError(f"{path} is not UTF-8 text (byte {error.start})") from error
     if "\0" in decoded.text:
         raise UsageError(f"{path} is not text (a NUL byte at {data.index(0)})")
-    dialect = read_dialect(decoded.text)
+    toml = path.suffix == ".toml"
+    dialect = read_codex(decoded.text, path) if toml else read_dialect(decoded.text)
     header, problems = dialect.header, list(dialect.problems)
     if decoded.repaired:
         problems.insert(0, Problem(1, "warning", "encoding", decoded.warning))
     granted = _granted(header, known_tools, problems)
     wishes = read_wishes(header, problems)
     if not header.body.strip():
-        told = "the prompt has no text after its header"
+        told = "the prompt has no text" + ("" if toml else " after its header")
         problems.append(Problem(1, "error", "empty", told))
+    rest = decoded.text.count("\n") - header.body.count("\n")
     return Reading(
         path=path,
         name=_text(header, "name", problems) or _text(header, "agent", problems) or stem(path),
@@ -87,7 +90,7 @@ def take_apart(path: Path, data: bytes, known_tools: Sequence[str]) -> Reading:
         sha256=hashlib.sha256(data).hexdigest(),
         problems=tuple(problems),
         wishes=wishes,
-        lines_above=decoded.text.count("\n") - header.body.count("\n"),
+        lines_above=codex_lines_above(header, decoded.text) if toml else rest,
     )
 
 

@@ -27,6 +27,7 @@ says what it is. Agents have one in all of these tools, commands and workflows n
 _SAYING = {"name", "agent", "description", "tools", "model"}
 _OTHERS = {"CHANGELOG", "LICENSE", "CONTRIBUTING", "AGENTS", "CLAUDE"}
 """Files that are about a folder, as READMEs are. In small letters, a command may be called so."""
+_CODEX = re.compile(r"(?:\A|/)\.codex/agents(?:/|\Z)")
 _PLAIN = re.compile("[a-z0-9.-]+")
 _MOST = 5_000
 """Files of one folder; none of 44 public repositories has a tenth."""
@@ -76,7 +77,7 @@ def search(root: Path, known_tools: Sequence[str], wanted: str = "") -> list[Fou
     found: list[Found] = []
     taken: dict[str, Path] = {}
     for folder, needs_header in FOLDERS.items():
-        for path in markdown_files(root / folder):
+        for path in candidate_files(root / folder):
             if not _may_be_called(wanted, path, root):
                 continue
             each = _found(path, root, known_tools, taken)
@@ -105,20 +106,22 @@ def says_what_it_is(reading: Reading) -> bool:
     return not _SAYING.isdisjoint(reading.header.fields)
 
 
-def markdown_files(folder: Path) -> Iterator[Path]:
-    """Markdown files at any depth, in the order of their paths; none behind a linked folder."""
+def candidate_files(folder: Path) -> Iterator[Path]:
+    """Files that may be prompts at any depth, in the order of their paths; none behind a linked
+    folder. They are Markdown, and TOML in Codex's folder."""
     paths: list[Path] = []
     for where, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.endswith(".tests")]
-        paths += [Path(where, name) for name in names if _may_be_prompt(name)]
+        ends = (".md", ".toml") if _CODEX.search(where) else (".md",)
+        paths += [Path(where, name) for name in names if _may_be_prompt(name, ends)]
         if len(paths) > _MOST:
             break
     yield from sorted(paths[:_MOST])
 
 
-def _may_be_prompt(name: str) -> bool:
+def _may_be_prompt(name: str, ends: tuple[str, ...]) -> bool:
     first = name.partition(".")[0]
-    return name.endswith(".md") and first not in _OTHERS and first.lower() != "readme"
+    return name.endswith(ends) and first not in _OTHERS and first.lower() != "readme"
 
 
 def _found(path: Path, root: Path, known_tools: Sequence[str], taken: Mapping[str, Path]) -> Found:
