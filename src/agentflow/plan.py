@@ -23,6 +23,7 @@ from agentflow.prompts.context import (
     Measured,
     boundaries_of_plan,
     gather,
+    promises_of,
     refuse_commands,
 )
 from agentflow.prompts.denials import denial_notices, find_denials
@@ -31,7 +32,7 @@ from agentflow.prompts.loader import find_prompt, load_prompt
 from agentflow.prompts.profile import missing_documents
 from agentflow.prompts.render import render
 from agentflow.prompts.variables import Commands
-from agentflow.records import Boundaries, BuildCommand, Limits, Prompt, Rendered, Task
+from agentflow.records import Boundaries, BuildCommand, Limits, Promise, Prompt, Rendered, Task
 from agentflow.settings import CONFIG, load_settings
 from agentflow.tasks.task import find_task, read_task, text_task
 from agentflow.threads import on_this_loop
@@ -71,6 +72,8 @@ class Plan:
     base_paths: frozenset[str]
     prompt: Prompt
     rendered: Rendered
+    promises: tuple[Promise, ...]
+    """What the intent document says that must be kept, as far as the prompt reads one."""
     boundaries: Boundaries
     mounts: MountPlan
     gates: tuple[BuildCommand, ...]
@@ -133,6 +136,7 @@ def _make_plan(
         order.arguments,
         lambda commands: measure(commands, Measured(found, settings, world)),
     )
+    promises = promises_of(prompt, settings, found)
     rendered = render(
         prompt,
         task,
@@ -142,6 +146,7 @@ def _make_plan(
         environment,
         context.arguments,
         context.attachment,
+        promises,
     )
     return Plan(
         task=task,
@@ -151,6 +156,7 @@ def _make_plan(
         base_paths=base_paths,
         prompt=prompt,
         rendered=rendered,
+        promises=promises,
         boundaries=boundaries,
         mounts=plan_mounts(boundaries, lambda path: _is_directory(path, base_paths)),
         gates=gates,

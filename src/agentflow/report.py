@@ -19,6 +19,7 @@ from agentflow.events import (
     LandingDone,
     Notice,
     PackagesChanged,
+    PromisesCompared,
     RepairStarted,
     RunFinished,
     RunStarted,
@@ -66,7 +67,14 @@ class Summary:
                 self._last[Collected.type] |= dataclasses.asdict(event)
             case PackagesChanged():
                 self._packages = event.difference
-            case RunStarted() | AgentEnded() | RepairStarted() | LandingDone() | RunFinished():
+            case (
+                PromisesCompared()
+                | RunStarted()
+                | AgentEnded()
+                | RepairStarted()
+                | LandingDone()
+                | RunFinished()
+            ):
                 self._last[event.type] = dataclasses.asdict(event)
             case Collected():
                 self._last[event.type] = dataclasses.asdict(event)
@@ -121,6 +129,10 @@ class Summary:
             },
             "dependencies": {
                 name: self._packages.get(name, []) for name in ("added", "removed", "changed")
+            },
+            "promises": {
+                name: self._of(PromisesCompared).get("promises", {}).get(name, [])
+                for name in ("known", "claimed", "unknown", "unmentioned")
             },
             "verification": {
                 "passed": outcome == "done",

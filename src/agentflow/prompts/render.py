@@ -16,10 +16,12 @@ from agentflow.errors import UsageError
 from agentflow.json_schema import outline
 from agentflow.prompts.profile import VARIABLES
 from agentflow.prompts.variables import ALONE, NONE, SOURCES
-from agentflow.records import WORKSPACE, Boundaries, BuildCommand, Prompt, Rendered, Task
+from agentflow.records import WORKSPACE, Boundaries, BuildCommand, Promise, Prompt, Rendered, Task
 
 DEFAULTS = {**{f"${name}": NONE for name in SOURCES}, "$PARALLEL_AGENTS": ALONE}
 """Values of placeholders where nothing is known: they say so."""
+LISTED_PROMISES = 100
+"""Promises that the first message lists."""
 _NONE: Mapping[str, str] = {}
 _BARE = Surroundings()
 _BOX = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+\[[ xX]\]\s", re.MULTILINE)
@@ -50,11 +52,12 @@ def render(
     around: Surroundings = _BARE,
     arguments: Mapping[str, str] = _NONE,
     attachment: str = "",
+    promises: Sequence[Promise] = (),
 ) -> Rendered:
     """Fill a prompt with one task's context.
 
     `variables` are values by the placeholder's name without its signs; `around` is what stands
-    beside the checkout; `arguments` are values by the placeholder as written; `attachment`, in which nothing is filled, follows the prompt's text.
+    beside the checkout; `arguments` are values by the placeholder as written; `attachment`, in which nothing is filled, follows the prompt's text; `promises` are listed in the message.
     Raises `UsageError` if the profile names a placeholder that has no value.
     """
     profile = prompt.profile
@@ -68,6 +71,8 @@ def render(
         "schema": outline(profile.output_schema) if profile.output_schema else "",
         "checklist": _BOX.search(task.text) is not None,
         "workspace": WORKSPACE,
+        "promises": promises[:LISTED_PROMISES],
+        "more_promises": max(0, len(promises) - LISTED_PROMISES),
         "setup": around.setup,
         "services": around.services,
     }
