@@ -2,7 +2,7 @@
 
 import asyncio
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,10 @@ from agentflow.prompts.file_boundaries import Planned, with_planned
 from agentflow.prompts.loader import find_prompt, load_prompt
 from agentflow.prompts.profile import missing_documents
 from agentflow.prompts.render import render
+from agentflow.prompts.templates import check_template
 from agentflow.prompts.variables import Commands
 from agentflow.records import Boundaries, BuildCommand, Limits, Promise, Prompt, Rendered, Task
-from agentflow.settings import CONFIG, load_settings
+from agentflow.settings import CONFIG, load_settings, user_file
 from agentflow.tasks.task import find_task, read_task, text_task
 from agentflow.threads import on_this_loop
 from agentflow.tools import DEFAULT_TOOLS
@@ -110,6 +111,7 @@ def _make_plan(
     settings = load_settings(order.flags, world.environment, config, task, trust)
     _check_dependencies(task, repository, base)
     prompt = _prompt(settings.prompt, task, repository, trusted="prompt" in order.flags)
+    check_template(prompt, user_file(world.environment), allowed=settings.templates)
     _check_documents(prompt, base_paths, repository)
     found = Base(repository, base, base_paths, repository.locks(world.cache))
     planned = Planned()
@@ -121,8 +123,7 @@ def _make_plan(
     gates = settings.commands
     boundary_notices = _check_boundaries(settings.boundaries, task, base_paths)
     denials = () if prompt.builtin else find_denials(prompt.body)
-    deny = (*settings.boundaries.deny, *(denial.glob for denial in denials))
-    boundaries = replace(settings.boundaries, deny=tuple(dict.fromkeys(deny)))
+    boundaries = _denied(settings.boundaries, [denial.glob for denial in denials])
     base_url = settings.base_url or ANTHROPIC_URL
     model = _model(settings, prompt, order.flags, base_url)
     environment = settings.surroundings(world.environment)
@@ -191,6 +192,10 @@ def _task(order: Order, repository: Repository) -> tuple[Task, tuple[str, ...]]:
     if "/" not in order.task and not order.task.endswith(".md"):
         check_inside(found, repository.root)
     return read_task(found)
+
+
+def _denied(boundaries: Boundaries, globs: Sequence[str]) -> Boundaries:
+    return replace(boundaries, deny=tuple(dict.fromkeys((*boundaries.deny, *globs))))
 
 
 def _check_dependencies(task: Task, repository: Repository, base: str) -> None:

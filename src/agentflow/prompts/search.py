@@ -107,7 +107,7 @@ def markdown_files(folder: Path) -> Iterator[Path]:
 
 def _may_be_prompt(name: str) -> bool:
     first = name.partition(".")[0]
-    return name.endswith(".md") and first not in _OTHERS and first.lower() != "readme"
+    return name.endswith((".md", ".md.j2")) and first not in _OTHERS and first.lower() != "readme"
 
 
 def _found(path: Path, root: Path, known_tools: Sequence[str], taken: set[str]) -> Found:
