@@ -220,6 +220,8 @@ class Settings(Table):
     variables: Annotated[dict[str, str | FileVariable | CommandVariable], "override"] = {}
     """Values of a prompt's placeholders, by the name without its sign."""
     commit: Annotated[CommitSetting, "user-only"] = CommitSetting()
+    templates: Annotated[bool, "user-only"] = False
+    """Whether a repository's prompt that ends in `.md.j2` is rendered as a template."""
     checklist: Annotated[ChecklistSetting, "override"] = ChecklistSetting()
     secrets: Annotated[SecretsSetting, "override"] = SecretsSetting()
 

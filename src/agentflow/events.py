@@ -210,6 +210,16 @@ class PackagesChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class PromisesCompared:
+    """Emitted after `Collected` if there are promises that the report may claim."""
+
+    type: ClassVar[str] = "agentflow.promises_compared"
+    durable: ClassVar[bool] = True
+    promises: Json
+    """As `gates.promises.compare_promises` says."""
+
+
+@dataclass(frozen=True, slots=True)
 class BaseCheckStarted:
     """Emitted when a gate's command begins on the base, before any spend."""
 
@@ -299,6 +309,7 @@ Event = (
     | AgentEnded
     | Collected
     | PackagesChanged
+    | PromisesCompared
     | Recorded
     | Signed
     | BaseCheckStarted

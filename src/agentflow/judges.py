@@ -9,6 +9,7 @@ from agentflow.gates.checklist import ChecklistAudit, checklist
 from agentflow.gates.commit import CommitGate
 from agentflow.gates.contract import ContractAudit, asks_for_an_answer
 from agentflow.gates.files import FilesGate
+from agentflow.gates.promises import PromisesAudit
 from agentflow.gates.secrets import SecretsGate
 from agentflow.gates.setup import SetupGate
 from agentflow.gates.tamper import TamperGate
@@ -56,4 +57,6 @@ def audits_of(plan: Plan, state: Git, packages: Difference) -> tuple[Audit, ...]
         audits.append(
             ChecklistAudit(plan.task.text, plan.prompt.body, state, boxes.gates, boxes.strict)
         )
+    if plan.promises:
+        audits.append(PromisesAudit(plan.promises))
     return tuple(audits)

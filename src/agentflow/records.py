@@ -164,6 +164,15 @@ class Skill:
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """One promise of an intent document."""
+
+    name: str
+    """Its id; its own words if it has none."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rendered:
     """A prompt filled with one task's context."""
 

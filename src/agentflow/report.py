@@ -20,6 +20,7 @@ from agentflow.events import (
     LandingDone,
     Notice,
     PackagesChanged,
+    PromisesCompared,
     Recorded,
     RepairStarted,
     RunFinished,
@@ -75,6 +76,7 @@ class Summary:
                 | AgentEnded()
                 | RepairStarted()
                 | Recorded()
+                | PromisesCompared()
                 | LandingDone()
                 | RunFinished()
             ):
@@ -136,6 +138,10 @@ class Summary:
             },
             "dependencies": {
                 name: self._packages.get(name, []) for name in ("added", "removed", "changed")
+            },
+            "promises": {
+                name: self._of(PromisesCompared).get("promises", {}).get(name, [])
+                for name in ("known", "claimed", "unknown", "unmentioned")
             },
             "verification": {
                 "passed": outcome == "done",

@@ -17,6 +17,7 @@ from agentflow.events import (
     Event,
     Notice,
     PackagesChanged,
+    PromisesCompared,
     Recorded,
     RunFinished,
     RunStarted,
@@ -113,6 +114,11 @@ class Stage:
         event = Collected.of(candidate)
         commits = tuple((sha, self.redact(subject)) for sha, subject in event.commits)
         self.emit(replace(event, commits=commits))
+        if self.plan.promises:
+            from agentflow.gates.promises import compare_promises
+
+            answer = self.redact(candidate.answer)
+            self.emit(PromisesCompared(compare_promises(self.plan.promises, answer)))
 
     async def sign(self, candidate: Candidate) -> Candidate:
         """Sign verified commits, where the user signs. Raises `EnvironmentFailure`."""

@@ -8,11 +8,12 @@ from typing import Any
 from agentflow.boundaries import matches
 from agentflow.configuration import FileVariable, Settings
 from agentflow.errors import UsageError
-from agentflow.frontmatter import check_inside
-from agentflow.prompts.base_tree import BaseTree
+from agentflow.frontmatter import check_inside, read_limited
+from agentflow.prompts.base_tree import MAX_FILE, BaseTree
 from agentflow.prompts.commit_signs import disagreement, disagreement_told
 from agentflow.prompts.file_boundaries import Planned, planned_boundaries
 from agentflow.prompts.persona import attached_personas, load_personas, persona_notices, texts
+from agentflow.prompts.promises import find_promises, intent_document
 from agentflow.prompts.reading import stem
 from agentflow.prompts.references import attached, find_references, reference_notices
 from agentflow.prompts.skills import (
@@ -33,7 +34,7 @@ from agentflow.prompts.variables import (
     fill,
     find_plan,
 )
-from agentflow.records import Boundaries, Prompt, Skill, Task
+from agentflow.records import Boundaries, Promise, Prompt, Skill, Task
 from agentflow.runs import is_running, list_runs
 from agentflow.tasks.task import check_id, find_task, read_task
 from agentflow.workspace.repository import Repository
@@ -163,6 +164,20 @@ def boundaries_of_plan(prompt: Prompt, task: Task, settings: Settings, base: Bas
     if path is None or text is None:
         return Planned()
     return planned_boundaries(text, path, (prompt.name, stem(prompt.path)), base.paths)
+
+
+def promises_of(prompt: Prompt, settings: Settings, base: Base) -> tuple[Promise, ...]:
+    """The promises of the prompt's intent document; as in the work tree if git does not know it."""
+    path = intent_document(prompt.profile)
+    if path is None:
+        return ()
+    if path in base.paths:
+        return find_promises(_tree(base, settings).text(path) or "")
+    file = Path(base.repository.root, path)
+    if not file.is_file():
+        return ()
+    data = read_limited(check_inside(file, base.repository.root), MAX_FILE)
+    return find_promises(data.decode("utf-8", "replace"))
 
 
 def _tree(base: Base, settings: Settings) -> BaseTree:

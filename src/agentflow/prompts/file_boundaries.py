@@ -23,8 +23,8 @@ MAX_GLOBS = 200
 """Globs of one agent."""
 
 _MAX_LINE = 2_000
-_TITLE = re.compile(r"(#{1,6})\s+(?:[\d.]+\s+)?(\S.*?)[\s#:]*")
-_LABEL = re.compile(r"#{1,6}\s+(\S.*?)[\s#:]*|([^|\s].*?)[*_\s]*:[*_\s]*")
+_TITLE = re.compile(r"(#{1,6})\s+(?:[\d.]+\s+)?(\S.*)")
+_SIGNS = " \t#:`*_"
 _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+(\S.*)")
 _NAMED = re.compile(r"[*_]*([A-Za-z][\w -]{0,60}?)[*_]*:[*_]*\s+(\S.*)")
 _ALLOW = re.compile(
@@ -151,16 +151,24 @@ def _rows(text: str) -> Iterator[_Row]:
     columns: list[str] | None = None
     label = ""
     for number, line in _section(text):
-        title, item, cells = _LABEL.fullmatch(line), _ITEM.fullmatch(line), _cells(line)
+        title, item, cells = _label(line), _ITEM.fullmatch(line), _cells(line)
         columns = columns if cells else None
         if item:
             yield _listed(item[1], label, number)
         elif title:
-            label = (title[1] or title[2]).strip("`*_ ")
+            label = title
         elif cells and columns is None:
             columns = [cell.lower() for cell in cells]
         elif cells and columns and not all(_RULE.fullmatch(cell) for cell in cells):
             yield _tabled(columns, cells, label, number)
+
+
+def _label(line: str) -> str:
+    """A heading's words, or those of a line that ends with a colon; else empty."""
+    title = _TITLE.fullmatch(line)
+    if title:
+        return title[2].strip(_SIGNS)
+    return line.strip(_SIGNS) if line.rstrip("*_ ").endswith(":") else ""
 
 
 def _section(text: str) -> Iterator[tuple[int, str]]:
@@ -173,7 +181,7 @@ def _section(text: str) -> Iterator[tuple[int, str]]:
             return
         if level:
             yield number, line
-        elif title and title[2].strip("`*_ ").lower() == "file boundaries":
+        elif title and title[2].strip(_SIGNS).lower() == "file boundaries":
             level = len(title[1])
 
 

@@ -19,7 +19,7 @@ def find_prompt(name: str, root: Path, *, trusted: bool = False) -> Path:
     A path that is not `trusted`, given by the user, is relative to the root and stays within.
     Raises `UsageError` naming the nearest prompt.
     """
-    if "/" in name or name.endswith((".md", ".toml")):
+    if "/" in name or name.endswith((".md", ".md.j2", ".toml")):
         file = Path(name) if trusted else check_inside(root / name, root)
         if file.is_file():
             return file

@@ -96,7 +96,8 @@ def take_apart(path: Path, data: bytes, known_tools: Sequence[str]) -> Reading:
 
 def stem(path: Path) -> str:
     """The file's name without what only says which kind of file it is."""
-    return _SUFFIXES.sub("", path.stem)
+    stem = path.name.removesuffix(".md.j2") if path.name.endswith(".md.j2") else path.stem
+    return _SUFFIXES.sub("", stem)
 
 
 def _text(header: Header, key: str, problems: list[Problem]) -> str:

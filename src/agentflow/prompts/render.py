@@ -4,10 +4,13 @@ Our own texts are Jinja2 templates. A repository's prompt is data: only the plac
 profile lists are filled, in one pass, and every other byte stays as it is.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -15,11 +18,23 @@ from agentflow.environment import Environment as Surroundings
 from agentflow.errors import UsageError
 from agentflow.json_schema import outline
 from agentflow.prompts.profile import VARIABLES
+from agentflow.prompts.templates import is_template, render_template
 from agentflow.prompts.variables import ALONE, NONE, SOURCES
-from agentflow.records import WORKSPACE, Boundaries, BuildCommand, Prompt, Rendered, Task
+from agentflow.records import (
+    WORKSPACE,
+    Boundaries,
+    BuildCommand,
+    Json,
+    Promise,
+    Prompt,
+    Rendered,
+    Task,
+)
 
 DEFAULTS = {**{f"${name}": NONE for name in SOURCES}, "$PARALLEL_AGENTS": ALONE}
 """Values of placeholders where nothing is known: they say so."""
+LISTED_PROMISES = 100
+"""Promises that the first message lists."""
 _NONE: Mapping[str, str] = {}
 _BARE = Surroundings()
 _BOX = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+\[[ xX]\]\s", re.MULTILINE)
@@ -51,12 +66,15 @@ def render(
     arguments: Mapping[str, str] = _NONE,
     attachment: str = "",
     *,
+    promises: Sequence[Promise] = (),
     disputed: bool = False,
 ) -> Rendered:
     """Fill a prompt with one task's context.
 
     `variables` are values by the placeholder's name without its signs; `around` is what stands
-    beside the checkout; `arguments` are values by the placeholder as written; `attachment`, in which nothing is filled, follows the prompt's text; `disputed` has the first message say that it decides who commits.
+    beside the checkout; `arguments` are values by the placeholder as written; `attachment`, in
+    which nothing is filled, follows the prompt's text; `promises` are listed in the message;
+    `disputed` has the first message say that it decides who commits.
     Raises `UsageError` if the profile names a placeholder that has no value.
     """
     profile = prompt.profile
@@ -71,11 +89,18 @@ def render(
         "schema": outline(profile.output_schema) if profile.output_schema else "",
         "checklist": _BOX.search(task.text) is not None,
         "workspace": WORKSPACE,
+        "promises": promises[:LISTED_PROMISES],
+        "more_promises": max(0, len(promises) - LISTED_PROMISES),
         "setup": around.setup,
         "services": around.services,
     }
     values = {**arguments, **_values(prompt, task, boundaries, variables)}
-    if prompt.builtin:
+    if is_template(prompt):
+        marks = _marks(values, f"{prompt.sha256}{task.text}")
+        marked = replace(prompt, body=substitute(prompt.body, marks))
+        body = render_template(marked, plain_context(context, around))
+        values = {mark: values[name] for name, mark in marks.items()}
+    elif prompt.builtin:
         # First, while the text is still ours alone: no value must ever be read as a template.
         body = _environment().from_string(prompt.body).render(context).strip("\n") + "\n"
     else:
@@ -87,6 +112,35 @@ def render(
     if prompt.initial_prompt:
         first = f"{substitute(prompt.initial_prompt, values)}\n\n---\n\n{first}"
     return Rendered(system, first)
+
+
+def _marks(names: Iterable[str], seed: str) -> dict[str, str]:
+    """For each placeholder a text that stands in its place while a template is rendered, so that
+    what the template inserts is not searched for placeholders. Nobody can write one: it holds a
+    digest of what they would have to write it in."""
+    secret = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()
+    return {name: f"\u2063{secret}:{number}\u2063" for number, name in enumerate(names)}
+
+
+def plain_context(context: Mapping[str, Any], around: Surroundings) -> Json:
+    """The context of built-in prompts as text, numbers and lists: what a repository's template may
+    know. No path of this machine, and of variables only their names."""
+    task, boundaries = context["task"], context["boundaries"]
+    shared = ("text", "commits", "completion", "schema", "checklist", "workspace")
+    gate_fields = ("name", "command", "cwd", "where", "must_fail_on_base", "fix")
+    return {
+        **{name: context[name] for name in shared},
+        "task": {"id": task.id, "title": task.title, "text": task.text, "files": task.files},
+        "boundaries": asdict(boundaries),
+        "gates": [{name: getattr(gate, name) for name in gate_fields} for gate in context["gates"]],
+        "promises": [asdict(promise) for promise in context["promises"]],
+        "setup": around.setup
+        and {"command": around.setup.command, "provides": list(around.setup.provides)},
+        "services": [
+            {"name": service.name, "variables": sorted(service.variables)}
+            for service in around.services
+        ],
+    }
 
 
 def _without_title(task: Task) -> str:

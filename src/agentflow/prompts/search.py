@@ -112,7 +112,7 @@ def candidate_files(folder: Path) -> Iterator[Path]:
     paths: list[Path] = []
     for where, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.endswith(".tests")]
-        ends = (".md", ".toml") if _CODEX.search(where) else (".md",)
+        ends = (".md", ".md.j2", ".toml") if _CODEX.search(where) else (".md", ".md.j2")
         paths += [Path(where, name) for name in names if _may_be_prompt(name, ends)]
         if len(paths) > _MOST:
             break

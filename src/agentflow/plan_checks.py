@@ -1,0 +1,107 @@
+"""What a plan is checked for: what could not be verified, found or landed is refused early."""
+
+import posixpath
+from pathlib import Path
+
+from agentflow.boundaries import literal_prefix, matches
+from agentflow.environment import Environment
+from agentflow.errors import UsageError
+from agentflow.nearest import nearest
+from agentflow.programs import check_program
+from agentflow.prompts.profile import missing_documents
+from agentflow.records import Boundaries, BuildCommand, Prompt, Task
+from agentflow.settings import CONFIG
+from agentflow.words import counted
+from agentflow.workspace.repository import Repository
+from agentflow.world import World
+
+
+def check_dependencies(task: Task, repository: Repository, base: str) -> None:
+    """Refuse a task whose dependencies did not land in the base."""
+    landed = repository.landed_tasks(base) if task.depends_on else frozenset[str]()
+    missing = [name for name in task.depends_on if name not in landed]
+    if missing:
+        raise UsageError(
+            f"{task.id} depends on {', '.join(missing)}, which the base {base[:12]} does not hold",
+            hint="Run it first, or give a --base that holds its landed commits.",
+        )
+
+
+def check_documents(prompt: Prompt, base_paths: frozenset[str], repository: Repository) -> None:
+    """Refuse a prompt whose documents are neither in the base nor in the work tree."""
+
+    def exists(path: str) -> bool:
+        held = path in base_paths or is_directory(path, base_paths)
+        return held or Path(repository.root, path).exists()
+
+    missing = missing_documents(prompt.profile, exists)
+    if missing:
+        raise UsageError(
+            f"the prompt {prompt.name} works from {', '.join(missing)}, which is not there",
+            hint="Write it, or take another prompt: agentflow prompts list.",
+        )
+
+
+def check_gates(
+    gates: tuple[BuildCommand, ...],
+    base_paths: frozenset[str],
+    world: World,
+    environment: Environment,
+) -> None:
+    """Refuse a run that could not be verified, and commands that nobody can find."""
+    if not gates:
+        raise UsageError(
+            "no gate is configured, so nothing could be verified",
+            hint=f"Run `agentflow init`, give --gate 'test=<command>', or add [[gates]] to {CONFIG} "
+            + "and commit it.",
+        )
+    for gate in gates:
+        folder = posixpath.normpath(gate.cwd)
+        if not (folder == "." or gate.must_fail_on_base or is_directory(folder, base_paths)):
+            raise UsageError(
+                f"the gate {gate.name!r} runs in {gate.cwd!r}, which is no folder of the base",
+                hint="Correct its `cwd`.",
+            )
+        check_program(gate, base_paths, world.environment.get("PATH"), environment)
+
+
+def is_directory(path: str, base_paths: frozenset[str]) -> bool:
+    """Whether a commit with these files has this folder."""
+    return any(known.startswith(f"{path}/") for known in base_paths)
+
+
+def check_boundaries(
+    boundaries: Boundaries, task: Task, base_paths: frozenset[str]
+) -> tuple[str, ...]:
+    """Name allow globs that match nothing; refuse if none matches anything."""
+    idle = [
+        glob
+        for glob in boundaries.allow
+        if not glob.endswith("/")
+        and not any(matches(glob, path) for path in (*base_paths, *task.files))
+        and not is_directory(literal_prefix(glob), base_paths)
+    ]
+    if idle and len(idle) == len(boundaries.allow):
+        folders = {path.rpartition("/")[0] for path in base_paths}
+        raise UsageError(
+            f"the boundary {idle[0]!r} matches nothing in the base"
+            + nearest(literal_prefix(idle[0]), folders),
+            hint="If the task creates it, write it as a folder with a trailing `/`, or name a "
+            + "file of it under `files:`.",
+        )
+    return tuple(f"the boundary {glob!r} matches nothing in the base" for glob in idle)
+
+
+def uncommitted(repository: Repository, base: str) -> tuple[str, ...]:
+    """Tell of changes in the work tree that the run does not see."""
+    changed = repository.changed_paths()
+    new = repository.untracked_paths(CONFIG)
+    notices: list[str] = []
+    if CONFIG in (*changed, *new):
+        notices.append(f"{CONFIG} is not as in the base {base[:12]}; the base's is used")
+    if changed:
+        notices.append(
+            f"{counted(len(changed), 'uncommitted change')} in your work tree not part of the "
+            + f"base {base[:12]}; your files stay as they are"
+        )
+    return tuple(notices)
