@@ -76,6 +76,7 @@ def test_a_case_says_what_is_given_and_what_must_hold(tmp_path: Path) -> None:
         (f"task: x\nfiles: {{../a: c}}\n{END}", "2: the path '../a' "),
         (f"task: x\nfiles: {{./a: c}}\n{END}", "2: './a' must be one file's path"),
         (f"task: x\nfiles: {{a/: c}}\n{END}", "2: 'a/' must be one file's path"),
+        (f"task: x\nfiles: {{{'ä' * 128}: c}}\n{END}", "must be one file's path"),
         (f"task: x\nfiles: {{a: c, a/b: d}}\n{END}", "2: 'a' is a folder, too"),
         (f"task: x\nfiles: {{.orchestrator: c}}\n{END}", "2: '.orchestrator' is a folder, too"),
         (f"task: x\nfiles: {{.orchestrator/config.toml: c}}\n{END}", "give it as `config`"),

@@ -32,6 +32,8 @@ from agentflow.tasks.task import FOLDER, check_id, read_task
 
 MAX_CASE = 256 * 1024
 """Bytes of one file; the largest of our own has 4 KiB. Reading one so long takes 5 seconds."""
+MAX_NAME = 255
+"""Bytes of a file's name: NAME_MAX of Linux."""
 MAX_CASES = 500
 """Files of one suite."""
 DEFAULT_GATE = {"name": "check", "command": "true"}
@@ -215,7 +217,8 @@ def _check_paths(fields: Fields, places: dict[str, str]) -> None:
             plain = check_glob(name, where=where)
         except UsageError as error:
             raise UsageError(error.message.replace("the boundary", "the path", 1)) from error
-        if plain != name or not is_path(name):
+        long = max(map(len, name.encode().split(b"/"))) > MAX_NAME
+        if plain != name or not is_path(name) or long:
             raise UsageError(f"{where}: {name!r} must be one file's path, in its plain form")
         if name in parents:
             raise UsageError(f"{where}: {name!r} is a folder, too: another file lies in it")
