@@ -164,6 +164,15 @@ class SecretsSetting(Table):
     """Further files that are never read into a prompt."""
 
 
+class QueueSetting(Table):
+    """`[queue]`: what the fields of a task in `task_queue.md` mean."""
+
+    categories: dict[str, str] = {}
+    """Categories, and the prompt for each."""
+    complexities: dict[str, str] = {"easy": "haiku", "normal": "sonnet", "complex": "opus"}
+    """Complexities, and the model for each."""
+
+
 class FileVariable(Table):
     """A value of `[variables]` that is the text of a file of the base commit."""
 
@@ -224,6 +233,7 @@ class Settings(Table):
     """Whether a repository's prompt that ends in `.md.j2` is rendered as a template."""
     checklist: Annotated[ChecklistSetting, "override"] = ChecklistSetting()
     secrets: Annotated[SecretsSetting, "override"] = SecretsSetting()
+    queue: Annotated[QueueSetting, "override"] = QueueSetting()
 
     @property
     def limits(self) -> Limits:

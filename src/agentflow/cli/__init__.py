@@ -9,6 +9,7 @@ from agentflow import __version__
 from agentflow.cli.config import config
 from agentflow.cli.demo import demo
 from agentflow.cli.doctor import doctor
+from agentflow.cli.handoff import handoff
 from agentflow.cli.init import init
 from agentflow.cli.output import end, refuse_arguments
 from agentflow.cli.prompts import prompts
@@ -55,6 +56,7 @@ def main_options(
 
 COMMANDS = {
     "run": run,
+    "handoff": handoff,
     "init": init,
     "doctor": doctor,
     "demo": demo,

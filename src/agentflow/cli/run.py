@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -229,10 +230,9 @@ def execute(
         start_sdk_import()
     world = world or World()
     plan = asyncio.run(make_plan(order, world, command_values))
-    if announce is not None:
-        announce(plan)
-    elif dry_run:
-        _print_plan(plan, output_format)
+    show = announce or (partial(_print_plan, output_format) if dry_run else None)
+    if show:
+        show(plan)
     if dry_run:
         return {"exit_code": 0}
     return _run_and_print(plan, world, output_format, quiet=quiet, verbose=verbose)
@@ -309,7 +309,7 @@ def stop_on_signals() -> None:
         loop.add_signal_handler(number, stop, number)
 
 
-def _print_plan(plan: "Plan", output_format: OutputFormat) -> None:
+def _print_plan(output_format: OutputFormat, plan: "Plan") -> None:
     """What a run would do, and what the model would read first."""
     from agentflow.dry_run import describe, describe_json
 

@@ -1,0 +1,252 @@
+"""`agentflow handoff`: a block pasted from another team, confirmed, run and landed."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agentflow.cli.output import OutputFormat, data, exit_codes, print_json, say, talk
+from agentflow.cli.run import execute, given_flags, given_gates
+from agentflow.records import Backend, Landing
+
+if TYPE_CHECKING:
+    from agentflow.handoffs import Prepared
+    from agentflow.plan import Plan
+    from agentflow.sinks.printer import Printer
+    from agentflow.tasks.handoff import Handoff
+    from agentflow.tasks.handoff_questions import Question
+    from agentflow.world import World
+
+
+def handoff(
+    path: Annotated[
+        str | None,
+        typer.Argument(metavar="PATH", help="The block's file; without it, or -, standard input."),
+    ] = None,
+    service: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Instead of the block's services. Repeatable."),
+    ] = None,
+    answers: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML: a question's id, and its answer.")
+    ] = None,
+    block: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Which one, if there are several.")
+    ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH", help="Who the agent is (default: handoff, if there is one)."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="sonnet, opus, haiku, … or a full id.")
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Another server of the Messages API.")
+    ] = None,
+    max_turns: Annotated[
+        int | None, typer.Option(metavar="N", help="Replies of the model (default: 100).", min=1)
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(metavar="USD", help="US dollars (default: no limit).", min=0.0)
+    ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="The agent's time, like 90s or 1h30m (default: 45m)."),
+    ] = None,
+    deny: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="May not be changed. Repeatable.")
+    ] = None,
+    gate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=COMMAND", help="Must pass on the result. Repeatable."),
+    ] = None,
+    new_gate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COMMAND", help="The same, and must fail before the change. Repeatable."
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="REV", help="The commit to start from (default: HEAD)."),
+    ] = None,
+    land: Annotated[
+        Landing | None, typer.Option(help="Where verified commits go (default: branch).")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="BRANCH", help="To land on (default: agentflow/<TASK>)."),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Run again, whatever earlier runs left.")
+    ] = False,
+    sandbox: Annotated[
+        Backend | None,
+        typer.Option(help="`none` gives the agent all your rights (default: auto)."),
+    ] = None,
+    output_format: Annotated[
+        OutputFormat, typer.Option(help="What standard output gets.")
+    ] = "text",
+    as_json: Annotated[bool, typer.Option("--json", help="Same as --output-format json.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be done, or what is open.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No talk.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="The model's words in full.")
+    ] = False,
+) -> None:
+    """Run the work that a handoff block asks for, in the services that it names.
+
+    What the block leaves open is asked before anything is spent: it ends with 3 and the questions,
+    and --answers continues.
+    """
+    wanted: OutputFormat = "json" if as_json else output_format
+    with exit_codes(wanted):
+        from agentflow.plan import Order
+        from agentflow.world import World
+
+        world = World()
+        flags = given_flags(
+            prompt=prompt, model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
+            timeout=timeout, deny=deny, gates=given_gates(gate, new_gate), land=land,
+            target=target, sandbox=sandbox,
+        )  # fmt: skip
+        found = _block(path, block)
+        prepared = _prepare(found, world, base, service or [], _answers(answers), wanted)
+        printer = data() if dry_run else talk(quiet=quiet)
+        if wanted == "text" or not dry_run:
+            _confirm(printer, prepared)
+
+        def announce(plan: "Plan") -> None:
+            _announce(printer, prepared, plan, wanted if dry_run else "text")
+
+        report = execute(
+            Order(base=base, fresh=fresh, flags=flags, made=prepared.task),
+            wanted,
+            dry_run=dry_run,
+            quiet=quiet,
+            verbose=verbose,
+            world=World(directory=prepared.directory),
+            announce=announce,
+        )
+    raise typer.Exit(report["exit_code"])
+
+
+def _block(path: str | None, number: int | None) -> "Handoff":
+    from agentflow.frontmatter import read_limited
+    from agentflow.handoffs import choose_block, decoded, read_input
+    from agentflow.tasks.handoff import MAX_HANDOFF
+
+    if path is not None and path != "-":
+        text = decoded(read_limited(Path(path), MAX_HANDOFF), path)
+        return choose_block(text, where=path, number=number)
+    if sys.stdin.isatty():
+        say("paste the handoff block; end it with Ctrl-D on a line of its own")
+    text = read_input(sys.stdin.fileno())
+    return choose_block(text, where="standard input", number=number)
+
+
+def _answers(path: Path | None) -> dict[str, str]:
+    from agentflow.errors import UsageError
+    from agentflow.frontmatter import read_limited, read_mapping
+    from agentflow.handoffs import decoded
+    from agentflow.tasks.handoff import MAX_HANDOFF
+
+    if path is None:
+        return {}
+    found = read_mapping(decoded(read_limited(path, MAX_HANDOFF), str(path)), where=str(path))
+    other = [name for name, value in found.items() if not isinstance(value, str)]
+    if other:
+        raise UsageError(f"{path}: the answer to {other[0]!r} is not a text")
+    return found
+
+
+def _prepare(
+    block: "Handoff",
+    world: "World",
+    base: str | None,
+    services: list[str],
+    answers: dict[str, str],
+    wanted: OutputFormat,
+) -> "Prepared":
+    from agentflow.handoffs import prepare, read_in
+    from agentflow.workspace.repository import open_repository
+
+    repository = open_repository(world.directory, world.environment)
+    reading = read_in(repository, block, base, services, answers)
+    if reading.questions:
+        _ask(reading.questions, wanted)
+    return prepare(repository, reading, base)
+
+
+def _ask(questions: "tuple[Question, ...]", wanted: OutputFormat) -> None:
+    """Print what is open, and end."""
+    from agentflow.errors import Blocked
+    from agentflow.neutral import one_line
+    from agentflow.tasks.handoff_questions import questions_json
+
+    blocked = Blocked(
+        f"the handoff leaves {len(questions)} open: " + ", ".join(each.id for each in questions),
+        hint="Answer each by its id in a YAML file: --answers FILE.",
+    )
+    if wanted != "text":
+        say(f"error: {one_line(blocked.message, 300)}")
+        print_json({**questions_json(questions), "outcome": "blocked", "exit_code": 3})
+        raise typer.Exit(blocked.exit_code)
+    printer = data()
+    for each in questions:
+        printer.print(
+            (one_line(each.id), "bold"), f"  line {each.line}: {one_line(each.question, 300)}"
+        )
+        printer.print((f"  {one_line(each.why, 500)}", "dim"))
+    raise blocked
+
+
+def _confirm(printer: "Printer", prepared: "Prepared") -> None:
+    """Say what will be done, and where."""
+    from agentflow.neutral import neutral, one_line
+
+    reading, block = prepared.reading, prepared.reading.handoff
+    for each in reading.matches:
+        folder = one_line(each.folder or str(prepared.directory), 200)
+        printer.print(("service   ", "bold"), f"{one_line(each.name)} → {folder}")
+    for name, folder in reading.packages.items():
+        printer.print(("package   ", "bold"), f"{one_line(name)} → {one_line(folder, 200)}")
+    for title, text in (
+        ("trigger", block.trigger),
+        ("work", block.work),
+        ("contract", block.contract),
+    ):
+        lines = neutral(text).strip("\n").split("\n")
+        for number, line in enumerate(lines if text else ()):
+            printer.print((f"{'' if number else title:10}", "bold"), line)
+    for problem in block.problems:
+        printer.print((
+            f"note      line {problem.line}: {one_line(problem.message, 200)}",
+            "yellow",
+        ))
+
+
+def _announce(printer: "Printer", prepared: "Prepared", plan: "Plan", wanted: OutputFormat) -> None:
+    """Say what the plan adds: gates, boundaries, prompt."""
+    from agentflow.handoffs import describe_json
+    from agentflow.neutral import one_line
+
+    if wanted != "text":
+        gates = [{"name": gate.name, "command": gate.command} for gate in plan.gates]
+        print_json({
+            **describe_json(prepared), "prompt": plan.prompt.name, "model": plan.model,
+            "allow": list(plan.boundaries.allow), "gates": gates,
+        })  # fmt: skip
+        return
+    for gate in plan.gates:
+        printer.print(
+            ("gate      ", "bold"), f"{one_line(gate.name)}: {one_line(gate.command, 200)}"
+        )
+    may = ", ".join(plan.boundaries.allow) or "everything that is not protected"
+    printer.print(("may change", "bold"), f" {one_line(may, 300)}")
+    printer.print(("prompt    ", "bold"), f"{one_line(plan.prompt.name)}, {one_line(plan.model)}")

@@ -1,0 +1,180 @@
+"""`task_queue.md` in its dialects."""
+
+import contextlib
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentflow.configuration import QueueSetting
+from agentflow.errors import UsageError
+from agentflow.tasks.queue import Queue, make_task, read_queue
+
+TABLE = """# Queue
+
+### TASK-001: Store users
+
+| Field | Value |
+|-------|-------|
+| Status | completed |
+| Category | backend |
+| Complexity | easy |
+| Depends On | None |
+
+---
+
+**Objective:** Write the model.
+**Acceptance Criteria:**
+- It stores
+- It loads
+
+### TASK-T02 - Serve users
+| **Status** | \u23f3 In_Progress |
+| Depends On | TASK-001 |
+**Notes:** none
+
+#### TASK-003
+
+**Status:** pending
+**Category:** Backend
+**Complexity:** complex
+**Depends On:** [TASK-001]
+```
+**Status:** failed
+### TASK-9: no task
+```
+
+## Summary
+| Category | Count |
+| backend | 3 |
+"""
+
+
+def read(text: str) -> Queue:
+    return read_queue(text, where="task_queue.md")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_table_rows_and_bold_fields_are_read_alike(end: str) -> None:
+    queue = read(TABLE.replace("\n", end))
+    first, second, third = queue.entries
+
+    assert [(each.id, each.title, each.line, each.status) for each in queue.entries] == [
+        ("TASK-001", "Store users", 3, "completed"),
+        ("TASK-T02", "Serve users", 19, "in_progress"),
+        ("TASK-003", "", 24, "pending"),
+    ]
+    assert (first.category, first.complexity, first.depends_on) == ("backend", "easy", ())
+    assert first.fields is not None
+    assert first.fields["acceptance criteria"] == "- It stores\n- It loads"
+    assert (second.depends_on, third.depends_on) == (("TASK-001",), ("TASK-001",))
+    assert "### TASK-9: no task" in third.text
+    assert "Summary" not in third.text
+    assert queue.problems == ()
+    assert [each.id for each in queue.ready()] == ["TASK-003"]
+
+
+def test_a_task_is_made_by_category_and_complexity() -> None:
+    queue = read(TABLE)
+    names = QueueSetting(categories={"backend": "backend-dev"})
+    first, second, third = (
+        make_task(each, queue, names, Path("task_queue.md")) for each in queue.entries
+    )
+
+    assert (first.prompt, first.model) == ("backend-dev", "haiku")
+    assert (second.prompt, second.model) == (None, None)
+    assert (third.prompt, third.model, third.depends_on) == ("backend-dev", "opus", ())
+    assert first.text.startswith("# TASK-001: Store users\n\n| Field")
+    assert len({first.sha256, second.sha256, third.sha256}) == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("None", []),
+        ("[]", []),
+        ("TASK-1, TASK-2", ["TASK-1", "TASK-2"]),
+        ("TASK-1 to TASK-3", ["TASK-1", "TASK-2", "TASK-3"]),
+        ("TASK-1..3", ["TASK-1", "TASK-2", "TASK-3"]),
+        ("[`TASK-1`](#task-1) and TASK-3", ["TASK-1", "TASK-3"]),
+    ],
+)
+def test_dependencies_in_every_form(said: str, expected: list[str]) -> None:
+    heads = "".join(f"### TASK-{n}: x\n**Status:** done\n" for n in (1, 2, 3))
+    queue = read(f"{heads}### TASK-4: y\n**Status:** pending\n**Depends On:** {said}\n")
+
+    assert sorted(queue.entries[-1].depends_on) == expected
+    assert queue.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("### TASK-1: a\n", 1, "no status that is known: ''"),
+        ("### TASK-1: a\n**Status:** maybe\n", 1, "no status that is known: 'maybe'"),
+        ("### TASK-1: a\n| Status | done |\n**Status:** pending", 3, "two kinds of status"),
+        ("### TASK-1: a\n**Status:** done\n**Depends On:** TASK-7", 1, "TASK-7, which is not"),
+        ("### TASK-1: a\n**Status:** done\n**Depends On:** the others", 3, "name no task"),
+        ("### TASK-1: a\n**Status:** done\n### TASK-1: b\n**Status:** done", 3, "line 1 already"),
+        (
+            "### TASK-1: a\n**Status:** done\n**Depends On:** TASK-2\n"
+            "### TASK-2: a\n**Status:** done\n**Depends On:** TASK-1",
+            1,
+            "wait for each other: TASK-1, TASK-2",
+        ),
+    ],
+)
+def test_what_cannot_be_told_is_a_problem(text: str, line: int, reason: str) -> None:
+    assert any(each.line == line and reason in each.message for each in read(text).problems)
+
+
+@pytest.mark.parametrize("identifier", ["TASK-001", "BUILD-015", "TEST-UNIT-025", "TASK-V01",
+                                        "TASK_2025_064_1", "TASK_SESSION_MANAGEMENT",
+                                        "SHUTDOWN-BUTTON", "03a-PROMPT-ARCHITECTURE"])  # fmt: skip
+def test_ids_of_every_dialect(identifier: str) -> None:
+    (entry,) = read(f"### {identifier}: Title: more\n**Status:** done\n").entries
+    assert (entry.id, entry.title) == (identifier, "Title: more")
+
+
+@pytest.mark.parametrize("text", ["", "### End-to-End tests\n", "x" * 1_100_000, "\n" * 100_001])
+def test_a_file_without_tasks_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"task_queue\.md"):
+        read(text)
+
+
+LINES = st.sampled_from([
+    "### TASK-1: a", "#### TASK-2 - b", "| Status | done |", "**Status:** pending", "---", "```",
+    "**Depends On:** TASK-1 to TASK-99999", "| Depends On | TASK-2 |", "<!--", "## Summary",
+])  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(LINES | st.text(max_size=20), max_size=30).map("\n".join))
+def test_no_text_crashes(text: str) -> None:
+    with contextlib.suppress(UsageError):
+        queue = read(text)
+        assert len({each.id for each in queue.entries}) == len(queue.entries)
+        queue.ready()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"### TASK-{n}: x\n**Depends On:** TASK-{n + 1}\n" for n in range(24_000)),
+        "### TASK-1: x\n**Depends On:** " + "TASK-1 to TASK-200, " * 50_000,
+        "### TASK-1: " + "A-1 " * 250_000,
+        "### " + "A-" * 500_000,
+        "".join(f"### T-{n}: x\n**Depends On:** T-1..49\n" for n in range(28_000)),
+        "### TASK-1: x\n" + "| a | b |\n" * 99_000,
+        "### TASK-1: x\n" + "**Depends On:** TASK-1..200\n" * 37_000,
+        "|" + " " * 1_000_000 + "|",
+        "### TASK-1: x\n" + ("| a" + " " * 900 + "\n") * 1_100,
+    ],
+)
+def test_a_megabyte_of_anything_takes_less_than_two_seconds(text: str) -> None:
+    started = time.process_time()
+    with contextlib.suppress(UsageError):
+        read(text)
+    assert time.process_time() - started < 2
