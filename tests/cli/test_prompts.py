@@ -187,6 +187,25 @@ def test_what_decides_on_a_profile_is_shown(shell: Shell) -> None:
     assert "there is no profile 'reprt'; did you mean 'report'?" in shown.stderr
 
 
+@pytest.mark.sandbox
+def test_a_command_s_value_is_in_a_dry_run_too(shell: Shell) -> None:
+    header = "---\nagentflow: {variables: [$TEAM]}\n---\n"
+    shell.project.write(f"{FOLDER}/own.md", f"{header}Team $TEAM.\n")
+    config = "[[gates]]\nname = 't'\ncommand = 'true'\n[variables]\nTEAM = { command = '%s' }\n"
+    shell.project.write(".orchestrator/config.toml", config % 'ls app; printf "\\033[2J"')
+    shell.project.commit()
+    for order in (("prompts", "render", "own", "--task"), ("run", "--dry-run", "--prompt=own")):
+        ended = shell.run(*order, "TASK-1")
+        assert "\nTeam main.py\n." in ended.stdout, ended.stderr
+        assert "\x1b" not in ended.stdout
+    shell.project.write(".orchestrator/config.toml", config % 'printf "\\033[2Jbad" >&2; exit 4')
+    shell.project.commit()
+    ended = shell.run("prompts", "render", "own", "--task", "TASK-1")
+    assert ended.returncode == 5
+    assert "ended with exit code 4: bad" in ended.stderr
+    assert "\x1b" not in ended.stderr
+
+
 def test_prompts_are_checked(shell: Shell) -> None:
     shell.project.write(".claude/agents/w.md", "---\nname: w\nmemory: x\n---\nx\x1b[2J\n")
     shell.project.commit()
