@@ -164,6 +164,19 @@ class SecretsSetting(Table):
     """Further files that are never read into a prompt."""
 
 
+class DocumentsSetting(Table):
+    """`[documents]`: where documents of tasks lie, and what their writers call this workspace."""
+
+    roots: Annotated[Globs, Field(min_length=1)] = (
+        "task-tracking",
+        ".claude/specs",
+        ".ptah/specs",
+    )
+    """Folders with a folder for each task; the first that has a task's wins."""
+    prefixes: tuple[str, ...] = ()
+    """Absolute paths, also of Windows, under which the workspace lies for those who wrote them."""
+
+
 class FileVariable(Table):
     """A value of `[variables]` that is the text of a file of the base commit."""
 
@@ -213,6 +226,7 @@ class Settings(Table):
     commit: Annotated[CommitSetting, "user-only"] = CommitSetting()
     checklist: Annotated[ChecklistSetting, "override"] = ChecklistSetting()
     secrets: Annotated[SecretsSetting, "override"] = SecretsSetting()
+    documents: Annotated[DocumentsSetting, "override"] = DocumentsSetting()
 
     @property
     def limits(self) -> Limits:
