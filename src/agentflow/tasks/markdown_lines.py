@@ -12,6 +12,9 @@ from agentflow.errors import UsageError
 MAX_LINES = 20_000
 """The longest real tasks.md seen has some 2,500; so many list items are read in about a second."""
 
+_MARK = "\ufeff"
+"""Of byte order; it belongs to no line."""
+
 _END = re.compile(r"\r\n|\r|\n")
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
 _CLOSED = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*")
@@ -80,11 +83,13 @@ def read_lines(text: str) -> Lines:
 def _blocks(text: str) -> list[Token]:
     parser = MarkdownIt("commonmark")
     parser.core.ruler.enableOnly(["normalize", "block"])
-    return parser.disable(["blockquote", "code", "lheading", "list", "reference"]).parse(text)
+    return parser.disable(["blockquote", "code", "lheading", "list", "reference"]).parse(
+        text.removeprefix(_MARK)
+    )
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:
-    start = 0
+    start = len(text) - len(text.removeprefix(_MARK))
     for found in _END.finditer(text):
         yield start, text[start : found.start()]
         start = found.end()

@@ -1,7 +1,8 @@
-"""What `agentflow tasks lint` says of a tasks.md, as data."""
+"""What `agentflow tasks` says of a tasks.md, as data."""
 
 from agentflow.records import Json
 from agentflow.tasks.document import Batch, Document, Problem, TaskEntry
+from agentflow.tasks.next_batch import NextBatch
 
 
 def describe(path: str, document: Document) -> Json:
@@ -61,4 +62,21 @@ def _task(task: TaskEntry) -> Json:
             for file in task.files
         ],
         "line": task.line,
+    }
+
+
+def describe_next(path: str, found: NextBatch) -> Json:
+    """What `agentflow tasks next` says."""
+    return {
+        "type": "tasks.next",
+        "path": path,
+        "state": found.state,
+        "batch": describe_batch(found.batch) if found.batch else None,
+        "work": found.work,
+        "tasks": [task.id for task in found.tasks],
+        "notices": list(found.notices),
+        "waiting": [
+            {"batch": each.batch, "line": each.line, "for": list(each.awaited)}
+            for each in found.waiting
+        ],
     }
