@@ -73,7 +73,7 @@ def test_every_field_has_a_rule() -> None:
     assert set(RULES.values()) == {"override", "narrow", "user-only"}
     assert {name for name, rule in RULES.items() if rule == "override"} == {
         "prompt", "profile", "gates", "environment", "services", "variables", "checklist", "secrets",
-        "queue",
+        "queue", "documents",
     }  # fmt: skip
     assert {name for name, rule in RULES.items() if rule == "narrow"} == {
         "model", "max_repairs", "max_turns", "max_cost", "max_tokens", "timeout", "allow", "deny",

@@ -173,6 +173,19 @@ class QueueSetting(Table):
     """Complexities, and the model for each."""
 
 
+class DocumentsSetting(Table):
+    """`[documents]`: where documents of tasks lie, and what their writers call this workspace."""
+
+    roots: Annotated[Globs, Field(min_length=1)] = (
+        "task-tracking",
+        ".claude/specs",
+        ".ptah/specs",
+    )
+    """Folders with a folder for each task; the first that has a task's wins."""
+    prefixes: tuple[str, ...] = ()
+    """Absolute paths, also of Windows, under which the workspace lies for those who wrote them."""
+
+
 class FileVariable(Table):
     """A value of `[variables]` that is the text of a file of the base commit."""
 
@@ -234,6 +247,7 @@ class Settings(Table):
     checklist: Annotated[ChecklistSetting, "override"] = ChecklistSetting()
     secrets: Annotated[SecretsSetting, "override"] = SecretsSetting()
     queue: Annotated[QueueSetting, "override"] = QueueSetting()
+    documents: Annotated[DocumentsSetting, "override"] = DocumentsSetting()
 
     @property
     def limits(self) -> Limits:

@@ -15,6 +15,7 @@ from agentflow.cli.output import end, refuse_arguments
 from agentflow.cli.prompts import prompts
 from agentflow.cli.run import EXAMPLES, run
 from agentflow.cli.runs import runs
+from agentflow.cli.tasks import tasks
 from agentflow.cli.trust import trust
 from agentflow.cli.verify import verify
 from agentflow.cli.version import version as print_versions
@@ -65,6 +66,7 @@ COMMANDS = {
     "trust": trust,
     "config": config,
     "prompts": prompts,
+    "tasks": tasks,
     "verify": verify,
     "version": print_versions,
 }

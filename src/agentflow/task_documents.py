@@ -1,0 +1,118 @@
+"""The tasks.md of a workspace: where they lie, and how one is written back."""
+
+import hashlib
+import stat
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from agentflow.errors import Conflict, UsageError
+from agentflow.markers import write_atomically
+from agentflow.nearest import nearest
+from agentflow.runs import task_lock
+from agentflow.tasks.document import Document
+from agentflow.tasks.task import check_id
+from agentflow.tasks.tasks_edit import Change, apply, tokens_of
+from agentflow.tasks.tasks_md import read_tasks_md
+
+NAME = "tasks.md"
+MAX_FILES = 10_000
+
+
+def looks_in(root: Path) -> Callable[[str], bool]:
+    """A function that says whether a path of a document is there, links followed within `root`."""
+    real = root.resolve()
+
+    def exists(path: str) -> bool:
+        try:
+            found = (real / path).resolve(strict=True)
+        except (OSError, RuntimeError, ValueError):
+            return False
+        return found.is_relative_to(real)
+
+    return exists
+
+
+def find_document(name: str, root: Path, roots: Sequence[str]) -> Path:
+    """The tasks.md of a task given by id, or by the path of the file or its folder.
+
+    Raises `UsageError` naming the nearest task, or for one that leads out of `root` by a link.
+    """
+    path = Path(name)
+    if path.is_dir() and (path / NAME).is_file():
+        return path / NAME
+    if path.is_file():
+        return path
+    if "/" in name or path.suffix == ".md":
+        raise UsageError(f"there is no document {name}")
+    check_id(name)
+    for folder in roots:
+        found = root / folder / name / NAME
+        if found.is_file():
+            if not found.resolve().is_relative_to(root.resolve()):
+                raise UsageError(f"{found} leads out of the workspace by a link")
+            return found
+    known = sorted({each.parent.name for each in all_documents(root, roots)})
+    raise UsageError(
+        f"there is no {NAME} of {name!r} in {', '.join(roots)}{nearest(name, known)}",
+        hint=f"Known tasks: {', '.join(known[:10])}{', …' if len(known) > 10 else ''}"
+        if known
+        else f"Write {roots[0]}/{name}/{NAME}, or set [documents] roots.",
+    )
+
+
+def all_documents(root: Path, roots: Sequence[str]) -> list[Path]:
+    """Every task's document under the roots, in the order of the roots and of names."""
+    found = [path for folder in roots for path in sorted((root / folder).glob(f"*/{NAME}"))]
+    return [path for path in found if path.is_file()][:MAX_FILES]
+
+
+def given_documents(paths: Iterable[Path]) -> list[Path]:
+    """Files as they are; of folders every `tasks*.md` below them.
+
+    Raises `UsageError` for a path that is neither.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(each for each in path.rglob("tasks*.md") if each.is_file())
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise UsageError(f"there is no document {path}")
+    return found[:MAX_FILES]
+
+
+def write_change(path: Path, seen: Document, change: Change, locks: Path) -> bool:
+    """Make a change in a document that was read before; return whether it was one.
+
+    The file is read again under a lock, and written as a whole or not at all. What others changed
+    elsewhere in it stays. Raises `Conflict` if they changed the very words, or are writing now;
+    `UsageError` if the change has no place.
+    """
+    real = path.resolve()
+    name = f"tasks-md-{hashlib.sha256(str(real).encode()).hexdigest()[:16]}"
+    with ExitStack() as held:
+        try:
+            held.enter_context(task_lock(locks, name))
+        except UsageError as error:
+            raise Conflict(f"another process is writing {path}", hint="Try again.") from error
+        now = read_tasks_md(real)
+        if now.text != seen.text:
+            _refuse_conflict(path, seen, now, change)
+        text = apply(now, change)
+        if text != now.text:
+            write_atomically(real, text, mode=stat.S_IMODE(real.stat().st_mode))
+        return text != now.text
+
+
+def _refuse_conflict(path: Path, seen: Document, now: Document, change: Change) -> None:
+    try:
+        same = tokens_of(seen, change) == tokens_of(now, change)
+    except UsageError:
+        same = False
+    if not same:
+        raise Conflict(
+            f"batch {change.batch} of {path} was changed by somebody else meanwhile",
+            hint="Look at the document, and try again.",
+        )

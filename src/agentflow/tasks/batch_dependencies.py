@@ -1,0 +1,132 @@
+"""Dependencies of batches and tasks: `None`, `Batch 1 complete`, `Tasks 1.1-1.4`, prose."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+ID = r"-?\d{1,4}[A-Z]?(?:\.\d{1,4}[A-Za-z]?){0,3}"
+"""`1`, `2A`, `1.5`, `-1`."""
+
+_MAX_RANGE = 200
+_ASIDE = re.compile(r"\([^()]{0,2000}\)")
+_END = re.compile(
+    r";|\b(?:can run|may run|parallel|independent|no direct|not? depend|blocks|but)\b",
+    re.IGNORECASE,
+)
+_NONE = re.compile(r"[\s*_`]*(?:none|no\b|nothing|n/?a\b|nil|-+|\u2013|—)", re.IGNORECASE)
+_PREVIOUS = re.compile(r"\ball (?:previous|prior|preceding|other|above)\b", re.IGNORECASE)
+_RANGE = r"(?:\s*[-\u2013—]\s*|\s+(?:to|through)\s+)"
+_JOIN = r"(?:\s*(?:,\s*(?:and\s+)?|&|\+|/)\s*|\s+and\s+)"
+_ANY = rf"(?:{ID}|(?-i:[A-Z])(?!\w))"
+_LIST = re.compile(
+    r"\b(?P<kind>(?:sub-)?batch(?:es)?|tasks?|[BT](?=\d))\s*#?"
+    + rf"(?P<ids>{_ANY}(?:(?:{_RANGE}|{_JOIN})[BT]?{_ANY})*)(?![\w_])",
+    re.IGNORECASE,
+)
+_PART = re.compile(rf"[BT]?(?P<id>{_ANY})")
+_RANGED = re.compile(_RANGE, re.IGNORECASE)
+_JOINED = re.compile(_JOIN, re.IGNORECASE)
+_PROSE = re.compile(
+    r"\b(?:batch(?:es)?|tasks?|must|be|is|are|complete[sd]?|completion|done|first|finished|pass"
+    + r"|passed|passes|exists?|and|all|after|requires?|depends|on|from|the|code|only|fix|verified"
+    + r"|implemented|optional|merged|committed|of|for|to|via|implicit|implicitly|previous|prior)\b"
+    + r"|[\W_\d]",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A batch or a task that another one waits for."""
+
+    kind: Literal["batch", "task"]
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """What a text names, and what of it could not be read."""
+
+    references: tuple[Reference, ...] = ()
+    previous: bool = False
+    """Whether everything before is meant."""
+    unread: str = ""
+
+
+def parse_dependencies(text: str, known: Sequence[Reference] = ()) -> Dependencies:
+    """Read the value of a dependencies field.
+
+    `known` are the batches and tasks of the document in order: a range names those between its
+    ends; without them, whole numbers are counted up.
+    """
+    plain = _ASIDE.sub(" ", text[:4000])
+    cut = _END.search(plain)
+    plain = (plain[: cut.start()] if cut else plain).strip()
+    if not plain or _NONE.match(plain):
+        return Dependencies()
+    references: list[Reference] = []
+    for found in _LIST.finditer(plain):
+        kind = "task" if found["kind"].lower().startswith("t") else "batch"
+        references += _listed(kind, found["ids"], known)
+    rest = _PROSE.sub("", _LIST.sub(" ", plain))
+    unread = text.strip() if rest and not references and not _PREVIOUS.search(plain) else ""
+    return Dependencies(
+        tuple(dict.fromkeys(references)), bool(_PREVIOUS.search(plain)) and not references, unread
+    )
+
+
+def _listed(
+    kind: Literal["batch", "task"], text: str, known: Sequence[Reference]
+) -> list[Reference]:
+    found: list[Reference] = []
+    position = 0
+    ranged = False
+    while part := _PART.match(text, position):
+        reference = Reference(kind, part["id"].upper())
+        if ranged:
+            found += _between(found[-1], reference, known)
+        found.append(reference)
+        joint = _RANGED.match(text, part.end())
+        ranged = joint is not None
+        joint = joint or _JOINED.match(text, part.end())
+        position = joint.end() if joint else len(text)
+    return found
+
+
+def _between(first: Reference, last: Reference, known: Sequence[Reference]) -> list[Reference]:
+    """What lies between the ends of a range."""
+    same = [each for each in known if each.kind == first.kind]
+    if first in same and last in same:
+        return same[same.index(first) + 1 : same.index(last)]
+    head, _, low = first.id.rpartition(".")
+    other, _, high = last.id.rpartition(".")
+    if head == other and low.isdecimal() and high.isdecimal():
+        numbers = range(int(low) + 1, min(int(high), int(low) + _MAX_RANGE))
+        return [Reference(first.kind, f"{head}.{n}" if head else str(n)) for n in numbers]
+    return []
+
+
+def find_cycle(graph: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """The first cycle of a graph given by its successors, its start at both ends; else empty."""
+    done: set[str] = set()
+    for start in graph:
+        path: list[str] = []
+        stack: list[tuple[str, bool]] = [(start, False)]
+        while stack:
+            name, leaving = stack.pop()
+            if leaving:
+                done.add(path.pop())
+            elif name in path:
+                return (*path[path.index(name) :], name)
+            elif name not in done:
+                path.append(name)
+                stack.append((name, True))
+                stack += [(each, False) for each in graph.get(name, ())]
+    return ()
+
+
+def told(cycle: tuple[str, ...]) -> str:
+    """The cycle as words."""
+    return ", ".join(f"{one} waits for {other}" for one, other in pairwise(cycle))

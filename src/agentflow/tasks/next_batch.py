@@ -1,0 +1,104 @@
+"""The next batch of a tasks.md: which one, what of it, and why not the others."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from agentflow.tasks.document import Batch, Document, TaskEntry
+from agentflow.tasks.document_checks import Waits
+from agentflow.tasks.statuses import PASSED_OVER, Status
+
+State = Literal["next", "complete", "failed", "undecided", "waiting", "none"]
+"""`none`: nothing is left for this developer, though the document is not complete."""
+Work = Literal["do", "finish", "verify"]
+"""`finish`: the unfinished tasks only; `verify`: it is there already, check and commit it."""
+
+BACKEND = "backend"
+_ANYBODY = re.compile(r"(?:any(?:one|body)?|either|both|tbd|unassigned|all|none|n/?a|-)\b", re.I)
+_WORK: dict[Status, Work] = {"PARTIAL": "finish", "IMPLEMENTED": "verify"}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A batch that cannot be done yet."""
+
+    batch: str
+    line: int
+    awaited: tuple[str, ...]
+    """Ids of unfinished batches, or `task 9.1` for a task that the document does not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextBatch:
+    """What is to be done next, or why nothing is."""
+
+    state: State
+    batch: Batch | None = None
+    """Also the one that stopped the search: `failed`, `undecided`."""
+    work: Work | None = None
+    tasks: tuple[TaskEntry, ...] = ()
+    notices: tuple[str, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+
+
+def next_batch(
+    document: Document, *, developer: str | None = BACKEND, retry: bool = False
+) -> NextBatch:
+    """The first batch that is not finished, is this developer's or nobody's, and waits for nothing.
+
+    `developer` is a word of the developer's name, or None for everybody; `retry` takes up what
+    FAILED, which otherwise stops the search, as does a batch whose status cannot be decided.
+    """
+    waits = Waits.of(document.batches)
+    twice = {name for name, n in Counter(each.id for each in document.batches).items() if n > 1}
+    notices: list[str] = []
+    waiting: list[Waiting] = []
+    for batch in document.batches:
+        passed = _passed_over(batch, developer)
+        if batch.finished or passed:
+            notices += [passed] if passed else []
+            continue
+        if batch.status is None or batch.id in twice:
+            return NextBatch("undecided", batch, notices=tuple(notices), waiting=tuple(waiting))
+        awaited = tuple(name for name, over in waits.of_batch(batch).items() if not over)
+        if awaited:
+            waiting.append(Waiting(batch.id, batch.line, awaited))
+        elif batch.status == "FAILED" and not retry:
+            return NextBatch("failed", batch, notices=tuple(notices), waiting=tuple(waiting))
+        else:
+            notices += _notices(batch)
+            return _found(batch, tuple(notices), tuple(waiting))
+    if waiting:
+        return NextBatch("waiting", notices=tuple(notices), waiting=tuple(waiting))
+    complete = bool(document.batches) and all(batch.finished for batch in document.batches)
+    return NextBatch("complete" if complete else "none", notices=tuple(notices))
+
+
+def _found(batch: Batch, notices: tuple[str, ...], waiting: tuple[Waiting, ...]) -> NextBatch:
+    work: Work = _WORK.get(batch.status, "do") if batch.status else "do"
+    left = tuple(task for task in batch.tasks if work != "finish" or not task.finished)
+    return NextBatch("next", batch, work, left, notices, waiting)
+
+
+def _passed_over(batch: Batch, developer: str | None) -> str:
+    """Why a batch that is not finished is left alone, else empty."""
+    if batch.finished:
+        return ""
+    if batch.status in PASSED_OVER:
+        return f"batch {batch.id} is {batch.status} and passed over"
+    said = batch.developer
+    if developer is None or said is None or _ANYBODY.match(said):
+        return ""
+    if developer in said.lower():
+        return ""
+    return f"batch {batch.id} is for {said[:60]}"
+
+
+def _notices(batch: Batch) -> list[str]:
+    said = batch.developer
+    if said is None or _ANYBODY.match(said):
+        return [f"batch {batch.id} is assigned to nobody in particular"]
+    if len(set(re.findall(r"[a-z]+(?=[ -]developer)", said.lower()))) > 1:
+        return [f"batch {batch.id} is assigned to several: {said[:80]}"]
+    return []

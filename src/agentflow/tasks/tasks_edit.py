@@ -1,0 +1,121 @@
+"""Changes in a tasks.md: only tokens of statuses and commits are rewritten, all else stays."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agentflow.errors import UsageError
+from agentflow.tasks.document import Batch, Document, TaskEntry, Token
+from agentflow.tasks.statuses import STATUSES, Status, in_value, sign_of, written
+
+SHA = re.compile(r"[0-9a-f]{7,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a batch, or one of its tasks, is to say."""
+
+    batch: str
+    status: Status
+    commit: str | None = None
+    """A SHA."""
+    task: str | None = None
+
+
+def find_batch(document: Document, name: str) -> Batch:
+    """The only batch of this id. Raises `UsageError` if there is none, or several."""
+    found = [batch for batch in document.batches if batch.id == name.upper()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        lines = ", ".join(str(batch.line) for batch in found)
+        raise UsageError(f"batch {name} stands {len(found)} times in the document (lines {lines})")
+    known = ", ".join(batch.id for batch in document.batches[:50])
+    raise UsageError(f"there is no batch {name!r}", hint=f"Known batches: {known or 'none'}")
+
+
+def find_task(batch: Batch, name: str) -> TaskEntry:
+    """The only task of this id in a batch. Raises `UsageError` if there is none, or several."""
+    found = [task for task in batch.tasks if task.id == name.upper()]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(task.id for task in batch.tasks[:50])
+    raise UsageError(
+        f"batch {batch.id} has {'several tasks' if found else 'no task'} {name!r}",
+        hint=f"Its tasks: {known or 'none'}",
+    )
+
+
+def apply(document: Document, change: Change) -> str:
+    """Return the document's text with the change; equal to the old one if that says it already.
+
+    Of a batch whose status follows from its tasks, the tasks that differ are rewritten. Raises
+    `UsageError` where there is no such token: nothing is ever inserted.
+    """
+    batch = find_batch(document, change.batch)
+    entry = find_task(batch, change.task) if change.task else batch
+    signs = _signs(document)
+    edits = [
+        (token, written(change.status, token.text, signs))
+        for token in _status_tokens(entry, change.status)
+    ]
+    if change.commit is not None:
+        edits.append(_commit_edit(document.text, entry, change.commit))
+    text = document.text
+    for token, new in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
+        text = text[: token.start] + new + text[token.end :]
+    return text
+
+
+def tokens_of(document: Document, change: Change) -> tuple[tuple[str, str], ...]:
+    """What the lines of all tokens that the change rewrites say now: whoever writes after somebody
+    else compares them."""
+    batch = find_batch(document, change.batch)
+    entry = find_task(batch, change.task) if change.task else batch
+    tokens = [*_status_tokens(entry, change.status)]
+    if change.commit is not None:
+        tokens += [entry.commit] if entry.commit else []
+    return (("name", entry.name), *((str(index), each.text) for index, each in enumerate(tokens)))
+
+
+def _status_tokens(entry: Batch | TaskEntry, status: Status) -> Sequence[Token]:
+    if entry.tokens:
+        return entry.tokens
+    if isinstance(entry, Batch) and entry.source == "tasks":
+        open_tasks = [task for task in entry.tasks if not task.finished] or entry.tasks
+        return [token for task in open_tasks for token in task.tokens]
+    what = "batch" if isinstance(entry, Batch) else "task"
+    raise UsageError(
+        f"line {entry.line}: {what} {entry.id} has no status that could be set to {status}",
+        hint=f"Add one to its heading, for example: {entry.name[:60] or entry.id} - PENDING",
+    )
+
+
+def _commit_edit(text: str, entry: Batch | TaskEntry, commit: str) -> tuple[Token, str]:
+    if not SHA.fullmatch(commit):
+        raise UsageError(f"{commit[:60]!r} is no commit's SHA", hint="7 to 40 of 0-9 and a-f.")
+    token = entry.commit
+    if token is None:
+        many = f"names {len(entry.commits)} commits" if entry.commits else "has no field for one"
+        raise UsageError(
+            f"line {entry.line}: {entry.id} {many}, so the SHA has no place",
+            hint="Write one line below its heading: **Commit**: pending",
+        )
+    glued = not token.text and text[token.start - 1 : token.start] not in {" ", "\t"}
+    quoted = len(token.text) > 2 and token.text[0] == "`" == token.text[-1]
+    new = f"`{commit}`" if quoted else commit
+    return token, f" {new}" if glued else new
+
+
+def _signs(document: Document) -> dict[Status, str]:
+    """The sign that the document puts before each status most often."""
+    seen: defaultdict[Status, Counter[str]] = defaultdict(Counter)
+    for batch in document.batches:
+        for entry in (batch, *batch.tasks):
+            for token in entry.tokens:
+                found = in_value(token.text)
+                sign = sign_of(found) if found else None
+                if found and sign:
+                    seen[found.status][sign] += 1
+    return {status: seen[status].most_common(1)[0][0] for status in STATUSES if status in seen}

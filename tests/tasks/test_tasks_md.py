@@ -1,0 +1,281 @@
+"""Reading tasks.md."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from agentflow.errors import UsageError
+from agentflow.tasks.markdown_lines import MAX_LINES, read_lines
+from agentflow.tasks.tasks_lint import describe
+from agentflow.tasks.tasks_md import MAX_DOCUMENT, parse_tasks_md, read_tasks_md
+
+DOCUMENT = """# Development Tasks - TASK_2025_019
+
+**Status**: 1/3 batches complete (33%)
+
+## Batch 1: Types ✅ COMPLETE
+
+**Developer**: backend-developer
+**Dependencies**: None
+**Git Commit**: 2576295 - feat: types
+
+### Task 1.1: Add `Foo` ✅ COMPLETE
+
+**File**: D:\\work\\repo\\src\\foo.ts (CREATE)
+**Quality Requirements**:
+
+- ✅ no any
+- tested
+
+**Batch 1 Verification**:
+
+- build passes
+
+## Batch 2A: Service — IN PROGRESS
+
+**Assigned To**: backend-developer **Tasks**: 2 | **Dependencies**: Batch 1 (types - COMPLETE)
+**Commit**: [pending]
+
+### Task 2A.1: Write it
+
+- **File**: `src/a.ts`
+- **Status**: PENDING
+- **Dependencies**: Task 1.1
+
+### Task 2A.2: Wire it
+
+**Files**:
+
+- `src/b.ts` (MODIFY)
+- `src/c.ts` [NEW]
+
+**Status**: ⏸️ PENDING
+
+## Batch 3: Cleanup
+
+**Dependencies**: Batches 1, 2A complete
+
+### Task 3.1: Remove old - COMPLETE
+### Task 3.2: Remove older - PENDING
+
+```bash
+## Batch 4: in a fence ✅ COMPLETE
+```
+
+## Batch Execution Protocol
+
+- one batch at a time
+"""
+
+
+def test_a_document_as_it_is_linted() -> None:
+    found = describe("x", parse_tasks_md(DOCUMENT, exists={"src/foo.ts"}.__contains__))
+
+    assert found["task_id"] == "TASK_2025_019"
+    rows = [
+        (b["id"], b["name"], b["status"], b["status_source"], b["developer"], b["depends_on"])
+        for b in found["batches"]
+    ]
+    backend = "backend-developer"
+    assert rows == [
+        ("1", "Types", "COMPLETE", "heading", backend, []),
+        ("2A", "Service", "IN PROGRESS", "heading", backend, ["1"]),
+        ("3", "Cleanup", "PARTIAL", "tasks", None, ["1", "2A"]),
+    ]
+    assert [(b["line"], b["commit"]) for b in found["batches"]] == [
+        (5, "2576295"),
+        (23, None),
+        (43, None),
+    ]
+    tasks = {task["id"]: task for batch in found["batches"] for task in batch["tasks"]}
+    assert list(tasks) == ["1.1", "2A.1", "2A.2", "3.1", "3.2"]
+    assert tasks["1.1"]["files"] == [{"path": "src/foo.ts", "action": "create", "exists": True}]
+    assert tasks["2A.2"]["files"] == [
+        {"path": "src/b.ts", "action": "modify", "exists": False},
+        {"path": "src/c.ts", "action": "create", "exists": False},
+    ]
+    assert [(p["line"], p["code"]) for p in found["problems"]] == [(51, "fenced-batch")]
+
+
+def test_requirements_and_the_batchs_own_lines_within_a_task() -> None:
+    batch = parse_tasks_md(DOCUMENT).batches[0]
+
+    assert batch.tasks[0].quality == ("✅ no any", "tested")
+    assert batch.verification == ("build passes",)
+    assert batch.tasks[0].verification == ()
+
+
+@pytest.mark.parametrize(
+    ("heading", "identifier"),
+    [
+        ("## Batch 1: x", "1"),
+        ("## Batch 2A — x", "2A"),
+        ("## Batch 1.5 - x", "1.5"),
+        ("### Sub-Batch 7.1: x", "7.1"),
+        ("## 🚨 CRITICAL: Batch -1 - x", "-1"),
+        ("## BATCH 3: x", "3"),
+        ("## Batch A: x", "A"),
+        ("## Batch 7", "7"),
+        ("  ### Batch 0 — Token ✅ COMPLETE (620453a2)", "0"),
+        ("## Batch 1: x ##", "1"),
+        ("## Batch Execution Protocol", None),
+        ("### Batch 1 Verification", None),
+        ("### Batch 2 Commits:", None),
+        ("## Batch: Sequential", None),
+        ("## Batches 1-3", None),
+        ("# After Batch 1", None),
+        ("    ## Batch 1: code", None),
+        ("##Batch 1", None),
+    ],
+)
+def test_which_headings_are_batches(heading: str, identifier: str | None) -> None:
+    found = parse_tasks_md(f"{heading}\n").batches
+
+    assert [batch.id for batch in found] == ([] if identifier is None else [identifier])
+
+
+def test_a_code_block_in_a_list_ends_where_its_fence_ends() -> None:
+    text = "- run:\n  ```bash\n# Batch 9: not this\n  ```\n\n## Batch 1: x - PENDING\n"
+
+    assert [batch.id for batch in parse_tasks_md(text).batches] == ["1"]
+
+
+def test_a_comment_hides_and_another_tag_does_not() -> None:
+    text = "<!--\n## Batch 1: x - PENDING\n-->\n<details>\n## Batch 2: x - PENDING\n</details>\n"
+
+    assert [batch.id for batch in parse_tasks_md(text).batches] == ["2"]
+
+
+def test_a_rule_below_a_line_makes_no_heading() -> None:
+    batch = parse_tasks_md(
+        "## Batch 1: x\n**Status**: PENDING\n---\n**Commit**: a1b2c3d\n"
+    ).batches[0]
+
+    assert (batch.status, batch.source, batch.commits) == ("PENDING", "field", ("a1b2c3d",))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "source"),
+    [
+        ("- [x] a\n- [ ] b\n", "PARTIAL", "boxes"),
+        ("- [X] a\n- [x] b\n", "COMPLETE", "boxes"),
+        ("| Task | Status |\n| - | - |\n| a | ✅ |\n| b | COMPLETE |\n", "COMPLETE", "table"),
+        ("### Task 1.1: a ✅ COMPLETE\n### Task 1.2: b IMPLEMENTED\n", "IMPLEMENTED", "tasks"),
+        ("### Task 1.1: a - FAILED\n### Task 1.2: b - PENDING\n", "FAILED", "tasks"),
+        ("### Task 1.1: a - COMPLETE\n### Task 1.2: b\n", None, None),
+        ("text\n", None, None),
+    ],
+)
+def test_a_status_that_follows(body: str, status: str | None, source: str | None) -> None:
+    document = parse_tasks_md(f"## Batch 1: x\n\n{body}")
+
+    batch = document.batches[0]
+    assert (batch.status, batch.source) == (status, source)
+    codes = [problem.code for problem in document.problems]
+    assert codes == ([] if status else ["status-missing"])
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "code"),
+    [
+        ("## Batch 1: x - PENDING\n\n## Batch 1: y - PENDING\n", 3, "duplicate-batch"),
+        ("## Batch 1: x - PENDING\n**Dependencies**: Batch 9\n", 1, "dependency-unknown"),
+        ("## Batch 1: x - PENDING\n**Dependencies**: a queue\n", 1, "dependency-prose"),
+        ("## Batch 1: x - PENDING\n**Dependencies**: Batch 1\n", 1, "dependency-cycle"),
+        ("## Batch 1: x - COMPLETE\n### Task 1.1: a - PENDING\n", 2, "task-unfinished"),
+        ("## Batch 1: x - COMPLETE\n**Status**: PENDING\n", 2, "status-conflict"),
+        ("## Batch 1: x - COMPLETE - FAILED\n", 1, "status-ambiguous"),
+        ("## Batch 1: x\n**Status**: soon\n", 2, "status-unknown"),
+        ("## Batch 1: x - PENDING\n```\n", 2, "unclosed-fence"),
+        ("# Tasks\n", 1, "no-batches"),
+    ],
+)
+def test_what_is_wrong_has_its_line(text: str, line: int, code: str) -> None:
+    assert (line, code) in [(each.line, each.code) for each in parse_tasks_md(text).problems]
+
+
+def test_the_folder_is_the_tasks_id(tmp_path: Path) -> None:
+    path = tmp_path / "TASK_1" / "tasks.md"
+    path.parent.mkdir()
+    path.write_bytes(b"\xef\xbb\xbf## Batch 1: x - PENDING\r\n**Commit**: TBD\r\n")
+
+    document = read_tasks_md(path)
+
+    assert document.task_id == "TASK_1"
+    assert document.text.encode() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xff", b"x" * (MAX_DOCUMENT + 1), b"\n" * (MAX_LINES + 1), b"## Batch 1: x\n" * 1001]
+)
+def test_what_is_no_document_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "tasks.md"
+    path.write_bytes(data)
+
+    with pytest.raises(UsageError, match=r"tasks\.md"):
+        read_tasks_md(path)
+
+
+PIECES = st.sampled_from([
+    "## Batch 1: x ", "## Batch 2A — y ", "### Task 1.1: z ", "✅ COMPLETE", "⏸️ PENDING", " - ",
+    "**Status**: ", "**Commit**: ", "**Dependencies**: ", "Batch 1", "Tasks 1.1-1.4", "a1b2c3d4",
+    "**File**: `C:\\a\\b.ts` (NEW)", "\n", "\r\n", "\r", "```", "~~~", "- [x] ", "| Status |", "<!--",
+    "-->", "\t", " ", "\0", "\u2028", "\f", "(", "[", "*", "`", "T1", "—",
+])  # fmt: skip
+
+
+@given(st.lists(PIECES | st.text(max_size=4), max_size=60).map("".join))
+@settings(max_examples=150, deadline=None)
+@example("## Batch 1: x\n**Status**:")
+def test_no_text_crashes_the_parser_and_every_token_stands_where_it_says(text: str) -> None:
+    document = parse_tasks_md(text, exists=lambda path: len(path) % 2 == 0)
+
+    assert document.text == text
+    for batch in document.batches:
+        for entry in (batch, *batch.tasks):
+            for token in (*entry.tokens, *([entry.commit] if entry.commit else [])):
+                assert text[token.start : token.end] == token.text
+                line = read_lines(text).all[token.line - 1]
+                assert line.start <= token.start <= token.end <= line.start + len(line.text)
+
+
+MEGABYTE = 1024 * 1024
+ADVERSARIES = [
+    "- a\n", "> ", "- ", "`", "```\n", "~", "*", "**", "**a", "**a**: ", "[", "(", "((a", " ", "\t",
+    "# ", "#", "## Batch 1: ", "## Batch 1: x - PENDING\n", "PENDING ", "✅ ", "- [ ] x\n", "|", "<!--",
+    "| Status |\n", "1.", "1-", "a1b2c3d ", "**Dependencies**: Batches 1-9999\n",
+    "**Files**:\n- `a/b.ts`\n", "### Task 1.1: x\n**Files**:\n", "\r", "C:\\", "a/", "&", "-----",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("start", ["## Batch 1: x ", "## Batch 1: x\n**Files**: "])
+def test_a_megabyte_on_one_line_is_read_in_two_seconds(start: str) -> None:
+    for unit in ADVERSARIES:
+        plain = unit.replace("\n", " ").replace("\r", " ")
+        size = MEGABYTE - len(start)
+        text = start + (plain * (size // len(plain) + 1))[:size]
+        took(text, unit)
+
+
+def test_as_many_lines_as_are_allowed_are_read_in_two_seconds() -> None:
+    for unit in ADVERSARIES[::3]:
+        line = (unit.replace("\n", " ").replace("\r", " ") * 50)[:50]
+        took("\n".join([line] * MAX_LINES), unit)
+
+
+@pytest.mark.parametrize(
+    "unit", ["```\n", "- a\n", "**Files**:\n- `a`\n", "## Batch 1: x\n### Task 1: y\n"]
+)
+def test_as_many_short_lines_are_read_in_two_seconds(unit: str) -> None:
+    took(unit * (MAX_LINES // unit.count("\n")), unit)
+
+
+def took(text: str, unit: str) -> None:
+    began = time.process_time()
+    with suppress(UsageError):
+        parse_tasks_md(text, exists=lambda _: False)
+    assert time.process_time() - began < 2, unit
