@@ -122,10 +122,7 @@ def texts(prompt: Text, personas: Iterable[Persona]) -> tuple[Text, ...]:
 
 
 def _load(order: Order, tree: BaseTree, tools: Sequence[str]) -> Persona:
-    parts = order.path.split("/")
-    outside = ".." in parts or order.path.startswith("~")
-    real = None if outside else tree.resolve(order.path)
-    if real not in tree.paths:
+    if tree.resolve(order.path) not in tree.paths:
         return Persona(order, None, "is not in the base")
     text = tree.text(order.path)
     if text is None:
