@@ -52,13 +52,17 @@ def read_input(
     `longest` of them, or if it is longer than `MAX_HANDOFF` or not UTF-8. On a terminal it
     waits for as long as the person needs.
     """
-    data, waited = bytearray(), 0.0
-    patient = os.isatty(descriptor)
-    step = min(patience, 1.0)
-    silent = 0.0
+    try:
+        return decoded(_read_all(descriptor, patience, longest), "standard input")
+    except OSError as error:
+        raise UsageError(f"cannot read standard input: {error.strerror}") from error
+
+
+def _read_all(descriptor: int, patience: float, longest: float) -> bytes:
+    data, waited, silent = bytearray(), 0.0, 0.0
+    patient, step = os.isatty(descriptor), min(patience, 1.0)
     while True:
-        ready = patient or select.select([descriptor], [], [], step)[0]
-        if not ready:
+        if not (patient or select.select([descriptor], [], [], step)[0]):
             silent, waited = silent + step, waited + step
             if silent >= patience or waited >= longest:
                 raise UsageError(
@@ -70,7 +74,7 @@ def read_input(
         piece = os.read(descriptor, 65_536)
         data += piece
         if not piece or len(data) > MAX_HANDOFF:
-            return decoded(bytes(data), "standard input")
+            return bytes(data)
 
 
 def decoded(data: bytes, where: str) -> str:

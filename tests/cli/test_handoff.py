@@ -211,6 +211,17 @@ def test_an_input_that_never_ends_is_given_up() -> None:
     os.close(reading)
 
 
+def test_a_closed_standard_input_is_said(shell: Shell) -> None:
+    command = " ".join([*AGENTFLOW, "handoff", "<&-"])
+    ended = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=shell.project.root, env=shell.environment,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "standard input" in ended.stderr
+
+
 def test_an_endless_input_is_read_no_further_than_it_may_be() -> None:
     reading, writing = os.pipe()
 

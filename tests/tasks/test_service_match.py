@@ -65,6 +65,21 @@ def test_each_way_of_naming_a_service(name: str, folders: tuple[str, ...]) -> No
     assert found.folder == (folders[0] if len(folders) == 1 else None)
 
 
+@pytest.mark.parametrize(
+    "name", [".github", ".github/actions/deploy", "deploy", ".cl*", "@acme/ci"]
+)
+def test_what_others_execute_or_obey_is_no_service(name: str) -> None:
+    workspace = make_workspace(
+        "x",
+        [".github/actions/deploy/package.json", ".claude/agents/a.md", "apps/.husky/deploy/x"],
+        submodules=[".claude"],
+        packages={"@acme/ci": ".github/actions/deploy"},
+    )
+
+    assert match(name, workspace).folders == ()
+    assert contract_packages("@acme/ci", workspace) == {}
+
+
 def test_two_folders_of_one_name_are_ambiguous() -> None:
     workspace = make_workspace("x", ["apps/api/a", "services/api/b"])
 

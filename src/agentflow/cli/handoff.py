@@ -1,6 +1,6 @@
 """`agentflow handoff`: a block pasted from another team, confirmed, run and landed."""
 
-import sys
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -144,9 +144,9 @@ def _block(path: str | None, number: int | None) -> "Handoff":
     if path is not None and path != "-":
         text = decoded(read_limited(Path(path), MAX_HANDOFF), path)
         return choose_block(text, where=path, number=number)
-    if sys.stdin.isatty():
+    if os.isatty(0):
         say("paste the handoff block; end it with Ctrl-D on a line of its own")
-    text = read_input(sys.stdin.fileno())
+    text = read_input(0)
     return choose_block(text, where="standard input", number=number)
 
 

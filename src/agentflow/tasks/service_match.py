@@ -25,8 +25,9 @@ MANIFESTS = frozenset({
 DEEPEST = 4
 """Names of a path; what lies deeper is part of a service."""
 
-_UNUSABLE = re.compile(r"[*?{},\\\x00-\x1f]")
-"""Characters of a folder's name that a boundary cannot hold."""
+_UNUSABLE = re.compile(r"[*?{},\\\x00-\x1f]|(?:^|/)\.")
+"""Characters that a boundary cannot hold, and hidden folders: to allow `.github/**` by name would
+lift its protection, and a block is somebody else's text."""
 _PACKAGE = re.compile(r"(?<![\w@/.])(@[A-Za-z0-9][\w.-]{0,100}(?:/[\w.-]{1,100})?)(?![\w(@])")
 
 
