@@ -98,6 +98,13 @@ class Task:
     expect: Expectation = "change"
     sha256: str = ""
     """Of the file's bytes or of the text, in hexadecimal."""
+    tracking_id: str = ""
+    """For a batch: the id of the task whose document it stands in."""
+
+    @property
+    def known_as(self) -> str:
+        """The id that prompts and paths of documents know."""
+        return self.tracking_id or self.id
 
 
 @dataclass(frozen=True, slots=True)

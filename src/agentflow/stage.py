@@ -150,7 +150,8 @@ class Stage:
             entry.message,
             replace(self.authorship, signing=self.plan.signing),
         )
-        self.emit(Recorded(made.tip, tuple(entry.files)))
+        if made is not candidate:
+            self.emit(Recorded(made.tip, tuple(entry.files)))
         return made
 
     @property

@@ -65,7 +65,7 @@ def test_a_complete_block_is_confirmed(shell: Shell) -> None:
         'contract  `{ "to": string }` in @acme/types',
         "gate      test: test -s app/main.py",
         "may change services/mail/**, libs/types/**",
-        f"prompt    agent, {catalog.resolve(catalog.DEFAULT)}",
+        f"prompt    handoff, {catalog.resolve(catalog.DEFAULT)}",
     ]
 
 

@@ -12,6 +12,7 @@ from agentflow.cli.doctor import doctor
 from agentflow.cli.handoff import handoff
 from agentflow.cli.init import init
 from agentflow.cli.output import end, refuse_arguments
+from agentflow.cli.phase6 import phase6
 from agentflow.cli.prompts import prompts
 from agentflow.cli.run import EXAMPLES, run
 from agentflow.cli.runs import runs
@@ -61,6 +62,7 @@ COMMANDS = {
     "init": init,
     "doctor": doctor,
     "demo": demo,
+    "phase-6": phase6,
     "wait": wait,
     "runs": runs,
     "trust": trust,

@@ -28,7 +28,7 @@ def demo(
     with exit_codes(output_format):
         import tempfile
 
-        from agentflow.cli.run import start_sdk_import
+        from agentflow.cli.execution import start_sdk_import
 
         start_sdk_import()
         from agentflow.sinks.verdict import print_verdict
@@ -49,7 +49,7 @@ def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> "Json":
     import asyncio
     import sys
 
-    from agentflow.cli.run import run_supervised
+    from agentflow.cli.execution import run_supervised
     from agentflow.demo import TASK, demo_environment, demo_script, make_repository
     from agentflow.interfaces import Emit
     from agentflow.models.scripted import ScriptedServer

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentflow.cli.execution import execute, given_flags, given_gates
 from agentflow.cli.output import OutputFormat, data, exit_codes, print_json, say, talk
-from agentflow.cli.run import execute, given_flags, given_gates
 from agentflow.records import Backend, Landing
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ def run_cases(
     case fails, with 2 if one cannot be read.
     """
     with exit_codes("json" if json else "text"):
-        from agentflow.cli.run import start_sdk_import
+        from agentflow.cli.execution import start_sdk_import
         from agentflow.prompt_tests.reading import find_suites
         from agentflow.prompt_tests.suites import check_machine, summary
         from agentflow.world import World
@@ -58,7 +58,7 @@ def _run_all(
 ) -> "list[Result]":
     import asyncio
 
-    from agentflow.cli.run import stop_on_signals
+    from agentflow.cli.execution import stop_on_signals
     from agentflow.errors import Interrupted
     from agentflow.prompt_tests.suites import run_suites
     from agentflow.words import counted

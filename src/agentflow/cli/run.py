@@ -1,26 +1,18 @@
 """`agentflow run`: one task, from its file to a verified, landed commit."""
 
-import asyncio
-import signal
 import sys
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentflow.cli.output import OutputFormat, Tolerant, data, exit_codes, print_json, talk
+from agentflow.cli.batches import batches_apply, execute_batches
+from agentflow.cli.execution import execute, given_flags, given_gates
+from agentflow.cli.output import OutputFormat, exit_codes
 from agentflow.records import Backend, Landing, SetupNetwork
 
 if TYPE_CHECKING:
-    from agentflow.interfaces import Emit, Model
-    from agentflow.plan import Order, Plan
-    from agentflow.records import Json
-    from agentflow.run import OpenModel
-    from agentflow.world import World
+    pass
 
 EXAMPLES = """
 \b
@@ -152,6 +144,11 @@ def run(
             timeout=timeout, allow=allow, deny=deny, gates=given_gates(gate, new_gate), land=land, target=target,
             sandbox=sandbox, setup_network=setup_network, allow_red_base=allow_red_base or None,
         )  # fmt: skip
+        if task is not None and batches_apply(task, prompt):
+            report = execute_batches(
+                task, base, flags, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose
+            )
+            raise typer.Exit(report["exit_code"])
         order = Order(task, text, base, fresh, resume, flags, arguments)
         report = execute(order, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose)
     raise typer.Exit(report["exit_code"])
@@ -164,156 +161,3 @@ def _standard_input() -> str:
         return sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(f"standard input is not UTF-8 (byte {error.start})") from error
-
-
-def start_sdk_import() -> None:
-    """Import the SDK in a thread: that takes longer than everything else before the first
-    request, and runs beside it.
-
-    Called when our own imports are done. Two threads that import get in each other's way: started
-    before them, the first request came about 60 ms later.
-    """
-    from agentflow.models.anthropic import import_sdk
-
-    threading.Thread(target=import_sdk, daemon=True).start()
-
-
-def given_flags(**given: Any) -> dict[str, Any]:
-    """The settings that were given as flags, in their own types."""
-    from agentflow.boundaries import check_glob
-    from agentflow.durations import parse_duration
-
-    flags = {name: value for name, value in given.items() if value not in (None, [])}
-    for name in ("allow", "deny"):
-        if name in flags:
-            flags[name] = [check_glob(glob, where=f"--{name}") for glob in flags[name]]
-    if "timeout" in flags:
-        flags["timeout"] = parse_duration(flags["timeout"], where="--timeout")
-    return flags
-
-
-def given_gates(gates: list[str] | None, new: list[str] | None) -> list[dict[str, Any]]:
-    """The gates that were given as flags."""
-    from agentflow.tasks.task import parse_gate
-
-    given = [("--gate", text) for text in gates or ()] + [
-        ("--new-gate", text) for text in new or ()
-    ]
-    return [
-        {"name": name, "command": command, "must_fail_on_base": flag == "--new-gate"}
-        for flag, (name, command) in ((flag, parse_gate(text, where=flag)) for flag, text in given)
-    ]
-
-
-def execute(
-    order: "Order",
-    output_format: OutputFormat,
-    *,
-    dry_run: bool,
-    quiet: bool,
-    verbose: bool,
-    world: "World | None" = None,
-    announce: "Callable[[Plan], None] | None" = None,
-) -> "Json":
-    """Run an order to its report, and print that; `announce` sees the plan before the run, and
-    prints it in its own way on a dry run."""
-    from agentflow.loading import without_collector
-
-    with without_collector():
-        import agentflow.run  # noqa: F401  # pyright: ignore[reportUnusedImport]
-        import agentflow.sinks.verdict  # noqa: F401  # pyright: ignore[reportUnusedImport]
-        from agentflow.command_values import command_values
-        from agentflow.plan import make_plan
-        from agentflow.world import World
-
-    if not dry_run:
-        start_sdk_import()
-    world = world or World()
-    plan = asyncio.run(make_plan(order, world, command_values))
-    show = announce or (partial(_print_plan, output_format) if dry_run else None)
-    if show:
-        show(plan)
-    if dry_run:
-        return {"exit_code": 0}
-    return _run_and_print(plan, world, output_format, quiet=quiet, verbose=verbose)
-
-
-def _run_and_print(
-    plan: "Plan", world: "World", output_format: OutputFormat, *, quiet: bool, verbose: bool
-) -> "Json":
-    from agentflow.sinks.console import ConsoleSink
-    from agentflow.sinks.verdict import print_verdict
-
-    console = ConsoleSink(talk(quiet=quiet), verbose=verbose)
-    sinks: list[Emit] = [console]
-    if output_format == "stream-json":
-        from agentflow.sinks.stream_json import StreamJsonSink
-
-        sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
-    try:
-        report = _run_or_ask(plan, world, sinks)
-    finally:
-        console.close()
-    if output_format == "text":
-        print_verdict(data(), report)
-    else:
-        print_json(report)
-    return report
-
-
-def _run_or_ask(plan: "Plan", world: "World", sinks: "Sequence[Emit]") -> "Json":
-    """Run; on a terminal, ask what to do about an earlier run that was left unfinished."""
-    from agentflow.admission import Unfinished
-
-    try:
-        return asyncio.run(run_supervised(plan, world, sinks))
-    except Unfinished as error:
-        if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-            raise
-        typer.echo(f"{error.message}.", err=True)
-        if not typer.confirm("Start anew?", err=True):
-            raise
-    return asyncio.run(run_supervised(replace(plan, fresh=True), world, sinks))
-
-
-async def run_supervised(plan: "Plan", world: "World", sinks: "Sequence[Emit]") -> "Json":
-    """Run a plan to its end; the first SIGINT or SIGTERM ends it cleanly, a second at once."""
-    from agentflow.models.endpoint import find_key
-    from agentflow.run import run_task
-
-    def connect(plan: "Plan") -> "OpenModel":
-        key = find_key(plan.base_url, world.environment, plan.settings.key_variable)
-
-        def open_it() -> "Model":
-            from agentflow.models.anthropic import open_model
-
-            return open_model(base_url=plan.base_url, api_key=key)
-
-        return open_it
-
-    stop_on_signals()
-    return await run_task(plan, world, connect, sinks)
-
-
-def stop_on_signals() -> None:
-    """Make the first SIGINT or SIGTERM cancel the task that calls this; a second ends at once."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-
-    def stop(number: int) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(each)
-        if task is not None:
-            task.cancel(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
-
-
-def _print_plan(output_format: OutputFormat, plan: "Plan") -> None:
-    """What a run would do, and what the model would read first."""
-    from agentflow.dry_run import describe, describe_json
-
-    if output_format == "text":
-        sys.stdout.write(describe(plan))
-    else:
-        print_json(describe_json(plan))

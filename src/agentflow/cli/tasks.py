@@ -1,16 +1,15 @@
 """`agentflow tasks`: what tasks.md documents say, and setting a status in one."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentflow.cli.desk import desk
 from agentflow.cli.output import data, exit_codes, print_json, say
 
 if TYPE_CHECKING:
-    from agentflow.configuration import DocumentsSetting
-    from agentflow.tasks.document import Document
+    pass
 
 tasks = typer.Typer(
     help="Check tasks.md documents, name the next batch, set a status.",
@@ -22,49 +21,6 @@ TaskName = Annotated[
     str, typer.Argument(metavar="TASK|PATH", help="A task's id, its folder, or the document.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="As one JSON object.")]
-
-
-@dataclass(frozen=True, slots=True)
-class _Desk:
-    """Where documents are looked for."""
-
-    root: Path
-    setting: "DocumentsSetting"
-    locks: Path
-
-    def read(self, path: Path) -> "Document":
-        from agentflow.task_documents import looks_in
-        from agentflow.tasks.tasks_md import read_tasks_md
-
-        return read_tasks_md(path, looks_in(self.root), self.setting.prefixes)
-
-    def find(self, name: str) -> Path:
-        from agentflow.task_documents import find_document
-
-        return find_document(name, self.root, self.setting.roots)
-
-
-def _desk() -> _Desk:
-    """The repository's settings at HEAD; without a repository, this folder and the defaults."""
-    from agentflow.configuration import DocumentsSetting
-    from agentflow.errors import AgentflowError
-    from agentflow.records import Task
-    from agentflow.settings import CONFIG, load_settings, shared_table
-    from agentflow.trust import Trust, widening
-    from agentflow.workspace.repository import open_repository
-    from agentflow.world import World
-
-    world = World()
-    try:
-        repository = open_repository(world.directory, world.environment)
-        head = repository.resolve("HEAD")
-    except AgentflowError:
-        return _Desk(world.directory, DocumentsSetting(), world.cache / "locks")
-    text = repository.read(head, CONFIG)
-    # nothing runs here, so nothing needs the user's trust
-    trust = Trust(widening(shared_table(text, world.environment)))
-    settings = load_settings({}, world.environment, text, Task("", "", ""), trust)
-    return _Desk(repository.root, settings.documents, repository.locks(world.cache))
 
 
 @tasks.command()
@@ -85,13 +41,13 @@ def lint(
         from agentflow.task_documents import all_documents, given_documents
         from agentflow.tasks.tasks_lint import describe, describe_refusal
 
-        desk = _desk()
+        here = desk()
         found: list[Any] = []
         for path in (
-            given_documents(paths) if paths else all_documents(desk.root, desk.setting.roots)
+            given_documents(paths) if paths else all_documents(here.root, here.setting.roots)
         ):
             try:
-                found.append(describe(str(path), desk.read(path)))
+                found.append(describe(str(path), here.read(path)))
             except UsageError as error:
                 found.append(describe_refusal(str(path), error.message))
         problems = [(each["path"], problem) for each in found for problem in each["problems"]]
@@ -116,9 +72,9 @@ def show(task: TaskName, json: AsJson = False) -> None:
         from agentflow.neutral import one_line
         from agentflow.tasks.tasks_lint import describe
 
-        desk = _desk()
-        path = desk.find(task)
-        document = desk.read(path)
+        here = desk()
+        path = here.find(task)
+        document = here.read(path)
         if json:
             print_json(describe(str(path), document))
             return
@@ -163,10 +119,10 @@ def set_(
         from agentflow.tasks.statuses import parse_status
         from agentflow.tasks.tasks_edit import Change
 
-        desk = _desk()
-        path = desk.find(task)
+        here = desk()
+        path = here.find(task)
         change = Change(batch, parse_status(status), commit, task_id)
-        changed = write_change(path, desk.read(path), change, desk.locks)
+        changed = write_change(path, here.read(path), change, here.locks)
         if json:
             print_json({
                 "type": "tasks.set",
@@ -198,9 +154,9 @@ def next_(
         from agentflow.tasks.next_batch import next_batch
         from agentflow.tasks.tasks_lint import describe_next
 
-        desk = _desk()
-        path = desk.find(task)
-        found = next_batch(desk.read(path), retry=retry)
+        here = desk()
+        path = here.find(task)
+        found = next_batch(here.read(path), retry=retry)
         told = describe_next(str(path), found)
         if json:
             print_json(told)

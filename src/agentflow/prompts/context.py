@@ -155,7 +155,7 @@ def _skills(
 def boundaries_of_plan(prompt: Prompt, task: Task, settings: Settings, base: Base) -> Planned:
     """What the task's implementation plan says about file boundaries, if there is a plan."""
     said = settings.variables.get("IMPLEMENTATION_PLAN")
-    likely = any(path.format(id=task.id) in base.paths for path in PLANS)
+    likely = any(path.format(id=task.known_as) in base.paths for path in PLANS)
     if not (likely if said is None else isinstance(said, FileVariable)):
         return Planned()
     tree = _tree(base, settings)

@@ -174,7 +174,7 @@ def _values(
 ) -> dict[str, str]:
     """The value of each placeholder that is filled in this prompt."""
     fixed = {
-        "{TASK_ID}": task.id,
+        "{TASK_ID}": task.known_as,
         "TASK-XXX": task.id,
         "$TASK_DESCRIPTION": task.text,
         "$FILE_BOUNDARIES": "\n".join(f"- `{glob}`" for glob in boundaries.allow)

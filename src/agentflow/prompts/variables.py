@@ -126,7 +126,7 @@ def _phase(sources: Sources) -> str:
 
 def find_plan(task: Task, tree: BaseTree) -> str | None:
     """The path of a task's implementation plan, or None if there is none."""
-    paths = (path.format(id=task.id) for path in PLANS)
+    paths = (path.format(id=task.known_as) for path in PLANS)
     return next((path for path in paths if tree.text(path) is not None), None)
 
 

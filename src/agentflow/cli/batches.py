@@ -1,0 +1,119 @@
+"""Running the batches of a document, for `agentflow phase-6` and `agentflow run`."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentflow.cli.desk import desk
+from agentflow.cli.output import OutputFormat, Tolerant, data, print_json, say, talk
+
+if TYPE_CHECKING:
+    from agentflow.interfaces import Emit
+    from agentflow.records import Json
+    from agentflow.sinks.printer import Printer
+    from agentflow.workflows.batches import Wanted
+    from agentflow.world import World
+
+
+def batches_apply(task: str, prompt: str | None) -> bool:
+    """Whether a task given to `run` is one of batches: a prompt for phase 6, no task file, and a
+    document."""
+    from agentflow.prompts.search import plain_name
+    from agentflow.tasks.task import FOLDER
+
+    if prompt is None or not plain_name(prompt).startswith("phase-6"):
+        return False
+    if "/" in task or task.endswith(".md") or Path(FOLDER, f"{task}.md").exists():
+        return False
+    here = desk()
+    return any((here.root / folder / task / "tasks.md").is_file() for folder in here.setting.roots)
+
+
+def execute_batches(
+    task: str,
+    base: str | None,
+    flags: Mapping[str, Any],
+    output_format: OutputFormat,
+    *,
+    one: bool = False,
+    retry: bool = False,
+    dry_run: bool,
+    quiet: bool,
+    verbose: bool,
+) -> "Json":
+    """Run the batches of a task's document; print each next step and, at the end, the report."""
+    from agentflow.cli.execution import print_plan, start_sdk_import
+    from agentflow.command_values import command_values
+    from agentflow.workflows.batches import Wanted, look, plan_batch
+    from agentflow.world import World
+
+    wanted = Wanted(task, base, one=one, retry=retry, flags=flags, documents=desk().setting)
+    world = World()
+    if not dry_run:
+        start_sdk_import()
+        return _run(wanted, world, output_format, quiet=quiet, verbose=verbose)
+    situation = look(wanted, world)
+    batch = situation.choice.batch
+    if situation.choice.state != "next" or batch is None:
+        say(f"no batch is next: {situation.choice.state}")
+        return {"exit_code": 0}
+    print_plan(
+        output_format, asyncio.run(plan_batch(wanted, world, situation, batch, command_values))
+    )
+    return {"exit_code": 0}
+
+
+def _run(
+    wanted: "Wanted", world: "World", output_format: OutputFormat, *, quiet: bool, verbose: bool
+) -> "Json":
+    from agentflow.cli.execution import connector, stop_on_signals
+    from agentflow.command_values import command_values
+    from agentflow.neutral import neutral
+    from agentflow.sinks.console import ConsoleSink
+    from agentflow.workflows.batches import run_batches
+    from agentflow.workflows.next_step import as_text
+
+    printer = data()
+    console = ConsoleSink(talk(quiet=quiet), verbose=verbose)
+    sinks: list[Emit] = [console]
+    if output_format == "stream-json":
+        from agentflow.sinks.stream_json import StreamJsonSink
+
+        sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
+
+    def told(step: "Json") -> None:
+        if output_format == "text":
+            printer.print(neutral(as_text(step)))
+
+    async def whole() -> "Json":
+        stop_on_signals()
+        return await run_batches(wanted, world, connector(world), sinks, command_values, told)
+
+    try:
+        report = asyncio.run(whole())
+    finally:
+        console.close()
+    if output_format == "text":
+        _print(printer, report)
+    else:
+        print_json(report)
+    return report
+
+
+def _print(printer: "Printer", report: "Json") -> None:
+    """The outcome of all batches, in a few lines."""
+    from agentflow.neutral import one_line
+    from agentflow.sinks.verdict import TITLES
+
+    title, style = TITLES.get(report["outcome"], (report["outcome"], "bold"))
+    printer.print((f"{title}  ", style), (one_line(report["task"]), "bold"))
+    for each in report["batches"]:
+        commit = f"  {each['commit'][:12]}" if each["commit"] else ""
+        name = one_line(f"batch {each['id']}: {each['name']}", 100)
+        printer.print(f"  {each['outcome']:<8} {name}{commit}")
+    for label, value in (("reason", report["reason"]), ("next", report["hint"])):
+        if value:
+            printer.print((f"  {label:<9}", "dim"), one_line(value, 400))
+    printer.print((f"  {'branch':<9}", "dim"), one_line(report["branch"], 200))

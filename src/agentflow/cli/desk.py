@@ -1,0 +1,52 @@
+"""Where documents of tasks lie, as this repository says."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agentflow.configuration import DocumentsSetting
+    from agentflow.tasks.document import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where documents are looked for."""
+
+    root: Path
+    setting: "DocumentsSetting"
+    locks: Path
+
+    def read(self, path: Path) -> "Document":
+        from agentflow.task_documents import looks_in
+        from agentflow.tasks.tasks_md import read_tasks_md
+
+        return read_tasks_md(path, looks_in(self.root), self.setting.prefixes)
+
+    def find(self, name: str) -> Path:
+        from agentflow.task_documents import find_document
+
+        return find_document(name, self.root, self.setting.roots)
+
+
+def desk() -> Desk:
+    """The repository's settings at HEAD; without a repository, this folder and the defaults."""
+    from agentflow.configuration import DocumentsSetting
+    from agentflow.errors import AgentflowError
+    from agentflow.records import Task
+    from agentflow.settings import CONFIG, load_settings, shared_table
+    from agentflow.trust import Trust, widening
+    from agentflow.workspace.repository import open_repository
+    from agentflow.world import World
+
+    world = World()
+    try:
+        repository = open_repository(world.directory, world.environment)
+        head = repository.resolve("HEAD")
+    except AgentflowError:
+        return Desk(world.directory, DocumentsSetting(), world.cache / "locks")
+    text = repository.read(head, CONFIG)
+    # nothing runs here, so nothing needs the user's trust
+    trust = Trust(widening(shared_table(text, world.environment)))
+    settings = load_settings({}, world.environment, text, Task("", "", ""), trust)
+    return Desk(repository.root, settings.documents, repository.locks(world.cache))

@@ -1,0 +1,1 @@
+"""Workflows: several runs that belong together, driven by a document."""

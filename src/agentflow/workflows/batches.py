@@ -1,0 +1,230 @@
+"""Phase 6: the batches of a document, one run each, until none is left or one fails."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from agentflow.configuration import DocumentsSetting
+from agentflow.errors import UsageError
+from agentflow.interfaces import Emit
+from agentflow.markers import write_marker
+from agentflow.plan import Order, Plan, make_plan
+from agentflow.prompts.context import Measure
+from agentflow.records import Json
+from agentflow.run import Connect, run_task
+from agentflow.runs import task_lock
+from agentflow.tasks.document import Batch
+from agentflow.tasks.next_batch import NextBatch, next_batch
+from agentflow.tasks.task import check_id
+from agentflow.tasks.tasks_edit import find_batch
+from agentflow.workflows.assignment import assignment, commit_message
+from agentflow.workflows.escalation import escalate
+from agentflow.workflows.ledger import Kept, batch_ledger, changes, find_kept, write_untracked
+from agentflow.workflows.next_step import is_backend, next_step
+from agentflow.workspace.land import branch_tip
+from agentflow.workspace.repository import Repository, open_repository
+from agentflow.world import World
+
+PROMPT = "phase-6"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the caller asked for."""
+
+    task: str
+    """The id of the task whose document it is."""
+    base: str | None = None
+    """Where the branch begins, if there is none yet."""
+    one: bool = False
+    """Whether to stop after one batch."""
+    retry: bool = False
+    """Whether batches that failed before are tried again."""
+    flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    documents: DocumentsSetting = field(default_factory=DocumentsSetting)
+
+    @property
+    def branch(self) -> str:
+        """The branch on which all batches land."""
+        return str(self.flags.get("target") or f"agentflow/{self.task}")
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where the work stands: the newest commit, its document, and what is next in it."""
+
+    repository: Repository
+    base: str
+    kept: Kept
+    choice: NextBatch
+
+
+def look(wanted: Wanted, world: World) -> Situation:
+    """Find out what is next.
+
+    Raises `UsageError` without a document or without batches for the backend developer, and for a
+    batch whose status cannot be decided.
+    """
+    repository = open_repository(world.directory, world.environment)
+    task = check_id(wanted.task)
+    tip = branch_tip(repository, wanted.branch)
+    base = tip or repository.resolve(wanted.base or "HEAD")
+    kept = find_kept(repository, base, task, wanted.documents.roots, wanted.documents.prefixes)
+    document = kept.document
+    if not any(is_backend(batch) for batch in document.batches):
+        raise UsageError(
+            f"{kept.path} has no batch for the backend developer",
+            hint="See what is read there: agentflow tasks show " + task,
+        )
+    choice = next_batch(document, retry=wanted.retry)
+    if choice.state == "undecided" and choice.batch:
+        raise UsageError(
+            f"{kept.path}:{choice.batch.line}: the status of batch {choice.batch.id} cannot be "
+            "decided",
+            hint=f"See why, and mend it: agentflow tasks lint {kept.path}",
+        )
+    return Situation(repository, base, kept, choice)
+
+
+async def plan_batch(
+    wanted: Wanted, world: World, situation: Situation, batch: Batch, measure: Measure
+) -> Plan:
+    """The plan of the run for one batch. Raises as `make_plan` does."""
+    kept, choice = situation.kept, situation.choice
+    made = assignment(kept.document, batch, kept.path, choice.tasks, choice.work or "do")
+    flags = {"prompt": PROMPT, **wanted.flags, "target": wanted.branch}
+    order = Order(base=situation.base, fresh=True, flags=flags, made=made)
+    plan = await make_plan(order, world, measure)
+    ledger = batch_ledger(kept, batch, choice.tasks, commit_message(batch, choice.tasks))
+    return replace(plan, ledger=ledger, notices=(*choice.notices, *plan.notices))
+
+
+async def run_batches(
+    wanted: Wanted,
+    world: World,
+    connect: Connect,
+    sinks: Sequence[Emit],
+    measure: Measure,
+    told: Callable[[Json], None],
+) -> Json:
+    """Run batch after batch; return the report of all of them. `told` gets each next step.
+
+    Raises `UsageError` and `Conflict` for what is refused before a batch is begun.
+    """
+    situation = look(wanted, world)
+    with task_lock(situation.repository.locks(world.cache), wanted.task):
+        done: list[Json] = []
+        step: Json | None = None
+        while True:
+            situation = look(wanted, world)
+            batch = situation.choice.batch
+            if situation.choice.state != "next" or batch is None or (done and wanted.one):
+                return _ended(wanted, situation, done, step)
+            plan = await plan_batch(wanted, world, situation, batch, measure)
+            report = await run_task(plan, world, connect, sinks)
+            done.append(_entry(batch, report))
+            if report["outcome"] != "done":
+                return _stopped(wanted, situation, plan, report, done)
+            step = _complete(wanted, world, situation, batch, report)
+            told(step)
+
+
+def _entry(batch: Batch, report: Json) -> Json:
+    commits: list[Json] = report["commits"] if report["landed"] else []
+    return {
+        "id": batch.id,
+        "name": batch.name,
+        **{name: report[name] for name in ("outcome", "run", "total_cost_usd", "num_turns")},
+        "commit": commits[-1]["sha"] if commits else None,
+        "bookkeeping": report["bookkeeping"] and report["bookkeeping"]["tip"],
+    }
+
+
+def _complete(
+    wanted: Wanted, world: World, situation: Situation, batch: Batch, report: Json
+) -> Json:
+    """Write down what git does not have, and return the next step."""
+    repository, kept, sha = situation.repository, situation.kept, report["commits"][-1]["sha"]
+    if not kept.tracked:
+        wished = changes(batch, situation.choice.tasks, "COMPLETE", sha)
+        write_untracked(repository, kept, wished, repository.locks(world.cache))
+    after = look(replace(wanted, retry=True), world).kept.document
+    listing = repository.git.text(
+        "diff-tree", "-r", "-z", "--no-renames", "--name-only", situation.base, sha
+    )
+    files = [path for path in listing.split("\0") if path]
+    step = next_step(after, find_batch(after, batch.id), sha, files)
+    if step["kind"] == "completion":
+        write_marker(repository.root, wanted.task, "done")
+    return step
+
+
+def _stopped(
+    wanted: Wanted, situation: Situation, plan: Plan, report: Json, done: Sequence[Json]
+) -> Json:
+    """The report after a run that did not end well; a failed batch is marked so."""
+    told = report["reason"]
+    hint = report["hint"]
+    if report["outcome"] == "failed" and situation.choice.batch:
+        escalate(plan, situation.repository, situation.kept, situation.choice.batch, report)
+        hint = f"Look at the verdict, mend task or plan, then: {_again(wanted)} --retry"
+    return _report(
+        wanted, situation, done, None, report["outcome"], report["exit_code"], told, hint
+    )
+
+
+def _ended(wanted: Wanted, situation: Situation, done: Sequence[Json], step: Json | None) -> Json:
+    """The report where no batch is left that could be done now."""
+    choice = situation.choice
+    outcome, code, told, hint = "done", 0, "", ""
+    match choice.state:
+        case "failed" if choice.batch:
+            outcome, code = "failed", 1
+            told = f"batch {choice.batch.id} is marked FAILED"
+            hint = f"To try it again: {_again(wanted)} --retry"
+        case "waiting":
+            ours = {each.id for each in situation.kept.document.batches if is_backend(each)}
+            awaited = {name for each in choice.waiting for name in each.awaited}
+            told = "; ".join(
+                f"batch {w.batch} waits for {', '.join(w.awaited)}" for w in choice.waiting
+            )
+            if awaited & ours:
+                outcome, code = "failed", 1
+                hint = "Mend what they wait for: agentflow tasks show " + wanted.task
+        case "next":
+            hint = f"For the next batch: {_again(wanted)}"
+        case _:
+            told = "" if done else "no batch is left for the backend developer"
+    return _report(wanted, situation, done, step, outcome, code, told, hint)
+
+
+def _again(wanted: Wanted) -> str:
+    return f"agentflow phase-6 {wanted.task}"
+
+
+def _report(
+    wanted: Wanted,
+    situation: Situation,
+    done: Sequence[Json],
+    step: Json | None,
+    outcome: str,
+    code: int,
+    told: str,
+    hint: str,
+) -> Json:
+    costs = [each["total_cost_usd"] for each in done]
+    return {
+        "type": "batches",
+        "task": wanted.task,
+        "outcome": outcome,
+        "exit_code": code,
+        "reason": told,
+        "hint": hint,
+        "branch": wanted.branch,
+        "document": situation.kept.path,
+        "batches": list(done),
+        "notices": list(situation.choice.notices),
+        "next_step": step,
+        "num_turns": sum(each["num_turns"] for each in done),
+        "total_cost_usd": None if None in costs else round(sum(costs), 6),
+    }

@@ -1,0 +1,121 @@
+"""The ledger of a batch: where its document is kept, and what is written into it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from agentflow.errors import UsageError
+from agentflow.records import Bookkeeping, Ledger
+from agentflow.task_documents import NAME, looks_in, write_change
+from agentflow.tasks.document import Batch, Document, TaskEntry
+from agentflow.tasks.statuses import Status
+from agentflow.tasks.tasks_edit import Change, apply, find_batch
+from agentflow.tasks.tasks_md import parse_tasks_md, read_tasks_md
+from agentflow.workspace.repository import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A document as it is now, and whether git has it."""
+
+    path: str
+    """Relative to the repository's root."""
+    document: Document
+    tracked: bool
+    """Whether the truth is the commit; else it is the file in the user's work tree."""
+
+
+def find_kept(
+    repository: Repository, commit: str, task: str, roots: Sequence[str], prefixes: Sequence[str]
+) -> Kept:
+    """The document of a task: of the commit, else of the work tree.
+
+    Raises `UsageError` if there is none, or if it cannot be read.
+    """
+    paths = [f"{root}/{task}/{NAME}" for root in roots]
+    held = repository.paths(commit)
+    folders = {str(parent) for path in held for parent in PurePosixPath(path).parents}
+    for path in paths:
+        if path in held:
+            try:
+                text = repository.git.run("cat-file", "blob", f"{commit}:{path}").decode()
+            except UnicodeDecodeError as error:
+                raise UsageError(f"{path} is not UTF-8 text (byte {error.start})") from error
+            document = parse_tasks_md(
+                text,
+                folder=task,
+                exists=lambda name: name in held or name in folders,
+                prefixes=prefixes,
+            )
+            return Kept(path, document, tracked=True)
+    for path in paths:
+        file = repository.root / path
+        if file.is_file() and file.resolve() == repository.root.resolve() / path:
+            document = read_tasks_md(file, looks_in(repository.root), prefixes)
+            return Kept(path, document, tracked=False)
+    raise UsageError(
+        f"there is no {NAME} of {task}, neither in {commit[:12]} nor in your work tree",
+        hint=f"Write {paths[0]}, or set [documents] roots.",
+    )
+
+
+def changes(
+    batch: Batch, tasks: Sequence[TaskEntry], status: Status, sha: str | None
+) -> list[Change]:
+    """What is to be written: the tasks that have a status of their own, then the batch."""
+    each = [Change(batch.id, status, task=task.id) for task in tasks if task.tokens]
+    place = sha if batch.commit is not None else None
+    whole = [Change(batch.id, status, commit=place)] if batch.tokens or place else []
+    return [*each, *whole]
+
+
+def rewritten(document: Document, wanted: Sequence[Change]) -> Document:
+    """The document after these changes, one after the other.
+
+    A task whose id stands twice keeps its status. Raises `UsageError` if the batch has no place
+    for its status.
+    """
+    for change in wanted:
+        try:
+            text = apply(document, change)
+        except UsageError:
+            if change.task is None:
+                raise
+            continue
+        document = parse_tasks_md(text, folder=document.task_id)
+    return document
+
+
+def batch_ledger(kept: Kept, batch: Batch, tasks: Sequence[TaskEntry], message: str) -> Ledger:
+    """What is written once the batch is verified; nothing if git does not have the document."""
+    task = kept.document.task_id
+
+    def entry(tip: str) -> Bookkeeping:
+        text = rewritten(kept.document, changes(batch, tasks, "COMPLETE", tip)).text
+        files = {kept.path: text.encode()} if kept.tracked else {}
+        return Bookkeeping(f"docs({task}): batch {batch.id} is complete", files)
+
+    return Ledger((kept.path,), message, entry)
+
+
+def with_failure(document: Document, batch_id: str, line: str) -> str:
+    """The text with one more line below the batch's heading: when and why it failed.
+
+    It is the only thing that is ever inserted into a document.
+    """
+    lines = re.split(r"(?<=\n)", document.text)
+    at = find_batch(document, batch_id).line
+    heading = lines[at - 1]
+    end = "\r\n" if heading.endswith("\r\n") else "\n"
+    lines[at - 1] = heading.rstrip("\r\n") + f"{end}{end}> {line}{end}"
+    return "".join(lines)
+
+
+def write_untracked(
+    repository: Repository, kept: Kept, wanted: Sequence[Change], locks: Path
+) -> None:
+    """Make the changes in the user's own file, which git does not have."""
+    path = repository.root / kept.path
+    for change in wanted:
+        write_change(path, read_tasks_md(path), change, locks)

@@ -1,0 +1,124 @@
+"""The next step: what was delivered, where the work stands, and the command that goes on."""
+
+from collections.abc import Sequence
+
+from agentflow.records import Json
+from agentflow.tasks.document import Batch, Document
+
+
+def is_backend(batch: Batch) -> bool:
+    """Whether the backend developer does the batch; one that is assigned to nobody is theirs."""
+    return batch.developer is None or "backend" in batch.developer.lower()
+
+
+def next_step(document: Document, batch: Batch, sha: str, files: Sequence[str]) -> Json:
+    """The block of the workflow as data. `document` is the one after the batch was completed.
+
+    `files` are the paths that the batch's commit changed.
+    """
+    backend = [each for each in document.batches if is_backend(each)]
+    others = [each for each in document.batches if not is_backend(each)]
+    waiting = [each for each in backend if not each.finished]
+    frontend = [each for each in others if not each.finished]
+    kind = "backend" if waiting else "frontend" if frontend else "completion"
+    task, following = document.task_id, (waiting or frontend or [None])[0]
+    return {
+        "batch": {"id": batch.id, "name": batch.name, "tasks": len(batch.tasks), "commit": sha},
+        "deliverables": _deliverables(batch, files),
+        "kind": kind,
+        "progress": {
+            "backend_done": len(backend) - len(waiting),
+            "backend_total": len(backend),
+            "backend_tasks": sum(len(each.tasks) for each in backend if each.finished),
+            "frontend_pending": len(frontend),
+            "frontend_tasks": sum(len(each.tasks) for each in frontend),
+        },
+        "next": following
+        and {"id": following.id, "name": following.name, "tasks": len(following.tasks)},
+        "commits": [name for each in document.batches if each.finished for name in each.commits],
+        "expect": _EXPECT[kind],
+        "command": f"{_WORKFLOW[kind]} {task}",
+        "agentflow": f"agentflow phase-6 {task}" if kind == "backend" else None,
+    }
+
+
+_WORKFLOW = {
+    "backend": "/phase-6-backend-execution",
+    "frontend": "/phase-6-frontend-execution",
+    "completion": "/phase-7-completion",
+}
+"""Commands of the workflow that these documents come from."""
+_EXPECT = {
+    "backend": {
+        "agent": "team-leader MODE 2 + backend-developer",
+        "deliverable": "the next batch's implementation",
+        "duration": "1-3 hours",
+    },
+    "frontend": {
+        "agent": "team-leader MODE 2 + frontend-developer",
+        "deliverable": "frontend batch implementations",
+        "duration": "1-3 hours per batch",
+    },
+    "completion": {
+        "agent": "team-leader MODE 3",
+        "deliverable": "the final verification report",
+        "duration": "15-30 minutes",
+    },
+}
+
+
+def _deliverables(batch: Batch, files: Sequence[str]) -> list[Json]:
+    """Each changed file with the task that names it."""
+    named = {file.path: task.name for task in batch.tasks for file in task.files if file.path}
+    return [{"path": path, "description": named.get(path, "")} for path in files]
+
+
+def as_text(step: Json) -> str:
+    """The block as people read it."""
+    batch, progress = step["batch"], step["progress"]
+    lines = [
+        f"Batch {batch['id']} complete: {batch['name']}",
+        "",
+        "Deliverables created:",
+        *(
+            f"- {each['path']}" + (f" - {each['description']}" if each["description"] else "")
+            for each in step["deliverables"]
+        ),
+        f"- Git commit: {batch['commit']}",
+        "",
+        "Quality verification: all gates passed",
+        "",
+        f"Next: {step['command']}",
+        *([f"      {step['agentflow']}"] if step["agentflow"] else []),
+        "",
+        "Context summary:",
+        *_summary(step, progress),
+        "",
+        "What to expect:",
+        *(f"- {key.capitalize()}: {value}" for key, value in step["expect"].items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _summary(step: Json, progress: Json) -> list[str]:
+    following, batch = step["next"], step["batch"]
+    match step["kind"]:
+        case "backend":
+            return [
+                f"- Completed: batch {batch['id']} ({batch['tasks']} tasks)",
+                f"- Next: batch {following['id']} ({following['tasks']} tasks)",
+                f"- Progress: {progress['backend_done']}/{progress['backend_total']} backend batches",
+            ]
+        case "frontend":
+            return [
+                f"- Backend complete: {progress['backend_done']} batches, "
+                + f"{progress['backend_tasks']} tasks",
+                f"- Frontend pending: {progress['frontend_pending']} batches, "
+                + f"{progress['frontend_tasks']} tasks",
+            ]
+        case _:
+            return [
+                f"- All batches complete: {progress['backend_done']} backend batches, "
+                + f"{progress['backend_tasks']} tasks",
+                f"- All commits verified: {', '.join(step['commits'])}",
+            ]

@@ -1,0 +1,232 @@
+"""Phase 6 from document to document: real git, sandbox and gates, a scripted model."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from agentflow.command_values import command_values
+from agentflow.errors import UsageError
+from agentflow.models.anthropic import open_model
+from agentflow.models.scripted import ScriptedServer, read_script
+from agentflow.plan import Plan
+from agentflow.records import Json
+from agentflow.run import OpenModel
+from agentflow.workflows.batches import Wanted, look, run_batches
+from tests.run.project import Project, bash, call, turn
+
+pytestmark = pytest.mark.sandbox
+
+TASK = "TASK_2025_001"
+PATH = f"task-tracking/{TASK}/tasks.md"
+DOCUMENT = """# Development Tasks - TASK_2025_001
+
+## Batch 1: Greeting ⏸️ PENDING
+
+**Assigned To**: backend-developer
+**Commit**: pending
+
+### Task 1.1: Write the greeting ⏸️ PENDING
+
+**File**: D:\\projects\\x\\app\\hello.txt (CREATE)
+
+## Batch 2: Farewell ⏸️ PENDING
+
+**Assigned To**: backend-developer
+**Dependencies**: Batch 1 complete
+**Commit**: pending
+
+### Task 2.1: Write the farewell ⏸️ PENDING
+
+**File**: app/bye.txt
+
+## Batch 3: Page ⏸️ PENDING
+
+**Assigned To**: frontend-developer
+
+### Task 3.1: Show both ⏸️ PENDING
+
+**File**: web/page.html
+"""
+GATE = {"name": "test", "command": "! grep -rq wrong app"}
+
+
+def write(name: str, text: str = "x") -> Json:
+    return call("Write", file_path=f"app/{name}.txt", content=f"{text}\n")
+
+
+def commit(subject: str) -> Json:
+    return bash(f"git add -A && git commit -qm '{subject}'")
+
+
+FIRST = [turn(write("hello"), commit("feat: batch 1 - greeting")), turn(text="Done.")]
+SECOND = [turn(write("bye"), commit("feat: batch 2 - farewell")), turn(text="Done.")]
+
+
+@pytest.fixture
+def tracked(project: Project) -> Project:
+    project.write(PATH, DOCUMENT)
+    project.commit("docs: tasks")
+    return project
+
+
+async def phase6(project: Project, *runs: Sequence[Json], **wanted: Any) -> tuple[Json, list[Json]]:
+    """Run batches, each with a script of its own; return the report and all next steps."""
+    servers = [ScriptedServer(read_script({"turns": list(turns)})) for turns in runs]
+    steps: list[Json] = []
+    waiting = iter(servers)
+
+    def connect(_: Plan) -> OpenModel:
+        server = next(waiting)
+        return lambda: open_model(base_url=server.url, api_key=None)
+
+    for server in servers:
+        await server.__aenter__()
+    try:
+        flags = {"base_url": "http://127.0.0.1:1", "gates": [GATE], **wanted.pop("flags", {})}
+        report = await run_batches(
+            Wanted(TASK, flags=flags, **wanted),
+            project.world,
+            connect,
+            [project.events.append],
+            command_values,
+            steps.append,
+        )
+    finally:
+        for server in servers:
+            await server.__aexit__(None, None, None)
+            project.requests += [received.body for received in server.requests]
+    return report, steps
+
+
+def shown(project: Project, revision: str = f"agentflow/{TASK}") -> str:
+    return project.git("show", f"{revision}:{PATH}")
+
+
+async def test_all_backend_batches_land_on_one_branch_and_the_document_says_so(
+    tracked: Project,
+) -> None:
+    base = tracked.git("rev-parse", "HEAD")
+
+    report, steps = await phase6(tracked, FIRST, SECOND)
+
+    assert (report["outcome"], report["exit_code"], report["reason"]) == ("done", 0, "")
+    branch = f"agentflow/{TASK}"
+    log = tracked.git("log", "--format=%s", f"{base}..{branch}").splitlines()
+    assert log == [
+        f"docs({TASK}): batch 2 is complete",
+        "feat: batch 2 - farewell",
+        f"docs({TASK}): batch 1 is complete",
+        "feat: batch 1 - greeting",
+    ]
+    first, second = (tracked.git("rev-parse", f"{branch}~{n}") for n in (3, 1))
+    assert [each["commit"] for each in report["batches"]] == [first, second]
+    expected = DOCUMENT.replace("**Commit**: pending", f"**Commit**: {first}", 1)
+    expected = expected.replace("**Commit**: pending", f"**Commit**: {second}", 1)
+    front, page = expected.split("## Batch 3")
+    assert (
+        shown(tracked) == (front.replace("⏸️ PENDING", "✅ COMPLETE") + "## Batch 3" + page).strip()
+    )
+    assert tracked.git("show", "--name-only", "--format=", f"{branch}~1") == "app/bye.txt"
+    assert [(each["kind"], each["command"]) for each in steps] == [
+        ("backend", f"/phase-6-backend-execution {TASK}"),
+        ("frontend", f"/phase-6-frontend-execution {TASK}"),
+    ]
+    assert steps[0]["progress"]["backend_done"], steps[0]["progress"]["backend_total"] == (1, 2)
+    assert steps[1]["deliverables"] == [
+        {"path": "app/bye.txt", "description": "Write the farewell"}
+    ]
+    assert report["next_step"] == steps[1]
+    system = tracked.requests[0]["system"][0]["text"]
+    assert f"tasks of {TASK}" in system
+    message = tracked.requests[0]["messages"][0]["content"]
+    assert "Task 1.1: Write the greeting" in str(message)
+    assert "Farewell" not in str(message)
+
+
+async def test_a_repair_amends_and_the_agents_words_in_the_document_are_dropped(
+    tracked: Project,
+) -> None:
+    turns = [
+        turn(
+            write("hello", "wrong"), bash(f"sed -i s/PENDING/COMPLETE/ {PATH}"), commit("feat: a")
+        ),
+        turn(text="Done."),
+        turn(write("hello"), commit("fix: b")),
+        turn(text="Now it is."),
+    ]
+
+    report, _ = await phase6(tracked, turns, one=True)
+
+    assert report["outcome"] == "done"
+    assert report["hint"] == f"For the next batch: agentflow phase-6 {TASK}"
+    (batch,) = report["batches"]
+    assert tracked.git("log", "-1", "--format=%s", batch["commit"]) == "feat: batch 1 - Greeting"
+    assert "- Task 1.1: Write the greeting" in tracked.git(
+        "log", "-1", "--format=%b", batch["commit"]
+    )
+    assert tracked.git("show", "--name-only", "--format=", batch["commit"]) == "app/hello.txt"
+    assert shown(tracked).count("COMPLETE") == 2
+
+
+async def test_a_batch_that_fails_lands_nothing_and_says_why_and_can_be_tried_again(
+    tracked: Project,
+) -> None:
+    turns = [turn(write("hello", "wrong"), commit("feat: a")), turn(text="Done.")]
+    flags = {"max_repairs": 0}
+
+    report, steps = await phase6(tracked, turns, flags=flags)
+
+    assert (report["outcome"], report["exit_code"], steps) == ("failed", 1, [])
+    assert report["hint"].endswith(f"agentflow phase-6 {TASK} --retry")
+    branch = f"agentflow/{TASK}"
+    assert tracked.git("diff", "--name-only", "main", branch) == PATH
+    lines = shown(tracked).splitlines()
+    at = lines.index("## Batch 1: Greeting ❌ FAILED")
+    assert ": FAILED, run TASK_2025_001-batch-1-" in lines[at + 2]
+    assert "build:test" in lines[at + 2]
+    assert len(lines) == len(DOCUMENT.splitlines()) + 2
+
+    again, _ = await phase6(tracked)
+    assert (again["exit_code"], again["reason"]) == (1, "batch 1 is marked FAILED")
+
+    retried, _ = await phase6(tracked, FIRST, retry=True, one=True)
+    assert retried["outcome"] == "done"
+    assert "## Batch 1: Greeting ✅ COMPLETE" in shown(tracked)
+
+
+async def test_a_document_that_git_does_not_have_is_written_in_place(project: Project) -> None:
+    file = project.write(PATH, DOCUMENT.replace("\n", "\r\n"))
+
+    report, _ = await phase6(project, FIRST, one=True)
+
+    assert report["outcome"] == "done"
+    (batch,) = report["batches"]
+    assert batch["bookkeeping"] is None
+    text = file.read_bytes().decode()
+    assert f"**Commit**: {batch['commit']}\r\n" in text
+    assert text.count("✅ COMPLETE") == 2
+    assert (
+        project.git("log", "--format=%s", "-1", f"agentflow/{TASK}") == "feat: batch 1 - greeting"
+    )
+
+
+def test_what_is_refused_before_a_batch_is_begun(project: Project) -> None:
+    with pytest.raises(UsageError, match=r"there is no tasks\.md of TASK_2025_001"):
+        look(Wanted(TASK), project.world)
+    only = DOCUMENT.replace("backend-developer", "frontend-developer")
+    file = project.write(PATH, only)
+    with pytest.raises(UsageError, match="no batch for the backend developer"):
+        look(Wanted(TASK), project.world)
+    file.write_text(
+        DOCUMENT.replace("Greeting ⏸️ PENDING", "Greeting").replace("greeting ⏸️ PENDING", "greeting")
+    )
+    with pytest.raises(UsageError, match="status of batch 1 cannot be decided"):
+        look(Wanted(TASK), project.world)
+
+
+async def test_what_waits_is_named(project: Project) -> None:
+    document = DOCUMENT.replace("Greeting ⏸️ PENDING", "Greeting ❌ BLOCKED")
+    project.write(PATH, document)
+    report, _ = await phase6(project)
+    assert (report["exit_code"], report["reason"]) == (1, "batch 2 waits for 1")
