@@ -12,7 +12,7 @@ from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.run import OpenModel
-from agentflow.workflows.batches import Wanted, look, run_batches
+from agentflow.workflows.batches import Wanted, check, look, run_batches
 from tests.run.project import Project, bash, call, turn
 
 pytestmark = pytest.mark.sandbox
@@ -217,12 +217,12 @@ def test_what_is_refused_before_a_batch_is_begun(project: Project) -> None:
     only = DOCUMENT.replace("backend-developer", "frontend-developer")
     file = project.write(PATH, only)
     with pytest.raises(UsageError, match="no batch for the backend developer"):
-        look(Wanted(TASK), project.world)
+        check(look(Wanted(TASK), project.world))
     file.write_text(
         DOCUMENT.replace("Greeting ⏸️ PENDING", "Greeting").replace("greeting ⏸️ PENDING", "greeting")
     )
     with pytest.raises(UsageError, match="status of batch 1 cannot be decided"):
-        look(Wanted(TASK), project.world)
+        check(look(Wanted(TASK), project.world))
 
 
 async def test_what_waits_is_named(project: Project) -> None:
@@ -230,3 +230,15 @@ async def test_what_waits_is_named(project: Project) -> None:
     project.write(PATH, document)
     report, _ = await phase6(project)
     assert (report["exit_code"], report["reason"]) == (1, "batch 2 waits for 1")
+
+
+async def test_a_batch_whose_end_the_document_cannot_show_is_not_done_twice(
+    project: Project,
+) -> None:
+    boxes = "## Batch 1: Greeting\n\n**Assigned To**: backend-developer\n\n- [ ] the greeting\n"
+    project.write(PATH, f"# Tasks\n\n{boxes}")
+    project.commit("docs: tasks")
+
+    report, _ = await phase6(project, FIRST)
+
+    assert (report["outcome"], len(report["batches"])) == ("failed", 1)

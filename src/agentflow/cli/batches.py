@@ -46,7 +46,7 @@ def execute_batches(
     """Run the batches of a task's document; print each next step and, at the end, the report."""
     from agentflow.cli.execution import print_plan, start_sdk_import
     from agentflow.command_values import command_values
-    from agentflow.workflows.batches import Wanted, look, plan_batch
+    from agentflow.workflows.batches import Wanted, check, look, plan_batch
     from agentflow.world import World
 
     wanted = Wanted(task, base, one=one, retry=retry, flags=flags, documents=desk().setting)
@@ -55,6 +55,7 @@ def execute_batches(
         start_sdk_import()
         return _run(wanted, world, output_format, quiet=quiet, verbose=verbose)
     situation = look(wanted, world)
+    check(situation)
     batch = situation.choice.batch
     if situation.choice.state != "next" or batch is None:
         say(f"no batch is next: {situation.choice.state}")

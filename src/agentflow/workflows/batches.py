@@ -60,30 +60,34 @@ class Situation:
 
 
 def look(wanted: Wanted, world: World) -> Situation:
-    """Find out what is next.
-
-    Raises `UsageError` without a document or without batches for the backend developer, and for a
-    batch whose status cannot be decided.
-    """
+    """Find out what is next. Raises `UsageError` without a document."""
     repository = open_repository(world.directory, world.environment)
     task = check_id(wanted.task)
     tip = branch_tip(repository, wanted.branch)
     base = tip or repository.resolve(wanted.base or "HEAD")
     kept = find_kept(repository, base, task, wanted.documents.roots, wanted.documents.prefixes)
-    document = kept.document
-    if not any(is_backend(batch) for batch in document.batches):
+    return Situation(repository, base, kept, next_batch(kept.document, retry=wanted.retry))
+
+
+def check(situation: Situation) -> None:
+    """Raise `UsageError` if there is no batch for the backend developer, or if the status of the
+    one that would be next cannot be decided."""
+    kept, choice = situation.kept, situation.choice
+    if not any(is_backend(batch) for batch in kept.document.batches):
         raise UsageError(
             f"{kept.path} has no batch for the backend developer",
-            hint="See what is read there: agentflow tasks show " + task,
+            hint=f"See what is read there: agentflow tasks show {kept.document.task_id}",
         )
-    choice = next_batch(document, retry=wanted.retry)
     if choice.state == "undecided" and choice.batch:
-        raise UsageError(
-            f"{kept.path}:{choice.batch.line}: the status of batch {choice.batch.id} cannot be "
-            "decided",
-            hint=f"See why, and mend it: agentflow tasks lint {kept.path}",
-        )
-    return Situation(repository, base, kept, choice)
+        raise UsageError(_undecided(kept, choice.batch), hint=_lint(kept))
+
+
+def _undecided(kept: Kept, batch: Batch) -> str:
+    return f"{kept.path}:{batch.line}: the status of batch {batch.id} cannot be decided"
+
+
+def _lint(kept: Kept) -> str:
+    return f"See why, and mend it: agentflow tasks lint {kept.path}"
 
 
 async def plan_batch(
@@ -112,13 +116,15 @@ async def run_batches(
     Raises `UsageError` and `Conflict` for what is refused before a batch is begun.
     """
     situation = look(wanted, world)
+    check(situation)
     with task_lock(situation.repository.locks(world.cache), wanted.task):
         done: list[Json] = []
         step: Json | None = None
         while True:
             situation = look(wanted, world)
             batch = situation.choice.batch
-            if situation.choice.state != "next" or batch is None or (done and wanted.one):
+            over = bool(done) and (wanted.one or done[-1]["id"] == (batch and batch.id))
+            if situation.choice.state != "next" or batch is None or over:
                 return _ended(wanted, situation, done, step)
             plan = await plan_batch(wanted, world, situation, batch, measure)
             report = await run_task(plan, world, connect, sinks)
@@ -148,7 +154,7 @@ def _complete(
     if not kept.tracked:
         wished = changes(batch, situation.choice.tasks, "COMPLETE", sha)
         write_untracked(repository, kept, wished, repository.locks(world.cache))
-    after = look(replace(wanted, retry=True), world).kept.document
+    after = look(wanted, world).kept.document
     listing = repository.git.text(
         "diff-tree", "-r", "-z", "--no-renames", "--name-only", situation.base, sha
     )
@@ -191,6 +197,13 @@ def _ended(wanted: Wanted, situation: Situation, done: Sequence[Json], step: Jso
             if awaited & ours:
                 outcome, code = "failed", 1
                 hint = "Mend what they wait for: agentflow tasks show " + wanted.task
+        case "undecided" if choice.batch:
+            outcome, code = "failed", 1
+            told, hint = _undecided(situation.kept, choice.batch), _lint(situation.kept)
+        case "next" if choice.batch and done[-1]["id"] == choice.batch.id:
+            outcome, code = "failed", 1
+            told = f"batch {choice.batch.id} landed, but the document does not say so"
+            hint = _lint(situation.kept)
         case "next":
             hint = f"For the next batch: {_again(wanted)}"
         case _:

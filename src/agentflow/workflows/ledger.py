@@ -73,15 +73,12 @@ def changes(
 def rewritten(document: Document, wanted: Sequence[Change]) -> Document:
     """The document after these changes, one after the other.
 
-    A task whose id stands twice keeps its status. Raises `UsageError` if the batch has no place
-    for its status.
+    What has no place in it stays unsaid: verified work must not be lost for that.
     """
     for change in wanted:
         try:
             text = apply(document, change)
         except UsageError:
-            if change.task is None:
-                raise
             continue
         document = parse_tasks_md(text, folder=document.task_id)
     return document
