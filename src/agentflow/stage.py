@@ -148,7 +148,7 @@ class Stage:
             candidate,
             entry.files,
             entry.message,
-            replace(self.authorship, signing=self.plan.signing),
+            replace(self._authorship(""), signing=self.plan.signing),
         )
         if made is not candidate:
             self.emit(Recorded(made.tip, tuple(entry.files)))
@@ -157,6 +157,9 @@ class Stage:
     @property
     def authorship(self) -> "Authorship":
         """Who the re-created commits are by, and when; not signed before they are verified."""
+        return self._authorship(self.plan.settings.commit.assisted_by)
+
+    def _authorship(self, assisted_by: str) -> "Authorship":
         # Imported here, as in `gates`.
         from agentflow.workspace.recreate import Authorship, trailers_for
 
@@ -170,7 +173,7 @@ class Stage:
                 plan.task.id,
                 self.run,
                 plan.model,
-                commit.assisted_by,
+                assisted_by,
                 plan.identity if commit.sign_off else None,
             ),
             rest_message=f"{plan.task.id}: {plan.task.title}",

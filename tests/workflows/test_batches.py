@@ -128,6 +128,8 @@ async def test_all_backend_batches_land_on_one_branch_and_the_document_says_so(
         shown(tracked) == (front.replace("⏸️ PENDING", "✅ COMPLETE") + "## Batch 3" + page).strip()
     )
     assert tracked.git("show", "--name-only", "--format=", f"{branch}~1") == "app/bye.txt"
+    assert "Assisted-by" not in tracked.git("log", "-1", "--format=%B", branch)
+    assert "Assisted-by" in tracked.git("log", "-1", "--format=%B", f"{branch}~1")
     assert [(each["kind"], each["command"]) for each in steps] == [
         ("backend", f"/phase-6-backend-execution {TASK}"),
         ("frontend", f"/phase-6-frontend-execution {TASK}"),
