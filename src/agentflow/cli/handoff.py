@@ -7,8 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentflow.cli.execution import execute, given_flags, given_gates
+from agentflow.cli.options import (
+    Base,
+    BaseUrl,
+    Deny,
+    Fresh,
+    Gates,
+    Land,
+    MaxCost,
+    MaxTurns,
+    Model,
+    NewGates,
+    Output,
+    Quiet,
+    Sandbox,
+    Target,
+    Timeout,
+    Verbose,
+)
 from agentflow.cli.output import OutputFormat, data, exit_codes, print_json, say, talk
-from agentflow.records import Backend, Landing
 
 if TYPE_CHECKING:
     from agentflow.handoffs import Prepared
@@ -40,64 +57,26 @@ def handoff(
             metavar="NAME|PATH", help="Who the agent is (default: handoff, if there is one)."
         ),
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="sonnet, opus, haiku, … or a full id.")
-    ] = None,
-    base_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Another server of the Messages API.")
-    ] = None,
-    max_turns: Annotated[
-        int | None, typer.Option(metavar="N", help="Replies of the model (default: 100).", min=1)
-    ] = None,
-    max_cost: Annotated[
-        float | None, typer.Option(metavar="USD", help="US dollars (default: no limit).", min=0.0)
-    ] = None,
-    timeout: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="The agent's time, like 90s or 1h30m (default: 45m)."),
-    ] = None,
-    deny: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="May not be changed. Repeatable.")
-    ] = None,
-    gate: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=COMMAND", help="Must pass on the result. Repeatable."),
-    ] = None,
-    new_gate: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=COMMAND", help="The same, and must fail before the change. Repeatable."
-        ),
-    ] = None,
-    base: Annotated[
-        str | None,
-        typer.Option(metavar="REV", help="The commit to start from (default: HEAD)."),
-    ] = None,
-    land: Annotated[
-        Landing | None, typer.Option(help="Where verified commits go (default: branch).")
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(metavar="BRANCH", help="To land on (default: agentflow/<TASK>)."),
-    ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Run again, whatever earlier runs left.")
-    ] = False,
-    sandbox: Annotated[
-        Backend | None,
-        typer.Option(help="`none` gives the agent all your rights (default: auto)."),
-    ] = None,
-    output_format: Annotated[
-        OutputFormat, typer.Option(help="What standard output gets.")
-    ] = "text",
+    model: Model = None,
+    base_url: BaseUrl = None,
+    max_turns: MaxTurns = None,
+    max_cost: MaxCost = None,
+    timeout: Timeout = None,
+    deny: Deny = None,
+    gate: Gates = None,
+    new_gate: NewGates = None,
+    base: Base = None,
+    land: Land = None,
+    target: Target = None,
+    fresh: Fresh = False,
+    sandbox: Sandbox = None,
+    output_format: Output = "text",
     as_json: Annotated[bool, typer.Option("--json", help="Same as --output-format json.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done, or what is open.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No talk.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="The model's words in full.")
-    ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Run the work that a handoff block asks for, in the services that it names.
 

@@ -2,17 +2,33 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from agentflow.cli.batches import batches_apply, execute_batches
 from agentflow.cli.execution import execute, given_flags, given_gates
-from agentflow.cli.output import OutputFormat, exit_codes
-from agentflow.records import Backend, Landing, SetupNetwork
-
-if TYPE_CHECKING:
-    pass
+from agentflow.cli.options import (
+    Allow,
+    Base,
+    BaseUrl,
+    Deny,
+    Fresh,
+    Gates,
+    Land,
+    MaxCost,
+    MaxTurns,
+    Model,
+    NewGates,
+    Output,
+    Quiet,
+    Sandbox,
+    Target,
+    Timeout,
+    Verbose,
+)
+from agentflow.cli.output import exit_codes
+from agentflow.records import SetupNetwork
 
 EXAMPLES = """
 \b
@@ -54,60 +70,23 @@ def run(
         str | None,
         typer.Option(metavar="TEXT", help="$ARGUMENTS and $1… of a prompt that is a command file."),
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="sonnet, opus, haiku, … or a full id.")
-    ] = None,
-    base_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Another server of the Messages API.")
-    ] = None,
-    max_turns: Annotated[
-        int | None, typer.Option(metavar="N", help="Replies of the model (default: 100).", min=1)
-    ] = None,
-    max_cost: Annotated[
-        float | None, typer.Option(metavar="USD", help="US dollars (default: no limit).", min=0.0)
-    ] = None,
-    timeout: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="The agent's time, like 90s or 1h30m (default: 45m)."),
-    ] = None,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(metavar="GLOB", help="May be changed; replaces the task's. Repeatable."),
-    ] = None,
-    deny: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="May not be changed. Repeatable.")
-    ] = None,
-    gate: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=COMMAND", help="Must pass on the result. Repeatable."),
-    ] = None,
-    new_gate: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=COMMAND", help="The same, and must fail before the change. Repeatable."
-        ),
-    ] = None,
-    base: Annotated[
-        str | None,
-        typer.Option(metavar="REV", help="The commit to start from (default: HEAD)."),
-    ] = None,
-    land: Annotated[
-        Landing | None, typer.Option(help="Where verified commits go (default: branch).")
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(metavar="BRANCH", help="To land on (default: agentflow/<TASK>)."),
-    ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Run again, whatever earlier runs left.")
-    ] = False,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    max_turns: MaxTurns = None,
+    max_cost: MaxCost = None,
+    timeout: Timeout = None,
+    allow: Allow = None,
+    deny: Deny = None,
+    gate: Gates = None,
+    new_gate: NewGates = None,
+    base: Base = None,
+    land: Land = None,
+    target: Target = None,
+    fresh: Fresh = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an unfinished run (not possible yet).")
     ] = False,
-    sandbox: Annotated[
-        Backend | None,
-        typer.Option(help="`none` gives the agent all your rights (default: auto)."),
-    ] = None,
+    sandbox: Sandbox = None,
     setup_network: Annotated[
         SetupNetwork | None,
         typer.Option(help="`host` lets setup reach all that this machine reaches."),
@@ -115,17 +94,13 @@ def run(
     allow_red_base: Annotated[
         bool, typer.Option("--allow-red-base", help="Gates may fail as they fail on the base.")
     ] = False,
-    output_format: Annotated[
-        OutputFormat, typer.Option(help="What standard output gets.")
-    ] = "text",
+    output_format: Output = "text",
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print prompt, tools, boundaries and gates; needs no key."),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No talk.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="The model's words in full.")
-    ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Run one task: an agent works on it in a sandbox; agentflow verifies and lands the result."""
     with exit_codes(output_format):

@@ -1,0 +1,58 @@
+"""Options that several commands have, with the words that say the same in each."""
+
+from typing import Annotated
+
+import typer
+
+from agentflow.cli.output import OutputFormat
+from agentflow.records import Backend, Landing
+
+Model = Annotated[
+    str | None, typer.Option(metavar="MODEL", help="sonnet, opus, haiku, … or a full id.")
+]
+BaseUrl = Annotated[
+    str | None, typer.Option(metavar="URL", help="Another server of the Messages API.")
+]
+MaxTurns = Annotated[
+    int | None, typer.Option(metavar="N", help="Replies of the model (default: 100).", min=1)
+]
+MaxCost = Annotated[
+    float | None, typer.Option(metavar="USD", help="US dollars (default: no limit).", min=0.0)
+]
+Timeout = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="The agent's time, like 90s or 1h30m (default: 45m)."),
+]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GLOB", help="May be changed; replaces the task's. Repeatable."),
+]
+Deny = Annotated[
+    list[str] | None, typer.Option(metavar="GLOB", help="May not be changed. Repeatable.")
+]
+Gates = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=COMMAND", help="Must pass on the result. Repeatable."),
+]
+NewGates = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=COMMAND", help="The same, and must fail before the change. Repeatable."
+    ),
+]
+Base = Annotated[
+    str | None,
+    typer.Option(metavar="REV", help="The commit to start from (default: HEAD)."),
+]
+Land = Annotated[Landing | None, typer.Option(help="Where verified commits go (default: branch).")]
+Target = Annotated[
+    str | None,
+    typer.Option(metavar="BRANCH", help="To land on (default: agentflow/<TASK>)."),
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Run again, whatever earlier runs left.")]
+Sandbox = Annotated[
+    Backend | None, typer.Option(help="`none` gives the agent all your rights (default: auto).")
+]
+Output = Annotated[OutputFormat, typer.Option(help="What standard output gets.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No talk.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="The model's words in full.")]
