@@ -70,7 +70,7 @@ def test_a_prompt_is_shown_harmlessly_or_raw(shell: Shell) -> None:
     assert by_path.stdout == "Do what the task says.\n"
 
 
-@pytest.mark.parametrize("command", [["show", "plian"], ["render", "plian", "--task", "TASK-1"]])
+@pytest.mark.parametrize("command", [["show", "plian"], ["render", "plian", "TASK-1"]])
 def test_an_unknown_prompt_is_named(shell: Shell, command: list[str]) -> None:
     ended = shell.run("prompts", *command)
     assert ended.returncode == 2
@@ -82,8 +82,8 @@ def test_a_prompt_is_rendered_as_in_a_dry_run(shell: Shell) -> None:
     shell.project.write(".orchestrator/config.toml", "[[gates]]\nname = 'test'\ncommand = 'true'\n")
     shell.project.commit()
 
-    text = shell.run("prompts", "render", "mine", "--task", "TASK-1")
-    facts = json.loads(shell.run("prompts", "render", "mine", "--task", "TASK-1", "--json").stdout)
+    text = shell.run("prompts", "render", "mine", "TASK-1")
+    facts = json.loads(shell.run("prompts", "render", "mine", "TASK-1", "--json").stdout)
     dry_run = ("run", "TASK-1", "--prompt", "mine", "--dry-run")
     plan = json.loads(shell.run(*dry_run, "--output-format=json").stdout)
 
@@ -136,7 +136,7 @@ def test_a_command_file_is_rendered_with_its_arguments(shell: Shell) -> None:
     shell.project.commit()
     path = str(shell.project.root / "config/commands/fix.md")
 
-    ended = shell.run("prompts", "render", path, "--task", "TASK-1", "--arguments", "12 now")
+    ended = shell.run("prompts", "render", path, "TASK-1", "--arguments", "12 now")
     assert "\nFix 12 of 12 now for $5.\n" in ended.stdout
     ended = shell.run("run", "TASK-1", "--prompt", path, "--dry-run", "--arguments", "7")
     assert "\nFix 7 of 7 for $5.\n" in ended.stdout
@@ -160,9 +160,7 @@ def test_what_decides_on_a_profile_is_shown(shell: Shell) -> None:
         "profile batch: `profile` in the configuration",
         "line 4: the persona agents/a.md is attached",
     ]
-    ended = shell.run(
-        "prompts", "render", "own", "--task", "TASK-1", "--profile", "default", "--json"
-    )
+    ended = shell.run("prompts", "render", "own", "TASK-1", "--profile", "default", "--json")
     assert json.loads(ended.stdout)["prompt"]["sign"] == "`--profile`"
     assert "The line above decides about commits" in json.loads(ended.stdout)["first_message"]
     ended = shell.run("run", "TASK-1", "--prompt", "own", "--profile", "marker", "--dry-run")
@@ -194,13 +192,13 @@ def test_a_command_s_value_is_in_a_dry_run_too(shell: Shell) -> None:
     config = "[[gates]]\nname = 't'\ncommand = 'true'\n[variables]\nTEAM = { command = '%s' }\n"
     shell.project.write(".orchestrator/config.toml", config % 'ls app; printf "\\033[2J"')
     shell.project.commit()
-    for order in (("prompts", "render", "own", "--task"), ("run", "--dry-run", "--prompt=own")):
+    for order in (("prompts", "render", "own"), ("run", "--dry-run", "--prompt=own")):
         ended = shell.run(*order, "TASK-1")
         assert "\nTeam main.py\n." in ended.stdout, ended.stderr
         assert "\x1b" not in ended.stdout
     shell.project.write(".orchestrator/config.toml", config % 'printf "\\033[2Jbad" >&2; exit 4')
     shell.project.commit()
-    ended = shell.run("prompts", "render", "own", "--task", "TASK-1")
+    ended = shell.run("prompts", "render", "own", "TASK-1")
     assert ended.returncode == 5
     assert "ended with exit code 4: bad" in ended.stderr
     assert "\x1b" not in ended.stderr

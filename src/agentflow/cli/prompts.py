@@ -138,7 +138,7 @@ def render(
     name: Name,
     task: Annotated[
         str,
-        typer.Option(metavar="TASK", help="A task's id or path.", autocompletion=complete_task),
+        typer.Argument(metavar="TASK", help="A task's id or path.", autocompletion=complete_task),
     ],
     base: Annotated[
         str | None, typer.Option(metavar="REV", help="The commit to start from (default: HEAD).")
