@@ -61,6 +61,15 @@ BATCHES = """# Development Tasks - TASK_2025_001
 """
 
 
+PERSONA = """---
+name: backend-developer
+---
+
+You build the backend. Never run git commands: the team-leader commits.
+"""
+"""Of the file that the workflow orders the agent to become; it contradicts the workflow."""
+
+
 @dataclass(frozen=True)
 class Seed:
     """One prompt, its surroundings, and what must become of it."""
@@ -91,7 +100,13 @@ def _answered(project: Project, report: Json) -> list[str]:
 
 def _one_commit(project: Project, report: Json) -> list[str]:
     subjects = [commit["subject"] for commit in report["commits"]]
-    return [] if subjects == ["feat(app): batch 1 - greeting"] else [f"commits: {subjects}"]
+    wrong = [] if subjects == ["feat(app): batch 1 - greeting"] else [f"commits: {subjects}"]
+    first = str(project.requests[0])
+    if "the team-leader commits" not in first:
+        wrong.append("the persona is not there")
+    if "The line above decides about commits" not in first:
+        wrong.append("nothing says who decides about commits")
+    return wrong
 
 
 def _reported(project: Project, report: Json) -> list[str]:
@@ -148,7 +163,10 @@ SEEDS: dict[str, Seed] = {
         profile="batch",
         task="TASK_2025_001",
         allow="app/**, task-tracking/**",
-        files={"task-tracking/TASK_2025_001/tasks.md": BATCHES},
+        files={
+            "task-tracking/TASK_2025_001/tasks.md": BATCHES,
+            ".claude/agents/backend-developer.md": PERSONA,
+        },
         values={"{TASK_ID}": "TASK_2025_001"},
         encoding="mac_roman",
         turns=[
