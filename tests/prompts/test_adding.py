@@ -44,6 +44,15 @@ def test_a_file_is_copied_byte_for_byte_with_its_origin(project: Project, tmp_pa
     assert add(project, source) == [Added(source, target, "present")]
 
 
+def test_a_template_of_a_folder_is_copied_too(project: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "agents"
+    folder.mkdir()
+    (folder / "a.md.j2").write_text("Do {{ task.id }}.\n")
+    (folder / "a.md.bak").write_text("x")
+    target = project.root / ".orchestrator/prompts/a.md.j2"
+    assert add(project, folder) == [Added(folder / "a.md.j2", target, "added")]
+
+
 def test_a_folder_is_copied_with_its_subfolders(project: Project, tmp_path: Path) -> None:
     source = make_project(tmp_path / "other")
     source.write("agents/deep/a.md", "A")

@@ -20,6 +20,8 @@ from agentflow.strict_json import parse_object
 from agentflow.workspace.repository import open_repository
 
 ORIGINS = "origins.json"
+ENDINGS = (".md", ".md.j2")
+"""Of files that are found as prompts in every folder."""
 MAX_FILES = 2_000
 """Files of one folder."""
 MAX_BYTES = 1 << 20
@@ -91,7 +93,8 @@ def add_prompts(
 
 def _files(folder: Path) -> list[Path]:
     """The Markdown files of a folder, without those that describe it."""
-    found = sorted(path for path in folder.rglob("*.md") if not _NO_PROMPT.fullmatch(path.stem))
+    listed = (path for ending in ENDINGS for path in folder.rglob(f"*{ending}"))
+    found = sorted(path for path in listed if not _NO_PROMPT.fullmatch(path.name.partition(".")[0]))
     if len(found) > MAX_FILES:
         raise UsageError(f"{folder} holds more than {MAX_FILES} Markdown files")
     return found
@@ -105,7 +108,7 @@ def _read(path: Path) -> bytes:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     if len(data) > MAX_BYTES:
         raise UsageError(f"{path} is larger than {MAX_BYTES} bytes")
-    if path.suffix != ".md":
+    if not path.name.endswith(ENDINGS):
         raise UsageError(f"{path} does not end with .md, so it would not be found as a prompt")
     return data
 
