@@ -28,7 +28,9 @@ def gates_of(
     return (
         CommitGate(plan.task.expect, plan.prompt.profile.commits),
         BoundariesGate(plan.boundaries),
-        FilesGate(bench.state, plan.task.files),
+        FilesGate(
+            bench.state, plan.task.files, plan.task.deleted, touched=bool(plan.task.tracking_id)
+        ),
         TamperGate(bench.state, plan.boundaries),
         SecretsGate(bench.state, plan.settings.secrets.allow, plan.environment.secrets),
         *([SetupGate(bench.installation.judge)] if bench.installation else []),

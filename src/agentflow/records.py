@@ -98,6 +98,8 @@ class Task:
     expect: Expectation = "change"
     sha256: str = ""
     """Of the file's bytes or of the text, in hexadecimal."""
+    deleted: tuple[str, ...] = ()
+    """Paths that must not exist in the result."""
     tracking_id: str = ""
     """For a batch: the id of the task whose document it stands in."""
 

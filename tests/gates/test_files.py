@@ -30,3 +30,27 @@ async def test_only_the_result_counts(work: Work) -> None:
     evidence = await FilesGate(work.state, ("docs/guide.md",)).measure(candidate)
 
     assert evidence.status == "failed"
+
+
+async def test_a_deleted_file_must_be_gone(work: Work) -> None:
+    candidate = work.candidate("rm docs/guide.md; echo x > app/x")
+
+    gone = await FilesGate(work.state, ("app/x",), ("docs/guide.md",)).measure(candidate)
+    there = await FilesGate(work.state, (), ("app/main.py",)).measure(candidate)
+
+    assert gone == Evidence("files", "passed", "1 declared file there, 1 other gone")
+    assert (there.status, there.summary) == ("failed", "app/main.py is still there")
+
+
+async def test_a_commit_must_change_something_that_is_declared(work: Work) -> None:
+    candidate = work.candidate("echo x > app/x; rm docs/guide.md")
+
+    async def status(files: tuple[str, ...], deleted: tuple[str, ...] = ()) -> str:
+        gate = FilesGate(work.state, files, deleted, touched=True)
+        return (await gate.measure(candidate)).summary
+
+    assert await status(("app/main.py", "app/x")) == "2 declared files there"
+    assert await status(("app/main.py",), ("docs/guide.md",)) == (
+        "1 declared file there, 1 other gone"
+    )
+    assert await status(("app/main.py",)) == "no commit changes any of app/main.py"

@@ -1,7 +1,7 @@
 """The assignment: one batch of a document as a task, whole and in its own words."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from agentflow.boundaries import is_path
 from agentflow.records import Task
@@ -25,16 +25,26 @@ def assignment(
         title=f"{document.task_id}, batch {batch.id}: {batch.name}"[:200],
         text=_text(document, batch, path, tasks, work),
         files=_files(tasks),
+        deleted=_deleted(tasks),
         tracking_id=document.task_id,
     )
 
 
 def _files(tasks: Sequence[TaskEntry]) -> tuple[str, ...]:
     """What must be there in the end: every declared file that is not to be deleted."""
-    deleted = {file.path for task in tasks for file in task.files if file.action == "delete"}
     named = (file.path for task in tasks for file in task.files if file.action != "delete")
-    paths = dict.fromkeys(path for path in named if path is not None and path not in deleted)
-    return tuple(path for path in paths if is_path(path) and not path.endswith("/"))
+    gone = set(_deleted(tasks))
+    return tuple(path for path in _plain(named) if path not in gone)
+
+
+def _deleted(tasks: Sequence[TaskEntry]) -> tuple[str, ...]:
+    return _plain(file.path for task in tasks for file in task.files if file.action == "delete")
+
+
+def _plain(paths: Iterable[str | None]) -> tuple[str, ...]:
+    """Files, each once; folders and globs declare nothing that could be measured."""
+    known = dict.fromkeys(path for path in paths if path is not None)
+    return tuple(path for path in known if is_path(path) and not path.endswith("/"))
 
 
 def _text(
