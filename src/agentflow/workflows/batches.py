@@ -19,7 +19,14 @@ from agentflow.tasks.task import check_id
 from agentflow.tasks.tasks_edit import find_batch
 from agentflow.workflows.assignment import assignment, commit_message
 from agentflow.workflows.escalation import escalate
-from agentflow.workflows.ledger import Kept, batch_ledger, changes, find_kept, write_untracked
+from agentflow.workflows.ledger import (
+    Kept,
+    batch_ledger,
+    changes,
+    check_place,
+    find_kept,
+    write_untracked,
+)
 from agentflow.workflows.next_step import is_backend, next_step
 from agentflow.workspace.land import branch_tip
 from agentflow.workspace.repository import Repository, open_repository
@@ -89,13 +96,18 @@ def look(wanted: Wanted, world: World) -> Situation:
 async def plan_batch(
     wanted: Wanted, world: World, situation: Situation, batch: Batch, measure: Measure
 ) -> Plan:
-    """The plan of the run for one batch. Raises as `make_plan` does."""
+    """The plan of the run for one batch.
+
+    Raises as `make_plan` does, and `UsageError` for a batch that could not be marked COMPLETE.
+    """
     kept, choice = situation.kept, situation.choice
+    check_place(kept, batch, choice.tasks)
     made = assignment(kept.document, batch, kept.path, choice.tasks, choice.work or "do")
     flags = {"prompt": PROMPT, **wanted.flags, "target": wanted.branch}
     order = Order(base=situation.base, fresh=True, flags=flags, made=made)
     plan = await make_plan(order, world, measure)
-    ledger = batch_ledger(kept, batch, choice.tasks, commit_message(batch, choice.tasks))
+    message = commit_message(batch, choice.tasks)
+    ledger = batch_ledger(kept, batch, choice.tasks, message, wanted.documents.roots)
     return replace(plan, ledger=ledger, notices=(*choice.notices, *plan.notices))
 
 
