@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -232,12 +233,13 @@ class Workbench:
         export = await self._mended(wanted, change) if installed else None
         if export is None:
             return candidate
+        boundaries, ledger = self.plan.boundaries, self.plan.ledger
         folded = await asyncio.to_thread(
             fold,
             self.state,
             candidate,
             export,
-            self.plan.boundaries,
+            replace(boundaries, deny=(*boundaries.deny, *(ledger.paths if ledger else ()))),
             authorship,
             content_stores(self.plan.repository),
         )

@@ -46,6 +46,7 @@ def test_a_template_is_rendered_with_plain_values() -> None:
         ("{{ nobody }}", "'nobody' is undefined"),
         ("\n\n{{ }}", "line 3: "),
         ("{% include '/etc/passwd' %}", "no loader"),
+        (r"{{ '\ud800' }}", "no text"),
         ("{{ ''.__class__.__mro__ }}", "unsafe"),
         ("{{ names.append('x') }}", "unsafe"),
         ("{{ cycler.__init__.__globals__ }}", "unsafe"),

@@ -114,3 +114,20 @@ def test_every_status_is_set_and_nothing_else(
     assert again.batches[0].status == status
     assert again.batches[0].name == old.name
     assert apply(again, Change("1", status)) == new
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "## Batch 1: x **commit**: PENDING\nthe rest\n",
+        "## Batch 1: x - PENDING **sha**: PENDING tail\n\nthe rest\n",
+    ],
+)
+def test_words_that_are_status_and_commit_at_once_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="line 1: 1 says its status and its commit with the same"):
+        changed(text, commit=SHA)
+
+
+def test_a_field_within_the_heading_is_written_once() -> None:
+    text = "## Batch 1: x **status**: PENDING abc\n"
+    assert changed(text) == "## Batch 1: x **status**: COMPLETE abc\n"

@@ -234,13 +234,81 @@ async def test_what_waits_is_named(project: Project) -> None:
     assert (report["exit_code"], report["reason"]) == (1, "batch 2 waits for 1")
 
 
-async def test_a_batch_whose_end_the_document_cannot_show_is_not_done_twice(
+async def test_the_words_of_an_agent_that_gives_up_forge_no_status(tracked: Project) -> None:
+    tracked.write(
+        PATH, DOCUMENT.replace("Greeting ⏸️ PENDING\n", "Greeting\n\n**Status**: ⏸️ PENDING\n")
+    )
+    tracked.commit("docs: a field")
+    words = "**Status**: COMPLETE **Commit**: deadbeef1"
+    marker = f".orchestrator/complete/{TASK}-batch-1.failed"
+    give_up = bash(f"mkdir -p .orchestrator/complete; echo '{words}' > {marker}")
+
+    report, _ = await phase6(tracked, [turn(give_up), turn(text="No.")])
+
+    assert report["outcome"] == "failed"
+    again, _ = await phase6(tracked)
+    assert (again["exit_code"], again["reason"]) == (1, "batch 1 is marked FAILED")
+
+
+async def test_an_agent_cannot_lay_a_document_where_it_would_be_found_first(
     project: Project,
 ) -> None:
-    boxes = "## Batch 1: Greeting\n\n**Assigned To**: backend-developer\n\n- [ ] the greeting\n"
-    project.write(PATH, f"# Tasks\n\n{boxes}")
+    kept = f".claude/specs/{TASK}/tasks.md"
+    project.write(kept, DOCUMENT)
+    project.commit("docs: tasks")
+    forged = DOCUMENT.replace("⏸️ PENDING", "✅ COMPLETE")
+    lay = call("Write", file_path=PATH, content=forged)
+
+    report, steps = await phase6(
+        project, [turn(write("hello"), lay, commit("feat: a")), turn(text="Done.")], one=True
+    )
+
+    assert (report["outcome"], report["document"]) == ("done", kept)
+    assert [step["kind"] for step in steps] == ["backend"]
+    (batch,) = report["batches"]
+    assert project.git("show", "--name-only", "--format=", batch["commit"]) == "app/hello.txt"
+
+
+async def test_a_batch_that_could_not_be_marked_is_refused_before_anything_is_spent(
+    project: Project,
+) -> None:
+    boxes = "# T\n\n## Batch 1: Greeting\n\n**Developer**: backend-developer\n\n- [ ] say hello\n"
+    project.write(PATH, boxes)
+    project.commit("docs: tasks")
+    with pytest.raises(UsageError, match="batch 1 has no status that could be set to COMPLETE"):
+        await phase6(project)
+    assert project.requests == []
+
+
+async def test_a_formatter_lays_no_document_either(project: Project) -> None:
+    project.write(f".claude/specs/{TASK}/tasks.md", DOCUMENT)
+    project.commit("docs: tasks")
+    command = f"mkdir -p {PATH.rpartition('/')[0]}; echo '# all done' > {PATH}; echo y > app/y.txt"
+    gates = [{"name": "format", "command": command, "fix": True}]
+
+    report, _ = await phase6(project, FIRST, one=True, flags={"gates": gates})
+
+    assert report["outcome"] == "done"
+    (batch,) = report["batches"]
+    assert project.git("show", "--name-only", "--format=", batch["commit"]).split() == [
+        "app/hello.txt",
+        "app/y.txt",
+    ]
+
+
+async def test_what_was_done_is_reported_though_the_next_batch_is_refused(project: Project) -> None:
+    boxes = "## Batch 2: Farewell\n\n**Assigned To**: backend-developer\n\n- [ ] say bye\n"
+    project.write(PATH, DOCUMENT.split("## Batch 2")[0] + boxes)
     project.commit("docs: tasks")
 
     report, _ = await phase6(project, FIRST)
 
+    assert (report["outcome"], report["exit_code"], len(report["batches"])) == ("usage", 2, 1)
+    assert "batch 2 has no status that could be set" in report["reason"]
+
+
+async def test_a_batch_that_lands_nowhere_is_not_run_twice(tracked: Project) -> None:
+    report, _ = await phase6(tracked, FIRST, flags={"land": "none"})
+
     assert (report["outcome"], len(report["batches"])) == ("failed", 1)
+    assert report["reason"] == f"batch 1 is verified, but {PATH} does not say so"

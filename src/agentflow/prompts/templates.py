@@ -71,6 +71,8 @@ def render_template(prompt: Prompt, context: Mapping[str, object]) -> str:
     text, problem = answer.get("text"), answer.get("error")
     if ended.returncode or not isinstance(text, str):
         raise _failure(prompt, str(problem or "it broke the process that renders it"))
+    if any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise _failure(prompt, "it renders to half a surrogate pair, which is no text")
     return text
 
 

@@ -16,6 +16,7 @@ _MARK = "\ufeff"
 """Of byte order; it belongs to no line."""
 
 _END = re.compile(r"\r\n|\r|\n")
+_AFTER_END = re.compile(r"(?<=\n)|(?<=\r)(?!\n)")
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
 _CLOSED = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*")
 
@@ -78,6 +79,11 @@ def read_lines(text: str) -> Lines:
         for number, (start, line) in enumerate(pieces)
     )
     return Lines(tuple(lines), tuple(unclosed))
+
+
+def with_ends(text: str) -> list[str]:
+    """The lines that `read_lines` numbers from 1, each with its end, which may be a lone `\\r`."""
+    return _AFTER_END.split(text)
 
 
 def _blocks(text: str) -> list[Token]:

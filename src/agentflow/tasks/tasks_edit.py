@@ -4,6 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from agentflow.errors import UsageError
 from agentflow.tasks.document import Batch, Document, TaskEntry, Token
@@ -58,14 +59,25 @@ def apply(document: Document, change: Change) -> str:
     signs = _signs(document)
     edits = [
         (token, written(change.status, token.text, signs))
-        for token in _status_tokens(entry, change.status)
+        for token in dict.fromkeys(_status_tokens(entry, change.status))
     ]
     if change.commit is not None:
         edits.append(_commit_edit(document.text, entry, change.commit))
+    _refuse_overlap([token for token, _ in edits], entry)
     text = document.text
     for token, new in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
         text = text[: token.start] + new + text[token.end :]
     return text
+
+
+def _refuse_overlap(tokens: Sequence[Token], entry: Batch | TaskEntry) -> None:
+    """Raise `UsageError` where one token is part of another: `## Batch 1: x **commit**: PENDING`."""
+    for first, second in pairwise(sorted(tokens, key=lambda token: (token.start, token.end))):
+        if second.start < first.end:
+            raise UsageError(
+                f"line {second.line}: {entry.id} says its status and its commit with the same words",
+                hint="Write each on a line of its own below the heading.",
+            )
 
 
 def tokens_of(document: Document, change: Change) -> tuple[tuple[str, str], ...]:

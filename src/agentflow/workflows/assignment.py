@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from agentflow.boundaries import is_path
 from agentflow.records import Task
 from agentflow.tasks.document import Batch, Document, TaskEntry
+from agentflow.tasks.markdown_lines import with_ends
 from agentflow.tasks.next_batch import Work
 
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
@@ -50,8 +51,7 @@ def _plain(paths: Iterable[str | None]) -> tuple[str, ...]:
 def _text(
     document: Document, batch: Batch, path: str, tasks: Sequence[TaskEntry], work: Work
 ) -> str:
-    lines = re.split(r"(?<=\n)", document.text)
-    section = "".join(lines[batch.line - 1 : batch.end - 1]).rstrip()
+    section = "".join(with_ends(document.text)[batch.line - 1 : batch.end - 1]).rstrip()
     return "\n".join((
         f"# {document.task_id}, batch {batch.id}: {batch.name}",
         "",

@@ -19,7 +19,14 @@ from agentflow.tasks.task import check_id
 from agentflow.tasks.tasks_edit import find_batch
 from agentflow.workflows.assignment import assignment, commit_message
 from agentflow.workflows.escalation import escalate
-from agentflow.workflows.ledger import Kept, batch_ledger, changes, find_kept, write_untracked
+from agentflow.workflows.ledger import (
+    Kept,
+    batch_ledger,
+    changes,
+    check_place,
+    find_kept,
+    write_untracked,
+)
 from agentflow.workflows.next_step import is_backend, next_step
 from agentflow.workspace.land import branch_tip
 from agentflow.workspace.repository import Repository, open_repository
@@ -93,13 +100,18 @@ def _lint(kept: Kept) -> str:
 async def plan_batch(
     wanted: Wanted, world: World, situation: Situation, batch: Batch, measure: Measure
 ) -> Plan:
-    """The plan of the run for one batch. Raises as `make_plan` does."""
+    """The plan of the run for one batch.
+
+    Raises as `make_plan` does, and `UsageError` for a batch that could not be marked COMPLETE.
+    """
     kept, choice = situation.kept, situation.choice
+    check_place(kept, batch, choice.tasks)
     made = assignment(kept.document, batch, kept.path, choice.tasks, choice.work or "do")
     flags = {"prompt": PROMPT, **wanted.flags, "target": wanted.branch}
     order = Order(base=situation.base, fresh=True, flags=flags, made=made)
     plan = await make_plan(order, world, measure)
-    ledger = batch_ledger(kept, batch, choice.tasks, commit_message(batch, choice.tasks))
+    message = commit_message(batch, choice.tasks)
+    ledger = batch_ledger(kept, batch, choice.tasks, message, wanted.documents.roots)
     return replace(plan, ledger=ledger, notices=(*choice.notices, *plan.notices))
 
 
@@ -126,7 +138,13 @@ async def run_batches(
             over = bool(done) and (wanted.one or done[-1]["id"] == (batch and batch.id))
             if situation.choice.state != "next" or batch is None or over:
                 return _ended(wanted, situation, done, step)
-            plan = await plan_batch(wanted, world, situation, batch, measure)
+            try:
+                plan = await plan_batch(wanted, world, situation, batch, measure)
+            except UsageError as error:
+                if not done:
+                    raise
+                why = (error.message, error.hint)
+                return _report(wanted, situation, done, step, error.outcome, error.exit_code, *why)
             report = await run_task(plan, world, connect, sinks)
             done.append(_entry(batch, report))
             if report["outcome"] != "done":
@@ -202,7 +220,7 @@ def _ended(wanted: Wanted, situation: Situation, done: Sequence[Json], step: Jso
             told, hint = _undecided(situation.kept, choice.batch), _lint(situation.kept)
         case "next" if choice.batch and done[-1]["id"] == choice.batch.id:
             outcome, code = "failed", 1
-            told = f"batch {choice.batch.id} landed, but the document does not say so"
+            told = f"batch {choice.batch.id} is verified, but {situation.kept.path} does not say so"
             hint = _lint(situation.kept)
         case "next":
             hint = f"For the next batch: {_again(wanted)}"

@@ -9,6 +9,7 @@ from agentflow.errors import UsageError
 from agentflow.records import Bookkeeping, Ledger
 from agentflow.task_documents import NAME, looks_in, write_change
 from agentflow.tasks.document import Batch, Document, TaskEntry
+from agentflow.tasks.markdown_lines import with_ends
 from agentflow.tasks.statuses import Status
 from agentflow.tasks.tasks_edit import Change, apply, find_batch
 from agentflow.tasks.tasks_md import parse_tasks_md, read_tasks_md
@@ -33,7 +34,7 @@ def find_kept(
 
     Raises `UsageError` if there is none, or if it cannot be read.
     """
-    paths = [f"{root}/{task}/{NAME}" for root in roots]
+    paths = _paths(task, roots)
     held = repository.paths(commit)
     folders = {str(parent) for path in held for parent in PurePosixPath(path).parents}
     for path in paths:
@@ -60,6 +61,11 @@ def find_kept(
     )
 
 
+def _paths(task: str, roots: Sequence[str]) -> tuple[str, ...]:
+    """Where the document of a task can be, the first that is there wins."""
+    return tuple(f"{root}/{task}/{NAME}" for root in roots)
+
+
 def changes(
     batch: Batch, tasks: Sequence[TaskEntry], status: Status, sha: str | None
 ) -> list[Change]:
@@ -84,8 +90,27 @@ def rewritten(document: Document, wanted: Sequence[Change]) -> Document:
     return document
 
 
-def batch_ledger(kept: Kept, batch: Batch, tasks: Sequence[TaskEntry], message: str) -> Ledger:
-    """What is written once the batch is verified; nothing if git does not have the document."""
+def check_place(kept: Kept, batch: Batch, tasks: Sequence[TaskEntry]) -> None:
+    """Raise `UsageError` if the document would not call the batch finished once it is.
+
+    Without a place for its status it would be the next one for ever.
+    """
+    after = rewritten(kept.document, changes(batch, tasks, "COMPLETE", "0" * 40))
+    if not find_batch(after, batch.id).finished:
+        raise UsageError(
+            f"{kept.path}:{batch.line}: batch {batch.id} has no status that could be set to "
+            "COMPLETE",
+            hint=f"Add one to its heading, for example: {batch.name[:60] or batch.id} - PENDING",
+        )
+
+
+def batch_ledger(
+    kept: Kept, batch: Batch, tasks: Sequence[TaskEntry], message: str, roots: Sequence[str]
+) -> Ledger:
+    """What is written once the batch is verified; nothing if git does not have the document.
+
+    What an agent writes where a document of the task would be found first is dropped as well.
+    """
     task = kept.document.task_id
 
     def entry(tip: str) -> Bookkeeping:
@@ -93,19 +118,22 @@ def batch_ledger(kept: Kept, batch: Batch, tasks: Sequence[TaskEntry], message: 
         files = {kept.path: text.encode()} if kept.tracked else {}
         return Bookkeeping(f"docs({task}): batch {batch.id} is complete", files)
 
-    return Ledger((kept.path,), message, entry)
+    return Ledger(_paths(task, roots), message, entry)
 
 
 def with_failure(document: Document, batch_id: str, line: str) -> str:
     """The text with one more line below the batch's heading: when and why it failed.
 
-    It is the only thing that is ever inserted into a document.
+    It is the only thing that is ever inserted into a document. An agent may have chosen the words, so
+    they can be neither a field (`**Status**: COMPLETE`) nor a table's row.
     """
-    lines = re.split(r"(?<=\n)", document.text)
+    lines = with_ends(document.text)
+    line = re.sub(r"\*(?=\*)", "* ", line).replace("|", "/")
     at = find_batch(document, batch_id).line
     heading = lines[at - 1]
-    end = "\r\n" if heading.endswith("\r\n") else "\n"
-    lines[at - 1] = heading.rstrip("\r\n") + f"{end}{end}> {line}{end}"
+    bare = heading.rstrip("\r\n")
+    end = heading[len(bare) :] or "\n"
+    lines[at - 1] = f"{bare}{end}{end}> {line}{end}"
     return "".join(lines)
 
 
@@ -115,4 +143,8 @@ def write_untracked(
     """Make the changes in the user's own file, which git does not have."""
     path = repository.root / kept.path
     for change in wanted:
-        write_change(path, read_tasks_md(path), change, locks)
+        try:
+            write_change(path, read_tasks_md(path), change, locks)
+        except UsageError:  # as in `rewritten`
+            if change.task is None:
+                raise

@@ -1,0 +1,70 @@
+"""What is written into a document, against those who chose its words."""
+
+from dataclasses import replace
+
+import pytest
+
+from agentflow.errors import UsageError
+from agentflow.tasks.next_batch import next_batch
+from agentflow.tasks.tasks_md import parse_tasks_md
+from agentflow.workflows.assignment import assignment
+from agentflow.workflows.ledger import Kept, batch_ledger, check_place, with_failure
+
+DOCUMENT = "# T\n\n## Batch 1: x\n\n**Status**: FAILED\n\n## Batch 2: y PENDING\n"
+
+
+def kept(text: str) -> Kept:
+    return Kept("task-tracking/T1/tasks.md", parse_tasks_md(text, folder="T1"), tracked=True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "**Status**: COMPLETE",
+        "***Status***: COMPLETE **Developer**: frontend-developer",
+        "**Batch 1 Status:** COMPLETE **Commit**: deadbeef1",
+        "| Status |",
+    ],
+)
+def test_the_words_of_a_failure_are_no_field(words: str) -> None:
+    document = parse_tasks_md(DOCUMENT, folder="T1")
+    before = document.batches[0]
+    after = parse_tasks_md(with_failure(document, "1", words), folder="T1").batches[0]
+    moved = tuple(
+        replace(each, start=before.tokens[0].start, end=before.tokens[0].end, line=5)
+        for each in after.tokens
+    )
+    assert replace(after, line=before.line, end=before.end, tokens=moved) == before
+
+
+def test_a_lone_carriage_return_ends_a_line_here_too() -> None:
+    document = parse_tasks_md(
+        "# T\r\r## Batch 1: x PENDING\rdo this\r## Batch 2: y PENDING\r", folder="T1"
+    )
+    task = assignment(document, document.batches[0], "tasks.md", (), "do")
+    assert task.text.endswith("## Batch 1: x PENDING\rdo this")
+    assert with_failure(document, "2", "why") == f"{document.text}\r> why\r"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "## Batch 1: x\n\n- [ ] a\n",
+        "## Batch 1: x\n\n**Commit**: pending\n\n- [ ] a\n",
+        "## Batch 1: x\n\n| Task | Status |\n|---|---|\n| a | PENDING |\n",
+        "## Batch 1: x\n\n### Task 1.1: a PENDING\n\n### Task 1.1: b PENDING\n",
+    ],
+)
+def test_a_batch_that_could_never_be_complete_is_refused(text: str) -> None:
+    here = kept(text)
+    choice = next_batch(here.document)
+    assert choice.state == "next"
+    assert choice.batch
+    with pytest.raises(UsageError, match="batch 1 has no status that could be set to COMPLETE"):
+        check_place(here, choice.batch, choice.tasks)
+
+
+def test_no_document_of_the_task_is_the_agents_wherever_it_lies() -> None:
+    here = kept(DOCUMENT)
+    ledger = batch_ledger(here, here.document.batches[1], (), "feat: y", ("a", "task-tracking"))
+    assert ledger.paths == ("a/T1/tasks.md", "task-tracking/T1/tasks.md")
