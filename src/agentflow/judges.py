@@ -8,6 +8,7 @@ from agentflow.gates.build import BuildGate
 from agentflow.gates.checklist import ChecklistAudit, checklist
 from agentflow.gates.commit import CommitGate
 from agentflow.gates.contract import ContractAudit, asks_for_an_answer
+from agentflow.gates.file_list import FileListAudit, asks_for_files
 from agentflow.gates.files import FilesGate
 from agentflow.gates.promises import PromisesAudit
 from agentflow.gates.secrets import SecretsGate
@@ -59,6 +60,8 @@ def audits_of(plan: Plan, state: Git, packages: Difference) -> tuple[Audit, ...]
         audits.append(
             ChecklistAudit(plan.task.text, plan.prompt.body, state, boxes.gates, boxes.strict)
         )
+    if plan.prompt.profile.completion == "message" and asks_for_files(plan.prompt.body):
+        audits.append(FileListAudit())
     if plan.promises:
         audits.append(PromisesAudit(plan.promises))
     return tuple(audits)

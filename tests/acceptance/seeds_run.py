@@ -93,6 +93,12 @@ class Seed:
     check: Callable[[Project, Json], list[str]] = lambda _project, _report: []
 
 
+def _listed(project: Project, report: Json) -> list[str]:
+    notices = [each for gate in report["verification"]["gates"] for each in gate["notices"]]
+    told = "the answer lists what no commit changes: app/none.txt"
+    return [] if told in notices else [f"its list of files was not compared: {notices}"]
+
+
 def _answered(project: Project, report: Json) -> list[str]:
     found = report["structured_output"]
     return [] if found == ANSWER else [f"the answer is not the JSON object: {found!r:.200}"]
@@ -128,8 +134,12 @@ SEEDS: dict[str, Seed] = {
         name="backend-task-handoff-prompt",
         profile="handoff",
         text=BLOCK,
-        turns=[turn(HELLO, text="I will write the greeting."), turn(text="Created app/hello.txt.")],
+        turns=[
+            turn(HELLO, text="I will write the greeting."),
+            turn(text="Files created:\n- app/hello.txt\n- app/none.txt\n"),
+        ],
         tools=ALL,
+        check=_listed,
     ),
     "001": Seed(
         place=".orchestrator/prompts/backend-dev.md",
