@@ -51,7 +51,6 @@ from agentflow.records import (
     Task,
 )
 from agentflow.settings import CONFIG, load_settings, user_file
-from agentflow.task_queues import queue_of_base, queued_task
 from agentflow.tasks.task import FOLDER, check_id, find_task, names_a_file, read_task, text_task
 from agentflow.threads import on_this_loop
 from agentflow.tools import DEFAULT_TOOLS
@@ -238,6 +237,11 @@ def _from_queue(
     name: str, revision: str | None, repository: Repository, world: World
 ) -> tuple[Task, tuple[str, ...]]:
     """The task of an entry of the base's queue. Raises `UsageError` for an id that nobody knows."""
+    from agentflow.task_queues import (
+        queue_of_base,
+        queued_task,
+    )  # 14 ms that task files do not need
+
     base = repository.resolve(revision) if revision else repository.head
     held = queue_of_base(repository, base)
     names = [entry.id for entry in held.queue.entries] if held else []
