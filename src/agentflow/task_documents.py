@@ -16,6 +16,7 @@ from agentflow.tasks.tasks_edit import Change, apply, tokens_of
 from agentflow.tasks.tasks_md import read_tasks_md
 
 NAME = "tasks.md"
+QUEUES = ("task_queue.md", "task_queue_*.md")
 MAX_FILES = 10_000
 
 
@@ -33,10 +34,10 @@ def looks_in(root: Path) -> Callable[[str], bool]:
     return exists
 
 
-def find_document(name: str, root: Path, roots: Sequence[str]) -> Path:
+def find_document(name: str, root: Path, roots: Sequence[str], queued: Sequence[str] = ()) -> Path:
     """The tasks.md of a task given by id, or by the path of the file or its folder.
 
-    Raises `UsageError` naming the nearest task, or for one that leads out of `root` by a link.
+    Raises `UsageError` naming the nearest task, also of those in a queue, or for one that leads out of `root` by a link.
     """
     path = Path(name)
     if path.is_dir() and (path / NAME).is_file():
@@ -52,7 +53,7 @@ def find_document(name: str, root: Path, roots: Sequence[str]) -> Path:
             if not found.resolve().is_relative_to(root.resolve()):
                 raise UsageError(f"{found} leads out of the workspace by a link")
             return found
-    known = sorted({each.parent.name for each in all_documents(root, roots)})
+    known = sorted({*(each.parent.name for each in all_documents(root, roots)), *queued})
     raise UsageError(
         f"there is no {NAME} of {name!r} in {', '.join(roots)}{nearest(name, known)}",
         hint=f"Known tasks: {', '.join(known[:10])}{', …' if len(known) > 10 else ''}"
@@ -68,14 +69,15 @@ def all_documents(root: Path, roots: Sequence[str]) -> list[Path]:
 
 
 def given_documents(paths: Iterable[Path]) -> list[Path]:
-    """Files as they are; of folders every `tasks*.md` below them.
+    """Files as they are; of folders every `tasks*.md` and every queue below them.
 
     Raises `UsageError` for a path that is neither.
     """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(each for each in path.rglob("tasks*.md") if each.is_file())
+            names = ("tasks*.md", *QUEUES)
+            found += sorted(each for name in names for each in path.rglob(name) if each.is_file())
         elif path.is_file():
             found.append(path)
         else:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from agentflow.configuration import QueueSetting
 from agentflow.errors import UsageError
-from agentflow.tasks.queue import Queue, make_task, read_queue
+from agentflow.tasks.queue import Queue, read_queue
+from agentflow.tasks.queue_task import make_task
 
 TABLE = """# Queue
 
@@ -128,6 +129,22 @@ def test_dependencies_in_every_form(said: str, expected: list[str]) -> None:
 )
 def test_what_cannot_be_told_is_a_problem(text: str, line: int, reason: str) -> None:
     assert any(each.line == line and reason in each.message for each in read(text).problems)
+
+
+def test_text_below_a_status_is_not_the_status() -> None:
+    queue = read("### TASK-1: a\n**Status:** pending\n\nWrite it.\n")
+
+    assert (queue.entries[0].status, queue.problems) == ("pending", ())
+
+
+def test_acceptance_criteria_become_boxes() -> None:
+    def text(criteria: str) -> str:
+        queue = read(f"### TASK-1: - a\n**Notes:** - a\n**Acceptance Criteria:**{criteria}\n")
+        return make_task(queue.entries[0], queue, QueueSetting(), Path("q.md")).text
+
+    assert text("\n- a\n- [x] b\n  1. c").endswith("\n- [ ] a\n- [x] b\n  1. [ ] c")
+    assert "**Notes:** - a\n" in text("\n- a")
+    assert text(" it works").endswith("## Acceptance criteria\n\n- [ ] it works")
 
 
 @pytest.mark.parametrize("identifier", ["TASK-001", "BUILD-015", "TEST-UNIT-025", "TASK-V01",

@@ -1,5 +1,6 @@
 """Where documents of tasks lie, as this repository says."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agentflow.configuration import DocumentsSetting
     from agentflow.tasks.document import Document
+    from agentflow.workspace.repository import Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,7 @@ class Desk:
     root: Path
     setting: "DocumentsSetting"
     locks: Path
+    repository: "Repository | None" = None
 
     def read(self, path: Path) -> "Document":
         from agentflow.task_documents import looks_in
@@ -23,10 +26,14 @@ class Desk:
 
         return read_tasks_md(path, looks_in(self.root), self.setting.prefixes)
 
-    def find(self, name: str) -> Path:
+    def find(self, name: str, queued: Sequence[str] = ()) -> Path:
         from agentflow.task_documents import find_document
 
-        return find_document(name, self.root, self.setting.roots)
+        return find_document(name, self.root, self.setting.roots, queued)
+
+    def landed(self) -> frozenset[str]:
+        """The tasks whose commits HEAD holds."""
+        return self.repository.landed_tasks("HEAD") if self.repository else frozenset()
 
 
 def desk() -> Desk:
@@ -49,4 +56,4 @@ def desk() -> Desk:
     # nothing runs here, so nothing needs the user's trust
     trust = Trust(widening(shared_table(text, world.environment)))
     settings = load_settings({}, world.environment, text, Task("", "", ""), trust)
-    return Desk(repository.root, settings.documents, repository.locks(world.cache))
+    return Desk(repository.root, settings.documents, repository.locks(world.cache), repository)

@@ -47,8 +47,11 @@ PROFILE_HELP = (
 
 def complete_task(incomplete: str) -> list[str]:
     """Task ids, for the shell's completion."""
+    from agentflow.tasks.queue_headings import names_in_queues
+
     folder = Path(".orchestrator/tasks")
-    return sorted(p.stem for p in folder.glob("*.md") if p.stem.startswith(incomplete))
+    known = {*(path.stem for path in folder.glob("*.md")), *names_in_queues(Path())}
+    return sorted(name for name in known if name.startswith(incomplete))
 
 
 def run(

@@ -6,16 +6,15 @@ said twice in two ways are problems with a line.
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from agentflow.configuration import QueueSetting
 from agentflow.errors import UsageError
-from agentflow.records import Task
-from agentflow.tasks.handoff import Problem
+from agentflow.tasks.document import Problem, Token
 from agentflow.tasks.handoff_blocks import quoted
-from agentflow.tasks.task import MAX_TASK, check_id
+from agentflow.tasks.queue_checks import cycles, unknown
+from agentflow.tasks.queue_headings import HEADING, ID
+from agentflow.tasks.task import MAX_TASK
 
 MAX_LINES = 100_000
 STATUSES: dict[str, str] = {
@@ -28,19 +27,22 @@ STATUSES: dict[str, str] = {
 }
 """Words of a status without signs, and what each means."""
 
-_ID = r"[A-Z0-9]+[a-z]?(?:[-_.][A-Z0-9]+[a-z]?){1,8}"
-_HEADING = re.compile(
-    rf"#{{2,5}}[ \t]+\[?({_ID})\]?(?:[ \t]*[:\u2013\u2014][ \t]*|[ \t]+-[ \t]+|[ \t]*\Z)(.*)"
-)
 _ANY_HEADING = re.compile(r"#{1,6}[ \t]+\S")
 _ROW = re.compile(r"[ \t]*\|[ \t]*\**([A-Za-z][A-Za-z /-]{0,40}?):?\**:?[ \t]*\|(.*)\|[ \t]*")
 _BOLD = re.compile(r"[ \t]*(?:[-*][ \t]+)?\*\*([A-Za-z][A-Za-z /-]{0,40}?)(?::\*\*|\*\*:)(.*)")
 _RULE = re.compile(r"[ \t]*-{3,}[ \t]*")
-_NAMED = re.compile(rf"(?<![\w-]){_ID}(?![\w-])")
+_NAMED = re.compile(rf"(?<![\w-]){ID}(?![\w-])")
 _RANGE = re.compile(
-    rf"(?<![\w-])({_ID})[ \t]*(?:\.\.+|\u2013|\u2014|[ \t]-[ \t]|to|through)[ \t]*({_ID}|\d+)(?![\w-])"
+    rf"(?<![\w-])({ID})[ \t]*(?:\.\.+|\u2013|\u2014|[ \t]-[ \t]|to|through)[ \t]*({ID}|\d+)(?![\w-])"
 )
 _NUMBER = re.compile(r"(.*?)(\d+)")
+_END = re.compile(r"\r\n|\r|\n")
+_SIGN = r"[^\x00-\x7f\w]{1,4}"
+_STATUS = re.compile(
+    rf"(?:{_SIGN}[ \t]*)?(?P<word>[A-Za-z]+(?:[ _-]+[A-Za-z]+){{0,3}})(?:[ \t]*{_SIGN})?"
+)
+_SHORT = {"status", "category", "complexity"}
+"""Fields of one line: text below them belongs to the task."""
 _LONGEST_RANGE = 50
 _MOST_FIELDS = 20
 _NOTHING = {"", "none", "n/a", "na", "-", "nothing", "[]", "null"}
@@ -63,6 +65,12 @@ class Entry:
     depends_on: tuple[str, ...] = ()
     fields: Mapping[str, str] | None = None
     """All fields by their name in small letters, such as `objective` and `acceptance criteria`."""
+    doubts: tuple[str, ...] = ()
+    """Why it cannot be run: which of two is meant, or what it waits for, cannot be told."""
+    token: Token | None = None
+    """Its status with its sign, if there is exactly one that is known."""
+    sha256: str = ""
+    """Of what it says besides its status, in hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +80,25 @@ class Queue:
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...]
 
-    def ready(self) -> tuple[Entry, ...]:
-        """Pending tasks whose dependencies are all completed, in the file's order."""
-        done = {entry.id for entry in self.entries if entry.status == "completed"}
+    def finished(self, landed: Collection[str] = ()) -> frozenset[str]:
+        """The tasks that others need not wait for: completed here, or landed."""
+        return frozenset(landed).union(
+            each.id for each in self.entries if each.status == "completed"
+        )
+
+    def pending(self, done: Collection[str] = ()) -> tuple[Entry, ...]:
+        """Entries that are pending and not among those known to be done, in the file's order."""
+        return tuple(
+            each for each in self.entries if each.status == "pending" and each.id not in done
+        )
+
+    def ready(self, done: Collection[str] = (), landed: Collection[str] = ()) -> tuple[Entry, ...]:
+        """Pending tasks without doubts whose dependencies are all done, in the file's order."""
+        finished = self.finished(landed)
         return tuple(
             entry
-            for entry in self.entries
-            if entry.status == "pending" and done.issuperset(entry.depends_on)
+            for entry in self.pending(done)
+            if finished.issuperset(entry.depends_on) and not entry.doubts
         )
 
 
@@ -87,6 +107,20 @@ class _Field:
     name: str
     value: str
     line: int
+    start: int
+    """The offset of what follows the name, in its line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A task's heading, and what stands below it."""
+
+    found: re.Match[str]
+    line: int
+    """Of the heading, from 1."""
+    lines: Sequence[str]
+    starts: Sequence[int]
+    """The offsets of the lines in the text."""
 
 
 def read_queue(text: str, *, where: str) -> Queue:
@@ -94,31 +128,38 @@ def read_queue(text: str, *, where: str) -> Queue:
 
     Raises `UsageError` naming `where`, for a text that is too long, or holds no task.
     """
-    lines = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
+    shown = text.removeprefix("\ufeff")
+    lines, starts = _split(shown, len(text) - len(shown))
     if len(text) > MAX_TASK or len(lines) > MAX_LINES:
         raise UsageError(f"{where} is longer than {MAX_TASK} characters or {MAX_LINES} lines")
     hidden = quoted(lines)
-    problems, entries = list[Problem](), list[Entry]()
-    seen: dict[str, int] = {}
+    problems, entries = list[Problem](), dict[str, Entry]()
     for first, end, found in _sections(lines, hidden):
-        fields = list(_fields(lines, hidden, first + 1, end))
-        entry = _entry(
-            found, "\n".join(lines[first + 1 : end]).strip("\n"), first + 1, fields, problems
-        )
-        if entry.id in seen:
-            problems.append(
-                Problem(entry.line, f"{entry.id} stands in line {seen[entry.id]} already")
-            )
-            continue
-        seen[entry.id] = entry.line
-        entries.append(entry)
+        section = _Section(found, first + 1, tuple(lines[first + 1 : end]), starts[first + 1 : end])
+        entry = _entry(section, list(_fields(lines, hidden, first + 1, end)), problems)
+        before = entries.get(entry.id)
+        if before:
+            told = f"{entry.id} stands in line {before.line} already"
+            problems.append(Problem(entry.line, "error", "duplicate-id", told))
+            entry = replace(before, doubts=(*before.doubts, f"it stands in line {entry.line} too"))
+        entries[entry.id] = entry
     if not entries:
         raise UsageError(
             f"{where} holds no task", hint="Write `### TASK-001: what`, and its fields below."
         )
-    problems += _unknown(entries, seen)
-    problems += _cycles(entries)
-    return Queue(tuple(entries), tuple(sorted(problems, key=lambda each: each.line)))
+    needs = [(each.id, each.line, each.depends_on) for each in entries.values()]
+    problems += [*unknown(needs), *cycles(needs)]
+    return Queue(tuple(entries.values()), tuple(sorted(problems, key=lambda each: each.line)))
+
+
+def _split(text: str, offset: int) -> tuple[list[str], list[int]]:
+    """The lines without their ends, and where each begins."""
+    lines, starts, begin = list[str](), list[int](), 0
+    for found in _END.finditer(text):
+        lines.append(text[begin : found.start()])
+        starts.append(offset + begin)
+        begin = found.end()
+    return [*lines, text[begin:]], [*starts, offset + begin]
 
 
 def _sections(
@@ -129,7 +170,7 @@ def _sections(
     for index, line in enumerate(lines):
         if hidden[index] or not _ANY_HEADING.match(line):
             continue
-        found = _HEADING.fullmatch(line[:1_000].rstrip())
+        found = HEADING.fullmatch(line[:1_000].rstrip())
         rank = len(line) - len(line.lstrip("#"))
         if opened and (found or rank <= opened[1][0].index(" ")):
             yield opened[0], index, opened[1]
@@ -141,63 +182,99 @@ def _sections(
 
 def _fields(lines: Sequence[str], hidden: Sequence[bool], first: int, end: int) -> Iterator[_Field]:
     """The fields of a section; a bold one's value goes on until something else begins."""
-    name, value, line = "", list[str](), 0
+    name, value, line, start = "", list[str](), 0, 0
     for index in range(first, end):
         text = lines[index]
         row, bold = (None, None) if hidden[index] else (_ROW.fullmatch(text), _BOLD.fullmatch(text))
         ends = not hidden[index] and (_RULE.fullmatch(text) or _ANY_HEADING.match(text))
         if row or bold or ends:
             if name:
-                yield _Field(name, "\n".join(value).strip(), line)
+                yield _Field(name, "\n".join(value).strip(), line, start)
             name, value = "", []
         if row and row[1].lower() != "field":
-            yield _Field(row[1].strip().lower(), row[2].strip(), index + 1)
+            yield _Field(row[1].strip().lower(), row[2].strip(), index + 1, row.start(2))
         elif bold:
             name, value, line = bold[1].strip().lower(), [bold[2]], index + 1
+            start = bold.start(2)
         elif name:
             value.append(text)
     if name:
-        yield _Field(name, "\n".join(value).strip(), line)
+        yield _Field(name, "\n".join(value).strip(), line, start)
 
 
-def _entry(
-    found: re.Match[str],
-    text: str,
-    line: int,
-    fields: Sequence[_Field],
-    problems: list[Problem],
-) -> Entry:
-    known: dict[str, str] = {}
-    for each in fields:
-        before = known.setdefault(each.name, each.value)
-        if before != each.value and each.name in {"status", "category", "complexity"}:
-            problems.append(Problem(each.line, f"{found[1]} says two kinds of {each.name}"))
-            known[each.name] = ""
-    status = STATUSES.get(_plain(known.get("status", "")), "")
+def _entry(section: _Section, fields: Sequence[_Field], problems: list[Problem]) -> Entry:
+    found, line = section.found, section.line
+    known = _known(found[1], fields, problems)
+    status = STATUSES.get(plain(known.get("status", "")), "")
     if not status:
-        said = known.get("status", "")[:80]
-        problems.append(Problem(line, f"{found[1]} has no status that is known: {said!r}"))
+        told = f"{found[1]} has no status that is known: {known.get('status', '')[:80]!r}"
+        problems.append(Problem(line, "error", "status-unknown", told))
     depends = [each for each in fields if each.name in {"depends on", "dependencies"}]
     if len(depends) > _MOST_FIELDS:
-        problems.append(Problem(line, f"{found[1]} has {len(depends)} fields of dependencies"))
+        told = f"{found[1]} has {len(depends)} fields of dependencies"
+        problems.append(Problem(line, "error", "depends-many", told))
+    unread = len(problems)
+    names = [name for each in depends[:_MOST_FIELDS] for name in _dependencies(each, problems)]
+    doubts = [each.message for each in problems[unread:]]
+    doubts += ["it has too many fields of dependencies"] if len(depends) > _MOST_FIELDS else []
     return Entry(
         id=found[1],
         title=found[2].strip(" #*\t"),
         line=line,
-        text=text,
+        text="\n".join(section.lines).strip("\n"),
         status=status,
-        category=_plain(known.get("category", "")),
-        complexity=_plain(known.get("complexity", "")),
-        depends_on=tuple(
-            dict.fromkeys(
-                name for each in depends[:_MOST_FIELDS] for name in _dependencies(each, problems)
-            )
-        ),
+        category=plain(known.get("category", "")),
+        complexity=plain(known.get("complexity", "")),
+        depends_on=tuple(dict.fromkeys(names)),
         fields=known,
+        doubts=tuple(doubts),
+        token=_token(section, fields) if status else None,
+        sha256=_digest(section, fields),
     )
 
 
-def _plain(value: str) -> str:
+def _known(identifier: str, fields: Sequence[_Field], problems: list[Problem]) -> dict[str, str]:
+    """The first value of each field; empty where two say how the task is to be done."""
+    known: dict[str, str] = {}
+    for each in fields:
+        short = each.name in _SHORT
+        value = each.value.split("\n", 1)[0] if short else each.value
+        before = known.setdefault(each.name, value)
+        if short and before != value:
+            told = f"{identifier} says two kinds of {each.name}"
+            problems.append(Problem(each.line, "error", "field-twice", told))
+            known[each.name] = ""
+    return known
+
+
+def _token(section: _Section, fields: Sequence[_Field]) -> Token | None:
+    """The words of the only status, the sign before or after them included."""
+    said = [each for each in fields if each.name == "status"]
+    if len(said) != 1:
+        return None
+    index = said[0].line - section.line - 1
+    value = section.lines[index][said[0].start :][:200]
+    words = (each for each in _STATUS.finditer(value) if plain(each["word"]) in STATUSES)
+    found = next(words, None)
+    if found is None:
+        return None
+    start = section.starts[index] + said[0].start
+    return Token(start + found.start(), start + found.end(), found[0], said[0].line)
+
+
+def _digest(section: _Section, fields: Sequence[_Field]) -> str:
+    """Of all lines but those of statuses: a task that was done is not another one by that."""
+    statuses = {each.line for each in fields if each.name == "status"}
+    lines = [
+        text
+        for number, text in enumerate(section.lines, section.line + 1)
+        if number not in statuses
+    ]
+    said = "\n".join((section.found[0], *lines)).rstrip("\n")
+    return hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()
+
+
+def plain(value: str) -> str:
     """A value without signs: small letters, blanks between words; `-` stays within a name."""
     return " ".join(re.sub(r"[^\w/-]+|_+", " ", value[:200]).lower().split()).strip("- ")
 
@@ -211,7 +288,12 @@ def _dependencies(said: _Field, problems: list[Problem]) -> list[str]:
     found += _NAMED.findall(value)
     if not found:
         problems.append(
-            Problem(said.line, f"the dependencies name no task: {' '.join(value.split())[:80]!r}")
+            Problem(
+                said.line,
+                "error",
+                "depends-unread",
+                f"the dependencies name no task: {' '.join(value.split())[:80]!r}",
+            )
         )
     return found
 
@@ -224,60 +306,3 @@ def _between(first: str, last: str) -> list[str]:
     if not 0 <= count <= _LONGEST_RANGE:
         return []
     return [f"{begin[1]}{int(begin[2]) + step:0{width}}" for step in range(count + 1)]
-
-
-def _unknown(entries: Sequence[Entry], known: Mapping[str, int]) -> Iterator[Problem]:
-    for entry in entries:
-        for name in entry.depends_on:
-            if name not in known:
-                yield Problem(entry.line, f"{entry.id} depends on {name}, which is not there")
-
-
-def _cycles(entries: Sequence[Entry]) -> Iterator[Problem]:
-    """Tasks that wait for themselves, found by taking away all that wait for nothing."""
-    waiting = {entry.id: set(entry.depends_on) for entry in entries}
-    waits_for: dict[str, list[str]] = {}
-    for entry in entries:
-        for name in entry.depends_on:
-            waits_for.setdefault(name, []).append(entry.id)
-    free = [name for name in waits_for if name not in waiting]
-    free += [name for name, needs in waiting.items() if not needs]
-    while free:
-        done = free.pop()
-        for name in waits_for.get(done, ()):
-            needs = waiting[name]
-            if done in needs:
-                needs.discard(done)
-                free += [name] if not needs else []
-    stuck = [entry for entry in entries if waiting[entry.id]]
-    if stuck:
-        named = ", ".join(entry.id for entry in stuck[:10])
-        yield Problem(stuck[0].line, f"these wait for each other: {named}")
-
-
-def make_task(entry: Entry, queue: Queue, setting: QueueSetting, path: Path) -> Task:
-    """The task of an entry: its prompt by category, its model by complexity.
-
-    What is completed in the queue is no dependency any more. Raises `UsageError` for an id that
-    cannot be a file name, and for an entry that says nothing.
-    """
-    where = f"{path}:{entry.line}"
-    identifier = check_id(entry.id, where=where)
-    text = f"# {entry.id}: {entry.title}\n\n{entry.text}".strip()
-    if not entry.title and not entry.text.strip():
-        raise UsageError(f"{where}: {entry.id} says nothing")
-    done = {each.id for each in queue.entries if each.status == "completed"}
-    return Task(
-        id=identifier,
-        title=entry.title or identifier,
-        text=text,
-        path=path,
-        prompt=_mapped(setting.categories, entry.category),
-        model=_mapped(setting.complexities, entry.complexity),
-        depends_on=tuple(name for name in entry.depends_on if name not in done),
-        sha256=hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(),
-    )
-
-
-def _mapped(names: Mapping[str, str], value: str) -> str | None:
-    return next((meant for name, meant in names.items() if value and _plain(name) == value), None)

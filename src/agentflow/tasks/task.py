@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,30 +107,36 @@ def parse_gate(text: str, *, where: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def find_task(name: str, root: Path) -> Path:
+def names_a_file(name: str) -> bool:
+    """Whether a task is given by a path, and not by its id."""
+    return "/" in name or name.endswith(".md")
+
+
+def find_task(name: str, root: Path, queued: Sequence[str] = ()) -> Path:
     """Return the file of a task given by id, or by a path from the current directory.
 
-    Raises `UsageError` naming the nearest task.
+    Raises `UsageError` naming the nearest task, also of those in a queue.
     """
     folder = root / FOLDER
     path = Path(name)
-    if path.suffix == ".md" or "/" in name:
+    if names_a_file(name):
         if path.is_file():
             return path
         raise UsageError(f"there is no task file {name}", hint=_known_tasks(folder))
     check_id(name)
     path = folder / f"{name}.md"
     if not path.is_file():
-        known = [file.stem for file in folder.glob("*.md")]
+        known = [*(file.stem for file in folder.glob("*.md")), *queued]
+        where = f"{FOLDER} or the queue" if queued else FOLDER
         raise UsageError(
-            f"there is no task {name!r} in {FOLDER}{nearest(name, known)}",
-            hint=_known_tasks(folder),
+            f"there is no task {name!r} in {where}{nearest(name, known)}",
+            hint=_known_tasks(folder, queued),
         )
     return path
 
 
-def _known_tasks(folder: Path) -> str:
-    known = sorted(file.stem for file in folder.glob("*.md"))
+def _known_tasks(folder: Path, queued: Sequence[str] = ()) -> str:
+    known = sorted({*(file.stem for file in folder.glob("*.md")), *queued})
     if not known:
         return f"Write {FOLDER}/<ID>.md, or give the task as --text."
     return f"Known tasks: {', '.join(known[:10])}{', …' if len(known) > 10 else ''}"
