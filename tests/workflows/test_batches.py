@@ -12,6 +12,7 @@ from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.run import OpenModel
+from agentflow.tasks.tasks_md import MAX_DOCUMENT
 from agentflow.workflows.batches import Wanted, look, run_batches
 from tests.run.project import Project, bash, call, turn
 
@@ -292,3 +293,17 @@ async def test_a_formatter_lays_no_document_either(project: Project) -> None:
         "app/hello.txt",
         "app/y.txt",
     ]
+
+
+async def test_batches_land_on_their_branch_whatever_the_user_says_of_other_runs(
+    tracked: Project,
+) -> None:
+    report, _ = await phase6(tracked, FIRST, SECOND, flags={"land": "none"})
+    assert (report["outcome"], len(report["batches"])) == ("done", 2)
+
+
+def test_a_large_document_of_a_commit_is_refused_as_a_file_is(project: Project) -> None:
+    project.write(PATH, DOCUMENT + "x" * MAX_DOCUMENT)
+    project.commit("docs: tasks")
+    with pytest.raises(UsageError, match=f"{PATH} .*larger than"):
+        look(Wanted(TASK), project.world)

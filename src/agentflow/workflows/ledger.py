@@ -12,7 +12,7 @@ from agentflow.tasks.document import Batch, Document, TaskEntry
 from agentflow.tasks.markdown_lines import with_ends
 from agentflow.tasks.statuses import Status
 from agentflow.tasks.tasks_edit import Change, apply, find_batch
-from agentflow.tasks.tasks_md import parse_tasks_md, read_tasks_md
+from agentflow.tasks.tasks_md import MAX_DOCUMENT, parse_tasks_md, read_tasks_md
 from agentflow.workspace.repository import Repository
 
 
@@ -39,6 +39,8 @@ def find_kept(
     folders = {str(parent) for path in held for parent in PurePosixPath(path).parents}
     for path in paths:
         if path in held:
+            if (repository.size(commit, path) or 0) > MAX_DOCUMENT:
+                raise UsageError(f"{path} in {commit[:12]} is larger than {MAX_DOCUMENT} bytes")
             try:
                 text = repository.git.run("cat-file", "blob", f"{commit}:{path}").decode()
             except UnicodeDecodeError as error:
