@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 
 from agentflow.errors import UsageError
 from agentflow.records import Bookkeeping, Ledger
-from agentflow.task_documents import NAME, looks_in, write_change
+from agentflow.task_documents import NAME, looks_in, write_changes
 from agentflow.tasks.document import Batch, Document, TaskEntry
 from agentflow.tasks.markdown_lines import with_ends
 from agentflow.tasks.statuses import Status
-from agentflow.tasks.tasks_edit import Change, apply, find_batch
+from agentflow.tasks.tasks_edit import Change, apply_all, find_batch
 from agentflow.tasks.tasks_md import MAX_DOCUMENT, parse_tasks_md, read_tasks_md
 from agentflow.workspace.repository import Repository
 
@@ -79,20 +79,12 @@ def changes(
 
 
 def rewritten(document: Document, wanted: Sequence[Change]) -> Document:
-    """The document after these changes, one after the other.
+    """The document after these changes.
 
     A task whose id stands twice keeps its status. Raises `UsageError` if the batch has no place
     for its status.
     """
-    for change in wanted:
-        try:
-            text = apply(document, change)
-        except UsageError:
-            if change.task is None:
-                raise
-            continue
-        document = parse_tasks_md(text, folder=document.task_id)
-    return document
+    return parse_tasks_md(apply_all(document, wanted), folder=document.task_id)
 
 
 def check_place(kept: Kept, batch: Batch, tasks: Sequence[TaskEntry]) -> None:
@@ -138,7 +130,9 @@ def with_failure(document: Document, batch_id: str, line: str) -> str:
     heading = lines[at - 1]
     bare = heading.rstrip("\r\n")
     end = heading[len(bare) :] or "\n"
-    lines[at - 1] = f"{bare}{end}{end}> {line}{end}"
+    # Nothing below may become part of the line's paragraph.
+    apart = end if lines[at : at + 1] and lines[at].strip() else ""
+    lines[at - 1] = f"{bare}{end}{end}> {line}{end}{apart}"
     return "".join(lines)
 
 
@@ -146,10 +140,4 @@ def write_untracked(
     repository: Repository, kept: Kept, wanted: Sequence[Change], locks: Path
 ) -> None:
     """Make the changes in the user's own file, which git does not have."""
-    path = repository.root / kept.path
-    for change in wanted:
-        try:
-            write_change(path, read_tasks_md(path), change, locks)
-        except UsageError:  # as in `rewritten`
-            if change.task is None:
-                raise
+    write_changes(repository.root / kept.path, wanted, locks)
