@@ -12,7 +12,7 @@ from agentflow.nearest import nearest
 from agentflow.runs import task_lock
 from agentflow.tasks.document import Document
 from agentflow.tasks.task import check_id
-from agentflow.tasks.tasks_edit import Change, apply, tokens_of
+from agentflow.tasks.tasks_edit import Change, apply, apply_all, tokens_of
 from agentflow.tasks.tasks_md import read_tasks_md
 
 NAME = "tasks.md"
@@ -92,6 +92,23 @@ def write_change(path: Path, seen: Document, change: Change, locks: Path) -> boo
     elsewhere in it stays. Raises `Conflict` if they changed the very words, or are writing now;
     `UsageError` if the change has no place.
     """
+    return _write(path, seen, [change], locks, lambda now: apply(now, change))
+
+
+def write_changes(path: Path, changes: Sequence[Change], locks: Path) -> bool:
+    """Make several changes in a document as it is now, as `apply_all` does; return whether there
+    were any. Raises as `write_change` does."""
+    seen = read_tasks_md(path)
+    return _write(path, seen, changes, locks, lambda now: apply_all(now, changes))
+
+
+def _write(
+    path: Path,
+    seen: Document,
+    changes: Sequence[Change],
+    locks: Path,
+    edit: Callable[[Document], str],
+) -> bool:
     real = path.resolve()
     name = f"tasks-md-{hashlib.sha256(str(real).encode()).hexdigest()[:16]}"
     with ExitStack() as held:
@@ -101,8 +118,9 @@ def write_change(path: Path, seen: Document, change: Change, locks: Path) -> boo
             raise Conflict(f"another process is writing {path}", hint="Try again.") from error
         now = read_tasks_md(real)
         if now.text != seen.text:
-            _refuse_conflict(path, seen, now, change)
-        text = apply(now, change)
+            for change in changes:
+                _refuse_conflict(path, seen, now, change)
+        text = edit(now)
         if text != now.text:
             write_atomically(real, text, mode=stat.S_IMODE(real.stat().st_mode))
         return text != now.text

@@ -124,7 +124,7 @@ def test_every_status_is_set_and_nothing_else(
     ],
 )
 def test_words_that_are_status_and_commit_at_once_are_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="line 1: 1 says its status and its commit with the same"):
+    with pytest.raises(UsageError, match="line 1 says a status and a commit with the same words"):
         changed(text, commit=SHA)
 
 

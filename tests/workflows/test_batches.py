@@ -12,6 +12,7 @@ from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.run import OpenModel
+from agentflow.tasks.tasks_md import MAX_DOCUMENT
 from agentflow.workflows.batches import Wanted, check, look, run_batches
 from tests.run.project import Project, bash, call, turn
 
@@ -307,8 +308,15 @@ async def test_what_was_done_is_reported_though_the_next_batch_is_refused(projec
     assert "batch 2 has no status that could be set" in report["reason"]
 
 
-async def test_a_batch_that_lands_nowhere_is_not_run_twice(tracked: Project) -> None:
-    report, _ = await phase6(tracked, FIRST, flags={"land": "none"})
+async def test_batches_land_on_their_branch_whatever_the_user_says_of_other_runs(
+    tracked: Project,
+) -> None:
+    report, _ = await phase6(tracked, FIRST, SECOND, flags={"land": "none"})
+    assert (report["outcome"], len(report["batches"])) == ("done", 2)
 
-    assert (report["outcome"], len(report["batches"])) == ("failed", 1)
-    assert report["reason"] == f"batch 1 is verified, but {PATH} does not say so"
+
+def test_a_large_document_of_a_commit_is_refused_as_a_file_is(project: Project) -> None:
+    project.write(PATH, DOCUMENT + "x" * MAX_DOCUMENT)
+    project.commit("docs: tasks")
+    with pytest.raises(UsageError, match=f"{PATH} .*larger than"):
+        look(Wanted(TASK), project.world)

@@ -37,6 +37,13 @@ def test_the_words_of_a_failure_are_no_field(words: str) -> None:
     assert replace(after, line=before.line, end=before.end, tokens=moved) == before
 
 
+def test_a_failure_leaves_the_blocks_below_as_they_are() -> None:
+    document = parse_tasks_md("## Batch 1: x FAILED\n\t~~~\n**Developer**: frontend\n\t~~~\n")
+    after = parse_tasks_md(with_failure(document, "1", "why"))
+    assert document.batches[0].developer is None
+    assert after.batches[0].developer is None
+
+
 def test_a_lone_carriage_return_ends_a_line_here_too() -> None:
     document = parse_tasks_md(
         "# T\r\r## Batch 1: x PENDING\rdo this\r## Batch 2: y PENDING\r", folder="T1"

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,6 +11,8 @@ from agentflow.tasks.document import Batch, Document, TaskEntry, Token
 from agentflow.tasks.statuses import STATUSES, Status, in_value, sign_of, written
 
 SHA = re.compile(r"[0-9a-f]{7,40}")
+_Edit = tuple[Token, str]
+"""A token, and what stands there afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +56,54 @@ def apply(document: Document, change: Change) -> str:
     Of a batch whose status follows from its tasks, the tasks that differ are rewritten. Raises
     `UsageError` where there is no such token: nothing is ever inserted.
     """
+    return _edited(document, _edits(document, change, _signs(document)))
+
+
+def apply_all(document: Document, changes: Iterable[Change]) -> str:
+    """The same for several changes at once, read once: a document may hold thousands of tasks.
+
+    A task whose change has no place stays as it is. Raises `UsageError` as `apply` for a batch.
+    """
+    signs = _signs(document)
+    edits: list[_Edit] = []
+    for change in changes:
+        try:
+            edits += _edits(document, change, signs)
+        except UsageError:
+            if change.task is None:
+                raise
+    return _edited(document, edits)
+
+
+def _edits(document: Document, change: Change, signs: dict[Status, str]) -> list[_Edit]:
     batch = find_batch(document, change.batch)
     entry = find_task(batch, change.task) if change.task else batch
-    signs = _signs(document)
     edits = [
         (token, written(change.status, token.text, signs))
-        for token in dict.fromkeys(_status_tokens(entry, change.status))
+        for token in _status_tokens(entry, change.status)
     ]
     if change.commit is not None:
         edits.append(_commit_edit(document.text, entry, change.commit))
-    _refuse_overlap([token for token, _ in edits], entry)
-    text = document.text
-    for token, new in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
-        text = text[: token.start] + new + text[token.end :]
-    return text
+    return edits
 
 
-def _refuse_overlap(tokens: Sequence[Token], entry: Batch | TaskEntry) -> None:
+def _edited(document: Document, edits: Iterable[_Edit]) -> str:
+    ordered = sorted(dict.fromkeys(edits), key=lambda edit: (edit[0].start, edit[0].end))
+    _refuse_overlap([token for token, _ in ordered])
+    pieces: list[str] = []
+    position = 0
+    for token, new in ordered:
+        pieces += (document.text[position : token.start], new)
+        position = token.end
+    return "".join((*pieces, document.text[position:]))
+
+
+def _refuse_overlap(tokens: Sequence[Token]) -> None:
     """Raise `UsageError` where one token is part of another: `## Batch 1: x **commit**: PENDING`."""
-    for first, second in pairwise(sorted(tokens, key=lambda token: (token.start, token.end))):
+    for first, second in pairwise(tokens):
         if second.start < first.end:
             raise UsageError(
-                f"line {second.line}: {entry.id} says its status and its commit with the same words",
+                f"line {second.line} says a status and a commit with the same words",
                 hint="Write each on a line of its own below the heading.",
             )
 

@@ -107,7 +107,7 @@ async def plan_batch(
     kept, choice = situation.kept, situation.choice
     check_place(kept, batch, choice.tasks)
     made = assignment(kept.document, batch, kept.path, choice.tasks, choice.work or "do")
-    flags = {"prompt": PROMPT, **wanted.flags, "target": wanted.branch}
+    flags = {"prompt": PROMPT, **wanted.flags, "target": wanted.branch, "land": "branch"}
     order = Order(base=situation.base, fresh=True, flags=flags, made=made)
     plan = await make_plan(order, world, measure)
     message = commit_message(batch, choice.tasks)

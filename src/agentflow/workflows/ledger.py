@@ -7,12 +7,12 @@ from pathlib import Path, PurePosixPath
 
 from agentflow.errors import UsageError
 from agentflow.records import Bookkeeping, Ledger
-from agentflow.task_documents import NAME, looks_in, write_change
+from agentflow.task_documents import NAME, looks_in, write_changes
 from agentflow.tasks.document import Batch, Document, TaskEntry
 from agentflow.tasks.markdown_lines import with_ends
 from agentflow.tasks.statuses import Status
-from agentflow.tasks.tasks_edit import Change, apply, find_batch
-from agentflow.tasks.tasks_md import parse_tasks_md, read_tasks_md
+from agentflow.tasks.tasks_edit import Change, apply_all, find_batch
+from agentflow.tasks.tasks_md import MAX_DOCUMENT, parse_tasks_md, read_tasks_md
 from agentflow.workspace.repository import Repository
 
 
@@ -39,6 +39,8 @@ def find_kept(
     folders = {str(parent) for path in held for parent in PurePosixPath(path).parents}
     for path in paths:
         if path in held:
+            if (repository.size(commit, path) or 0) > MAX_DOCUMENT:
+                raise UsageError(f"{path} in {commit[:12]} is larger than {MAX_DOCUMENT} bytes")
             try:
                 text = repository.git.run("cat-file", "blob", f"{commit}:{path}").decode()
             except UnicodeDecodeError as error:
@@ -77,17 +79,11 @@ def changes(
 
 
 def rewritten(document: Document, wanted: Sequence[Change]) -> Document:
-    """The document after these changes, one after the other.
+    """The document after these changes; a task without a place for its status stays as it is.
 
-    What has no place in it stays unsaid: verified work must not be lost for that.
+    Raises `UsageError` for such a batch: see `check_place`, which comes before any spend.
     """
-    for change in wanted:
-        try:
-            text = apply(document, change)
-        except UsageError:
-            continue
-        document = parse_tasks_md(text, folder=document.task_id)
-    return document
+    return parse_tasks_md(apply_all(document, wanted), folder=document.task_id)
 
 
 def check_place(kept: Kept, batch: Batch, tasks: Sequence[TaskEntry]) -> None:
@@ -133,7 +129,9 @@ def with_failure(document: Document, batch_id: str, line: str) -> str:
     heading = lines[at - 1]
     bare = heading.rstrip("\r\n")
     end = heading[len(bare) :] or "\n"
-    lines[at - 1] = f"{bare}{end}{end}> {line}{end}"
+    # Nothing below may become part of the line's paragraph.
+    apart = end if lines[at : at + 1] and lines[at].strip() else ""
+    lines[at - 1] = f"{bare}{end}{end}> {line}{end}{apart}"
     return "".join(lines)
 
 
@@ -141,10 +139,4 @@ def write_untracked(
     repository: Repository, kept: Kept, wanted: Sequence[Change], locks: Path
 ) -> None:
     """Make the changes in the user's own file, which git does not have."""
-    path = repository.root / kept.path
-    for change in wanted:
-        try:
-            write_change(path, read_tasks_md(path), change, locks)
-        except UsageError:  # as in `rewritten`
-            if change.task is None:
-                raise
+    write_changes(repository.root / kept.path, wanted, locks)
