@@ -137,3 +137,12 @@ async def test_ids_that_escape_are_refused(project: Project) -> None:
     with pytest.raises(UsageError, match=r"cannot be a task id|no task"):
         await plan(project, "A-B..C")
     assert (await plan(project, "A.LOCK-1.2")).task.id == "A.LOCK-1.2"
+
+
+async def test_a_queue_that_git_tracks_counts_as_the_base_has_it(project: Project) -> None:
+    base = project.git("rev-parse", "HEAD")
+    project.write("task_queue.md", QUEUE)
+    project.commit()
+
+    with pytest.raises(UsageError, match="there is no task 'TASK-001'"):
+        await plan(project, base=base)

@@ -59,7 +59,7 @@ def run(
         str | None,
         typer.Argument(
             metavar="TASK",
-            help="A task's id, a path to a task file, or - to read its text from standard input.",
+            help="A task's id (of a file or a queue), a task file's path, or - for standard input.",
             autocompletion=complete_task,
         ),
     ] = None,
