@@ -115,3 +115,16 @@ def test_a_link_does_not_lead_out(tmp_path: Path) -> None:
         find_document("TASK_1", root, ROOTS)
     assert not exists("task-tracking/TASK_1/tasks.md")
     assert not exists("a\0b")
+
+
+def test_a_path_of_the_workspace_does_not_lead_out_by_a_link_either(tmp_path: Path) -> None:
+    outside = tmp_path / "outside/tasks.md"
+    outside.parent.mkdir()
+    outside.write_text("## Batch 1: x - PENDING\n")
+    folder = tmp_path / "repository/task-tracking/T1"
+    folder.mkdir(parents=True)
+    (folder / "tasks.md").symlink_to(outside)
+    for name in (folder, folder / "tasks.md"):
+        with pytest.raises(UsageError, match="leads out of the workspace by a link"):
+            find_document(str(name), tmp_path / "repository", ["task-tracking"])
+    assert find_document(str(outside), tmp_path / "repository", []) == outside

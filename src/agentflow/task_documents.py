@@ -1,6 +1,7 @@
 """The tasks.md of a workspace: where they lie, and how one is written back."""
 
 import hashlib
+import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -41,18 +42,16 @@ def find_document(name: str, root: Path, roots: Sequence[str], queued: Sequence[
     """
     path = Path(name)
     if path.is_dir() and (path / NAME).is_file():
-        return path / NAME
+        return _within(path / NAME, root)
     if path.is_file():
-        return path
+        return _within(path, root)
     if "/" in name or path.suffix == ".md":
         raise UsageError(f"there is no document {name}")
     check_id(name)
     for folder in roots:
         found = root / folder / name / NAME
         if found.is_file():
-            if not found.resolve().is_relative_to(root.resolve()):
-                raise UsageError(f"{found} leads out of the workspace by a link")
-            return found
+            return _within(found, root)
     known = sorted({*(each.parent.name for each in all_documents(root, roots)), *queued})
     raise UsageError(
         f"there is no {NAME} of {name!r} in {', '.join(roots)}{nearest(name, known)}",
@@ -60,6 +59,16 @@ def find_document(name: str, root: Path, roots: Sequence[str], queued: Sequence[
         if known
         else f"Write {roots[0]}/{name}/{NAME}, or set [documents] roots.",
     )
+
+
+def _within(path: Path, root: Path) -> Path:
+    """The path of a file. Raises `UsageError` if it lies in the workspace and leads out by a link."""
+    real = root.resolve()
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100  # `resolve` would follow links
+    lies_in = any(absolute.is_relative_to(each) for each in (root, real))
+    if lies_in and not path.resolve().is_relative_to(real):
+        raise UsageError(f"{path} leads out of the workspace by a link")
+    return path
 
 
 def all_documents(root: Path, roots: Sequence[str]) -> list[Path]:

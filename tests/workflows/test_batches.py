@@ -320,3 +320,22 @@ def test_a_large_document_of_a_commit_is_refused_as_a_file_is(project: Project) 
     project.commit("docs: tasks")
     with pytest.raises(UsageError, match=f"{PATH} .*larger than"):
         look(Wanted(TASK), project.world)
+
+
+async def test_what_has_landed_is_reported_though_the_next_batch_cannot_be_done(
+    project: Project,
+) -> None:
+    project.write(
+        PATH,
+        DOCUMENT.replace("Farewell ⏸️ PENDING", "Farewell").replace(
+            "farewell ⏸️ PENDING", "farewell"
+        ),
+    )
+    project.commit("docs: tasks")
+
+    report, steps = await phase6(project, FIRST)
+
+    assert (report["outcome"], report["exit_code"]) == ("usage", 2)
+    assert "the status of batch 2 cannot be decided" in report["reason"]
+    assert [each["outcome"] for each in report["batches"]] == ["done"]
+    assert [step["batch"]["id"] for step in steps] == ["1"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agentflow.configuration import DocumentsSetting
-from agentflow.errors import UsageError
+from agentflow.errors import AgentflowError, UsageError
 from agentflow.interfaces import Emit
 from agentflow.markers import write_marker
 from agentflow.plan import Order, Plan, make_plan
@@ -129,28 +129,44 @@ async def run_batches(
     """
     situation = look(wanted, world)
     check(situation)
+    done: list[Json] = []
     with task_lock(situation.repository.locks(world.cache), wanted.task):
-        done: list[Json] = []
-        step: Json | None = None
-        while True:
-            situation = look(wanted, world)
-            batch = situation.choice.batch
-            over = bool(done) and (wanted.one or done[-1]["id"] == (batch and batch.id))
-            if situation.choice.state != "next" or batch is None or over:
-                return _ended(wanted, situation, done, step)
-            try:
-                plan = await plan_batch(wanted, world, situation, batch, measure)
-            except UsageError as error:
-                if not done:
-                    raise
-                why = (error.message, error.hint)
-                return _report(wanted, situation, done, step, error.outcome, error.exit_code, *why)
-            report = await run_task(plan, world, connect, sinks)
-            done.append(_entry(batch, report))
-            if report["outcome"] != "done":
-                return _stopped(wanted, situation, plan, report, done)
-            step = _complete(wanted, world, situation, batch, report)
-            told(step)
+        try:
+            return await _each(wanted, world, connect, sinks, measure, told, done)
+        except AgentflowError as error:
+            if not done:
+                raise
+            # What has landed is reported, whatever is wrong with the rest.
+            return _report(
+                wanted, situation, done, None, error.outcome, error.exit_code, error.message,
+                error.hint,
+            )  # fmt: skip
+
+
+async def _each(
+    wanted: Wanted,
+    world: World,
+    connect: Connect,
+    sinks: Sequence[Emit],
+    measure: Measure,
+    told: Callable[[Json], None],
+    done: list[Json],
+) -> Json:
+    """Run batch after batch; `done` gets what became of each."""
+    step: Json | None = None
+    while True:
+        situation = look(wanted, world)
+        batch = situation.choice.batch
+        over = bool(done) and (wanted.one or done[-1]["id"] == (batch and batch.id))
+        if situation.choice.state != "next" or batch is None or over:
+            return _ended(wanted, situation, done, step)
+        plan = await plan_batch(wanted, world, situation, batch, measure)
+        report = await run_task(plan, world, connect, sinks)
+        done.append(_entry(batch, report))
+        if report["outcome"] != "done":
+            return _stopped(wanted, situation, plan, report, done)
+        step = _complete(wanted, world, situation, batch, report)
+        told(step)
 
 
 def _entry(batch: Batch, report: Json) -> Json:
@@ -172,7 +188,9 @@ def _complete(
     if not kept.tracked:
         wished = changes(batch, situation.choice.tasks, "COMPLETE", sha)
         write_untracked(repository, kept, wished, repository.locks(world.cache))
-    after = look(wanted, world).kept.document
+    tip = branch_tip(repository, wanted.branch) or sha
+    roots, prefixes = wanted.documents.roots, wanted.documents.prefixes
+    after = find_kept(repository, tip, wanted.task, roots, prefixes).document
     listing = repository.git.text(
         "diff-tree", "-r", "-z", "--no-renames", "--name-only", situation.base, sha
     )
@@ -216,7 +234,7 @@ def _ended(wanted: Wanted, situation: Situation, done: Sequence[Json], step: Jso
                 outcome, code = "failed", 1
                 hint = "Mend what they wait for: agentflow tasks show " + wanted.task
         case "undecided" if choice.batch:
-            outcome, code = "failed", 1
+            outcome, code = UsageError.outcome, UsageError.exit_code
             told, hint = _undecided(situation.kept, choice.batch), _lint(situation.kept)
         case "next" if choice.batch and done[-1]["id"] == choice.batch.id:
             outcome, code = "failed", 1
