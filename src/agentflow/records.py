@@ -100,6 +100,8 @@ class Task:
     """Of the file's bytes or of the text, in hexadecimal."""
     tracking_id: str = ""
     """For a batch: the id of the task whose document it stands in."""
+    contract: str = ""
+    """For a handoff: its words on the shapes of requests and responses."""
 
     @property
     def known_as(self) -> str:
