@@ -108,6 +108,18 @@ def test_classes_interfaces_types_and_enums_of_typescript() -> None:
     assert found["Kind"].schema["enum"] == ["a", "b"]
 
 
+@pytest.mark.parametrize("pattern", [r"/\(/", r"/\)/", r"/['\"]/i", r"/[{`]/"])
+def test_brackets_and_quotes_of_patterns_are_no_brackets(pattern: str) -> None:
+    text = f"class ADto {{ @Matches({pattern}) a: string; b = {pattern}; c: number }}"
+    (shape,) = declared_shapes("a.ts", text)
+    assert list(properties(shape)) == ["a", "b", "c"]
+
+
+def test_a_stray_bracket_costs_no_other_class() -> None:
+    text = "class ADto { a: string ) }\nclass BDto { b: string }"
+    assert "BDto" in by_name("a.ts", text)
+
+
 def test_objects_of_zod() -> None:
     found = by_name("mail.mjs", ZOD)
 

@@ -36,6 +36,7 @@ def found(contract: str, source: str, path: str = "a.ts") -> list[str]:
          ["a does not accept 'y'", "a may be 'z', which is not expected"]),
         ('{ "a": 1, "b": null }', "a?: number; b: string", []),
         ("request { a: string, b: string }", "a: string | number; b?: string", []),
+        ("sends { a: string | number }", "a: string", ["a is string, expected number or string"]),
         ("returns { a: string }", "a: string | number", ["a is number or string, expected string"]),
         ("returns { a: string }", "a: string | null", ["a may be null, expected string"]),
         ("returns { a?: string }", "a: string", []),

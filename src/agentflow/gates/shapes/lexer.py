@@ -10,6 +10,7 @@ MAX_SOURCE = 256 * 1024
 _TOKEN = re.compile(
     r"(?P<blank>\s+|//[^\n]*|\#[^\n]*|/\*[\s\S]*?(?:\*/|\Z))"
     r"|(?P<text>\"(?:[^\"\\\n]|\\.)*\"?|'(?:[^'\\\n]|\\.)*'?|`[^`]*`?)"
+    r"|(?P<pattern>(?:(?<=[(,=])|(?<=[(,=] ))/(?:[^/\\\n]|\\.){1,500}/[a-z]{0,8})"
     r"|(?P<number>-?\d[\w.]*)"
     r"|(?P<name>[A-Za-z_$][\w$]*)"
     r"|(?P<sign>=>|\.\.\.|[\s\S])"
@@ -28,7 +29,7 @@ class Token:
     """One word or sign."""
 
     kind: str
-    """`text`, `number`, `name`, `sign`, or `end`."""
+    """`text`, `pattern`, `number`, `name`, `sign`, or `end`."""
     text: str
     start: int
     """Characters before it."""
