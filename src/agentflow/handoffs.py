@@ -200,8 +200,22 @@ def _task(reading: Reading, limits: Boundaries, root: Path) -> Task:
     )
     digest = hashlib.sha256(task.text.encode()).hexdigest()
     return replace(
-        task, id=f"HANDOFF-{digest[:8]}", title=title, boundaries=limits, prompt=_prompt(root)
+        task,
+        id=f"HANDOFF-{digest[:8]}",
+        title=title,
+        boundaries=limits,
+        prompt=_prompt(root),
+        contract=_contract(handoff),
     )
+
+
+def _contract(handoff: Handoff) -> str:
+    """The words on shapes, with the block's endpoint before them if it has just this one."""
+    words = handoff.contract or handoff.context
+    if words and len(handoff.endpoints) == 1:
+        endpoint = handoff.endpoints[0]
+        return f"{endpoint.method} {endpoint.path}\n{words}"
+    return words
 
 
 def _prompt(root: Path) -> str | None:

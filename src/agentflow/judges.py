@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from agentflow.dependencies import Difference
+from agentflow.gates.api_contract import ApiContractAudit
 from agentflow.gates.boundaries import BoundariesGate
 from agentflow.gates.build import BuildGate
 from agentflow.gates.checklist import ChecklistAudit, checklist
@@ -56,6 +57,8 @@ def audits_of(plan: Plan, state: Git, packages: Difference) -> tuple[Audit, ...]
     if asks_for_an_answer(plan.prompt.profile):
         added = [package.name for package in packages.added]
         audits.append(ContractAudit(plan.prompt.profile, added))
+    if plan.task.contract:
+        audits.append(ApiContractAudit(plan.task.contract, state))
     if checklist(plan.task.text, plan.prompt.body):
         audits.append(
             ChecklistAudit(plan.task.text, plan.prompt.body, state, boxes.gates, boxes.strict)

@@ -102,6 +102,8 @@ class Task:
     """Paths that must not exist in the result."""
     tracking_id: str = ""
     """For a batch: the id of the task whose document it stands in."""
+    contract: str = ""
+    """For a handoff: its words on the shapes of requests and responses."""
 
     @property
     def known_as(self) -> str:

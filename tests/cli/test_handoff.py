@@ -201,6 +201,40 @@ def test_a_handoff_is_run_in_its_service_and_lands(project: Project, tmp_path: P
     assert changed == "services/mail/x.txt"
 
 
+def test_a_change_that_breaks_the_contract_is_repaired(project: Project, tmp_path: Path) -> None:
+    project.write("services/mail/main.ts", "export {}\n")
+    project.commit()
+    terminal = Terminal(project, tmp_path)
+    block = project.write(
+        "../block.md", BLOCK.replace('"to": string', "to: string, tags?: string[]")
+    )
+    dto = "export class MailDto {{ @IsDefined() to: {}; tags?: string[] }}\n"
+    path = "services/mail/mail.dto.ts"
+    url = terminal.serve(
+        turn(call("Write", file_path=path, content=dto.format("number"))),
+        turn(),
+        turn(call("Edit", file_path=path, old_string="number", new_string="string")),
+        turn(),
+    )
+    try:
+        ended = terminal.run(
+            "handoff", str(block), "--json", "--prompt", "plain", "--base-url", url,
+            "--gate", "test=true",
+        )  # fmt: skip
+    finally:
+        terminal.close()
+
+    report = json.loads(ended.stdout)
+    assert (ended.returncode, report["outcome"]) == (0, "done"), ended.stderr
+    assert f"MailDto ({path}:1): to is number, expected string" in ended.stderr
+    (audit,) = [each for each in report["verification"]["gates"] if each["gate"] == "api-contract"]
+    assert (audit["status"], audit["summary"]) == (
+        "passed",
+        f"1 shape as expected: MailDto ({path}:1)",
+    )
+    assert "to: string" in project.git("show", f"{report['branch']}:{path}")
+
+
 def test_an_input_that_never_ends_is_given_up() -> None:
     reading, writing = os.pipe()
     os.write(writing, b"--- BACKEND TASK HANDOFF ---\n")
