@@ -89,6 +89,9 @@ def test_what_is_printed_and_what_json_says(terminal: Terminal) -> None:
         ],
     )
     finished(terminal)
+    shown = terminal.run("tasks", "next", TASK)
+    assert shown.stderr.startswith(f"note: agentflow/{TASK} has another version: git show ")
+    assert terminal.run("tasks", "next", TASK, "--json").stdout.startswith("{")
 
 
 def test_two_at_once_are_refused(terminal: Terminal) -> None:

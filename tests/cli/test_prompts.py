@@ -204,6 +204,17 @@ def test_a_command_s_value_is_in_a_dry_run_too(shell: Shell) -> None:
     assert "\x1b" not in ended.stderr
 
 
+def test_a_configured_placeholder_that_the_profile_does_not_list_is_told(shell: Shell) -> None:
+    shell.project.write(f"{FOLDER}/own.md", "Owners: $OWNERS, not $OWNERSHIP.\n")
+    config = "[[gates]]\nname = 't'\ncommand = 'true'\n[variables]\nOWNERS = 'us'\nOWNER = 'x'\n"
+    shell.project.write(".orchestrator/config.toml", config)
+    shell.project.commit()
+    ended = shell.run("run", "TASK-1", "--prompt", "own", "--dry-run")
+    notes = [line for line in ended.stdout.splitlines() if "[variables] sets" in line]
+    assert len(notes) == 1
+    assert "holds $OWNERS, which [variables] sets" in notes[0]
+
+
 def test_prompts_are_checked(shell: Shell) -> None:
     shell.project.write(".claude/agents/w.md", "---\nname: w\nmemory: x\n---\nx\x1b[2J\n")
     shell.project.commit()

@@ -113,8 +113,11 @@ def _print(printer: "Printer", report: "Json") -> None:
     for each in report["batches"]:
         commit = f"  {each['commit'][:12]}" if each["commit"] else ""
         name = one_line(f"batch {each['id']}: {each['name']}", 100)
-        printer.print(f"  {each['outcome']:<8} {name}{commit}")
+        printer.print(f"  {each['outcome']:<12} {name}{commit}")
     for label, value in (("reason", report["reason"]), ("next", report["hint"])):
         if value:
             printer.print((f"  {label:<9}", "dim"), one_line(value, 400))
-    printer.print((f"  {'branch':<9}", "dim"), one_line(report["branch"], 200))
+    for notice in report["notices"]:
+        printer.print((f"  {'note':<9}", "dim"), one_line(notice, 300))
+    if report["branch"]:
+        printer.print((f"  {'branch':<9}", "dim"), one_line(report["branch"], 200))

@@ -31,6 +31,16 @@ class Desk:
 
         return find_document(name, self.root, self.setting.roots, queued)
 
+    def elsewhere(self, path: Path, task: str) -> str:
+        """Where another version of a document is: on the branch of its task; empty if nowhere."""
+        branch = f"agentflow/{task}"
+        if self.repository is None or not path.resolve().is_relative_to(self.root.resolve()):
+            return ""
+        name = path.resolve().relative_to(self.root.resolve()).as_posix()
+        text = self.repository.read(f"refs/heads/{branch}", name)
+        same = text is None or text == path.read_text("utf-8", "replace")
+        return "" if same else f"{branch} has another version: git show {branch}:{name}"
+
     def landed(self) -> frozenset[str]:
         """The tasks whose commits HEAD holds."""
         return self.repository.landed_tasks("HEAD") if self.repository else frozenset()

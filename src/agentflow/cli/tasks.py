@@ -102,6 +102,7 @@ def show(task: TaskName, json: AsJson = False) -> None:
             return
         path = here.find(task)
         document = here.read(path)
+        _tell(here.elsewhere(path, document.task_id))
         if json:
             print_json(describe(str(path), document))
             return
@@ -202,7 +203,9 @@ def next_(
             next_in_queue(find_queue(here, task), here, json=json)
             return
         path = here.find(task)
-        found = next_batch(here.read(path), retry=retry)
+        document = here.read(path)
+        _tell(here.elsewhere(path, document.task_id))
+        found = next_batch(document, retry=retry)
         told = describe_next(str(path), found)
         if json:
             print_json(told)
@@ -220,3 +223,10 @@ def next_(
                 data().print(f"  {each.id:<6} {each.status or '?':<12} {one_line(each.name, 80)}")
         if found.state in {"failed", "undecided", "waiting"}:
             raise typer.Exit(3)
+
+
+def _tell(notice: str) -> None:
+    from agentflow.neutral import one_line
+
+    if notice:
+        say(f"note: {one_line(notice, 300)}")

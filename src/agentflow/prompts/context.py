@@ -1,5 +1,6 @@
 """The context of a prompt: what a run finds out for it in the repository, before any spend."""
 
+import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,9 +136,22 @@ def gather(
             *persona_notices(personas, own, prompt.tools),
             *([disagreement_told(disputes, commits)] if disputes else ()),
             *skill_notices(prompt, missing),
+            *_unlisted(prompt, settings),
         ),
         skills=skills,
         disputed=bool(disputes),
+    )
+
+
+def _unlisted(prompt: Prompt, settings: Settings) -> tuple[str, ...]:
+    """Placeholders that are configured and stand in the text, and that the profile does not list."""
+    known = {name.strip("${}<>") for name in prompt.profile.variables}
+    names = [name for name in settings.variables if name not in known]
+    found = [name for name in names if re.search(rf"\${name}(?!\w)", prompt.body)]
+    return tuple(
+        f"{prompt.path} holds ${name}, which [variables] sets and the prompt's profile does not list: "
+        f"it stays as it is. List it in the header: `agentflow: {{variables: [${name}]}}`"
+        for name in found
     )
 
 

@@ -75,7 +75,7 @@ def _print_done_before(printer: Printer, report: Json) -> None:
     on = f" on {_branch(landed['ref'])}" if landed.get("ref") else ""
     line = f"{report['task']} is done already{where}{on}"
     printer.print((neutral(line), "bold green"))
-    printer.print(neutral(f"  to run it again: agentflow run {report['task']} --fresh"))
+    printer.print("  to run it again, give --fresh")
 
 
 def _branch(ref: str) -> str:
@@ -136,7 +136,9 @@ def _places(report: Json) -> Iterator[tuple[str, str]]:
 
 def _next_step(report: Json) -> str:
     """The command that goes on from here."""
-    again = f"agentflow run {report['task']}"
+    task = str(report["task"])
+    made = task.startswith("HANDOFF-")
+    again = "the same command, with the same block" if made else f"agentflow run {task}"
     match report["outcome"]:
         case "done":
             return _look(report)
@@ -145,7 +147,7 @@ def _next_step(report: Json) -> str:
         case "environment" if report["hint"]:
             return ""
         case "budget" | "interrupted" | "provider" if report["num_turns"]:
-            return f"{again} --fresh"
+            return f"{again}, and --fresh" if made else f"{again} --fresh"
         case _:
             return again
 

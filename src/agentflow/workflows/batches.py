@@ -33,6 +33,7 @@ from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
 
 PROMPT = "phase-6"
+ADVICE = "write a line `**Commit**: pending` below its heading"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,8 @@ async def plan_batch(
     plan = await make_plan(order, world, measure)
     message = commit_message(batch, choice.tasks)
     ledger = batch_ledger(kept, batch, choice.tasks, message, wanted.documents.roots)
-    return replace(plan, ledger=ledger, notices=(*choice.notices, *plan.notices))
+    unsaid = (f"batch {batch.id} has no place for its commit: {ADVICE}",) if not batch.commit else ()
+    return replace(plan, ledger=ledger, notices=(*choice.notices, *unsaid, *plan.notices))
 
 
 async def run_batches(
@@ -209,7 +211,8 @@ def _stopped(
     hint = report["hint"]
     if report["outcome"] == "failed" and situation.choice.batch:
         escalate(plan, situation.repository, situation.kept, situation.choice.batch, report)
-        hint = f"Look at the verdict, mend task or plan, then: {_again(wanted)} --retry"
+        hint = f"Look at it: agentflow runs show {report['run']}. Mend task or plan, then: "
+        hint += f"{_again(wanted)} --retry"
     return _report(
         wanted, situation, done, None, report["outcome"], report["exit_code"], told, hint
     )
@@ -269,7 +272,7 @@ def _report(
         "exit_code": code,
         "reason": told,
         "hint": hint,
-        "branch": wanted.branch,
+        "branch": wanted.branch if branch_tip(situation.repository, wanted.branch) else None,
         "document": situation.kept.path,
         "batches": list(done),
         "notices": list(situation.choice.notices),

@@ -76,8 +76,9 @@ def _not_checked_out(repository: Repository, ref: str, *, ours: bool = False) ->
             continue
         raise Conflict(
             f"the branch {ref.removeprefix('refs/heads/')} is checked out in {place}",
-            hint="Use --land current to move the branch that you are on, or --target another; "
-            + "`git worktree prune` forgets work trees that are gone.",
+            hint="Check out another branch there, give --target another name, or have `agentflow run` "
+            + "move the branch that you are on: --land current. `git worktree prune` forgets work "
+            + "trees that are gone.",
         )
 
 
