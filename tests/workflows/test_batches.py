@@ -339,3 +339,15 @@ async def test_what_has_landed_is_reported_though_the_next_batch_cannot_be_done(
     assert "the status of batch 2 cannot be decided" in report["reason"]
     assert [each["outcome"] for each in report["batches"]] == ["done"]
     assert [step["batch"]["id"] for step in steps] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("awaited", "code"), [("Batch 99", 1), ("Task 9.9", 1), ("Batch 2", 1), ("Batch 3", 0)]
+)
+async def test_only_others_may_be_waited_for_without_a_failure(
+    project: Project, awaited: str, code: int
+) -> None:
+    text = DOCUMENT.replace("Greeting ⏸️ PENDING", "Greeting ✅ COMPLETE")
+    project.write(PATH, text.replace("Batch 1 complete", awaited))
+    report, _ = await phase6(project)
+    assert (report["exit_code"], report["batches"]) == (code, [])

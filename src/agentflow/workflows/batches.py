@@ -228,12 +228,13 @@ def _ended(wanted: Wanted, situation: Situation, done: Sequence[Json], step: Jso
             told = f"batch {choice.batch.id} is marked FAILED"
             hint = f"To try it again: {_again(wanted)} --retry"
         case "waiting":
-            ours = {each.id for each in situation.kept.document.batches if is_backend(each)}
+            batches = situation.kept.document.batches
+            theirs = {each.id for each in batches if not is_backend(each)}
             awaited = {name for each in choice.waiting for name in each.awaited}
             told = "; ".join(
                 f"batch {w.batch} waits for {', '.join(w.awaited)}" for w in choice.waiting
             )
-            if awaited & ours:
+            if awaited - theirs:  # ours, or nobody's: an id that the document does not have
                 outcome, code = "failed", 1
                 hint = "Mend what they wait for: agentflow tasks show " + wanted.task
         case "undecided" if choice.batch:
