@@ -113,7 +113,9 @@ async def plan_batch(
     plan = await make_plan(order, world, measure)
     message = commit_message(batch, choice.tasks)
     ledger = batch_ledger(kept, batch, choice.tasks, message, wanted.documents.roots)
-    unsaid = (f"batch {batch.id} has no place for its commit: {ADVICE}",) if not batch.commit else ()
+    unsaid = (
+        (f"batch {batch.id} has no place for its commit: {ADVICE}",) if not batch.commit else ()
+    )
     return replace(plan, ledger=ledger, notices=(*choice.notices, *unsaid, *plan.notices))
 
 
