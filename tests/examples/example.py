@@ -1,7 +1,6 @@
 """What the example repositories have in common: how one is built, changed, broken and signed."""
 
 import os
-import select
 import shutil
 import subprocess
 import sys
@@ -223,9 +222,10 @@ def turnstile(folder: Path, answers: Sequence[str]) -> Generator[str]:
         while not stop.is_set():
             answer = given.pop(0) if len(given) > 1 else given[0]
             descriptor = os.open(pipe, os.O_WRONLY)  # returns when somebody reads
+            os.mkfifo(folder / "next")  # whoever comes now waits at a pipe of their own
+            (folder / "next").replace(pipe)
             with os.fdopen(descriptor, "wb", buffering=0) as writer, suppress(BrokenPipeError):
                 writer.write(f"{answer}\n".encode())
-                _wait_until_unread(descriptor)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -237,10 +237,3 @@ def turnstile(folder: Path, answers: Sequence[str]) -> Generator[str]:
             last_reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
             thread.join(0.02)
             os.close(last_reader)
-
-
-def _wait_until_unread(descriptor: int) -> None:
-    """Wait until nobody has the pipe open for reading: the next answer is for the next reader."""
-    poll = select.poll()
-    poll.register(descriptor, 0)
-    poll.poll()
