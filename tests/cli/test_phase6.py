@@ -85,6 +85,7 @@ def test_what_is_printed_and_what_json_says(terminal: Terminal) -> None:
         [
             f"done  {TASK}",
             "  reason   no batch is left for the backend developer",
+            "  note     batch 3 is for frontend-developer",
             f"  branch   agentflow/{TASK}",
         ],
     )
