@@ -2,7 +2,7 @@
 
 import pytest
 
-from agentflow.tasks.batch_dependencies import Reference, find_cycle, parse_dependencies
+from agentflow.tasks.batch_dependencies import Known, Reference, find_cycle, parse_dependencies
 
 
 def names(text: str) -> list[str]:
@@ -43,7 +43,7 @@ def test_the_shapes(text: str, expected: list[str]) -> None:
 def test_a_range_names_what_lies_between_in_the_document() -> None:
     known = [Reference("batch", name) for name in ("2A", "2B", "2B.5", "2C", "3")]
 
-    found = parse_dependencies("Batches 2A-2C", known)
+    found = parse_dependencies("Batches 2A-2C", Known(known))
 
     assert [each.id for each in found.references] == ["2A", "2B", "2B.5", "2C"]
 

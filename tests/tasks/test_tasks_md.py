@@ -274,6 +274,13 @@ def test_as_many_short_lines_are_read_in_two_seconds(unit: str) -> None:
     took(unit * (MAX_LINES // unit.count("\n")), unit)
 
 
+def test_many_ranges_over_many_tasks_are_read_in_two_seconds() -> None:
+    tasks = "".join(f"### Task 1.{n}: a\n" for n in range(9000))
+    ranges = ", ".join(["Tasks 1.1-1.8999"] * 29)
+    waiting = "".join(f"### Task 2.{n}: b\n**Dependencies**: {ranges}\n" for n in range(100))
+    took(f"## Batch 1: x\n{tasks}## Batch 2: y\n{waiting}", "ranges")
+
+
 def took(text: str, unit: str) -> None:
     began = time.process_time()
     with suppress(UsageError):

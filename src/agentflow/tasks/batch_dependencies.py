@@ -1,7 +1,7 @@
 """Dependencies of batches and tasks: `None`, `Batch 1 complete`, `Tasks 1.1-1.4`, prose."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -10,6 +10,8 @@ ID = r"-?\d{1,4}[A-Z]?(?:\.\d{1,4}[A-Za-z]?){0,3}"
 """`1`, `2A`, `1.5`, `-1`."""
 
 _MAX_RANGE = 200
+_MAX_REFERENCES = 500
+"""Of one field: ranges are not unrolled beyond that. Real ones have a few dozen."""
 _ASIDE = re.compile(r"\([^()]{0,2000}\)")
 _END = re.compile(
     r";|\b(?:can run|may run|parallel|independent|no direct|not? depend|blocks|but)\b",
@@ -55,7 +57,29 @@ class Dependencies:
     unread: str = ""
 
 
-def parse_dependencies(text: str, known: Sequence[Reference] = ()) -> Dependencies:
+class Known:
+    """The batches and the tasks of a document in their order, with the first place of each."""
+
+    def __init__(self, references: Iterable[Reference] = ()) -> None:
+        self.of_kind: dict[str, list[Reference]] = {"batch": [], "task": []}
+        self.places: dict[Reference, int] = {}
+        for each in references:
+            same = self.of_kind[each.kind]
+            self.places.setdefault(each, len(same))
+            same.append(each)
+
+    def between(self, first: Reference, last: Reference) -> list[Reference] | None:
+        """What stands between two of one kind; None if one of them is not there."""
+        if first not in self.places or last not in self.places:
+            return None
+        start, end = self.places[first] + 1, self.places[last]
+        return self.of_kind[first.kind][start : min(end, start + _MAX_REFERENCES)]
+
+
+_UNKNOWN = Known()
+
+
+def parse_dependencies(text: str, known: Known = _UNKNOWN) -> Dependencies:
     """Read the value of a dependencies field.
 
     `known` are the batches and tasks of the document in order: a range names those between its
@@ -68,6 +92,8 @@ def parse_dependencies(text: str, known: Sequence[Reference] = ()) -> Dependenci
         return Dependencies()
     references: list[Reference] = []
     for found in _LIST.finditer(plain):
+        if len(references) >= _MAX_REFERENCES:
+            break
         kind = "task" if found["kind"].lower().startswith("t") else "batch"
         references += _listed(kind, found["ids"], known)
     rest = _PROSE.sub("", _LIST.sub(" ", plain))
@@ -77,15 +103,13 @@ def parse_dependencies(text: str, known: Sequence[Reference] = ()) -> Dependenci
     )
 
 
-def _listed(
-    kind: Literal["batch", "task"], text: str, known: Sequence[Reference]
-) -> list[Reference]:
+def _listed(kind: Literal["batch", "task"], text: str, known: Known) -> list[Reference]:
     found: list[Reference] = []
     position = 0
     ranged = False
     while part := _PART.match(text, position):
         reference = Reference(kind, part["id"].upper())
-        if ranged:
+        if ranged and len(found) < _MAX_REFERENCES:
             found += _between(found[-1], reference, known)
         found.append(reference)
         joint = _RANGED.match(text, part.end())
@@ -95,11 +119,11 @@ def _listed(
     return found
 
 
-def _between(first: Reference, last: Reference, known: Sequence[Reference]) -> list[Reference]:
+def _between(first: Reference, last: Reference, known: Known) -> list[Reference]:
     """What lies between the ends of a range."""
-    same = [each for each in known if each.kind == first.kind]
-    if first in same and last in same:
-        return same[same.index(first) + 1 : same.index(last)]
+    inside = known.between(first, last)
+    if inside is not None:
+        return inside
     head, _, low = first.id.rpartition(".")
     other, _, high = last.id.rpartition(".")
     if head == other and low.isdecimal() and high.isdecimal():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agentflow.errors import UsageError
 from agentflow.frontmatter import read_limited
-from agentflow.tasks.batch_dependencies import Dependencies, Reference, parse_dependencies
+from agentflow.tasks.batch_dependencies import Dependencies, Known, Reference, parse_dependencies
 from agentflow.tasks.declared_files import find_mentions, map_files
 from agentflow.tasks.document import Batch, DeclaredFile, Document, Problem, TaskEntry
 from agentflow.tasks.document_checks import check
@@ -41,7 +41,7 @@ _DEPENDENCIES = ("dependencies", "depends on", "dependency", "prerequisites")
 class _Surroundings:
     """What a section's reading needs to know of the whole document."""
 
-    known: Sequence[Reference]
+    known: Known
     developer: str | None
     """Of the whole document."""
     problems: list[Problem]
@@ -77,7 +77,7 @@ def parse_tasks_md(
     if len(sections) > MAX_BATCHES:
         raise UsageError(f"the document has more than {MAX_BATCHES} batches")
     problems = _fences(read)
-    around = _Surroundings(_references(sections), _general_developer(read.all), problems)
+    around = _Surroundings(Known(_references(sections)), _general_developer(read.all), problems)
     batches = [_batch(each, around) for each in sections]
     loose = [_task(each, around) for each in split_tasks(outside)]
     batches, loose, unmapped = map_files(batches, loose, exists, prefixes)
