@@ -351,3 +351,15 @@ async def test_only_others_may_be_waited_for_without_a_failure(
     project.write(PATH, text.replace("Batch 1 complete", awaited))
     report, _ = await phase6(project)
     assert (report["exit_code"], report["batches"]) == (code, [])
+
+
+async def test_a_batch_for_anyone_is_the_backend_developers_too(project: Project) -> None:
+    project.write(PATH, DOCUMENT.split("## Batch 2")[0].replace("backend-developer", "Anyone"))
+    project.commit("docs: tasks")
+
+    report, (step,) = await phase6(project, FIRST)
+
+    assert (report["outcome"], step["kind"]) == ("done", "completion")
+    assert (step["progress"]["backend_done"], step["progress"]["frontend_pending"]) == (1, 0)
+    marker = project.root / f".orchestrator/complete/{TASK}.done"
+    assert marker.read_text().strip() == "done"

@@ -87,12 +87,16 @@ def _passed_over(batch: Batch, developer: str | None) -> str:
         return ""
     if batch.status in PASSED_OVER:
         return f"batch {batch.id} is {batch.status} and passed over"
+    return (
+        "" if is_for(batch, developer) else f"batch {batch.id} is for {batch.developer or ''}"[:80]
+    )
+
+
+def is_for(batch: Batch, developer: str | None = BACKEND) -> bool:
+    """Whether a batch is this developer's, or nobody's in particular; None means everybody."""
     said = batch.developer
-    if developer is None or said is None or _ANYBODY.match(said):
-        return ""
-    if developer in said.lower():
-        return ""
-    return f"batch {batch.id} is for {said[:60]}"
+    anybody = developer is None or said is None or _ANYBODY.match(said) is not None
+    return anybody or (developer or "") in (said or "").lower()
 
 
 def _notices(batch: Batch) -> list[str]:

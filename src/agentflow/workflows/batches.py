@@ -14,7 +14,7 @@ from agentflow.records import Json
 from agentflow.run import Connect, run_task
 from agentflow.runs import task_lock
 from agentflow.tasks.document import Batch
-from agentflow.tasks.next_batch import NextBatch, next_batch
+from agentflow.tasks.next_batch import NextBatch, is_for, next_batch
 from agentflow.tasks.task import check_id
 from agentflow.tasks.tasks_edit import find_batch
 from agentflow.workflows.assignment import assignment, commit_message
@@ -27,7 +27,7 @@ from agentflow.workflows.ledger import (
     find_kept,
     write_untracked,
 )
-from agentflow.workflows.next_step import is_backend, next_step
+from agentflow.workflows.next_step import next_step
 from agentflow.workspace.land import branch_tip
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
@@ -81,7 +81,7 @@ def check(situation: Situation) -> None:
     """Raise `UsageError` if there is no batch for the backend developer, or if the status of the
     one that would be next cannot be decided."""
     kept, choice = situation.kept, situation.choice
-    if not any(is_backend(batch) for batch in kept.document.batches):
+    if not any(is_for(batch) for batch in kept.document.batches):
         raise UsageError(
             f"{kept.path} has no batch for the backend developer",
             hint=f"See what is read there: agentflow tasks show {kept.document.task_id}",
@@ -231,7 +231,7 @@ def _ended(wanted: Wanted, situation: Situation, done: Sequence[Json], step: Jso
             hint = f"To try it again: {_again(wanted)} --retry"
         case "waiting":
             batches = situation.kept.document.batches
-            theirs = {each.id for each in batches if not is_backend(each)}
+            theirs = {each.id for each in batches if not is_for(each)}
             awaited = {name for each in choice.waiting for name in each.awaited}
             told = "; ".join(
                 f"batch {w.batch} waits for {', '.join(w.awaited)}" for w in choice.waiting

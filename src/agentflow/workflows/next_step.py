@@ -4,11 +4,7 @@ from collections.abc import Sequence
 
 from agentflow.records import Json
 from agentflow.tasks.document import Batch, Document
-
-
-def is_backend(batch: Batch) -> bool:
-    """Whether the backend developer does the batch; one that is assigned to nobody is theirs."""
-    return batch.developer is None or "backend" in batch.developer.lower()
+from agentflow.tasks.next_batch import is_for
 
 
 def next_step(document: Document, batch: Batch, sha: str, files: Sequence[str]) -> Json:
@@ -16,8 +12,8 @@ def next_step(document: Document, batch: Batch, sha: str, files: Sequence[str]) 
 
     `files` are the paths that the batch's commit changed.
     """
-    backend = [each for each in document.batches if is_backend(each)]
-    others = [each for each in document.batches if not is_backend(each)]
+    backend = [each for each in document.batches if is_for(each)]
+    others = [each for each in document.batches if not is_for(each)]
     waiting = [each for each in backend if not each.finished]
     frontend = [each for each in others if not each.finished]
     kind = "backend" if waiting else "frontend" if frontend else "completion"
