@@ -101,23 +101,26 @@ def write_change(path: Path, seen: Document, change: Change, locks: Path) -> boo
     elsewhere in it stays. Raises `Conflict` if they changed the very words, or are writing now;
     `UsageError` if the change has no place.
     """
-    return _write(path, seen, [change], locks, lambda now: apply(now, change))
+    return rewrite(path, seen, [change], locks, lambda now: apply(now, change))
 
 
 def write_changes(path: Path, changes: Sequence[Change], locks: Path) -> bool:
     """Make several changes in a document as it is now, as `apply_all` does; return whether there
     were any. Raises as `write_change` does."""
     seen = read_tasks_md(path)
-    return _write(path, seen, changes, locks, lambda now: apply_all(now, changes))
+    return rewrite(path, seen, changes, locks, lambda now: apply_all(now, changes))
 
 
-def _write(
+def rewrite(
     path: Path,
     seen: Document,
     changes: Sequence[Change],
     locks: Path,
     edit: Callable[[Document], str],
 ) -> bool:
+    """Give a document that was read before the text that `edit` makes of it as it is now; return
+    whether that is another one. `changes` are the words that nobody may have changed meanwhile.
+    Raises as `write_change` does."""
     real = path.resolve()
     name = f"tasks-md-{hashlib.sha256(str(real).encode()).hexdigest()[:16]}"
     with ExitStack() as held:

@@ -7,6 +7,7 @@ import pytest
 
 from agentflow.command_values import command_values
 from agentflow.errors import UsageError
+from agentflow.events import AgentEnded, Event
 from agentflow.models.anthropic import open_model
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.plan import Plan
@@ -73,6 +74,7 @@ def tracked(project: Project) -> Project:
 
 async def phase6(project: Project, *runs: Sequence[Json], **wanted: Any) -> tuple[Json, list[Json]]:
     """Run batches, each with a script of its own; return the report and all next steps."""
+    watch = wanted.pop("watch", project.events.append)
     servers = [ScriptedServer(read_script({"turns": list(turns)})) for turns in runs]
     steps: list[Json] = []
     waiting = iter(servers)
@@ -89,7 +91,7 @@ async def phase6(project: Project, *runs: Sequence[Json], **wanted: Any) -> tupl
             Wanted(TASK, flags=flags, **wanted),
             project.world,
             connect,
-            [project.events.append],
+            [watch],
             command_values,
             steps.append,
         )
@@ -363,3 +365,23 @@ async def test_a_batch_for_anyone_is_the_backend_developers_too(project: Project
     assert (step["progress"]["backend_done"], step["progress"]["frontend_pending"]) == (1, 0)
     marker = project.root / f".orchestrator/complete/{TASK}.done"
     assert marker.read_text().strip() == "done"
+
+
+async def test_a_failure_keeps_what_somebody_wrote_into_the_document_meanwhile(
+    project: Project,
+) -> None:
+    file = project.write(PATH, DOCUMENT)
+    file.chmod(0o600)
+
+    def watch(event: Event) -> None:
+        if isinstance(event, AgentEnded):
+            file.write_text(file.read_text() + "\nA note of mine.\n")
+
+    turns = [turn(write("hello", "wrong"), commit("feat: a")), turn(text="Done.")]
+    report, _ = await phase6(project, turns, flags={"max_repairs": 0}, watch=watch)
+
+    assert report["outcome"] == "failed"
+    text = file.read_text()
+    assert "## Batch 1: Greeting ❌ FAILED\n\n> " in text
+    assert text.endswith("\nA note of mine.\n")
+    assert file.stat().st_mode & 0o777 == 0o600

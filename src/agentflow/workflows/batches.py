@@ -168,7 +168,7 @@ async def _each(
         report = await run_task(plan, world, connect, sinks)
         done.append(_entry(batch, report))
         if report["outcome"] != "done":
-            return _stopped(wanted, situation, plan, report, done)
+            return _stopped(wanted, world, situation, plan, report, done)
         step = _complete(wanted, world, situation, batch, report)
         told(step)
 
@@ -206,13 +206,20 @@ def _complete(
 
 
 def _stopped(
-    wanted: Wanted, situation: Situation, plan: Plan, report: Json, done: Sequence[Json]
+    wanted: Wanted,
+    world: World,
+    situation: Situation,
+    plan: Plan,
+    report: Json,
+    done: Sequence[Json],
 ) -> Json:
     """The report after a run that did not end well; a failed batch is marked so."""
     told = report["reason"]
     hint = report["hint"]
     if report["outcome"] == "failed" and situation.choice.batch:
-        escalate(plan, situation.repository, situation.kept, situation.choice.batch, report)
+        repository, kept = situation.repository, situation.kept
+        locks = repository.locks(world.cache)
+        escalate(plan, repository, kept, situation.choice.batch, report, locks)
         hint = f"Look at it: agentflow runs show {report['run']}. Mend task or plan, then: "
         hint += f"{_again(wanted)} --retry"
     return _report(

@@ -1,13 +1,14 @@
 """Escalation: a batch that could not be verified is marked so, and nothing of it lands."""
 
 from datetime import datetime
+from pathlib import Path
 
 from agentflow.errors import UsageError
-from agentflow.markers import write_atomically
 from agentflow.neutral import one_line
 from agentflow.plan import Plan
 from agentflow.records import Json
-from agentflow.tasks.document import Batch
+from agentflow.task_documents import rewrite
+from agentflow.tasks.document import Batch, Document
 from agentflow.tasks.tasks_edit import Change, apply
 from agentflow.tasks.tasks_md import parse_tasks_md
 from agentflow.workflows.ledger import Kept, with_failure
@@ -18,18 +19,23 @@ from agentflow.workspace.recreate import Authorship, trailers_for
 from agentflow.workspace.repository import Repository
 
 
-def escalate(plan: Plan, repository: Repository, kept: Kept, batch: Batch, report: Json) -> None:
+def escalate(
+    plan: Plan, repository: Repository, kept: Kept, batch: Batch, report: Json, locks: Path
+) -> None:
     """Mark the batch FAILED, with one dated line that says why: in a commit of agentflow's own on
     the branch, or in the user's file if git does not have the document.
 
-    Raises `Conflict` if the branch moved meanwhile, `EnvironmentFailure` if it cannot be signed.
+    Raises `Conflict` if the branch moved or somebody changed the batch's status meanwhile,
+    `EnvironmentFailure` if the commit cannot be signed.
     """
-    date = str(report["started_at"])[:10]
-    why = one_line(report["reason"], 200)
-    text = _marked(kept, batch, f"{date}: FAILED, run {report['run']}: {why}")
+    date, why = str(report["started_at"])[:10], one_line(report["reason"], 200)
+    line = f"{date}: FAILED, run {report['run']}: {why}"
+    change = Change(batch.id, "FAILED")
     if not kept.tracked:
-        write_atomically(repository.root / kept.path, text)
+        file = repository.root / kept.path
+        rewrite(file, kept.document, [change], locks, lambda now: _marked(now, change, line))
         return
+    text = _marked(kept.document, change, line)
     task = kept.document.task_id
     made = bookkeeping_commit(
         repository.git,
@@ -43,13 +49,12 @@ def escalate(plan: Plan, repository: Repository, kept: Kept, batch: Batch, repor
         swap(repository, f"refs/heads/{plan.branch}", made.sha, old, report["run"])
 
 
-def _marked(kept: Kept, batch: Batch, line: str) -> str:
-    document = kept.document
+def _marked(document: Document, change: Change, line: str) -> str:
     try:
-        text = apply(document, Change(batch.id, "FAILED"))
+        text = apply(document, change)
     except UsageError:  # it has no place for a status: the line says it
         text = document.text
-    return with_failure(parse_tasks_md(text, folder=document.task_id), batch.id, line)
+    return with_failure(parse_tasks_md(text, folder=document.task_id), change.batch, line)
 
 
 def _authorship(plan: Plan, report: Json) -> Authorship:
