@@ -9,7 +9,8 @@ import pytest
 from agentflow.admission import Unfinished, admit, finished_before
 from agentflow.errors import Conflict
 from agentflow.markers import write_marker
-from agentflow.plan import Order, Plan, make_plan
+from agentflow.order import Order
+from agentflow.plan import Plan, make_plan
 from tests.run.project import GATE, Project, make_project
 
 

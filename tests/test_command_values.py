@@ -8,7 +8,8 @@ import pytest
 
 from agentflow.command_values import command_values
 from agentflow.errors import AgentflowError, EnvironmentFailure, UsageError
-from agentflow.plan import Order, Plan, make_plan
+from agentflow.order import Order
+from agentflow.plan import Plan, make_plan
 from tests.run.project import GATE, Project, make_project
 
 pytestmark = pytest.mark.sandbox

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from agentflow.dry_run import describe, describe_json
-from agentflow.plan import Order, Plan, make_plan
+from agentflow.order import Order
+from agentflow.plan import Plan, make_plan
 from agentflow.prompts.search import builtin_folder
 from agentflow.records import BuildCommand
 from agentflow.world import World

@@ -10,7 +10,8 @@ from agentflow.environment import Environment, Service, Variables
 from agentflow.errors import EnvironmentFailure
 from agentflow.events import BaseCheckFinished, BaseCheckStarted, Event
 from agentflow.gates.command import Commands
-from agentflow.plan import Order, make_plan
+from agentflow.order import Order
+from agentflow.plan import make_plan
 from agentflow.preflight import check_base, surroundings
 from agentflow.records import BuildCommand, Evidence
 from agentflow.redaction import redactor

@@ -11,7 +11,8 @@ from agentflow.environment import Environment, Service, Setup, Variables
 from agentflow.errors import EnvironmentFailure
 from agentflow.events import Event, Notice
 from agentflow.gates.command import Change, Commands
-from agentflow.plan import Order, make_plan
+from agentflow.order import Order
+from agentflow.plan import make_plan
 from agentflow.records import BuildCommand, Candidate, Json
 from agentflow.redaction import redactor
 from agentflow.sandbox.policy import Provided

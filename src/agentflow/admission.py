@@ -4,6 +4,7 @@ from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.markers import marker_path, read_marker
 from agentflow.plan import Plan
 from agentflow.records import Json
+from agentflow.resuming import Resumption
 from agentflow.runs import landed_by, list_runs, unfinished_run
 from agentflow.sandbox import probe
 from agentflow.workspace.land import branch_tip, check_target
@@ -13,6 +14,10 @@ from agentflow.workspace.signing import check_signing
 class Unfinished(UsageError):
     """An earlier run of the task was left unfinished, and nobody said what to do about it."""
 
+    def __init__(self, run: str, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.run = run
+
 
 def finished_before(plan: Plan) -> Json | None:
     """The report of the run that did this task, or None if there is something to do.
@@ -20,7 +25,7 @@ def finished_before(plan: Plan) -> Json | None:
     Raises `Unfinished` naming the run that was, `UsageError` for a marker that is not ours.
     """
     root, task = plan.repository.root, plan.task.id
-    if plan.fresh:
+    if plan.order.fresh:
         return None
     if read_marker(root, task) == "done":
         _check_ours(plan)
@@ -34,10 +39,11 @@ def finished_before(plan: Plan) -> Json | None:
             "already_done": True,
         }
     left = unfinished_run(root, task)
-    if left:
+    if left and plan.order.resume is None:
         raise Unfinished(
+            left,
             f"the run {left} of {task} was left unfinished",
-            hint=f"Start anew with: agentflow run {task} --fresh (continuing is not possible yet)",
+            hint=f"Go on with: agentflow resume {task}. Or start anew: agentflow run {task} --fresh",
         )
     return None
 
@@ -74,10 +80,11 @@ def _check_still_true(plan: Plan, report: Json) -> None:
         )
 
 
-def admit(plan: Plan) -> str | None:
+def admit(plan: Plan, past: Resumption | None = None) -> str | None:
     """Refuse what landing would refuse; return the branch's tip if it may be replaced.
 
-    Only a branch that still stands where a run of ours left it may be. Raises `Conflict`, and
+    Only a branch that still stands where a run of ours left it may be. A run that goes on is held
+    to what was found when it began, and once it is verified, landing decides. Raises `Conflict`, and
     `EnvironmentFailure` where no sandbox works or commits cannot be signed.
     """
     if plan.settings.sandbox != "none" and (reason := probe()):
@@ -86,7 +93,12 @@ def admit(plan: Plan) -> str | None:
         check_signing(plan.signing, *plan.identity)
     repository = plan.repository
     tip = branch_tip(repository, plan.branch)
-    ours = bool(plan.fresh and tip and landed_by(repository.root, plan.task.id, tip))
-    replaceable = tip if ours else None
+    if past:
+        replaceable = past.started.replaceable
+        if past.history.verified:
+            return replaceable
+    else:
+        ours = plan.order.fresh and tip and landed_by(repository.root, plan.task.id, tip)
+        replaceable = tip if ours else None
     check_target(repository, plan.settings.land, plan.branch, plan.base, replaceable=replaceable)
     return replaceable

@@ -1,12 +1,11 @@
 """The loop: reply, tools, reply, until the agent is finished or is stopped."""
 
 import asyncio
-import json
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from agentflow.budget import Budget
+from agentflow.conversation import HINT_AFTER, RUNNABLE, Conversation, Kind, Word
 from agentflow.errors import AgentFailed, Blocked, BudgetExceeded, ProviderFailure
 from agentflow.events import (
     AgentEnded,
@@ -15,18 +14,14 @@ from agentflow.events import (
     ToolStarted,
     UserMessage,
 )
-from agentflow.interfaces import Emit, Model, Toolkit
+from agentflow.interfaces import Emit, Keeper, Model, Toolkit
 from agentflow.messages import Ending, EndReason, Reply, Request, Signal, ToolCall, ToolResult
 from agentflow.records import Completion, Effort, Json
 
 MAX_REPLY_TOKENS = 32_000
 """Of one reply, thinking included."""
-RUNNABLE = frozenset({"tool_use", "end_turn", "stop_sequence"})
-"""Stop reasons after which a reply's calls may be run; some local servers never say `tool_use`."""
 MAX_CUT_REPLIES = 3
 """Replies in a row that may hit that limit before the run is stopped."""
-HINT_AFTER, STOP_AFTER = 3, 6
-"""Identical failing calls without a successful change in between."""
 
 CUT = (
     "Your last reply hit its length limit and was cut; a tool call in it was not run. "
@@ -58,7 +53,9 @@ class Agent:
         budget: Budget,
         emit: Emit,
         effort: Effort | None = None,
+        conversation: Conversation | None = None,
     ) -> None:
+        """`conversation` is what was said before, by an agent whose process died."""
         self.model = model
         self.model_id = model_id
         self.system = system
@@ -66,53 +63,50 @@ class Agent:
         self.budget = budget
         self.emit = emit
         self.effort: Effort | None = effort
-        self.messages: list[Json] = []
-        self.last_words = ""
-        self._nudged, self._cut = False, 0
-        self._failures: Counter[tuple[str, str]] = Counter()
+        self.conversation = conversation or Conversation()
 
-    async def work(self, text: str, toolkit: Toolkit) -> Ending:
-        """Give the agent a message and let it work until it is finished.
+    async def work(self, word: Word | None, toolkit: Toolkit, keeper: Keeper) -> Ending:
+        """Tell the agent something and let it work until it is finished; without a word it goes on
+        where its conversation stands.
 
         Raises `BudgetExceeded`, `ProviderFailure`, `AgentFailed` (gave up, or looping), `Blocked`
         (needs an answer). However it ends, every tool call in the conversation is answered.
         """
         try:
             async with asyncio.timeout(max(0.0, self.budget.seconds_left)):
-                ending = await self._turns(text, toolkit)
+                if word is not None:
+                    self._tell(word.text, word.kind)
+                    keeper.begin(changed=False)
+                ending = await self._turns(toolkit, keeper)
         except TimeoutError as error:
             raise self.budget.out_of_time() from error
         self.emit(AgentEnded(ending.reason, ending.text))
         return ending
 
-    async def _turns(self, text: str, toolkit: Toolkit) -> Ending:
-        self._tell(text)
-        self._nudged, self._cut = False, 0
+    async def _turns(self, toolkit: Toolkit, keeper: Keeper) -> Ending:
         while True:
-            reply = await self._ask(toolkit)
+            if self.conversation.signals:
+                return self._signalled(self.conversation.signals[0])
+            reply = self.conversation.pending or await self._ask(toolkit)
             if reply.calls and reply.stop_reason in RUNNABLE:
-                signal = await self._execute(reply.calls, toolkit)
-                if signal:
-                    return self._signalled(signal)
+                await self._execute(reply.calls, toolkit, keeper)
             elif ending := self._without_calls(reply):
                 return ending
 
     def _without_calls(self, reply: Reply) -> Ending | None:
         """Go on after a reply of which nothing may be run, or end."""
-        self._cut = self._cut + 1 if reply.stop_reason == "max_tokens" else 0
         if reply.calls:
-            self._tell([_answer(_not_run(call, CUT)) for call in reply.calls])
+            self._tell([_answer(_not_run(call, CUT)) for call in reply.calls], "cut")
         match reply.stop_reason:
             case "end_turn" | "stop_sequence" | "tool_use":
-                if self._nudged or self._is_finished(reply):
+                if self.conversation.nudged or self._is_finished(reply):
                     return self._ending("finished" if self._is_finished(reply) else "silent")
-                self._nudged = True
-                self._tell(NUDGES[self.completion])
-            case "max_tokens" if self._cut < MAX_CUT_REPLIES:
+                self._tell(NUDGES[self.completion], "nudge")
+            case "max_tokens" if self.conversation.cut < MAX_CUT_REPLIES:
                 if not reply.calls:
-                    self._tell(CUT)
+                    self._tell(CUT, "cut")
             case "pause_turn":
-                pass
+                self.conversation.pending = None
             case other:
                 raise _stopped(other)
         return None
@@ -122,27 +116,28 @@ class Agent:
         request = Request(
             self.model_id,
             self.system,
-            self.messages,
+            self.conversation.messages,
             toolkit.schemas,
             MAX_REPLY_TOKENS,
             self.effort,
         )
         reply = await self.model.reply(request, self.emit)
         cost = self.budget.charge(reply)
-        message: Json = {"role": "assistant", "content": list(reply.content)}
-        self.emit(AssistantMessage(message, reply.stop_reason, reply.usage, reply.discarded, cost))
-        # The API refuses an empty message; a reply cut inside its only tool call leaves one.
-        if reply.content:
-            self.messages.append(message)
-        self.last_words = reply.text.strip() or self.last_words
+        message = self.conversation.hear(reply)
+        problems = {call.id: call.problem for call in reply.calls if call.arguments is None}
+        self.emit(
+            AssistantMessage(
+                message, reply.stop_reason, reply.usage, reply.discarded, cost, problems
+            )
+        )
         return reply
 
-    def _tell(self, content: str | list[Json]) -> None:
+    def _tell(self, content: str | list[Json], kind: Kind) -> None:
         message: Json = {"role": "user", "content": content}
-        self.messages.append(message)
-        self.emit(UserMessage(message))
+        self.conversation.tell(message, kind)
+        self.emit(UserMessage(message, kind))
 
-    async def _execute(self, calls: tuple[ToolCall, ...], toolkit: Toolkit) -> Signal | None:
+    async def _execute(self, calls: tuple[ToolCall, ...], toolkit: Toolkit, keeper: Keeper) -> None:
         """Run a reply's calls and answer every one, even when interrupted.
 
         After a completion signal no further call is run.
@@ -152,46 +147,41 @@ class Agent:
         signals: list[Signal] = []
         try:
             for group in _groups(calls, toolkit):
+                if not toolkit.is_read_only(group[0]):
+                    await keeper.settled()
                 await asyncio.gather(*(self._run(call, toolkit, results) for call in group))
                 signals = [s for call in group for s in results[call.id].signals]
                 if signals:
                     missing = "Not run: you signalled completion before this call."
                     break
         finally:
-            self._tell([_answer(results.get(c.id) or _not_run(c, missing)) for c in calls])
-        self._stop_if_looping()
-        return signals[0] if signals else None
+            answers = [_answer(results.get(c.id) or _not_run(c, missing)) for c in calls]
+            self._tell(answers, "results")
+        self.conversation.signals = tuple(signals)
+        keeper.begin(changed=not all(toolkit.is_read_only(call) for call in calls))
+        if looping := self.conversation.looping:
+            name, count = looping
+            raise AgentFailed(f"looping: the same {name} call failed {count} times")
 
     async def _run(self, call: ToolCall, toolkit: Toolkit, results: dict[str, ToolResult]) -> None:
         self.emit(ToolStarted(call.id, call.name, toolkit.target(call)))
         started = time.monotonic()
         result = await toolkit.run(call)
         seconds = round(time.monotonic() - started, 4)
-        results[call.id] = self._counted(call, result, toolkit)
+        read_only = toolkit.is_read_only(call)
+        failed = self.conversation.count(call, is_error=result.is_error, read_only=read_only)
+        results[call.id] = _hinted(result, failed)
         self.emit(
-            ToolFinished(call.id, call.name, result.is_error, seconds, _first_line(result.content))
+            ToolFinished(
+                call.id,
+                call.name,
+                result.is_error,
+                seconds,
+                _first_line(result.content),
+                read_only,
+                tuple((signal.name, signal.text) for signal in result.signals),
+            )
         )
-
-    def _counted(self, call: ToolCall, result: ToolResult, toolkit: Toolkit) -> ToolResult:
-        """Count identical failing calls; after some, tell the model so."""
-        key = (call.name, json.dumps(call.arguments, sort_keys=True))
-        if not result.is_error:
-            if not toolkit.is_read_only(call):
-                self._failures.clear()
-            return result
-        self._failures[key] += 1
-        if self._failures[key] < HINT_AFTER or not isinstance(result.content, str):
-            return result
-        hint = (
-            f"\n\nThis same call has failed {self._failures[key]} times. Do something different: "
-            f"read what the error says, look at the current state, or choose another way."
-        )
-        return ToolResult(result.call_id, result.content + hint, is_error=True)
-
-    def _stop_if_looping(self) -> None:
-        for (name, _), count in self._failures.items():
-            if count >= STOP_AFTER:
-                raise AgentFailed(f"looping: the same {name} call failed {count} times")
 
     def _is_finished(self, reply: Reply) -> bool:
         """Whether a reply without calls is the end that the prompt's profile expects."""
@@ -209,7 +199,18 @@ class Agent:
         return self._ending("signalled")
 
     def _ending(self, reason: EndReason) -> Ending:
-        return Ending(reason, self.last_words)
+        return Ending(reason, self.conversation.last_words)
+
+
+def _hinted(result: ToolResult, failed: int) -> ToolResult:
+    """The result, with advice where the same call has `failed` that often."""
+    if failed < HINT_AFTER or not isinstance(result.content, str):
+        return result
+    hint = (
+        f"\n\nThis same call has failed {failed} times. Do something different: "
+        f"read what the error says, look at the current state, or choose another way."
+    )
+    return ToolResult(result.call_id, result.content + hint, is_error=True)
 
 
 def _groups(calls: Iterable[ToolCall], toolkit: Toolkit) -> Iterator[list[ToolCall]]:

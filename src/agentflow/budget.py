@@ -31,6 +31,11 @@ class Budget:
         """Until the wall clock's limit."""
         return self.limits.timeout - (self._clock() - self._started)
 
+    def restore(self, usage: Usage, cost: float | None, turns: int, seconds: float) -> None:
+        """Count what an earlier process used for the same run."""
+        self.usage, self.cost, self.turns = usage, cost, turns
+        self._started = self._clock() - seconds
+
     def charge(self, reply: Reply) -> float | None:
         """Count a reply; return its cost in US dollars, None if the price is unknown."""
         usage = reply.usage + reply.discarded

@@ -3,8 +3,8 @@
 The journal stores the durable ones and is the message list; sinks see all of them.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar, get_args
 
 from agentflow.messages import EndReason, Usage
 from agentflow.records import Candidate, Evidence, Json
@@ -33,6 +33,36 @@ class RunStarted:
     """None leaves it to the model."""
     skills: tuple[Json, ...] = ()
     """Name, path for the agent and SHA-256 of each skill that the agent was told of."""
+    first_message: str = ""
+    order: Json = field(default_factory=dict[str, object])
+    """What the caller asked for, so that the run can go on: `order.as_json`."""
+    replaceable: str | None = None
+    """A tip of the branch that landing may replace."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed:
+    """Emitted when another process goes on with a run, or a person has set it back."""
+
+    type: ClassVar[str] = "agentflow.run_resumed"
+    durable: ClassVar[bool] = True
+    kept: int
+    """Lines of the journal that count; those between them and this one do not any more."""
+    run: str
+    turn: int
+    """Of the checkpoint: how often the model had answered."""
+    model: str
+    """The one that goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointMade:
+    """Emitted when the agent's files and the conversation so far are kept."""
+
+    type: ClassVar[str] = "agentflow.checkpoint_made"
+    durable: ClassVar[bool] = False
+    turn: int
+    commit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +103,8 @@ class UserMessage:
     type: ClassVar[str] = "user"
     durable: ClassVar[bool] = True
     message: Json
+    kind: str = "task"
+    """A `conversation.Kind`: why it was added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +119,8 @@ class AssistantMessage:
     discarded: Usage
     cost: float | None
     """US dollars of this reply, discarded attempts included; None if the price is unknown."""
+    problems: dict[str, str] = field(default_factory=dict[str, str])
+    """For each malformed call, by its id, what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +169,9 @@ class ToolFinished:
     seconds: float
     summary: str
     """The result's first line."""
+    read_only: bool = False
+    signals: tuple[tuple[str, str], ...] = ()
+    """Name and text of each marker file that the call wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +308,16 @@ class RepairStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class Verified:
+    """Emitted when the commits that are to land are there, signed and written down."""
+
+    type: ClassVar[str] = "agentflow.verified"
+    durable: ClassVar[bool] = True
+    base: str
+    tip: str
+
+
+@dataclass(frozen=True, slots=True)
 class LandingDone:
     """Emitted when the target ref holds the verified commits."""
 
@@ -297,6 +344,9 @@ class RunFinished:
 
 Event = (
     RunStarted
+    | RunResumed
+    | CheckpointMade
+    | Verified
     | Notice
     | SetupStarted
     | SetupFinished
@@ -320,3 +370,6 @@ Event = (
     | LandingDone
     | RunFinished
 )
+
+EVENTS: dict[str, type[Event]] = {kind.type: kind for kind in get_args(Event)}
+"""Each event by its name in the journal."""

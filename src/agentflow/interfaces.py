@@ -68,6 +68,21 @@ class Toolkit(Protocol):
         ...
 
 
+class Keeper(Protocol):
+    """Keeps what an agent has done, so that another process can go on from there."""
+
+    def begin(self, *, changed: bool) -> None:
+        """Begin to keep the conversation as it is now, and the files if they may have `changed`.
+
+        The model may be asked meanwhile; nothing may write before it is `settled`.
+        """
+        ...
+
+    async def settled(self) -> None:
+        """Wait until what was begun is kept. Does not raise: a run goes on without."""
+        ...
+
+
 class Gate(Protocol):
     """One check made by agentflow on a candidate."""
 

@@ -71,6 +71,16 @@ class Journal:
         self._count += 1
         self._size += len(data)
 
+    @property
+    def extent(self) -> tuple[int, int]:
+        """How many lines there are, and how many bytes they have."""
+        return self._count, self._size
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes between two extents. Raises `EnvironmentFailure`."""
+        with _told(self.path):
+            return os.pread(self._file, end - start, start)
+
     def _write(self, data: bytes) -> None:
         if os.write(self._file, data) < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from agentflow.frontmatter import check_inside
 from agentflow.messages import Usage
 from agentflow.models import catalog
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint
+from agentflow.order import Order
 from agentflow.plan_checks import (
     check_boundaries,
     check_dependencies,
@@ -61,25 +62,6 @@ from agentflow.world import World
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What the caller asked for."""
-
-    task: str | None = None
-    """An id or a path."""
-    text: str | None = None
-    """Free text instead of a task file."""
-    base: str | None = None
-    fresh: bool = False
-    resume: bool = False
-    flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Settings given as flags."""
-    arguments: str | None = None
-    """For a prompt that is a command file; None means that none were given."""
-    made: Task | None = None
-    """A task that the caller made, instead of a file or text."""
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """One task, ready to be run."""
 
@@ -105,7 +87,7 @@ class Plan:
     limits: Limits
     branch: str
     base_url: str
-    fresh: bool
+    order: Order
     notices: tuple[str, ...]
     ledger: Ledger | None = None
     """For a task that stands in a document with others."""
@@ -182,7 +164,7 @@ def _make_plan(
         limits=_limits(settings.limits, prompt),
         branch=settings.target or f"agentflow/{task.id}",
         base_url=base_url,
-        fresh=order.fresh,
+        order=order,
         notices=(
             *notices,
             *prompt.warnings,

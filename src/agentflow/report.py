@@ -40,8 +40,10 @@ SUBTYPES = {
 class Summary:
     """A sink that sums up the events of one run."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], earlier: float = 0.0) -> None:
+        """`earlier`: seconds that other processes were at work on the run."""
         self._now = now
+        self._earlier = earlier
         self._started = now()
         self._last: dict[str, Json] = {}
         self._usage = Usage()
@@ -100,13 +102,13 @@ class Summary:
         collected, landed = self._of(Collected), self._of(LandingDone)
         recorded = self._of(Recorded)
         outcome = finished.get("outcome", "unfinished")
-        milliseconds = (self._now() - self._started).total_seconds() * 1000
+        seconds = (self._now() - self._started).total_seconds() + self._earlier
         return {
             "type": "result",
             "subtype": self._subtype(outcome, finished.get("reason", "")),
             "is_error": outcome != "done",
             "num_turns": self._turns,
-            "duration_ms": round(milliseconds),
+            "duration_ms": round(seconds * 1000),
             "total_cost_usd": None if self._cost is None else round(self._cost, 6),
             "usage": {
                 "input_tokens": self._usage.input_tokens,

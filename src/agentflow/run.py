@@ -6,15 +6,19 @@ from dataclasses import replace
 
 from agentflow.admission import admit, finished_before
 from agentflow.agent import Agent
+from agentflow.checkpoints import Checkpoints
+from agentflow.conversation import Word
 from agentflow.errors import AgentFailed, AgentflowError, Interrupted
 from agentflow.events import LandingDone, Notice, RepairStarted, RunFinished
 from agentflow.gates import verify
 from agentflow.interfaces import Emit, Model
 from agentflow.markers import remove_markers
+from agentflow.messages import Ending
 from agentflow.models.opening import OpeningModel
 from agentflow.plan import Plan
-from agentflow.records import Candidate, Evidence, Json, Landed, Verdict
+from agentflow.records import Candidate, Evidence, Json, Landed
 from agentflow.repair import repair_message, same_failure
+from agentflow.resuming import adjusted, resume
 from agentflow.runs import task_lock
 from agentflow.stage import Stage, set_stage
 from agentflow.threads import to_the_end
@@ -31,29 +35,35 @@ Connect = Callable[[Plan], OpenModel]
 async def run_task(plan: Plan, world: World, connect: Connect, sinks: Sequence[Emit] = ()) -> Json:
     """Run one task to its end, whatever the end is; return its report.
 
-    Raises `UsageError` and `Conflict` for what is refused before the run exists. Every later
-    failure is the report's outcome.
+    Raises `UsageError` and `Conflict` for what is refused before the run exists or goes on. Every
+    later failure is the report's outcome.
     """
     with task_lock(plan.repository.locks(world.cache), plan.task.id):
         done = finished_before(plan)
         if done:
             return done
-        replaceable = admit(plan)
+        past = resume(plan, world.cache, plan.order.resume) if plan.order.resume else None
+        plan = adjusted(plan, past) if past else plan
+        replaceable = admit(plan, past)
         open_model = connect(plan)
         remove_markers(plan.repository.root, plan.task.id)
-        stage = set_stage(plan, world, sinks)
-        try:
-            stage.announce()
-            candidate = await _work(stage, open_model)
-            landed = await to_the_end(_land, stage, candidate, replaceable)
-            stage.emit(LandingDone(landed.ref, landed.tip, landed.replaced))
-            finished = RunFinished("done", 0, "", "")
-        except AgentflowError as error:
-            finished = RunFinished(error.outcome, error.exit_code, error.message, error.hint)
-        except asyncio.CancelledError as error:
-            stop = Interrupted.of(error)
-            finished = RunFinished(stop.outcome, stop.exit_code, stop.message, stop.hint)
-        return await stage.close(finished)
+        stage = set_stage(plan, world, sinks, replaceable, past)
+        return await stage.close(stage.history.finished or await _to_an_end(stage, open_model))
+
+
+async def _to_an_end(stage: Stage, open_model: OpenModel) -> RunFinished:
+    """Do what is left of the run; whatever happens is how it ended."""
+    try:
+        stage.announce()
+        candidate = await asyncio.to_thread(stage.verified_before) or await _work(stage, open_model)
+        landed = await to_the_end(_land, stage, candidate)
+        stage.emit(LandingDone(landed.ref, landed.tip, landed.replaced))
+    except AgentflowError as error:
+        return RunFinished(error.outcome, error.exit_code, error.message, error.hint)
+    except asyncio.CancelledError as error:
+        stop = Interrupted.of(error)
+        return RunFinished(stop.outcome, stop.exit_code, stop.message, stop.hint)
+    return RunFinished("done", 0, "", "")
 
 
 async def _work(stage: Stage, open_model: OpenModel) -> Candidate:
@@ -62,7 +72,7 @@ async def _work(stage: Stage, open_model: OpenModel) -> Candidate:
     model = OpeningModel(open_model)
     try:
         await asyncio.to_thread(pin_base, plan.repository, stage.run, plan.base)
-        await bench.prepare()
+        await bench.prepare(stage.checkpoint)
         for text in bench.notices:
             stage.emit(Notice(text))
         await bench.install(stage.emit, stage.redact)
@@ -72,7 +82,7 @@ async def _work(stage: Stage, open_model: OpenModel) -> Candidate:
         await model.close()
 
 
-def _land(stage: Stage, candidate: Candidate, replaceable: str | None) -> Landed:
+def _land(stage: Stage, candidate: Candidate) -> Landed:
     plan, repository = stage.plan, stage.plan.repository
     if candidate.tip != candidate.base:
         keep_verified(repository, stage.bench.state, stage.run, candidate)
@@ -82,7 +92,7 @@ def _land(stage: Stage, candidate: Candidate, replaceable: str | None) -> Landed
         plan.settings.land,
         plan.branch,
         stage.run,
-        replaceable=replaceable,
+        replaceable=stage.replaceable,
     )
 
 
@@ -90,23 +100,16 @@ async def _work_until_verified(
     stage: Stage, agent: Agent, on_base: Mapping[str, Evidence]
 ) -> Candidate:
     """Let the agent work and judge the result; a failed verdict goes back to it, bounded."""
-    plan, bench = stage.plan, stage.bench
-    message = plan.rendered.first_message
-    earlier = Verdict()
-    for attempt in range(plan.limits.max_repairs + 1):
-        if attempt:
-            stage.emit(RepairStarted(attempt, plan.limits.max_repairs))
-        async with bench.agent_sandbox() as sandbox:
-            toolkit = Toolkit(sandbox, plan.prompt.tools, stage.redact, plan.prompt.scopes)
-            ending = await agent.work(message, toolkit)
-        collected = await bench.collect(stage.authorship)
-        mended = await bench.fixed(collected, plan.gates, stage.authorship, stage.emit)
-        candidate = replace(mended, answer=ending.text)
-        stage.collected(candidate)
+    past, repairs = stage.history, stage.plan.limits.max_repairs
+    keeper = stage.checkpoints()
+    word, earlier, ending = stage.next_word(), past.earlier, past.ending
+    for attempt in range(past.repairs, repairs + 1):
+        ending = ending or await _let_work(stage, agent, keeper, word)
+        candidate = await _collect(stage, ending)
         audits = stage.audits(await stage.packages(candidate))
         verdict = await verify(stage.gates(on_base), candidate, stage.emit, audits)
         if verdict.passed:
-            return await stage.record(await stage.sign(candidate))
+            return stage.verified(await stage.record(await stage.sign(candidate)))
         if not verdict.failures:
             raise AgentFailed(
                 "no build gate ran and passed, so nothing is verified",
@@ -114,6 +117,27 @@ async def _work_until_verified(
             )
         if same_failure(earlier, verdict):
             raise AgentFailed("the same gates failed twice in the same way")
-        message, earlier = repair_message(verdict), verdict
+        if attempt < repairs:
+            stage.emit(RepairStarted(attempt + 1, repairs))
+        word, earlier, ending = Word("repair", repair_message(verdict)), verdict, None
     failed = ", ".join(evidence.gate for evidence in earlier.failures)
-    raise AgentFailed(f"not verified after {plan.limits.max_repairs} repairs: {failed}")
+    raise AgentFailed(f"not verified after {repairs} repairs: {failed}")
+
+
+async def _let_work(
+    stage: Stage, agent: Agent, checkpoints: Checkpoints, word: Word | None
+) -> Ending:
+    plan, bench = stage.plan, stage.bench
+    async with bench.agent_sandbox() as sandbox, stage.keeping(sandbox, checkpoints) as keeper:
+        toolkit = Toolkit(sandbox, plan.prompt.tools, stage.redact, plan.prompt.scopes)
+        return await agent.work(word, toolkit, keeper)
+
+
+async def _collect(stage: Stage, ending: Ending) -> Candidate:
+    """What the agent made, in our repository, with what formatters make of it."""
+    plan, bench = stage.plan, stage.bench
+    collected = await bench.collect(stage.authorship)
+    mended = await bench.fixed(collected, plan.gates, stage.authorship, stage.emit)
+    candidate = replace(mended, answer=ending.text)
+    stage.collected(candidate)
+    return candidate

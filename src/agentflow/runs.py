@@ -12,14 +12,20 @@ from typing import Any, cast
 
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.journal import open_regular
+from agentflow.nearest import nearest
 from agentflow.records import Json
 from agentflow.strict_json import parse_object
 
 FOLDER = ".orchestrator/runs"
 REPORT = "report.json"
 JOURNAL = "journal.jsonl"
-RESUMABLE = frozenset({"budget", "provider", "interrupted"})
-"""Outcomes after which a run could be continued."""
+RESUMABLE = frozenset({
+    *("unfinished", "budget", "provider", "interrupted"),
+    *("blocked", "environment", "conflict"),
+})
+"""Outcomes after which a run can go on; a run that was killed has none."""
+LEFT = RESUMABLE - {"blocked", "environment", "conflict"}
+"""Those after which a new run of the task would lose what was paid for."""
 
 MAX_REPORT = 16 << 20
 MAX_JOURNAL = 64 << 20
@@ -182,10 +188,50 @@ def unfinished_run(root: Path, task: str) -> str | None:
     """The newest run of a task, if it could be continued: it ended early, and the model had
     answered."""
     runs = list_runs(root, task)
-    if not runs or runs[-1]["outcome"] not in {"unfinished", *RESUMABLE}:
+    if not runs or runs[-1]["outcome"] not in LEFT:
         return None
     name = str(runs[-1]["run"])
     return name if _was_answered(root / FOLDER / name / JOURNAL) else None
+
+
+def open_runs(root: Path) -> list[str]:
+    """The newest run of each task that can go on, oldest first."""
+    newest = {report["task"]: report for report in list_runs(root)}
+    return [
+        str(report["run"])
+        for report in newest.values()
+        if report["outcome"] in RESUMABLE
+        and _was_answered(root / FOLDER / str(report["run"]) / JOURNAL)
+    ]
+
+
+def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
+    """The run that a person means: by its name, by its task, or the only one that can go on.
+
+    `blocked` says that it must be waiting for an answer. Raises `UsageError`.
+    """
+    found = list_runs(root)
+    if wanted is None:
+        names = open_runs(root)
+        if len(names) == 1:
+            return names[0]
+        raise UsageError(
+            "several runs can go on" if names else "no run here can go on",
+            hint=f"Name one: {', '.join(names)}" if names else "List them: agentflow runs list",
+        )
+    match = [report for report in found if wanted in {report["run"], report["task"]}]
+    if not match:
+        names = [str(report["run"]) for report in found]
+        raise UsageError(
+            f"there is no run or task {wanted!r} here{nearest(wanted, names)}",
+            hint="List them: agentflow runs list",
+        )
+    name, outcome = str(match[-1]["run"]), str(match[-1]["outcome"])
+    if blocked and outcome != "blocked":
+        raise UsageError(f"the run {name} asks nothing: it is {outcome}")
+    if outcome == "done" or outcome not in {*RESUMABLE, "failed"}:
+        raise UsageError(f"the run {name} is {outcome}", hint="Run the task again with --fresh.")
+    return name
 
 
 def _was_answered(journal: Path) -> bool:

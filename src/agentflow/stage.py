@@ -2,15 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from agentflow import __version__
 from agentflow.agent import Agent
 from agentflow.budget import Budget
+from agentflow.checkpoints import Checkpoints
+from agentflow.conversation import Word
 from agentflow.errors import EnvironmentFailure
 from agentflow.events import (
     Collected,
@@ -20,11 +22,14 @@ from agentflow.events import (
     PromisesCompared,
     Recorded,
     RunFinished,
+    RunResumed,
     RunStarted,
     Signed,
+    Verified,
 )
 from agentflow.gates.command import Commands
-from agentflow.interfaces import Audit, Emit, Gate, Model
+from agentflow.history import History
+from agentflow.interfaces import Audit, Emit, Gate, Keeper, Model
 from agentflow.journal import Journal
 from agentflow.markers import Kind, marker_path, own_folder, write_atomically, write_marker
 from agentflow.models import catalog
@@ -32,10 +37,14 @@ from agentflow.plan import Plan
 from agentflow.preflight import check_base, surroundings
 from agentflow.records import Candidate, Evidence, Json
 from agentflow.redaction import Redact, redactor
+from agentflow.repair import repair_message
 from agentflow.report import Summary
+from agentflow.resuming import Resumption
 from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name
+from agentflow.sandbox.channel import Channel
 from agentflow.threads import to_the_end
 from agentflow.workbench import Workbench
+from agentflow.workspace.checkpoint import Checkpoint
 from agentflow.world import World
 
 if TYPE_CHECKING:
@@ -54,11 +63,18 @@ class Stage:
     plan: Plan
     run: str
     started: datetime
+    now: Callable[[], datetime]
     bench: Workbench
     budget: Budget
     journal: Journal
     summary: Summary
     sinks: tuple[Emit, ...]
+    history: History = field(default_factory=lambda: History(0))
+    """What an earlier process did of this run."""
+    checkpoint: Checkpoint | None = None
+    """Where the run goes on."""
+    replaceable: str | None = None
+    """A tip of the branch that landing may replace."""
 
     def emit(self, event: Event, /) -> None:
         """Write the event down first, then tell everybody."""
@@ -70,34 +86,43 @@ class Stage:
     def announce(self) -> None:
         """Say what begins, and what the user should know about it."""
         plan = self.plan
-        self.emit(
-            RunStarted(
-                run=self.run,
-                task=plan.task.id,
-                task_sha256=plan.task.sha256,
-                title=plan.task.title,
-                prompt=plan.prompt.name,
-                prompt_sha256=plan.prompt.sha256,
-                model=plan.model,
-                base=plan.base,
-                sandbox="none" if plan.settings.sandbox == "none" else "bubblewrap",
-                branch=plan.branch,
-                tools=plan.prompt.tools,
-                system=plan.rendered.system,
-                version=__version__,
-                effort=plan.effort,
-                skills=tuple(skill.as_json for skill in plan.skills),
-            )
-        )
+        self.emit(self._beginning())
+        told = {line.event.text for line in self.history.lines if isinstance(line.event, Notice)}
         for notice in plan.notices:
-            self.emit(Notice(notice))
+            if notice not in told:
+                self.emit(Notice(notice))
         if plan.settings.sandbox == "none":
             self.emit(
                 Notice("NO SANDBOX: the agent's commands run with your rights on this machine")
             )
 
+    def _beginning(self) -> RunStarted | RunResumed:
+        plan = self.plan
+        if self.checkpoint is not None:
+            return RunResumed(self.history.kept, self.run, self.checkpoint.turn, plan.model)
+        return RunStarted(
+            run=self.run,
+            task=plan.task.id,
+            task_sha256=plan.task.sha256,
+            title=plan.task.title,
+            prompt=plan.prompt.name,
+            prompt_sha256=plan.prompt.sha256,
+            model=plan.model,
+            base=plan.base,
+            sandbox="none" if plan.settings.sandbox == "none" else "bubblewrap",
+            branch=plan.branch,
+            tools=plan.prompt.tools,
+            system=plan.rendered.system,
+            version=__version__,
+            effort=plan.effort,
+            skills=tuple(skill.as_json for skill in plan.skills),
+            first_message=plan.rendered.first_message,
+            order=plan.order.as_json,
+            replaceable=self.replaceable,
+        )
+
     def agent(self, model: Model) -> Agent:
-        """The agent of this run, before its first word."""
+        """The agent of this run, before its first word or with what it said before."""
         plan = self.plan
         return Agent(
             model,
@@ -107,7 +132,51 @@ class Stage:
             self.budget,
             self.emit,
             plan.effort,
+            self.history.conversation,
         )
+
+    def next_word(self) -> Word | None:
+        """What the agent is told when it begins, or goes on; None if it was told."""
+        history = self.history
+        if not history.told:
+            if history.repairs:
+                return Word("repair", repair_message(history.earlier))
+            return Word("task", self.plan.rendered.first_message)
+        answer = self.plan.order.answer
+        return None if answer is None else Word("answer", answer)
+
+    def keeping(
+        self, sandbox: Channel, checkpoints: Checkpoints
+    ) -> AbstractAsyncContextManager[Keeper]:
+        """Keep what the agent does in one sandbox."""
+        return checkpoints.during(sandbox, self.bench.place)
+
+    def checkpoints(self) -> Checkpoints:
+        """What keeps this run, from its last checkpoint on; call when the bench is prepared."""
+        bench, base = self.bench, self.plan.base
+        tree = bench.state.text("rev-parse", f"{base}^{{tree}}")
+        return Checkpoints(
+            self.run,
+            bench.state,
+            self.journal,
+            self.emit,
+            lambda: self.budget.turns,
+            self.now,
+            self.checkpoint or Checkpoint("", 0, 0, 0, base, tree),
+        )
+
+    def verified(self, candidate: Candidate) -> Candidate:
+        """Tell that these are the commits to land."""
+        self.emit(Verified(candidate.base, candidate.tip))
+        return candidate
+
+    def verified_before(self) -> Candidate | None:
+        """What an earlier process had verified and was to land."""
+        verified = self.history.verified
+        if verified is None:
+            return None
+        self.bench.reopen()
+        return Candidate(verified.base, verified.tip)
 
     def collected(self, candidate: Candidate) -> None:
         """Tell what was collected; an agent may have written a secret into a message."""
@@ -226,11 +295,12 @@ class Stage:
 
         Whoever is told to stop meanwhile stops after that.
         """
-        self.emit(finished)
+        if finished != self.history.finished:
+            self.emit(finished)
         report = await to_the_end(self._record, finished)
         if finished.outcome == "done" or not self.summary.turns:
             with suppress(asyncio.CancelledError):
-                await self.bench.remove()
+                await self.bench.remove(whole=not self.summary.turns)
         return report
 
     def _record(self, finished: RunFinished) -> Json:
@@ -254,27 +324,48 @@ class Stage:
         return report
 
 
-def set_stage(plan: Plan, world: World, sinks: Sequence[Emit]) -> Stage:
-    """Name the run, make its folder, open its journal. Raises `EnvironmentFailure`."""
-    started = world.now()
-    run = run_name(plan.task.id, started, world.entropy(2))
+def set_stage(
+    plan: Plan,
+    world: World,
+    sinks: Sequence[Emit],
+    replaceable: str | None,
+    past: Resumption | None = None,
+) -> Stage:
+    """Name the run, make its folder, open its journal; or open those of a run that goes on.
+
+    Raises `EnvironmentFailure`.
+    """
+    history = past.history if past else History(0)
+    started = history.lines[0].at if past else world.now()
+    run = past.run if past else run_name(plan.task.id, started, world.entropy(2))
     folder = own_folder(plan.repository.root, FOLDER) / run
     journal = Journal(folder / JOURNAL, world.now)
-    text = f"{plan.rendered.system}\n---\n\n{plan.rendered.first_message}"
-    write_atomically(folder / "prompt.md", text)
+    if past is None:
+        text = f"{plan.rendered.system}\n---\n\n{plan.rendered.first_message}"
+        write_atomically(folder / "prompt.md", text)
+    spent = history.spent
+    budget = Budget(
+        plan.limits,
+        lambda usage: catalog.cost(plan.model, usage, plan.settings.prices),
+        world.clock,
+    )
+    budget.restore(spent.usage, spent.cost, spent.turns, spent.seconds)
+    summary = Summary(world.now, spent.seconds)
+    for line in history.paid:
+        summary(line.event)
     return Stage(
         plan=plan,
         run=run,
         started=started,
+        now=world.now,
         bench=Workbench(
             plan, world, world.cache / plan.repository.key / "runs" / run, plan.environment
         ),
-        budget=Budget(
-            plan.limits,
-            lambda usage: catalog.cost(plan.model, usage, plan.settings.prices),
-            world.clock,
-        ),
+        budget=budget,
         journal=journal,
-        summary=Summary(world.now),
+        summary=summary,
         sinks=tuple(sinks),
+        history=history,
+        checkpoint=past.checkpoint if past else None,
+        replaceable=replaceable,
     )

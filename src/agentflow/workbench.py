@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentflow.checkouts import Checkouts, Provide, preparing, remove_folder
+from agentflow.checkpoints import Place
 from agentflow.documents import untracked_documents
 from agentflow.environment import Environment, Setup
 from agentflow.errors import EnvironmentFailure, ServiceFailure, ToolFailure
@@ -15,12 +16,18 @@ from agentflow.events import Notice
 from agentflow.gates.command import Change, call, folder_problem
 from agentflow.interfaces import Emit
 from agentflow.plan import Plan
-from agentflow.records import BuildCommand, Candidate, Json
+from agentflow.records import WORKSPACE, BuildCommand, Candidate, Json
 from agentflow.redaction import Redact
 from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.policy import Mount, Provided
 from agentflow.skill_copies import copy_skills
 from agentflow.words import counted
+from agentflow.workspace.checkpoint import (
+    KEPT_INSIDE,
+    Checkpoint,
+    make_place,
+    script_variables,
+)
 from agentflow.workspace.clone import Clone, copy_documents, exclude, make_clone
 from agentflow.workspace.export import Export, ExportRefused
 from agentflow.workspace.git import Git
@@ -94,21 +101,30 @@ class Workbench:
         absent = f"the contents of {counted(left, 'LFS file')} are not on this machine: pointers"
         return (*copied, *([absent] if left else []), *self._skills_left_out)
 
-    async def prepare(self) -> None:
-        """Make the agent's clone and our repository. Raises `EnvironmentFailure`."""
-        await asyncio.to_thread(self._prepare)
+    async def prepare(self, at: Checkpoint | None = None) -> None:
+        """Make the agent's clone and our repository, or the clone as it was at a checkpoint.
 
-    def _prepare(self) -> None:
+        Raises `EnvironmentFailure`.
+        """
+        await asyncio.to_thread(self._prepare, at)
+
+    def _prepare(self, at: Checkpoint | None) -> None:
         plan, repository = self.plan, self.plan.repository
         self._checkouts.prepare()
+        stores = repository.object_stores
+        if at is not None:
+            self._clear()
+            self._continued = at.session
+            stores = (Path(self.state.directory) / "objects", *stores)
         with preparing(self.folder):
             self._agent = make_clone(
                 self.folder / "agent",
                 repository,
-                repository.object_stores,
-                plan.base,
+                stores,
+                at.head if at else plan.base,
                 plan.branch,
                 mounted=self._checkouts.mounted,
+                files=at.tree if at else None,
             )
             self.documents = copy_documents(
                 repository, self._agent, untracked_documents(plan), ignored=(COMPLETION,)
@@ -148,17 +164,40 @@ class Workbench:
         paths = [each.path for each in self.provided]
         await asyncio.to_thread(exclude, self._agent, paths)
 
+    def reopen(self) -> None:
+        """Make our repository ready, for a run of which nothing but landing is left."""
+        self._checkouts.prepare()
+
+    def _clear(self) -> None:
+        """Remove what a dead process left, but for our repository."""
+        for each in self.folder.iterdir():
+            if each != Path(self.state.directory):
+                remove_folder(each)
+
+    @property
+    def _kept(self) -> Path:
+        return self.folder / "agent" / "checkpoint"
+
+    @property
+    def place(self) -> Place:
+        """Where checkpoints of the agent's clone are packed."""
+        mounted = self._checkouts.mounted
+        tree = {"AGENTFLOW_TREE": WORKSPACE if mounted else str(self._agent.tree)}
+        variables = script_variables(self._agent, self._kept, mounted=mounted)
+        return Place(self._kept, {**tree, **variables})
+
     @asynccontextmanager
     async def agent_sandbox(self) -> AsyncGenerator[Channel]:
         """The agent's place: its clone within its boundaries. When this ends, so have all its
         processes; the next one continues with the same directory and knowledge of read files."""
+        await asyncio.to_thread(make_place, self._agent, self._kept)
         policy = self._checkouts.policies.make(
             self._agent,
             writable=self.plan.mounts.writable,
             protected=self.plan.mounts.protected,
             git_writable=True,
             completion=COMPLETION,
-            mounts=self._skills,
+            mounts=(*self._skills, Mount(self._kept, KEPT_INSIDE, writable=True)),
             provided=self.provided,
             services=self._environment.services,
             variables=self._environment.agent.all,
@@ -286,9 +325,13 @@ class Workbench:
             return False
         return result["exit_code"] == 0
 
-    async def remove(self) -> None:
-        """Delete the folder."""
-        await asyncio.to_thread(remove_folder, self.folder)
+    async def remove(self, *, whole: bool) -> None:
+        """Delete the folder; not `whole`, our repository with the run's checkpoints stays."""
+        await (
+            asyncio.to_thread(remove_folder, self.folder)
+            if whole
+            else asyncio.to_thread(self._clear)
+        )
 
 
 def _told(names: Sequence[str], folded: "Folded") -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from agentflow.plan import Order
+from agentflow.order import Order
 from agentflow.records import Json
 from tests.run.project import HELLO, Project, bash, call, make_project, turn
 

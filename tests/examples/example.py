@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agentflow.plan import Order
+from agentflow.order import Order
 from agentflow.records import Json
 from agentflow.world import World
 from tests.examples.packages import REPOSITORIES

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentflow.boundaries import check_glob
-from agentflow.plan import Order, make_plan
+from agentflow.order import Order
+from agentflow.plan import make_plan
 from agentflow.prompts.denials import Denial, find_denials
 from tests.run.project import make_project
 

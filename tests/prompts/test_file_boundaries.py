@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentflow.plan import Order, Plan, make_plan
+from agentflow.order import Order
+from agentflow.plan import Plan, make_plan
 from agentflow.prompts.file_boundaries import MAX_ROWS, Planned, planned_boundaries
 from tests.run.project import GATE, make_project
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentflow.plan import Order as RunOrder
+from agentflow.order import Order as RunOrder
 from agentflow.plan import make_plan
 from agentflow.prompts.base_tree import MAX_FILE
 from agentflow.prompts.persona import (

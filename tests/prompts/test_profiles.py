@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from agentflow.errors import UsageError
-from agentflow.plan import Order, make_plan
+from agentflow.order import Order
+from agentflow.plan import make_plan
 from agentflow.prompts.detection import DOCUMENTS, SIGNS
 from agentflow.prompts.loader import load_prompt
 from agentflow.prompts.profiles import NAMES, Wish, choose_profile, wish

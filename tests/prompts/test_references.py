@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentflow.plan import Order, make_plan
+from agentflow.order import Order
+from agentflow.plan import make_plan
 from agentflow.prompts import references as module
 from agentflow.prompts.base_tree import MAX_FILE
 from agentflow.prompts.references import Reference, attached, find_references, reference_notices

@@ -9,7 +9,8 @@ import pytest
 
 from agentflow.environment import Environment, Service, Setup, Variables
 from agentflow.errors import UsageError
-from agentflow.plan import Order, Plan, make_plan
+from agentflow.order import Order
+from agentflow.plan import Plan, make_plan
 from agentflow.prompts.render import render
 from agentflow.prompts.templates import MAX_OUTPUT, render_template
 from agentflow.records import Boundaries, Profile, Prompt, Task

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from agentflow.configuration import FileVariable
 from agentflow.errors import UsageError
-from agentflow.plan import Order, make_plan
+from agentflow.order import Order
+from agentflow.plan import make_plan
 from agentflow.prompts.references import Reference
 from agentflow.prompts.variables import (
     ALONE,

@@ -12,7 +12,8 @@ from typing import Any
 from agentflow.events import Event
 from agentflow.models.anthropic import open_model
 from agentflow.models.scripted import ScriptedServer, read_script
-from agentflow.plan import Order, Plan, make_plan
+from agentflow.order import Order
+from agentflow.plan import Plan, make_plan
 from agentflow.records import Json, Ledger
 from agentflow.run import OpenModel, run_task
 from agentflow.world import World

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from agentflow.dry_run import describe, describe_json
-from agentflow.plan import Order, Plan, make_plan
+from agentflow.order import Order
+from agentflow.plan import Plan, make_plan
 from agentflow.records import Json
 from tests.run.project import GATE, HELLO, Project, bash, call, turn
 

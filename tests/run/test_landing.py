@@ -6,7 +6,7 @@ import pytest
 
 from agentflow.errors import Conflict, UsageError
 from agentflow.events import Event, GateFinished, RunFinished
-from agentflow.plan import Order
+from agentflow.order import Order
 from agentflow.runs import task_lock
 from tests.run.project import HELLO, Project, call, turn
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agentflow.errors import EnvironmentFailure, UsageError
-from agentflow.plan import Order
+from agentflow.order import Order
 from agentflow.records import Json
 from tests.run.project import GATE, HELLO, MARKER, Project, bash, call, turn
 

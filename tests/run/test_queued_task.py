@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from agentflow.errors import UsageError
-from agentflow.plan import Order, Plan, make_plan
+from agentflow.order import Order
+from agentflow.plan import Plan, make_plan
 from tests.run.project import GATE, HELLO, Project, make_project, turn
 
 QUEUE = """# Queue

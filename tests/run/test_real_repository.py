@@ -7,7 +7,7 @@ import pytest
 
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.events import BaseCheckFinished, SetupFinished
-from agentflow.plan import Order
+from agentflow.order import Order
 from agentflow.records import Json
 from tests.run.project import GATE, HELLO, Project, bash, call, turn
 

@@ -14,6 +14,7 @@ from agentflow.cli.init import init
 from agentflow.cli.output import end, refuse_arguments
 from agentflow.cli.phase6 import phase6
 from agentflow.cli.prompts import prompts
+from agentflow.cli.resume import answer, resume
 from agentflow.cli.run import EXAMPLES, run
 from agentflow.cli.runs import runs
 from agentflow.cli.tasks import tasks
@@ -63,6 +64,8 @@ COMMANDS = {
     "doctor": doctor,
     "demo": demo,
     "phase-6": phase6,
+    "resume": resume,
+    "answer": answer,
     "wait": wait,
     "runs": runs,
     "trust": trust,

@@ -53,7 +53,8 @@ def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> "Json":
     from agentflow.demo import TASK, demo_environment, demo_script, make_repository
     from agentflow.interfaces import Emit
     from agentflow.models.scripted import ScriptedServer
-    from agentflow.plan import Order, make_plan
+    from agentflow.order import Order
+    from agentflow.plan import make_plan
     from agentflow.sinks.console import ConsoleSink
     from agentflow.sinks.stream_json import StreamJsonSink
     from agentflow.world import World

@@ -15,7 +15,8 @@ from agentflow.cli.output import OutputFormat, Tolerant, data, print_json, talk
 
 if TYPE_CHECKING:
     from agentflow.interfaces import Emit, Model
-    from agentflow.plan import Order, Plan
+    from agentflow.order import Order
+    from agentflow.plan import Plan
     from agentflow.records import Json
     from agentflow.run import Connect, OpenModel
     from agentflow.world import World
@@ -128,7 +129,9 @@ def _run_or_ask(plan: "Plan", world: "World", sinks: "Sequence[Emit]") -> "Json"
         typer.echo(f"{error.message}.", err=True)
         if not typer.confirm("Start anew?", err=True):
             raise
-    return asyncio.run(run_supervised(replace(plan, fresh=True), world, sinks))
+    return asyncio.run(
+        run_supervised(replace(plan, order=replace(plan.order, fresh=True)), world, sinks)
+    )
 
 
 async def run_supervised(plan: "Plan", world: "World", sinks: "Sequence[Emit]") -> "Json":

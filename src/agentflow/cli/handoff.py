@@ -85,7 +85,7 @@ def handoff(
     """
     wanted: OutputFormat = "json" if as_json else output_format
     with exit_codes(wanted):
-        from agentflow.plan import Order
+        from agentflow.order import Order
         from agentflow.world import World
 
         world = World()

@@ -155,7 +155,8 @@ def render(
 
         from agentflow.command_values import command_values
         from agentflow.dry_run import describe_json, describe_texts
-        from agentflow.plan import Order, make_plan
+        from agentflow.order import Order
+        from agentflow.plan import make_plan
         from agentflow.world import World
 
         flags = {"prompt": name} | ({} if profile is None else {"profile": profile})

@@ -28,6 +28,7 @@ from agentflow.cli.options import (
     Verbose,
 )
 from agentflow.cli.output import exit_codes
+from agentflow.cli.resume import unfinished
 from agentflow.records import SetupNetwork
 
 EXAMPLES = """
@@ -87,7 +88,7 @@ def run(
     target: Target = None,
     fresh: Fresh = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue an unfinished run (not possible yet).")
+        bool, typer.Option("--resume", help="Go on with an unfinished run, if there is one.")
     ] = False,
     sandbox: Sandbox = None,
     setup_network: Annotated[
@@ -111,7 +112,7 @@ def run(
         from agentflow.loading import without_collector
 
         with without_collector():
-            from agentflow.plan import Order
+            from agentflow.order import Order
 
         if task is not None and text is not None:
             raise UsageError(f"both a task ({task}) and --text are given", hint="Give one of them.")
@@ -127,7 +128,9 @@ def run(
                 task, base, flags, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose
             )
             raise typer.Exit(report["exit_code"])
-        order = Order(task, text, base, fresh, resume, flags, arguments)
+        order = Order(task, text, base, fresh, None, flags, arguments)
+        if resume:
+            order = unfinished(order)
         report = execute(order, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose)
     raise typer.Exit(report["exit_code"])
 

@@ -11,7 +11,8 @@ from agentflow.markers import read_marker
 from agentflow.models.anthropic import open_model
 from agentflow.models.scripted.script import Script
 from agentflow.models.scripted.server import ScriptedServer
-from agentflow.plan import Order, Plan, make_plan
+from agentflow.order import Order
+from agentflow.plan import Plan, make_plan
 from agentflow.prompt_tests.case import Case
 from agentflow.records import Json
 from agentflow.run import OpenModel, run_task

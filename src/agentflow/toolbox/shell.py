@@ -47,7 +47,7 @@ def bash(session: Session, arguments: Json) -> Json:
         "exit_code": None if killed else code,
         "killed": killed,
         **result,
-        "notes": services.notes(),
+        "notes": [] if arguments.get("silent") else services.notes(),
         "cwd": str(session.cwd),
         "seconds": round(time.monotonic() - started, 3),
     }

@@ -8,7 +8,8 @@ from agentflow.configuration import DocumentsSetting
 from agentflow.errors import AgentflowError, UsageError
 from agentflow.interfaces import Emit
 from agentflow.markers import write_marker
-from agentflow.plan import Order, Plan, make_plan
+from agentflow.order import Order
+from agentflow.plan import Plan, make_plan
 from agentflow.prompts.context import Measure
 from agentflow.records import Json
 from agentflow.run import Connect, run_task

@@ -5,7 +5,7 @@ only inside the sandbox, so no program on the host ever acts on the agent's conf
 """
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,8 +73,10 @@ def make_clone(
     branch: str,
     *,
     mounted: bool,
+    files: str | None = None,
 ) -> Clone:
-    """Check out a commit into `folder/tree`, with its git directory in `folder/git`.
+    """Check out a commit into `folder/tree`, with its git directory in `folder/git`; with `files`,
+    a tree's name, the files are those, as changes that nobody has committed.
 
     Files of Git LFS have their content, where the user has it. `mounted` says that the clone will
     be used under the paths of the sandbox and not of the host.
@@ -95,12 +97,20 @@ def make_clone(
             environment=_places(tree, git_dir),
         )
         pointers = place_contents(git, repository, tree, _places(tree, git_dir))
+        if files is not None:
+            _put(git, files, _places(tree, git_dir))
     except GitError as error:
         raise EnvironmentFailure(f"cannot check out {commit[:12]}: {error.said}") from error
     if mounted:
         _write_alternates(git_dir, (f"{OBJECTS_INSIDE}/{n}" for n in range(len(stores))))
     (tree / ".git").write_text(f"gitdir: {GIT_INSIDE if mounted else git_dir}\n", "utf-8")
     return Clone(tree, git_dir, tuple(stores), pointers)
+
+
+def _put(git: Git, files: str, environment: Mapping[str, str]) -> None:
+    git.run("read-tree", "--reset", "-u", files, environment=environment)
+    git.run("read-tree", "HEAD", environment=environment)
+    git.succeeds("update-index", "-q", "--refresh", environment=environment)
 
 
 def _places(tree: Path, git_dir: Path) -> dict[str, str]:

@@ -57,10 +57,7 @@ def import_pack(state: Git, folder: Path) -> Export:
 
     Raises `ExportRefused` if the export is missing, malformed, incomplete or too large.
     """
-    with _open_regular(folder / "tips", 1000) as file:
-        tips = file.read(1000).decode("ascii", "replace").split()
-    if len(tips) != 2 or not all(_NAME.fullmatch(tip) for tip in tips):
-        raise ExportRefused("the export names no commit and tree")
+    tips = read_tips(folder)
     try:
         with _open_regular(folder / "pack", MAX_PACK) as pack:
             state.run(
@@ -72,6 +69,15 @@ def import_pack(state: Git, folder: Path) -> Export:
     except GitError as error:
         raise ExportRefused(f"git refuses the exported objects: {error.said}") from error
     return Export(*tips)
+
+
+def read_tips(folder: Path) -> tuple[str, str]:
+    """The commit and the tree that an export names. Raises `ExportRefused`."""
+    with _open_regular(folder / "tips", 1000) as file:
+        tips = file.read(1000).decode("ascii", "replace").split()
+    if len(tips) != 2 or not all(_NAME.fullmatch(tip) for tip in tips):
+        raise ExportRefused("the export names no commit and tree")
+    return tips[0], tips[1]
 
 
 def _open_regular(path: Path, limit: int) -> BinaryIO:

@@ -122,6 +122,9 @@ def land(
     verified = f"refs/agentflow/verified/{run}"
     if landing == "none" or candidate.tip == candidate.base:
         return Landed(None, candidate.tip)
+    before = None if landing == "current" else _landed_before(repository, candidate, branch, run)
+    if before:
+        return before
     try:
         if landing == "current":
             landed = Landed(land_current(repository, candidate, run), candidate.tip)
@@ -133,6 +136,19 @@ def land(
     with suppress(GitError):
         repository.git.run("update-ref", "-d", verified, candidate.tip)
     return landed
+
+
+def _landed_before(
+    repository: Repository, candidate: Candidate, branch: str, run: str
+) -> Landed | None:
+    """What a process of this run did that died right after it. The commits name the run, so nobody
+    else can have brought them there."""
+    ref = f"refs/heads/{branch}"
+    if not repository.git.succeeds("merge-base", "--is-ancestor", candidate.tip, ref):
+        return None
+    kept = f"{ref}@{run}"
+    replaced = repository.git.succeeds("rev-parse", "--verify", "--quiet", kept)
+    return Landed(ref, candidate.tip, kept if replaced else None)
 
 
 def _land_branch(

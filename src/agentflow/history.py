@@ -1,0 +1,252 @@
+"""What a run's journal says has happened, and where the run can go on."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, cast
+
+from agentflow.conversation import RUNNABLE, Conversation, Kind, reply_of
+from agentflow.errors import EnvironmentFailure
+from agentflow.events import (
+    EVENTS,
+    AgentEnded,
+    AssistantMessage,
+    Collected,
+    Event,
+    GateFinished,
+    LandingDone,
+    RepairStarted,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    ToolFinished,
+    UserMessage,
+    Verified,
+)
+from agentflow.messages import Ending, Reply, Signal, ToolCall, Usage
+from agentflow.records import Evidence, Json, Verdict
+
+MILESTONES = (AgentEnded, RepairStarted, UserMessage, Verified, LandingDone, RunFinished)
+"""What is kept together with all that led to it; between an agent's end and the next of them lies a
+judgement."""
+FINAL = frozenset({"done", "failed"})
+"""Outcomes after which a run does not go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a journal."""
+
+    number: int
+    at: datetime
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a run has used, lines that no longer count included: they were paid."""
+
+    turns: int = 0
+    usage: Usage = field(default_factory=Usage)
+    cost: float | None = 0.0
+    """US dollars; None as soon as one price is unknown."""
+    seconds: float = 0.0
+    """While a process was at work on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The story of a run up to where it goes on."""
+
+    kept: int
+    """How many lines of the journal count; what follows them is done again."""
+    lines: tuple[Line, ...] = ()
+    """Those that count."""
+    paid: tuple[Line, ...] = ()
+    """The same, with the replies that do not count any more."""
+    spent: Spent = field(default_factory=Spent)
+    started: RunStarted | None = None
+    repairs: int = 0
+    """Begun."""
+    told: bool = False
+    """Whether the agent was given its task, or the verdict that the last repair is about."""
+    earlier: Verdict = field(default_factory=Verdict)
+    """The one that the last repair is about."""
+    ending: Ending | None = None
+    """How the agent's work ended, if it did and its result was not judged."""
+    verified: Verified | None = None
+    finished: RunFinished | None = None
+    """The run's end, if only its report or its marker may be missing."""
+    conversation: Conversation = field(default_factory=Conversation)
+
+
+def decode(lines: Iterable[Json]) -> list[Line]:
+    """The events of a journal's lines.
+
+    Raises `EnvironmentFailure` for a line that no event makes.
+    """
+    from pydantic import TypeAdapter, ValidationError  # 30 ms that only a run that goes on needs
+
+    adapters: dict[str, TypeAdapter[Any]] = {}
+    decoded: list[Line] = []
+    for number, line in enumerate(lines):
+        kind = str(line.get("type"))
+        try:
+            if kind not in adapters:
+                adapters[kind] = TypeAdapter(EVENTS[kind])
+            fields = {
+                name: value for name, value in line.items() if name not in {"n", "at", "type"}
+            }
+            event = cast("Event", adapters[kind].validate_python(fields))
+            decoded.append(Line(number, datetime.fromisoformat(line["at"]), event))
+        except (KeyError, TypeError, ValueError, ValidationError) as error:
+            raise EnvironmentFailure(
+                f"line {number + 1} of the journal is no event of this version ({kind[:60]})",
+                hint="Start over with --fresh.",
+            ) from error
+    return decoded
+
+
+def counting(lines: Iterable[Line]) -> list[Line]:
+    """The lines that count: one that says that the run went on from line N voids what lies
+    between."""
+    valid: list[Line] = []
+    for line in lines:
+        if isinstance(line.event, RunResumed):
+            kept = line.event.kept
+            valid = [each for each in valid if each.number < kept]
+        valid.append(line)
+    return valid
+
+
+def goes_on_at(lines: Sequence[Line], tip: int) -> int:
+    """The number of lines that a run which goes on keeps; `tip` are those that its last checkpoint
+    holds.
+
+    Up to there files and conversation agree. After it everything is kept that touched no file: up
+    to and including one whole reply with calls, which is paid and whose calls are run again. A
+    judgement that was not brought to its end is made again.
+    """
+    kept, judging = tip, False
+    for line in counting(lines):
+        event = line.event
+        if line.number < tip:
+            continue
+        if isinstance(event, ToolFinished) or _ends(event):
+            break
+        if isinstance(event, AssistantMessage) and _runs_calls(event):
+            return line.number + 1
+        if isinstance(event, MILESTONES) or not judging:
+            kept = line.number + 1
+        if isinstance(event, MILESTONES):
+            judging = isinstance(event, AgentEnded)
+    return kept
+
+
+def _ends(event: Event) -> bool:
+    """Whether a run ended so that it can go on: the end does not count then."""
+    return isinstance(event, RunFinished) and event.outcome not in FINAL
+
+
+def _runs_calls(event: AssistantMessage) -> bool:
+    calls = any(block["type"] == "tool_use" for block in event.message["content"])
+    return calls and event.stop_reason in RUNNABLE
+
+
+def read_history(lines: Sequence[Line], tip: int) -> History:
+    """The story of a run whose last checkpoint holds `tip` lines."""
+    kept = goes_on_at(lines, tip)
+    valid = [line for line in counting(lines) if line.number < kept]
+    numbers = {line.number for line in valid}
+    paid = [
+        line for line in lines if line.number in numbers or isinstance(line.event, AssistantMessage)
+    ]
+    return _told(History(kept, tuple(valid), tuple(paid), _spent(lines)), valid)
+
+
+def _spent(lines: Sequence[Line]) -> Spent:
+    usage, cost, turns = Usage(), 0.0, 0
+    unknown = False
+    for line in lines:
+        if isinstance(line.event, AssistantMessage):
+            turns += 1
+            usage += line.event.usage + line.event.discarded
+            unknown = unknown or line.event.cost is None
+            cost += line.event.cost or 0.0
+    seconds = sum(
+        (after.at - before.at).total_seconds()
+        for before, after in pairwise(lines)
+        if not isinstance(after.event, RunResumed)
+    )
+    return Spent(turns, usage, None if unknown else cost, max(0.0, seconds))
+
+
+def _told(history: History, lines: Sequence[Line]) -> History:
+    """Fold the lines that count into the story."""
+    talk = _Talk(history.conversation)
+    evidence: list[Evidence] = []
+    for line in lines:
+        talk.take(line.event)
+        match line.event:
+            case Collected():
+                evidence.clear()
+            case GateFinished():
+                evidence.append(line.event.evidence)
+            case event:
+                history = replace(history, **_step(event, evidence))
+    return history
+
+
+def _step(event: Event, evidence: Sequence[Evidence]) -> dict[str, Any]:
+    """The fields that an event changes; `evidence` is what the gates found last."""
+    match event:
+        case RunStarted():
+            return {"started": event}
+        case UserMessage():
+            return {"told": True, "ending": None}
+        case AgentEnded():
+            return {"ending": Ending(event.reason, event.text)}
+        case RepairStarted():
+            verdict = Verdict(tuple(evidence))
+            return {"repairs": event.attempt, "earlier": verdict, "told": False, "ending": None}
+        case Verified():
+            return {"verified": event}
+        case RunFinished() if event.outcome in FINAL:
+            return {"finished": event}
+        case _:
+            return {}
+
+
+class _Talk:
+    """Brings a conversation up to date, event by event."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._calls: dict[str, ToolCall] = {}
+        self._signals: list[Signal] = []
+
+    def take(self, event: Event) -> None:
+        match event:
+            case UserMessage():
+                self._conversation.tell(event.message, cast("Kind", event.kind))
+                self._conversation.signals = tuple(self._signals)
+                self._signals.clear()
+            case AssistantMessage():
+                reply = _reply(event)
+                self._conversation.hear(reply)
+                self._calls = {call.id: call for call in reply.calls}
+            case ToolFinished():
+                call = self._calls.get(event.id)
+                if call:
+                    self._conversation.count(
+                        call, is_error=event.is_error, read_only=event.read_only
+                    )
+                self._signals += (Signal(name, text) for name, text in event.signals)
+            case _:
+                pass
+
+
+def _reply(event: AssistantMessage) -> Reply:
+    problems: Mapping[str, str] = event.problems
+    return reply_of(event.message, event.stop_reason, event.usage, event.discarded, problems)

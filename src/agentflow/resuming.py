@@ -1,0 +1,111 @@
+"""Going on with a run: its last checkpoint, and what its journal says beyond that.
+
+What a run's folder in the work tree says is believed only as far as our own repository in the
+cache confirms it: the folder may have come with a repository.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.events import RunStarted
+from agentflow.history import History, decode, read_history
+from agentflow.journal import load, open_regular
+from agentflow.markers import own_folder, write_atomically
+from agentflow.order import Order, read_order
+from agentflow.plan import Plan
+from agentflow.records import Rendered
+from agentflow.runs import FOLDER, JOURNAL
+from agentflow.strict_json import parse_object
+from agentflow.workspace.checkpoint import Checkpoint, read_checkpoints, remove_locks
+from agentflow.workspace.git import Git, GitError, isolated
+from agentflow.workspace.repository import Repository
+
+ANEW = "Start anew with --fresh."
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """Where a run goes on."""
+
+    run: str
+    started: RunStarted
+    history: History
+    checkpoint: Checkpoint
+
+
+def state_of(repository: Repository, cache: Path, run: str) -> Git:
+    """Our repository of a run. Raises `UsageError` if it is gone."""
+    folder = cache / repository.key / "runs" / run / "state.git"
+    if not folder.is_dir():
+        raise UsageError(f"nothing is kept of the run {run}, so it cannot go on", hint=ANEW)
+    return isolated(folder)
+
+
+def checkpoints_of(repository: Repository, state: Git, run: str) -> list[Checkpoint]:
+    """All checkpoints of a run, oldest first. Raises `UsageError` if there are none."""
+    try:
+        base = repository.git.text("rev-parse", "--verify", f"refs/agentflow/base/{run}")
+    except GitError as error:
+        raise UsageError(f"the base of the run {run} is gone", hint=ANEW) from error
+    found = read_checkpoints(state, run, base)
+    if not found:
+        raise UsageError(f"the run {run} ended before its first checkpoint", hint=ANEW)
+    return found
+
+
+def order_of(repository: Repository, cache: Path, run: str) -> Order:
+    """What the caller of a run asked for. Raises `UsageError` if the run cannot go on."""
+    kept = checkpoints_of(repository, state_of(repository, cache, run), run)
+    lines = [parse_object(line) for each in kept for line in each.journal.splitlines()]
+    started = [line for line in lines if line.get("type") == RunStarted.type]
+    try:
+        return read_order(started[-1]["order"], base=str(started[-1]["base"]), resume=run)
+    except (LookupError, ValueError) as error:
+        raise UsageError(
+            f"the run {run} was begun by another version of agentflow", hint=ANEW
+        ) from error
+
+
+def resume(plan: Plan, cache: Path, run: str) -> Resumption:
+    """Find out where a run goes on; call while the task's lock is held.
+
+    The journal in the run's folder is made to agree with the checkpoints. Raises `UsageError` if
+    the run cannot go on, `EnvironmentFailure` for a journal that is damaged.
+    """
+    repository = plan.repository
+    state = state_of(repository, cache, run)
+    remove_locks(state.directory)
+    kept = checkpoints_of(repository, state, run)
+    path = own_folder(repository.root, FOLDER) / run / JOURNAL
+    _agree(path, b"".join(each.journal for each in kept))
+    history = read_history(decode(load(path)), kept[-1].lines)
+    if history.started is None:
+        raise EnvironmentFailure(f"{path} does not say how the run began", hint=ANEW)
+    if history.started.task_sha256 != plan.task.sha256:
+        raise UsageError(
+            f"the text of {plan.task.id} changed since the run {run} began",
+            hint="Take the change back, or start anew with --fresh.",
+        )
+    return Resumption(run, history.started, history, kept[-1])
+
+
+def adjusted(plan: Plan, past: Resumption) -> Plan:
+    """The plan with the words that the conversation began with."""
+    rendered = Rendered(past.started.system, past.started.first_message)
+    changed = past.started.prompt_sha256 != plan.prompt.sha256
+    told = f"the prompt {plan.prompt.name} changed since: the run goes on with its own text"
+    return replace(plan, rendered=rendered, notices=(*plan.notices, *([told] if changed else [])))
+
+
+def _agree(path: Path, kept: bytes) -> None:
+    """Put back the lines that the checkpoints hold, if the file lacks or contradicts them."""
+    try:
+        with open_regular(path) as file:
+            if file.read(len(kept)) == kept:
+                return
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFailure(f"cannot read {path}: {error.strerror}") from error
+    write_atomically(path, kept.decode("utf-8", "replace"))

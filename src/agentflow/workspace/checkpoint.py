@@ -1,0 +1,146 @@
+"""Checkpoints: what an agent has done so far, as one commit of ours after each batch of calls.
+
+Each is a commit on `refs/agentflow/runs/<run>` in our repository: its tree is the work tree, its
+first parent the checkpoint before, its second the agent's own commit, its message a line of facts
+and the journal's lines since. So files and conversation move by one update of one ref.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from agentflow.errors import EnvironmentFailure
+from agentflow.records import Json
+from agentflow.strict_json import parse_object
+from agentflow.workspace.clone import GIT_INSIDE, Clone
+from agentflow.workspace.git import Git, GitError
+from agentflow.workspace.objects import contents
+
+KEPT_INSIDE = "/run/agentflow/checkpoint"
+"""Where the folder is mounted in which git keeps an index and leaves its pack."""
+
+SCRIPT = r"""
+set -eu
+cd "$AGENTFLOW_TREE"
+export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_ATTR_NOSYSTEM=1
+export GIT_NO_REPLACE_OBJECTS=1 GIT_GRAFT_FILE=/dev/null GIT_OPTIONAL_LOCKS=0
+head=$(git --git-dir="$AGENTFLOW_GIT" rev-parse --verify 'HEAD^{commit}')
+export GIT_DIR="$AGENTFLOW_KEPT/git" GIT_WORK_TREE="$AGENTFLOW_TREE"
+rm -f "$GIT_DIR/index.lock"
+git -c advice.addEmbeddedRepo=false add -A --ignore-errors || echo incomplete
+tree=$(git write-tree)
+printf '%s\n%s\n' "$head" "$tree" > "$AGENTFLOW_KEPT/tips"
+if [ "$head $tree" = "$AGENTFLOW_LAST" ]; then rm -f "$AGENTFLOW_KEPT/pack"; exit 0; fi
+printf '%s\n' "$head" "$tree" $(printf '^%s ' $AGENTFLOW_LAST) |
+  git pack-objects --quiet --revs --stdout > "$AGENTFLOW_KEPT/pack"
+"""
+"""Run in the agent's own sandbox between its calls: by a git directory with our configuration, so
+what the agent configured decides nothing. It may spoil its own checkpoint; that is data."""
+
+_AUTHOR = "agentflow <agentflow@localhost> {seconds} +0000"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One moment of a run from which it can go on."""
+
+    commit: str
+    """Empty before the first one is written."""
+    turn: int
+    """How often the model had answered."""
+    lines: int
+    size: int
+    """Lines and bytes of the journal that this checkpoint and those before it hold."""
+    head: str
+    """The agent's commit."""
+    tree: str
+    """The files."""
+    session: Json = field(default_factory=dict[str, object])
+    """What a later toolbox needs to continue: `Session.state`."""
+    journal: bytes = field(default=b"", repr=False)
+    """The lines since the checkpoint before."""
+
+
+def ref_of(run: str) -> str:
+    """The ref of a run's checkpoints, in our repository."""
+    return f"refs/agentflow/runs/{run}"
+
+
+def make_place(clone: Clone, folder: Path) -> None:
+    """Prepare the folder in which the script works: a git directory with the clone's configuration
+    and index, as they are before a process of the agent has run."""
+    if folder.exists():
+        return
+    target = folder / "git"
+    shutil.copytree(clone.git_dir, target, ignore=shutil.ignore_patterns("objects", "*.lock"))
+    info = target / "objects" / "info"
+    info.mkdir(parents=True)
+    borrowed = (clone.git_dir / "objects" / "info" / "alternates").read_bytes()
+    inside = Path(clone.tree, ".git").read_text("utf-8").removeprefix("gitdir: ").strip()
+    (info / "alternates").write_bytes(borrowed + f"{inside}/objects\n".encode())
+
+
+def script_variables(clone: Clone, folder: Path, *, mounted: bool) -> dict[str, str]:
+    """Where the script finds what it works on."""
+    return {
+        "AGENTFLOW_GIT": GIT_INSIDE if mounted else str(clone.git_dir),
+        "AGENTFLOW_KEPT": KEPT_INSIDE if mounted else str(folder),
+    }
+
+
+def write_checkpoint(
+    state: Git, run: str, previous: Checkpoint, made: Checkpoint, seconds: int
+) -> Checkpoint:
+    """Write a checkpoint on top of the previous one, by compare-and-swap; return it with its name.
+
+    Raises `GitError` if another process has moved the run on.
+    """
+    parents = [each for each in (previous.commit, made.head) if each]
+    facts = {name: getattr(made, name) for name in ("turn", "lines", "size", "head", "session")}
+    who = _AUTHOR.format(seconds=seconds)
+    header = [f"tree {made.tree}", *(f"parent {each}" for each in parents)]
+    header += [f"author {who}", f"committer {who}"]
+    text = f"checkpoint {made.turn}\n\n{json.dumps(facts)}\n"
+    data = ("\n".join(header) + f"\n\n{text}").encode() + made.journal
+    name = state.run("hash-object", "-t", "commit", "-w", "--stdin", stdin=data).decode().strip()
+    state.run("update-ref", ref_of(run), name, previous.commit or "0" * len(name))
+    return replace(made, commit=name)
+
+
+def read_checkpoints(state: Git, run: str, base: str) -> list[Checkpoint]:
+    """All checkpoints of a run, oldest first; none if there are none.
+
+    Raises `EnvironmentFailure` for a ref that we did not write.
+    """
+    try:
+        listing = state.text("rev-list", "--first-parent", "--reverse", ref_of(run), f"^{base}")
+    except GitError:
+        return []
+    names = listing.split()
+    texts = contents(state, names)
+    return [_parsed(name, texts[name]) for name in names]
+
+
+def _parsed(name: str, raw: bytes) -> Checkpoint:
+    try:
+        header, message = raw.split(b"\n\n", 1)
+        _, _, facts, journal = message.split(b"\n", 3)
+        tree = header.split(b"\n", 1)[0].removeprefix(b"tree ").decode()
+        return Checkpoint(name, tree=tree, journal=journal, **parse_object(facts))
+    except (ValueError, TypeError) as error:
+        raise EnvironmentFailure(
+            f"the checkpoint {name[:12]} is damaged ({error})", hint="Start over with --fresh."
+        ) from error
+
+
+def remove_locks(git_dir: Path) -> None:
+    """Remove what a killed git left in a repository of ours; only while nobody works in it."""
+    for lock in _locks(git_dir):
+        lock.unlink(missing_ok=True)
+
+
+def _locks(git_dir: Path) -> Iterator[Path]:
+    yield from git_dir.glob("*.lock")
+    yield from (git_dir / "refs").rglob("*.lock")
