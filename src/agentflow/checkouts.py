@@ -50,7 +50,7 @@ from agentflow.workspace.export import (
     ExportRefused,
     import_pack,
 )
-from agentflow.workspace.git import Git
+from agentflow.workspace.git import Git, isolated
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
 
@@ -94,12 +94,17 @@ class Checkouts:
         self._numbers = itertools.count(1)
 
     def prepare(self) -> None:
-        """Make our repository and find programs. Raises `EnvironmentFailure`."""
+        """Make our repository, if it is not there yet, and find programs.
+
+        Raises `EnvironmentFailure`.
+        """
         repository, environment = self._repository, self._world.environment
+        folder = self.folder / "state.git"
         with preparing(self.folder):
-            self.state = make_repository(
-                self.folder / "state.git", repository, repository.object_stores
-            )
+            if folder.is_dir():
+                self.state = isolated(folder)
+            else:
+                self.state = make_repository(folder, repository, repository.object_stores)
         self.policies = Policies(
             list(self._lines()),
             environment.get("PATH", ""),

@@ -169,10 +169,15 @@ class Workbench:
         self._checkouts.prepare()
 
     def _clear(self) -> None:
-        """Remove what a dead process left, but for our repository."""
+        """Remove what a dead process left, but for our repository.
+
+        Renamed first: its sandbox may take a moment to die, and must not write into a new tree.
+        """
         for each in self.folder.iterdir():
             if each != Path(self.state.directory):
-                remove_folder(each)
+                dead = self.folder / f"dead-{self._world.entropy(8).hex()}"
+                each.rename(dead)
+                remove_folder(dead)
 
     @property
     def _kept(self) -> Path:

@@ -7,6 +7,7 @@ and the journal's lines since. So files and conversation move by one update of o
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +40,8 @@ printf '%s\n' "$head" "$tree" $(printf '^%s ' $AGENTFLOW_LAST) |
 """Run in the agent's own sandbox between its calls: by a git directory with our configuration, so
 what the agent configured decides nothing. It may spoil its own checkpoint; that is data."""
 
+PATIENCE = 1.0
+"""Seconds that a lock may belong to a git that is alive."""
 _AUTHOR = "agentflow <agentflow@localhost> {seconds} +0000"
 
 
@@ -136,7 +139,13 @@ def _parsed(name: str, raw: bytes) -> Checkpoint:
 
 
 def remove_locks(git_dir: Path) -> None:
-    """Remove what a killed git left in a repository of ours; only while nobody works in it."""
+    """Remove what a killed git left in a repository of ours; only while no run works in it.
+
+    A git that outlived its run for a moment gets that moment.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while any(_locks(git_dir)) and time.monotonic() < deadline:
+        time.sleep(0.05)
     for lock in _locks(git_dir):
         lock.unlink(missing_ok=True)
 

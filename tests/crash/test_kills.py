@@ -1,0 +1,98 @@
+"""Killed at any moment and continued, a run ends as one that nobody touched."""
+
+import asyncio
+import json
+import os
+import random
+import re
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agentflow.history import counting, decode
+from agentflow.journal import load
+from agentflow.models.scripted import ScriptedServer, read_script
+from agentflow.events import AssistantMessage, LandingDone, UserMessage
+from agentflow.records import Json
+from agentflow.runs import newest_run
+from tests.crash.story import GATE, TURNS, story
+from tests.crash.victim import Life, start
+from tests.run.project import Project, make_project
+
+pytestmark = pytest.mark.sandbox
+
+KILLS = int(os.environ.get("AGENTFLOW_KILLS", "10"))
+"""In `.ci/run` 40, in the long form 200: see CONTRIBUTING."""
+
+
+async def lives(life: Life, told: Path) -> int | None:
+    """Let a process live; return its exit code."""
+    process = start(life, told)
+    await asyncio.to_thread(process.join)
+    return process.exitcode
+
+
+def result(project: Project) -> Json:
+    """What must be the same: files, commits, transcript, refs, markers."""
+    run = newest_run(project.root, "TASK-1") or ""
+
+    def plain(text: str) -> str:
+        return re.sub(r"[0-9a-f]{40}|[0-9a-f]{7}\b", "SHA", text.replace(run, "RUN"))
+
+    lines = counting(decode(load(project.root / ".orchestrator/runs" / run / "journal.jsonl")))
+    messages = [
+        plain(json.dumps(line.event.message))
+        for line in lines
+        if isinstance(line.event, UserMessage | AssistantMessage)
+    ]
+    report = json.loads((project.root / ".orchestrator/runs" / run / "report.json").read_text())
+    return {
+        "files": project.git("rev-parse", "agentflow/TASK-1^{tree}"),
+        "commits": plain(project.git("log", "--format=%T %an %B", "main..agentflow/TASK-1")),
+        "messages": messages,
+        "landings": sum(isinstance(line.event, LandingDone) for line in lines),
+        "moves": len(project.git("reflog", "show", "agentflow/TASK-1").splitlines()),
+        "marker": project.marker("done"),
+        "refs": plain(project.git("for-each-ref", "--format=%(refname)")),
+        "outcome": report["outcome"],
+        "gates": [(gate["gate"], gate["status"]) for gate in report["verification"]["gates"]],
+        "repairs": report["verification"]["repairs"],
+        "status": project.git("status", "--porcelain"),
+    }
+
+
+def life_of(project: Project, url: str) -> Life:
+    flags = {"base_url": url, "gates": [GATE], "prompt": "plain"}
+    return Life(project.root, project.world.cache, project.world.environment, flags)
+
+
+async def test_killed_at_random_a_run_ends_as_if_nothing_had_happened(
+    tmp_path: Path, bwrap: str
+) -> None:
+    seed = os.environ.get("AGENTFLOW_KILL_SEED", "1")
+    chance = random.Random(seed)
+    whole, torn = make_project(tmp_path / "whole"), make_project(tmp_path / "torn")
+    async with ScriptedServer(read_script({"turns": story()})) as server:
+        assert await lives(life_of(whole, server.url), tmp_path / "whole.txt") == 0
+        moments = int((tmp_path / "whole.txt").read_text().split()[0])
+        wanted = result(whole)
+        assert (wanted["outcome"], wanted["landings"], wanted["moves"]) == ("done", 1, 1)
+        assert wanted["repairs"] == 1
+        assert len(server.requests) == TURNS
+
+        server.requests.clear()
+        kills, rounds = 0, 0
+        life = life_of(torn, server.url)
+        while True:
+            rounds += 1
+            at = chance.randint(1, max(2, 3 * moments // max(KILLS, 1)))
+            told = tmp_path / f"{rounds}.txt"
+            code = await lives(replace(life, dies_at=at if kills < KILLS else None), told)
+            if code == 0:
+                break
+            assert code == -signal.SIGKILL, f"seed {seed}, round {rounds}"
+            kills += 1
+        assert result(torn) == wanted, f"seed {seed}"
+        assert len(server.requests) <= TURNS + kills

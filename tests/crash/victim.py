@@ -1,0 +1,129 @@
+"""Processes that are killed: each runs TASK-1, or goes on with its run, and dies at a given moment.
+
+They are forked by a server that has imported the SDK, so that a kill costs no import.
+"""
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from agentflow.events import Event
+from agentflow.models.anthropic import import_sdk, open_model
+from agentflow.order import Order
+from agentflow.plan import Plan, make_plan
+from agentflow.resuming import order_of
+from agentflow.run import OpenModel, run_task
+from agentflow.runs import newest_run
+from agentflow.workspace.repository import open_repository
+from agentflow.world import World
+
+import_sdk()
+
+AUDITED = frozenset({"subprocess.Popen", "os.rename", "os.remove", "os.truncate"})
+"""Before each of them a process may die: what it changes on the disk happens there."""
+
+
+@dataclass
+class Moments:
+    """Counts the moments of a life; at the given one the process and its group die."""
+
+    last: int | None
+    seen: int = 0
+    armed: bool = False
+    names: list[str] = field(default_factory=list[str])
+
+    def pass_by(self, name: str) -> None:
+        """One moment."""
+        if not self.armed:
+            return
+        self.seen += 1
+        self.names.append(name)
+        if self.seen == self.last:
+            os.killpg(0, signal.SIGKILL)
+
+    def now(self) -> datetime:
+        """The clock: asked before each line of the journal."""
+        self.pass_by("now")
+        return datetime.now(UTC)
+
+    def watch(self, event: Event, /) -> None:
+        """The sink: told after each line of the journal."""
+        self.pass_by(event.type)
+
+    def audit(self, name: str, _: tuple[Any, ...]) -> None:
+        """The interpreter's audit hook."""
+        if name in AUDITED:
+            self.pass_by(name)
+
+
+@dataclass(frozen=True)
+class Life:
+    """One process to be."""
+
+    root: Path
+    cache: Path
+    environment: Mapping[str, str]
+    flags: Mapping[str, Any]
+    dies_at: int | None = None
+    """The moment, from 1; None lets it live."""
+    answer: str | None = None
+
+
+def live(life: Life, told: Path) -> None:
+    """Run or go on; write the number of moments and the outcome to a file."""
+    os.setpgid(0, 0)
+    moments = Moments(life.dies_at)
+    sys.addaudithook(moments.audit)
+    world = World(life.root, life.environment, life.cache, now=moments.now)
+    report = asyncio.run(_run(life, world, moments))
+    moments.armed = False
+    told.write_text(f"{moments.seen} {report['outcome']}\n" + "\n".join(moments.names))
+
+
+async def _run(life: Life, world: World, moments: Moments) -> dict[str, Any]:
+    plan = await make_plan(_order(life, world), world)
+    moments.armed = True
+    return await run_task(plan, world, _connect, [moments.watch])
+
+
+def _order(life: Life, world: World) -> Order:
+    """To go on with the run, if it got as far as that."""
+    flags = dict(life.flags)
+    run = newest_run(life.root, "TASK-1")
+    if run is not None:
+        from agentflow.errors import UsageError
+
+        repository = open_repository(world.directory, world.environment)
+        with contextlib.suppress(UsageError):
+            order = order_of(repository, world.cache, run)
+            return Order(order.task, base=order.base, resume=run, flags=flags, answer=life.answer)
+    return Order("TASK-1", flags=flags)
+
+
+def _connect(plan: Plan) -> OpenModel:
+    return lambda: open_model(
+        base_url=plan.base_url, api_key=None, sleep=lambda _: asyncio.sleep(0)
+    )
+
+
+_server = multiprocessing.get_context("forkserver")
+
+
+def start(life: Life, told: Path) -> BaseProcess:
+    """Start a process; its exit code is -9 if it died."""
+    _server.set_forkserver_preload(["tests.crash.victim"])
+    process = _server.Process(target=live, args=(life, told))
+    process.start()
+    return process
+
+
+Starter = Callable[[Life, Path], BaseProcess]
