@@ -99,7 +99,7 @@ async def test_a_checkout_is_fresh_and_goes_away(project: Project) -> None:
             pass
     assert not list(bench.folder.glob("gate-*"))
 
-    await bench.remove()
+    await bench.remove(whole=True)
     assert not bench.folder.exists()
 
 

@@ -166,6 +166,8 @@ def read_history(lines: Sequence[Line], tip: int) -> History:
 
 
 def _spent(lines: Sequence[Line]) -> Spent:
+    begun = [number for number, line in enumerate(lines) if isinstance(line.event, RunStarted)]
+    lines = lines[begun[-1] if begun else 0 :]  # a forked run has not paid for what it was given
     usage, cost, turns = Usage(), 0.0, 0
     unknown = False
     for line in lines:
@@ -200,22 +202,24 @@ def _told(history: History, lines: Sequence[Line]) -> History:
 
 def _step(event: Event, evidence: Sequence[Evidence]) -> dict[str, Any]:
     """The fields that an event changes; `evidence` is what the gates found last."""
+    fields: dict[str, Any] = {}
     match event:
         case RunStarted():
-            return {"started": event}
+            fields["started"] = event
         case UserMessage():
-            return {"told": True, "ending": None}
+            fields |= {"told": True, "ending": None}
         case AgentEnded():
-            return {"ending": Ending(event.reason, event.text)}
+            fields["ending"] = Ending(event.reason, event.text)
         case RepairStarted():
             verdict = Verdict(tuple(evidence))
-            return {"repairs": event.attempt, "earlier": verdict, "told": False, "ending": None}
+            fields |= {"repairs": event.attempt, "earlier": verdict, "told": False, "ending": None}
         case Verified():
-            return {"verified": event}
+            fields["verified"] = event
         case RunFinished() if event.outcome in FINAL:
-            return {"finished": event}
+            fields["finished"] = event
         case _:
-            return {}
+            pass
+    return fields
 
 
 class _Talk:

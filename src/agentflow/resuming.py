@@ -7,6 +7,7 @@ cache confirms it: the folder may have come with a repository.
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from agentflow import __version__
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.events import RunStarted
 from agentflow.history import History, decode, read_history
@@ -32,6 +33,30 @@ class Resumption:
     started: RunStarted
     history: History
     checkpoint: Checkpoint
+
+
+def run_started(plan: Plan, run: str, replaceable: str | None) -> RunStarted:
+    """How a run begins, with all that a later process needs to go on with it."""
+    return RunStarted(
+        run=run,
+        task=plan.task.id,
+        task_sha256=plan.task.sha256,
+        title=plan.task.title,
+        prompt=plan.prompt.name,
+        prompt_sha256=plan.prompt.sha256,
+        model=plan.model,
+        base=plan.base,
+        sandbox="none" if plan.settings.sandbox == "none" else "bubblewrap",
+        branch=plan.branch,
+        tools=plan.prompt.tools,
+        system=plan.rendered.system,
+        version=__version__,
+        effort=plan.effort,
+        skills=tuple(skill.as_json for skill in plan.skills),
+        first_message=plan.rendered.first_message,
+        order=plan.order.as_json,
+        replaceable=replaceable,
+    )
 
 
 def state_of(repository: Repository, cache: Path, run: str) -> Git:

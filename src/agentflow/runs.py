@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -75,6 +75,17 @@ _NAME = re.compile(r"(?P<task>.+)-(?P<time>\d{8}T\d{6})-[0-9a-f]{4}")
 def run_name(task: str, now: datetime, entropy: bytes) -> str:
     """`<task>-<utc yyyymmddThhmmss>-<4 hex>`: valid as a ref and as a file name."""
     return f"{task}-{now:%Y%m%dT%H%M%S}-{entropy.hex()[:4]}"
+
+
+def started_at(run: str) -> datetime | None:
+    """When a run began, as its name says; None for what is no run's name."""
+    found = _NAME.fullmatch(run)
+    try:
+        return (
+            datetime.strptime(found["time"], "%Y%m%dT%H%M%S").replace(tzinfo=UTC) if found else None
+        )
+    except ValueError:
+        return None
 
 
 @contextmanager
@@ -205,12 +216,24 @@ def open_runs(root: Path) -> list[str]:
     ]
 
 
+def find_report(root: Path, wanted: str) -> Json:
+    """The report of a run, or of a task's newest one. Raises `UsageError` naming the nearest."""
+    found = list_runs(root)
+    match = [report for report in found if wanted in {report["run"], report["task"]}]
+    if not match:
+        names = [str(report["run"]) for report in found]
+        raise UsageError(
+            f"there is no run or task {wanted!r} here{nearest(wanted, names)}",
+            hint="List them: agentflow runs list",
+        )
+    return match[-1]
+
+
 def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
     """The run that a person means: by its name, by its task, or the only one that can go on.
 
     `blocked` says that it must be waiting for an answer. Raises `UsageError`.
     """
-    found = list_runs(root)
     if wanted is None:
         names = open_runs(root)
         if len(names) == 1:
@@ -219,14 +242,8 @@ def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
             "several runs can go on" if names else "no run here can go on",
             hint=f"Name one: {', '.join(names)}" if names else "List them: agentflow runs list",
         )
-    match = [report for report in found if wanted in {report["run"], report["task"]}]
-    if not match:
-        names = [str(report["run"]) for report in found]
-        raise UsageError(
-            f"there is no run or task {wanted!r} here{nearest(wanted, names)}",
-            hint="List them: agentflow runs list",
-        )
-    name, outcome = str(match[-1]["run"]), str(match[-1]["outcome"])
+    report = find_report(root, wanted)
+    name, outcome = str(report["run"]), str(report["outcome"])
     if blocked and outcome != "blocked":
         raise UsageError(f"the run {name} asks nothing: it is {outcome}")
     if outcome == "done" or outcome not in {*RESUMABLE, "failed"}:

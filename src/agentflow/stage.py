@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from agentflow import __version__
 from agentflow.agent import Agent
 from agentflow.budget import Budget
 from agentflow.checkpoints import Checkpoints
@@ -39,7 +38,7 @@ from agentflow.records import Candidate, Evidence, Json
 from agentflow.redaction import Redact, redactor
 from agentflow.repair import repair_message
 from agentflow.report import Summary
-from agentflow.resuming import Resumption
+from agentflow.resuming import Resumption, run_started
 from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name
 from agentflow.sandbox.channel import Channel
 from agentflow.threads import to_the_end
@@ -100,26 +99,7 @@ class Stage:
         plan = self.plan
         if self.checkpoint is not None:
             return RunResumed(self.history.kept, self.run, self.checkpoint.turn, plan.model)
-        return RunStarted(
-            run=self.run,
-            task=plan.task.id,
-            task_sha256=plan.task.sha256,
-            title=plan.task.title,
-            prompt=plan.prompt.name,
-            prompt_sha256=plan.prompt.sha256,
-            model=plan.model,
-            base=plan.base,
-            sandbox="none" if plan.settings.sandbox == "none" else "bubblewrap",
-            branch=plan.branch,
-            tools=plan.prompt.tools,
-            system=plan.rendered.system,
-            version=__version__,
-            effort=plan.effort,
-            skills=tuple(skill.as_json for skill in plan.skills),
-            first_message=plan.rendered.first_message,
-            order=plan.order.as_json,
-            replaceable=self.replaceable,
-        )
+        return run_started(plan, self.run, self.replaceable)
 
     def agent(self, model: Model) -> Agent:
         """The agent of this run, before its first word or with what it said before."""

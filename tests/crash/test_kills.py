@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from agentflow.events import AssistantMessage, LandingDone, UserMessage
 from agentflow.history import counting, decode
 from agentflow.journal import load
 from agentflow.models.scripted import ScriptedServer, read_script
-from agentflow.events import AssistantMessage, LandingDone, UserMessage
 from agentflow.records import Json
 from agentflow.runs import newest_run
 from tests.crash.story import GATE, TURNS, story

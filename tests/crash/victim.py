@@ -86,7 +86,7 @@ def live(life: Life, told: Path) -> None:
     world = World(life.root, life.environment, life.cache, now=moments.now)
     report = asyncio.run(_run(life, world, moments))
     moments.armed = False
-    told.write_text(f"{moments.seen} {report['outcome']}\n" + "\n".join(moments.names))
+    told.write_text(f"{moments.seen} {report['outcome']}\n" + "\n".join(moments.names), "utf-8")
 
 
 async def _run(life: Life, world: World, moments: Moments) -> dict[str, Any]:

@@ -100,14 +100,7 @@ class Project:
         async with ScriptedServer(read_script({"turns": list(turns)})) as server:
             given = {"base_url": server.url, "gates": [GATE], "prompt": "plain", **flags}
             wanted = order or Order("TASK-1")
-            complete = Order(
-                wanted.task,
-                wanted.text,
-                wanted.base,
-                wanted.fresh,
-                wanted.resume,
-                {**given, **wanted.flags},
-            )
+            complete = replace(wanted, flags={**given, **wanted.flags})
             plan = replace(await make_plan(complete, self.world), ledger=ledger)
             sinks = [self.events.append, *([watch] if watch else [])]
             try:

@@ -6,9 +6,16 @@ from typing import Annotated
 import typer
 
 from agentflow.cli.output import data, exit_codes, print_json, say
+from agentflow.cli.past import diff, export, fork, prune, rewind
 from agentflow.records import Json
 
-runs = typer.Typer(help="List and show runs.", no_args_is_help=True, rich_markup_mode=None)
+runs = typer.Typer(
+    help="List and show runs, go back in them, tidy up.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+for command in (rewind, fork, diff, export, prune):
+    runs.command()(command)
 
 
 @runs.command("list")
@@ -37,21 +44,12 @@ def show(
 ) -> None:
     """Show a run's verdict, or its journal."""
     with exit_codes("json" if json else "text"):
-        from agentflow.errors import UsageError
         from agentflow.journal import lines
-        from agentflow.nearest import nearest
-        from agentflow.runs import FOLDER, JOURNAL
+        from agentflow.runs import FOLDER, JOURNAL, find_report
         from agentflow.sinks.verdict import print_verdict
 
-        found = _reports(None)
-        match = [report for report in found if run in {report["run"], report["task"]}]
-        if not match:
-            names = [str(report["run"]) for report in found]
-            raise UsageError(
-                f"there is no run or task {run!r} here{nearest(run, names)}",
-                hint="List them with `agentflow runs list`.",
-            )
-        report = match[-1]
+        find_report(_root(), run)
+        report = [each for each in _reports(None) if run in {each["run"], each["task"]}][-1]
         if journal:
             for line in lines(_root() / FOLDER / report["run"] / JOURNAL):
                 print_json(line)

@@ -138,6 +138,44 @@ def _parsed(name: str, raw: bytes) -> Checkpoint:
         ) from error
 
 
+def bundle(state: Git, ref: str) -> bytes:
+    """A git bundle of a run's checkpoints; the user's own objects are left out where git can."""
+    return state.run("bundle", "create", "-", ref, "--quiet") if _has(state, ref) else b""
+
+
+def _has(state: Git, ref: str) -> bool:
+    return state.succeeds("rev-parse", "--verify", "--quiet", ref)
+
+
+def diff(state: Git, old: str, new: str, *, stat: bool) -> str:
+    """How the files of two checkpoints differ, as git prints it; by no program that a repository
+    names."""
+    form = ["--stat=100"] if stat else ["--patch"]
+    return state.text("diff-tree", "-r", "--no-ext-diff", "--no-textconv", *form, old, new)
+
+
+def move_to(state: Git, run: str, new: str, old: str) -> None:
+    """Set a run back to one of its checkpoints."""
+    state.run("update-ref", ref_of(run), new, old)
+
+
+def take_over(state: Git, run: str, source: Git, of: str, commit: str) -> None:
+    """Bring the checkpoints of another run up to one of them, with their objects, into the
+    repository of a new run."""
+    state.run(
+        "-c",
+        "protocol.file.allow=always",
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-auto-maintenance",
+        str(source.directory),
+        f"+{ref_of(of)}:{ref_of(run)}",
+    )
+    state.run("update-ref", ref_of(run), commit)
+
+
 def remove_locks(git_dir: Path) -> None:
     """Remove what a killed git left in a repository of ours; only while no run works in it.
 

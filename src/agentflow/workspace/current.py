@@ -41,52 +41,115 @@ def swap(repository: Repository, ref: str, new: str, old: str, run: str) -> None
 def land_current(repository: Repository, candidate: Candidate, run: str) -> str:
     """Move the checked-out branch, index and files to the tip; return the branch's full name.
 
-    Everything happens under the index lock. Raises `Conflict`, with nothing changed, if a local
-    change or a file that git does not track would be lost.
+    Everything happens under the index lock, in an index of our own that replaces the user's at the
+    end. A process of this run that died meanwhile left its lock, which names the run: then what it
+    began is brought to its end. Raises `Conflict`, with nothing changed, if a local change or a
+    file that git does not track would be lost.
     """
-    ref = current_branch(repository, candidate.base)
-    index = repository.git_dir / "index"
-    lock = repository.git_dir / "index.lock"
-    _lock_index(index, lock)
+    git_dir = repository.git_dir
+    lock, own = git_dir / "index.lock", git_dir / f"agentflow-index-{run}"
+    begun = _is_ours(lock, run)
+    landed = _holding_branch(repository, candidate.tip)
+    if landed and not begun:
+        return landed
+    ref = landed or current_branch(repository, candidate.base)
+    if not begun:
+        _lock_index(git_dir / "index", lock, run)
     try:
-        _refuse_to_overwrite(repository, candidate)
-        _merge_files(repository, candidate.base, candidate.tip, lock)
-        try:
-            swap(repository, ref, candidate.tip, candidate.base, run)
-        except Conflict:
-            _merge_files(repository, candidate.tip, candidate.base, lock)
-            raise
-        lock.replace(index)
-    except BaseException:
+        _copy_index(git_dir / "index", own)
+        if begun:
+            _take_what_is_done(repository, candidate, own)
+        else:
+            _refuse_to_overwrite(repository, candidate)
+        _merge_files(repository, candidate.base, candidate.tip, own)
+        if not landed:
+            _swap_or_go_back(repository, candidate, ref, own, run)
+        own.replace(git_dir / "index")
+    finally:
+        own.unlink(missing_ok=True)
         lock.unlink(missing_ok=True)
-        raise
     return ref
 
 
-def _lock_index(index: Path, lock: Path) -> None:
-    """Take the lock as git does, with a copy of the index in it."""
+def _swap_or_go_back(
+    repository: Repository, candidate: Candidate, ref: str, own: Path, run: str
+) -> None:
+    try:
+        swap(repository, ref, candidate.tip, candidate.base, run)
+    except Conflict:
+        _merge_files(repository, candidate.tip, candidate.base, own)
+        raise
+
+
+def _holding_branch(repository: Repository, tip: str) -> str | None:
+    """The branch that HEAD is on, if it has the commit, which names its run: then it has landed."""
+    git = repository.git
+    if not git.succeeds("merge-base", "--is-ancestor", tip, "HEAD"):
+        return None
+    return git.text("symbolic-ref", "--quiet", "HEAD") if _on_branch(git) else None
+
+
+def _on_branch(git: Git) -> bool:
+    return git.succeeds("symbolic-ref", "--quiet", "HEAD")
+
+
+def _is_ours(lock: Path, run: str) -> bool:
+    """Whether the index lock was left by a process of this run."""
+    try:
+        with lock.open("rb") as file:
+            return file.read(1000) == _words(run)
+    except OSError:
+        return False
+
+
+def _words(run: str) -> bytes:
+    return f"agentflow {run}\n".encode()
+
+
+def _lock_index(index: Path, lock: Path, run: str) -> None:
+    """Take the lock as git does; instead of an index it holds the run's name."""
     if not index.is_file():
         raise Conflict(f"your work tree has no index ({index})", hint="Run `git reset` first.")
+    # Linked into place, so that nobody ever finds a lock of ours without its words.
+    written = lock.with_name(f"agentflow-lock-{run}")
+    written.write_bytes(_words(run))
     try:
-        with lock.open("xb") as file:
-            try:
-                with index.open("rb") as source:
-                    shutil.copyfileobj(source, file)
-            except BaseException:
-                lock.unlink()
-                raise
+        lock.hardlink_to(written)
     except FileExistsError as error:
         raise Conflict(
             f"another git process holds {lock}",
             hint="Wait for it, or remove the file if the process died.",
         ) from error
+    finally:
+        written.unlink()
+
+
+def _copy_index(index: Path, own: Path) -> None:
+    shutil.copyfile(index, own)
     # Git believes an entry's timestamp only if the index was written later than the file.
     status = index.stat()
-    os.utime(lock, ns=(status.st_atime_ns, status.st_mtime_ns))
+    os.utime(own, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def _merge_files(repository: Repository, old: str, new: str, lock: Path) -> None:
-    environment = {"GIT_INDEX_FILE": str(lock)}
+def _take_what_is_done(repository: Repository, candidate: Candidate, own: Path) -> None:
+    """Enter into the index what a dead process had already written to the files, as the user's git
+    reads them: `read-tree` takes a file that is as the tip wants it for no local change."""
+    git, environment = repository.git, {"GIT_INDEX_FILE": str(own)}
+    changes = changes_between(git, candidate.base, candidate.tip)
+    paths = "".join(f"{change.path}\0" for change in changes).encode("utf-8", "surrogateescape")
+    git.run(
+        "update-index", "--add", "--remove", "-z", "--stdin", stdin=paths, environment=environment
+    )
+    listing = git.text("diff-index", "--cached", "--name-only", "--no-renames", "-z", candidate.tip,
+                       environment=environment)  # fmt: skip
+    left = set(listing.split("\0"))
+    for change in changes:
+        if change.path in left:  # as it was, or the user's own: `read-tree` decides
+            git.run("reset", "--quiet", candidate.base, "--", change.path, environment=environment)
+
+
+def _merge_files(repository: Repository, old: str, new: str, index: Path) -> None:
+    environment = {"GIT_INDEX_FILE": str(index)}
     # A touched file with its old content is no local change; exit code 1 says that others are.
     repository.git.succeeds("update-index", "-q", "--refresh", environment=environment)
     try:

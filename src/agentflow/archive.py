@@ -1,0 +1,72 @@
+"""What is left of runs: packed into one file to take away, or removed when it is old."""
+
+import io
+import os
+import tarfile
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from agentflow.checkouts import remove_folder
+from agentflow.runs import FOLDER, JOURNAL, REPORT, is_running, list_runs, started_at
+from agentflow.workspace.checkpoint import bundle, ref_of
+from agentflow.workspace.git import Git
+from agentflow.workspace.repository import Repository
+
+EXPORTED = (JOURNAL, REPORT, "prompt.md")
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """A run that nobody has kept for long enough."""
+
+    run: str
+    outcome: str
+    size: int
+    """Bytes on the disk, in its two folders."""
+
+
+def export(root: Path, run: str, state: Git | None, file: Path) -> None:
+    """Write a run's journal, report and prompt into a gzipped tar file, with its checkpoints as a
+    git bundle, if they are still there."""
+    with tarfile.open(file, "w:gz") as archive:
+        for name in EXPORTED:
+            path = root / FOLDER / run / name
+            if path.is_file() and not path.is_symlink():
+                archive.add(path, f"{run}/{name}", recursive=False)
+        if state is not None:
+            data = bundle(state, ref_of(run))
+            entry = tarfile.TarInfo(f"{run}/checkpoints.bundle")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+
+
+def prune(
+    repository: Repository, cache: Path, now: datetime, keep: timedelta, *, really: bool
+) -> list[Old]:
+    """Remove the journals, clones and refs of runs that began before `keep` and are not at work;
+    return them. Without `really` nothing is removed."""
+    removed: list[Old] = []
+    for report in list_runs(repository.root):
+        run, task = str(report["run"]), str(report["task"])
+        began = started_at(run)
+        if began is None or now - began < keep or is_running(repository.locks(cache), task):
+            continue
+        folders = [repository.root / FOLDER / run, cache / repository.key / "runs" / run]
+        removed.append(Old(run, str(report["outcome"]), sum(map(_size, folders))))
+        if really:
+            for kind in ("base", "verified"):
+                repository.git.succeeds("update-ref", "-d", f"refs/agentflow/{kind}/{run}")
+            for folder in folders:
+                remove_folder(folder)
+    return removed
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += (Path(parent) / name).lstat().st_size
+    return total

@@ -1,0 +1,160 @@
+"""`agentflow runs rewind|fork|diff|export|prune`: going back in a run, and tidying up."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agentflow.cli.execution import given_flags
+from agentflow.cli.options import Model
+from agentflow.cli.output import data, exit_codes, print_json, say
+
+if TYPE_CHECKING:
+    from agentflow.records import Json
+    from agentflow.workspace.repository import Repository
+    from agentflow.world import World
+
+Run = Annotated[str, typer.Argument(metavar="RUN|TASK", help="A run, or a task for its newest.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+def _found(wanted: str) -> "tuple[Repository, World, Json]":
+    from agentflow.runs import find_report
+    from agentflow.workspace.repository import open_repository
+    from agentflow.world import World
+
+    world = World()
+    repository = open_repository(world.directory, world.environment)
+    return repository, world, find_report(repository.root, wanted)
+
+
+def rewind(
+    run: Run,
+    to: Annotated[int, typer.Option(metavar="TURN", min=0, help="The turn that stays the last.")],
+) -> None:
+    """Set a run back: files and conversation as they were after a turn."""
+    with exit_codes("text"):
+        from agentflow.rewinding import rewind as set_back
+
+        repository, world, report = _found(run)
+        set_back(repository, world, report, to)
+        say(f"{report['run']} is back at turn {to}. Go on: agentflow resume {report['run']}")
+
+
+def fork(
+    run: Run,
+    at: Annotated[int, typer.Option(metavar="TURN", min=0, help="The turn to begin after.")],
+    model: Model = None,
+    prompt: Annotated[
+        str | None, typer.Option(metavar="NAME|PATH", help="Another system prompt.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Begin another run where a turn of a run ended, with its conversation and files."""
+    with exit_codes("json" if json else "text"):
+        import asyncio
+
+        from agentflow.command_values import command_values
+        from agentflow.plan import make_plan
+        from agentflow.resuming import order_of
+        from agentflow.rewinding import fork as begin_at
+
+        repository, world, report = _found(run)
+        order = order_of(repository, world.cache, str(report["run"]))
+        flags: dict[str, Any] = {**order.flags, **given_flags(model=model, prompt=prompt)}
+        plan = asyncio.run(make_plan(replace(order, flags=flags), world, command_values))
+        name = begin_at(plan, world, str(report["run"]), at)
+        if json:
+            print_json({"run": name, "task": plan.task.id, "source": report["run"], "turn": at})
+        else:
+            data().print(name)
+            say(f"Go on: agentflow resume {name}")
+
+
+def diff(
+    run: Run,
+    turns: Annotated[
+        str | None, typer.Argument(metavar="[TURN[..TURN]]", help="Default: the whole run.")
+    ] = None,
+    stat: Annotated[bool, typer.Option("--stat", help="Files and counts only.")] = False,
+) -> None:
+    """Show what changed in the agent's files: in a turn, between two, or in all."""
+    with exit_codes("text"):
+        from agentflow.neutral import neutral
+        from agentflow.resuming import checkpoints_of, state_of
+        from agentflow.rewinding import checkpoint_at, turns_of
+        from agentflow.workspace.checkpoint import diff as difference
+
+        repository, world, report = _found(run)
+        name = str(report["run"])
+        state = state_of(repository, world.cache, name)
+        kept = checkpoints_of(repository, state, name)
+        first, last = turns_of(turns, kept)
+        old, new = checkpoint_at(kept, first), checkpoint_at(kept, last)
+        text = difference(state, old.tree, new.tree, stat=stat)
+        if text:
+            data().print(neutral(text))
+        else:
+            say(f"no file changed in the turns {first + 1} to {last}")
+
+
+def export(
+    run: Run,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Default: <run>.tar.gz here.")
+    ] = None,
+) -> None:
+    """Pack a run's journal, report, prompt and checkpoints into one file."""
+    with exit_codes("text"):
+        from agentflow.archive import export as pack
+        from agentflow.errors import EnvironmentFailure, UsageError
+        from agentflow.resuming import state_of
+
+        repository, world, report = _found(run)
+        name = str(report["run"])
+        file = output or Path(f"{name}.tar.gz")
+        if file.exists():
+            raise UsageError(f"{file} is there already", hint="Give another file: --output FILE")
+        try:
+            state = state_of(repository, world.cache, name)
+        except UsageError:
+            state = None
+            say("its checkpoints are gone: the file holds journal, report and prompt")
+        try:
+            pack(repository.root, name, state, file)
+        except OSError as error:
+            raise EnvironmentFailure(f"cannot write {file}: {error.strerror}") from error
+        data().print(str(file))
+
+
+def prune(
+    keep: Annotated[str, typer.Option(metavar="TIME", help="Runs that are younger stay.")] = "30d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Remove the journals, clones and refs of old runs; landed commits and branches stay."""
+    with exit_codes("json" if json else "text"):
+        from datetime import timedelta
+
+        from agentflow.archive import prune as remove
+        from agentflow.durations import parse_duration
+        from agentflow.words import counted
+        from agentflow.workspace.repository import open_repository
+        from agentflow.world import World
+
+        world = World()
+        repository = open_repository(world.directory, world.environment)
+        span = timedelta(seconds=parse_duration(keep, where="--keep"))
+        old = remove(repository, world.cache, world.now(), span, really=not dry_run)
+        for each in old:
+            if json:
+                print_json({"run": each.run, "outcome": each.outcome, "bytes": each.size})
+            else:
+                data().print(f"{each.run:<40} {each.outcome:<12} {each.size:>12,} bytes")
+        if not json:
+            say(
+                f"{counted(len(old), 'run')} {'would be' if dry_run else ''} removed".replace(
+                    "  ", " "
+                )
+            )

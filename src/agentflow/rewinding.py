@@ -1,0 +1,111 @@
+"""Setting a run back to one of its checkpoints, or beginning another run there."""
+
+from dataclasses import replace
+
+from agentflow.errors import UsageError
+from agentflow.events import RunResumed, RunStarted
+from agentflow.journal import Journal
+from agentflow.markers import own_folder, remove_markers
+from agentflow.plan import Plan
+from agentflow.resuming import (
+    checkpoints_of,
+    resume,
+    run_started,
+    state_of,
+)
+from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name, task_lock
+from agentflow.workspace.checkpoint import Checkpoint, move_to, take_over, write_checkpoint
+from agentflow.workspace.clone import make_repository
+from agentflow.workspace.land import pin_base
+from agentflow.workspace.repository import Repository
+from agentflow.world import World
+
+
+def checkpoint_at(kept: list[Checkpoint], turn: int) -> Checkpoint:
+    """The last checkpoint of a turn. Raises `UsageError` naming those that there are."""
+    found = [each for each in kept if each.turn == turn]
+    if not found:
+        last = kept[-1].turn
+        raise UsageError(
+            f"there is no checkpoint of turn {turn}", hint=f"There are turns 0 to {last}."
+        )
+    return found[-1]
+
+
+def rewind(repository: Repository, world: World, report: dict[str, object], turn: int) -> None:
+    """Set a run back to the end of a turn; it goes on from there when it is resumed.
+
+    What it paid since stays counted. Raises `UsageError` for a run that is at work, or done.
+    """
+    run, task = str(report["run"]), str(report["task"])
+    if report["outcome"] == "done":
+        raise UsageError(
+            f"the run {run} is done and has landed",
+            hint=f"Begin another one there: agentflow runs fork {run} --at {turn}",
+        )
+    with task_lock(repository.locks(world.cache), task):
+        state = state_of(repository, world.cache, run)
+        kept = checkpoints_of(repository, state, run)
+        wanted = checkpoint_at(kept, turn)
+        folder = own_folder(repository.root, FOLDER) / run
+        journal = Journal(folder / JOURNAL, world.now)
+        journal.append(RunResumed(wanted.lines, run, turn, ""))
+        journal.close()
+        move_to(state, run, wanted.commit, kept[-1].commit)
+        (folder / REPORT).unlink(missing_ok=True)
+        remove_markers(repository.root, task)
+
+
+def fork(plan: Plan, world: World, source: str, turn: int) -> str:
+    """Begin another run where a turn of `source` ended, with its conversation and files; return
+    its name. It has spent nothing, and goes on when it is resumed.
+
+    Raises `UsageError` for a turn that is not there.
+    """
+    repository = plan.repository
+    with task_lock(repository.locks(world.cache), plan.task.id):
+        past = resume(plan, world.cache, source)
+        old = state_of(repository, world.cache, source)
+        kept = checkpoints_of(repository, old, source)
+        wanted = checkpoint_at(kept, turn)
+        run = run_name(plan.task.id, world.now(), world.entropy(2))
+        state = make_repository(
+            world.cache / repository.key / "runs" / run / "state.git",
+            repository,
+            repository.object_stores,
+        )
+        take_over(state, run, old, source, wanted.commit)
+        folder = own_folder(repository.root, FOLDER) / run
+        folder.mkdir(parents=True)
+        earlier = b"".join(each.journal for each in kept[: kept.index(wanted) + 1])
+        (folder / JOURNAL).write_bytes(earlier)
+        journal = Journal(folder / JOURNAL, world.now)
+        journal.append(_begun(plan, run, past.started))
+        lines, size = journal.extent
+        added = journal.read(wanted.size, size)
+        journal.close()
+        made = replace(wanted, commit="", lines=lines, size=size, journal=added)
+        write_checkpoint(state, run, wanted, made, int(world.now().timestamp()))
+        pin_base(repository, run, plan.base)
+    return run
+
+
+def _begun(plan: Plan, run: str, source: RunStarted) -> RunStarted:
+    """How the new run began: with the words of the old one, unless it has another prompt."""
+    begun = run_started(plan, run, source.replaceable)
+    system = plan.rendered.system if begun.prompt_sha256 != source.prompt_sha256 else source.system
+    return replace(begun, system=system, first_message=source.first_message)
+
+
+def turns_of(words: str | None, kept: list[Checkpoint]) -> tuple[int, int]:
+    """The turns that `N`, `N..M` or nothing means: after the first, up to and with the second.
+
+    Raises `UsageError`.
+    """
+    if words is None:
+        return kept[0].turn, kept[-1].turn
+    first, dots, last = words.partition("..")
+    try:
+        return (int(first), int(last)) if dots else (int(first) - 1, int(first))
+    except ValueError as error:
+        raise UsageError(f"{words!r} is no turn", hint="Give 3, or 3..7.") from error
