@@ -159,15 +159,20 @@ def read_history(lines: Sequence[Line], tip: int) -> History:
     kept = goes_on_at(lines, tip)
     valid = [line for line in counting(lines) if line.number < kept]
     numbers = {line.number for line in valid}
+    own = _own(lines)
     paid = [
-        line for line in lines if line.number in numbers or isinstance(line.event, AssistantMessage)
+        line for line in own if line.number in numbers or isinstance(line.event, AssistantMessage)
     ]
-    return _told(History(kept, tuple(valid), tuple(paid), _spent(lines)), valid)
+    return _told(History(kept, tuple(valid), tuple(paid), _spent(own)), valid)
+
+
+def _own(lines: Sequence[Line]) -> Sequence[Line]:
+    """The lines of the run itself: one that was forked has not paid for what it was given."""
+    begun = [place for place, line in enumerate(lines) if isinstance(line.event, RunStarted)]
+    return lines[begun[-1] if begun else 0 :]
 
 
 def _spent(lines: Sequence[Line]) -> Spent:
-    begun = [number for number, line in enumerate(lines) if isinstance(line.event, RunStarted)]
-    lines = lines[begun[-1] if begun else 0 :]  # a forked run has not paid for what it was given
     usage, cost, turns = Usage(), 0.0, 0
     unknown = False
     for line in lines:
