@@ -218,7 +218,7 @@ async def _read_on(chunks: AsyncIterator[bytes]) -> None:
 
 
 def _give_up(failed: Failed, attempt: int, used: Usage) -> CallFailed:
-    asked = f"; it asks to wait {failed.wait:.0f} seconds" if failed.wait is not None else ""
+    asked = f"; it asks to wait {failed.wait:.6g} seconds" if failed.wait is not None else ""
     tries = f", {attempt} attempts" if attempt > 1 else ""
     temporary = failed.retryable and failed.reached
     return CallFailed(f"{failed.reason}{asked}{tries}", failed.hint, used, temporary=temporary)
