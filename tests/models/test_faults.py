@@ -63,14 +63,16 @@ class Row:
     @property
     def shown(self) -> str:
         """The row in Markdown."""
-        what = self.note or FAULTS[self.name].says.replace("SECONDS", self.fault.partition(":")[2])
+        seconds = self.fault.partition(":")[2] or "30"
+        what = self.note or FAULTS[self.name].says.replace("for SECONDS", f"for {seconds} s")
+        what = what.replace("SECONDS", seconds)
         when = "always" if self.times == 5 else "once" if self.name else ""
         counted = "yes" if self.counted else "nothing was used"
         if self.stops:
             tries = f" after {len(self.waits) + 1} attempts" if self.waits else " at once"
             outcome = f"exit 6{tries}: “… {plain(self.stops)} …”"
         elif self.waits:
-            pauses = ", ".join(f"{seconds:g} s" for seconds in self.waits)
+            pauses = ", ".join(f"{pause:g} s" for pause in self.waits)
             outcome = f"retried after {pauses}: “… {plain(self.told)} …”"
         else:
             outcome = "read as it is" if self.ran else "the call is not run, the model is told"
@@ -86,6 +88,7 @@ LONG = (1.0, 2.0, 4.0, 8.0)
 ROWS = (
     Row("rate_limited:0.05", told=f"{FIRST} 429 rate_limit_error", waits=(0.05,)),
     Row("rate_limited:60", told=f"{FIRST} 429 rate_limit_error", waits=(60.0,)),
+    Row("rate_limited:61", stops="it asks to wait 61 seconds"),
     Row("rate_limited:3600", stops="it asks to wait 3600 seconds"),
     Row("rate_limited_absurd", stops=r"it asks to wait 1e\+300 seconds"),
     Row("rate_limited_garbled", told=f"{FIRST} 429 rate_limit_error", waits=(1.0,)),
