@@ -15,12 +15,13 @@ from agentflow.agent import Agent
 from agentflow.budget import Budget
 from agentflow.errors import ProviderFailure
 from agentflow.events import Event, ReplyFailed, RetryScheduled
-from agentflow.messages import ToolCall, ToolResult, Usage
+from agentflow.messages import Usage
 from agentflow.metered import MeteredModel
 from agentflow.models.anthropic import Patience, open_model
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.models.scripted.faults import FAULTS
 from agentflow.records import Json, Limits
+from tests.models.tools import Tools
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api-faults.md"
 CALL: Json = {"tool": "Write", "input": {"file_path": "a.txt", "content": "x" * 80}}
@@ -145,28 +146,6 @@ ROWS = (
         note="`max_tokens` inside a tool call",
     ),
 )
-
-
-class Tools:
-    """Counts calls that could be run, and runs none."""
-
-    def __init__(self) -> None:
-        self.ran: list[ToolCall] = []
-        self.schemas: list[Json] = [
-            {"name": "Write", "description": "", "input_schema": {"type": "object"}}
-        ]
-
-    def is_read_only(self, call: ToolCall) -> bool:
-        return False
-
-    def target(self, call: ToolCall) -> str:
-        return call.name
-
-    async def run(self, call: ToolCall) -> ToolResult:
-        if call.arguments is None:
-            return ToolResult(call.id, call.problem, is_error=True)
-        self.ran.append(call)
-        return ToolResult(call.id, "written")
 
 
 @dataclass
