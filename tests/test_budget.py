@@ -69,7 +69,7 @@ def test_a_call_of_unknown_price_is_not_made_under_a_limit() -> None:
     ("limits", "message", "hint"),
     [
         ({"max_turns": 2}, "the limit of 2 turns is reached", "--max-turns"),
-        ({"max_cost": 0.02}, "the limit of $0.02 is reached", "--max-cost"),
+        ({"max_cost": 0.02}, "the limit of $0.0200 is reached", "--max-cost"),
         ({"max_tokens": 4_000}, "the limit of 4000 tokens is reached", "max_tokens"),
         (
             {"max_input_tokens": 2_000},
@@ -201,7 +201,7 @@ def test_each_limit_warns_once_at_80_percent() -> None:
 def test_a_resumed_run_goes_on_with_what_it_had_spent() -> None:
     clock = Clock()
     budget = make(clock, max_turns=10, max_cost=1.0, timeout=100)
-    budget.restore(9, Usage(100, 5), 0.5, 60.0)
+    budget.restore(Usage(100, 5), 0.5, 9, 60.0)
     assert budget.spent == Spending(9, Usage(100, 5), 0.5)
     assert budget.seconds_left == 40
     budget.charge("m", Usage(1))

@@ -120,7 +120,7 @@ async def test_another_model_goes_on_for_good() -> None:
     new: Json = {"role": "assistant", "content": [thinking, text]}
     await model.reply(request(*messages, new, TASK), events.append)
     assert kinds(events) == [ReplyFailed, FallbackStarted]
-    assert events[1] == FallbackStarted(OTHER, FIRST, "the model API answered 529")
+    assert events[1] == FallbackStarted(OTHER, FIRST, "the model API answered 529", 5)
     stripped = [TASK, TASK, {"role": "assistant", "content": [text]}, TASK]
     asked = [(each.model, each.effort, each.messages) for each in answers.requests]
     assert asked == [

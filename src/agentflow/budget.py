@@ -52,8 +52,8 @@ class Limit:
 
     name: str
     """In `Limits` and in the configuration."""
-    shown: str
-    """A pattern for an amount."""
+    unit: str
+    """`$`, or what follows the number."""
     hint: str
     amount: Callable[[Spending], float]
 
@@ -61,31 +61,37 @@ class Limit:
         """The limit that is set, if one is."""
         return getattr(limits, self.name)
 
+    def show(self, amount: float) -> str:
+        """An amount in words."""
+        if self.unit != "$":
+            return f"{amount:.0f} {self.unit}"
+        return f"${amount:.2f}" if amount >= 0.1 or not amount else f"${amount:.4f}"
+
 
 _CONFIGURED = "Raise {} in your configuration."
 LIMITS = (
-    Limit("max_turns", "{:.0f} turns", "Raise it with --max-turns.", lambda s: s.turns),
+    Limit("max_turns", "turns", "Raise it with --max-turns.", lambda s: s.turns),
     Limit(
         "max_cost",
-        "${:.2f}",
+        "$",
         "Raise it with --max-cost.",
         lambda s: math.inf if s.cost is None else s.cost,
     ),
     Limit(
         "max_tokens",
-        "{:.0f} tokens",
+        "tokens",
         _CONFIGURED.format("max_tokens"),
         lambda s: s.usage.total_tokens,
     ),
     Limit(
         "max_input_tokens",
-        "{:.0f} input tokens",
+        "input tokens",
         _CONFIGURED.format("max_input_tokens"),
         lambda s: s.usage.prompt_tokens,
     ),
     Limit(
         "max_output_tokens",
-        "{:.0f} output tokens",
+        "output tokens",
         _CONFIGURED.format("max_output_tokens"),
         lambda s: s.usage.output_tokens,
     ),
@@ -148,11 +154,11 @@ class Account:
             if most is None or limit.name in self._warned or not WARN_AT * most <= spent < math.inf:
                 continue
             self._warned.add(limit.name)
-            shown, of = limit.shown.format(spent), limit.shown.format(most)
+            shown, of = limit.show(spent), limit.show(most)
             yield LimitNear(limit.name, spent, most, f"{shown} of {of} are spent by {self.owner}")
 
     def _exceeded(self, limit: Limit, most: float, worst: float) -> BudgetExceeded:
-        spent, of = limit.amount(self.spent), limit.shown.format(most)
+        spent, of = limit.amount(self.spent), limit.show(most)
         whose = "" if self.owner == "this run" else f" for {self.owner}"
         if spent >= most:
             return BudgetExceeded(f"the limit of {of}{whose} is reached", limit.hint)
@@ -162,8 +168,8 @@ class Account:
                 "Add [prices] for its model to your config.toml.",
             )
         return BudgetExceeded(
-            f"the next call could exceed the limit of {of}{whose}: {limit.shown.format(spent)} are "
-            f"spent, and it may take {limit.shown.format(worst)}",
+            f"the next call could exceed the limit of {of}{whose}: {limit.show(spent)} are "
+            f"spent, and it may take {limit.show(worst)}",
             limit.hint,
         )
 

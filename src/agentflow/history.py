@@ -201,6 +201,8 @@ def _told(history: History, lines: Sequence[Line]) -> History:
                 evidence.clear()
             case GateFinished():
                 evidence.append(line.event.evidence)
+            case FallbackStarted():
+                history = replace(history, fallen_at=line.event.messages)
             case event:
                 history = replace(history, **_step(event, evidence))
     return history
@@ -213,8 +215,6 @@ def _step(event: Event, evidence: Sequence[Evidence]) -> dict[str, Any]:
             return {"started": event}
         case UserMessage():
             return {"told": True, "ending": None}
-        case FallbackStarted():
-            return {"fallen_at": event.messages}
         case AgentEnded():
             return {"ending": Ending(event.reason, event.text)}
         case RepairStarted():

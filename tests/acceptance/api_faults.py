@@ -18,12 +18,13 @@ from pathlib import Path
 
 from agentflow.agent import Agent
 from agentflow.budget import Budget
+from agentflow.conversation import Word
 from agentflow.errors import AgentflowError
 from agentflow.events import Event, RetryScheduled
 from agentflow.metered import MeteredModel
 from agentflow.models.anthropic import Patience, open_model
 from agentflow.records import Json, Limits
-from tests.models.tools import Tools
+from tests.models.tools import Tools, Unkept
 
 SERVER = Path("node_modules/@copilotkit/aimock/dist/cli.js")
 NODE = Path("node_modules/node/bin/node")
@@ -160,7 +161,7 @@ async def observe(url: str, row: Row) -> Seen:
         seen.events.append,
     )
     try:
-        await agent.work(f"[{row.name}]", seen.tools)
+        await agent.work(Word("task", f"[{row.name}]"), seen.tools, Unkept())
     except AgentflowError as failure:
         seen.outcome = f"exit {failure.exit_code}: {failure.message}"
     finally:

@@ -6,13 +6,14 @@ import pytest
 
 from agentflow.agent import Agent
 from agentflow.budget import Budget
+from agentflow.conversation import Word
 from agentflow.metered import MeteredModel
 from agentflow.models.anthropic import open_model
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.models.scripted.rules import MAX_BREAKPOINTS
 from agentflow.records import Json, Limits
 from agentflow.tools import TOOLS
-from tests.models.tools import Tools
+from tests.models.tools import Tools, Unkept
 
 PAGE = "    return [value for value in values if value is not None]\n" * 30
 SYSTEM = "Work in small steps, and read before you write. " * 60
@@ -39,7 +40,7 @@ async def test_fifty_turns_read_95_percent_from_the_cache(calls: int, thinking: 
             lambda _: None,
         )
         tools = Tools(PAGE, *(tool.schema for tool in TOOLS.values()))
-        await agent.work("Mend what is broken.", tools)
+        await agent.work(Word("task", "Mend what is broken."), tools, Unkept())
         await model.close()
     usage = budget.spent.usage
     assert (budget.spent.turns, len(tools.ran)) == (50, 49 * calls)

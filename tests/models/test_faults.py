@@ -13,6 +13,7 @@ import pytest
 
 from agentflow.agent import Agent
 from agentflow.budget import Budget
+from agentflow.conversation import Word
 from agentflow.errors import ProviderFailure
 from agentflow.events import Event, ReplyFailed, RetryScheduled
 from agentflow.messages import Usage
@@ -21,7 +22,7 @@ from agentflow.models.anthropic import Patience, open_model
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.models.scripted.faults import FAULTS
 from agentflow.records import Json, Limits
-from tests.models.tools import Tools
+from tests.models.tools import Tools, Unkept
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api-faults.md"
 CALL: Json = {"tool": "Write", "input": {"file_path": "a.txt", "content": "x" * 80}}
@@ -186,7 +187,7 @@ async def observe(row: Row) -> Observed:
             seen.events.append,
         )
         try:
-            await agent.work("go", seen.tools)
+            await agent.work(Word("task", "go"), seen.tools, Unkept())
         except ProviderFailure as error:
             seen.failure = error
         finally:

@@ -24,3 +24,13 @@ class Tools:
             return ToolResult(call.id, call.problem, is_error=True)
         self.ran.append(call)
         return ToolResult(call.id, self.result)
+
+
+class Unkept:
+    """Keeps nothing of what an agent does."""
+
+    def begin(self, *, changed: bool) -> None:
+        pass
+
+    async def settled(self) -> None:
+        pass
