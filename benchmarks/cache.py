@@ -20,7 +20,8 @@ from agentflow.models.body import request_body
 from agentflow.models.scripted.cache import Cache, estimate
 from agentflow.models.scripted.rules import check
 from agentflow.models.scripted.wire import sign
-from agentflow.plan import Order, Plan, make_plan
+from agentflow.order import Order
+from agentflow.plan import Plan, make_plan
 from agentflow.records import Json
 from agentflow.tools import DEFAULT_TOOLS, TOOLS
 from agentflow.world import World

@@ -37,6 +37,11 @@ def make(clock: Clock | None = None, shared: Account | None = None, **limits: An
     return Budget(Limits(**limits), dollars, clock or Clock(), shared)
 
 
+def near(amount: float) -> Any:
+    """About so much."""
+    return pytest.approx(amount)
+
+
 def call(prompt: int = 1_000, output: int = 32_000, fixed: int = 0, model: str = "m") -> Call:
     return Call(model, fixed, prompt, output)
 
@@ -85,7 +90,7 @@ def test_a_call_of_unknown_price_is_not_made_under_a_limit() -> None:
     ],
 )
 def test_the_limit_that_is_reached_is_named(
-    limits: dict[str, float], message: str, hint: str
+    limits: dict[str, Any], message: str, hint: str
 ) -> None:
     clock = Clock()
     budget = make(clock, **limits)
@@ -108,9 +113,7 @@ def test_the_limit_that_is_reached_is_named(
         ({"max_output_tokens": 50_000}, SMALLEST_REPLY),
     ],
 )
-def test_a_call_is_refused_if_its_worst_does_not_fit(
-    limits: dict[str, float], worst: float
-) -> None:
+def test_a_call_is_refused_if_its_worst_does_not_fit(limits: dict[str, Any], worst: float) -> None:
     (most,) = limits.values()
     wanted = call(prompt=100_000, fixed=10_000)
     for spare, fits in ((0.001, True), (-0.001, False)):
@@ -171,7 +174,7 @@ def test_runs_share_an_account_and_calls_in_flight_count() -> None:
     two.release()
     two.charge("m", Usage(1_000, 1_000))
     one.charge("m", Usage(1_000))
-    assert shared.spent == Spending(3, Usage(3_000, 2_000), pytest.approx(0.023))
+    assert shared.spent == Spending(3, Usage(3_000, 2_000), near(0.023))
     assert (one.spent.turns, two.spent.turns) == (2, 1)
     with pytest.raises(BudgetExceeded, match="the limit of 3 turns for all runs together is"):
         two.admit(call())
@@ -188,7 +191,7 @@ def test_each_limit_warns_once_at_80_percent() -> None:
     budget.charge("m", Usage(1))
     clock.now += 1
     assert list(budget.warnings()) == [
-        LimitNear("max_cost", pytest.approx(0.8), 1.0, "$0.80 of $1.00 are spent by this run"),
+        LimitNear("max_cost", near(0.8), 1.0, "$0.80 of $1.00 are spent by this run"),
         LimitNear("timeout", 80.0, 100, "80 of 100 seconds are over"),
     ]
     for _ in range(6):

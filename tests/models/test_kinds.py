@@ -1,7 +1,7 @@
 """Kinds of servers: how they are told apart, and what each is sent."""
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 
@@ -37,19 +37,24 @@ async def sent(kind: ServerKind, key: str | None = None, model: str = "m") -> Re
     return received
 
 
-def breakpoints(body: Any, path: str = "") -> list[str]:
+def breakpoints(body: Json) -> list[str]:
     """Where the body has breakpoints, with their lifetime."""
-    if isinstance(body, list):
-        return [each for item in body for each in breakpoints(item, path)]
-    if not isinstance(body, dict):
-        return []
-    own = (
-        [f"{path or 'end'} {body['cache_control'].get('ttl', '5m')}"]
-        if "cache_control" in body
-        else []
-    )
-    return own + [
-        found for name, value in body.items() for found in breakpoints(value, path or name)
+    blocks = {
+        "end": [body],
+        "tools": body["tools"],
+        "system": body["system"],
+        "messages": [
+            block
+            for message in body["messages"]
+            for block in message["content"]
+            if not isinstance(block, str)
+        ],
+    }
+    return [
+        f"{place} {block['cache_control'].get('ttl', '5m')}"
+        for place, found in blocks.items()
+        for block in found
+        if "cache_control" in block
     ]
 
 
