@@ -109,6 +109,8 @@ async def test_the_object_holds_the_exact_text(tmp_path: Path) -> None:
             "max_turns": 30,
             "max_cost": None,
             "max_tokens": None,
+            "max_input_tokens": None,
+            "max_output_tokens": None,
             "timeout": 2700.0,
             "max_repairs": 2,
         },

@@ -77,7 +77,17 @@ def test_every_field_has_a_rule() -> None:
     }  # fmt: skip
     assert {name for name, rule in RULES.items() if rule == "narrow"} == {
         "model", "max_repairs", "max_turns", "max_cost", "max_tokens", "timeout", "allow", "deny",
+        "fallback_model", "max_input_tokens", "max_output_tokens",
     }  # fmt: skip
+
+
+def test_a_user_s_fallback_model_is_no_limit_for_the_repository_s(sources: Sources) -> None:
+    repository = "fallback_model = 'haiku'\nmax_input_tokens = 9"
+    assert sources.load(repository=repository).fallback_model == "haiku"
+    settings = sources.load(
+        repository=repository, user="fallback_model = 'opus'\nmax_input_tokens = 7"
+    )
+    assert (settings.fallback_model, settings.limits.max_input_tokens) == ("opus", 7)
 
 
 LADDER: list[tuple[str, dict[str, Any]]] = [

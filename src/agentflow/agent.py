@@ -112,7 +112,6 @@ class Agent:
         return None
 
     async def _ask(self, toolkit: Toolkit) -> Reply:
-        self.budget.check()
         request = Request(
             self.model_id,
             self.system,
@@ -122,12 +121,17 @@ class Agent:
             self.effort,
         )
         reply = await self.model.reply(request, self.emit)
-        cost = self.budget.charge(reply)
         message = self.conversation.hear(reply)
         problems = {call.id: call.problem for call in reply.calls if call.arguments is None}
         self.emit(
             AssistantMessage(
-                message, reply.stop_reason, reply.usage, reply.discarded, cost, problems
+                message,
+                reply.stop_reason,
+                reply.usage,
+                reply.discarded,
+                reply.cost,
+                problems,
+                reply.model,
             )
         )
         return reply

@@ -20,7 +20,7 @@ from agentflow.boundaries import check_glob
 from agentflow.durations import parse_duration
 from agentflow.environment import Environment, Service, Setup, Variables
 from agentflow.errors import UsageError
-from agentflow.records import Backend, Boundaries, BuildCommand, Landing, Limits
+from agentflow.records import Backend, Boundaries, BuildCommand, Landing, Limits, ServerKind
 
 Rule = Literal["override", "narrow", "user-only"]
 
@@ -71,6 +71,9 @@ class Price(Table):
     output: float = Field(ge=0)
     cache_read: float | None = Field(None, ge=0)
     cache_write: float | None = Field(None, ge=0)
+    """For five minutes; None means 1.25 times the input."""
+    cache_write_1h: float | None = Field(None, ge=0)
+    """None means 2 times the input."""
 
 
 class GateTable(Table):
@@ -215,6 +218,8 @@ class Settings(Table):
     """US dollars."""
     max_tokens: Annotated[int | None, "narrow", Field(ge=1)] = None
     """Input and output together."""
+    max_input_tokens: Annotated[int | None, "narrow", Field(ge=1)] = None
+    max_output_tokens: Annotated[int | None, "narrow", Field(ge=1)] = None
     timeout: Annotated[Seconds, "narrow"] = 45 * 60.0
     """Seconds of wall clock for the agent, repairs included."""
     allow: Annotated[tuple[str, ...], "narrow"] = ()
@@ -223,9 +228,13 @@ class Settings(Table):
     """Wider allow lists; a path must match every one of them as well."""
     models: Annotated[tuple[str, ...], "user-only"] = ()
     """Models that a repository may choose; empty means any in the catalog."""
+    fallback_model: Annotated[str | None, "narrow"] = None
+    """Goes on when the model fails for good by overload, a rate limit or a server's error."""
     base_url: Annotated[str | None, "user-only"] = None
     key_variable: Annotated[str | None, "user-only"] = None
     """The environment variable that holds the key for `base_url`."""
+    server: Annotated[ServerKind | None, "user-only"] = None
+    """What kind of server it is; None means what its address says."""
     sandbox: Annotated[Backend, "user-only"] = "auto"
     readable: Annotated[tuple[AbsolutePath, ...], "user-only"] = ()
     """Further host paths that the sandbox may read."""
@@ -253,7 +262,13 @@ class Settings(Table):
     def limits(self) -> Limits:
         """The limits as the record that the run takes."""
         return Limits(
-            self.max_turns, self.max_cost, self.max_tokens, self.timeout, self.max_repairs
+            self.max_turns,
+            self.max_cost,
+            self.max_tokens,
+            self.timeout,
+            self.max_repairs,
+            self.max_input_tokens,
+            self.max_output_tokens,
         )
 
     @property

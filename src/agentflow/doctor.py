@@ -16,6 +16,7 @@ from agentflow.boundaries import matches
 from agentflow.configuration import Settings
 from agentflow.errors import AgentflowError, UsageError
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint, find_key, key_name
+from agentflow.models.kinds import find_kind
 from agentflow.programs import first_word
 from agentflow.records import Task
 from agentflow.sandbox import CANARY, probe
@@ -199,6 +200,11 @@ def _exists(word: str, environment: Mapping[str, str]) -> bool:
 
 def _server(settings: Settings, world: World) -> Iterator[Check]:
     url = settings.base_url or ANTHROPIC_URL
+    if find_kind(url, settings.server).cloud:
+        yield Check(
+            "server", "ok", f"{settings.server}: credentials are looked for when a run starts"
+        )
+        return
     try:
         variable = key_name(url, settings.key_variable)
         key = find_key(url, world.environment, settings.key_variable)

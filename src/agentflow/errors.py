@@ -8,6 +8,7 @@ AgentflowError
 ├── EnvironmentFailure 5   no sandbox, no git, a tool or service is missing
 │   └── ServiceFailure 5   a service did not start
 ├── ProviderFailure    6   the model API refused or failed for good
+│   └── CallFailed     6   one call did (in `messages`: it says what that used)
 ├── Conflict           7   the target moved or cannot take the result
 └── Interrupted  130/143   SIGINT or SIGTERM
 

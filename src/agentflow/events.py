@@ -121,6 +121,8 @@ class AssistantMessage:
     """US dollars of this reply, discarded attempts included; None if the price is unknown."""
     problems: dict[str, str] = field(default_factory=dict[str, str])
     """For each malformed call, by its id, what is wrong with it."""
+    model: str = ""
+    """The model that answered; empty in journals that had only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,47 @@ class RetryScheduled:
     reason: str
     delay: float
     """Seconds until the next attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFailed:
+    """Emitted when a call of the model failed for good: the run goes on with another, or ends."""
+
+    type: ClassVar[str] = "agentflow.reply_failed"
+    durable: ClassVar[bool] = True
+    model: str
+    reason: str
+    usage: Usage
+    """By all attempts, as far as it is known."""
+    cost: float | None
+    """US dollars; None if the price is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackStarted:
+    """Emitted when another model goes on with the run, from this call to the run's end."""
+
+    type: ClassVar[str] = "agentflow.fallback_started"
+    durable: ClassVar[bool] = True
+    model: str
+    instead_of: str
+    reason: str
+    messages: int
+    """How many there were in the conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitNear:
+    """Emitted when 80 % of a limit are spent, once for each limit."""
+
+    type: ClassVar[str] = "agentflow.limit_near"
+    durable: ClassVar[bool] = True
+    limit: str
+    """Its name in the configuration: `max_cost`, `timeout`, …"""
+    spent: float
+    of: float
+    text: str
+    """The same in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +397,9 @@ Event = (
     | AssistantMessage
     | TextDelta
     | RetryScheduled
+    | ReplyFailed
+    | FallbackStarted
+    | LimitNear
     | ToolStarted
     | ToolFinished
     | AgentEnded

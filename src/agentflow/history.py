@@ -14,9 +14,11 @@ from agentflow.events import (
     AssistantMessage,
     Collected,
     Event,
+    FallbackStarted,
     GateFinished,
     LandingDone,
     RepairStarted,
+    ReplyFailed,
     RunFinished,
     RunResumed,
     RunStarted,
@@ -67,6 +69,8 @@ class History:
     """The same, with the replies that do not count any more."""
     spent: Spent = field(default_factory=Spent)
     started: RunStarted | None = None
+    fallen_at: int | None = None
+    """How many messages there were when another model went on; None if none did."""
     repairs: int = 0
     """Begun."""
     told: bool = False
@@ -161,7 +165,9 @@ def read_history(lines: Sequence[Line], tip: int) -> History:
     numbers = {line.number for line in valid}
     own = _own(lines)
     paid = [
-        line for line in own if line.number in numbers or isinstance(line.event, AssistantMessage)
+        line
+        for line in own
+        if line.number in numbers or isinstance(line.event, AssistantMessage | ReplyFailed)
     ]
     return _told(History(kept, tuple(valid), tuple(paid), _spent(own)), valid)
 
@@ -178,7 +184,9 @@ def _spent(lines: Sequence[Line]) -> Spent:
     for line in lines:
         if isinstance(line.event, AssistantMessage):
             turns += 1
-            usage += line.event.usage + line.event.discarded
+            usage += line.event.discarded
+        if isinstance(line.event, AssistantMessage | ReplyFailed):
+            usage += line.event.usage
             unknown = unknown or line.event.cost is None
             cost += line.event.cost or 0.0
     seconds = sum(
@@ -200,6 +208,8 @@ def _told(history: History, lines: Sequence[Line]) -> History:
                 evidence.clear()
             case GateFinished():
                 evidence.append(line.event.evidence)
+            case FallbackStarted():
+                history = replace(history, fallen_at=line.event.messages)
             case event:
                 history = replace(history, **_step(event, evidence))
     return history

@@ -21,7 +21,7 @@ class Model(Protocol):
         """Return one finished reply, after retries of its own.
 
         Emits `TextDelta` while streaming and `RetryScheduled` before each further attempt.
-        Raises `ProviderFailure` when the API refused or failed for good.
+        Raises `CallFailed` when the API refused or failed for good.
         """
         ...
 

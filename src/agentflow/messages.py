@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from agentflow.errors import ProviderFailure
 from agentflow.records import Effort, Json
 
 EndReason = Literal["finished", "signalled", "silent"]
@@ -56,6 +57,8 @@ class Request:
     max_tokens: int
     effort: Effort | None = None
     """None leaves it to the model."""
+    affordable: int | None = None
+    """How many attempts that used tokens the budget bears; None means any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +83,27 @@ class Reply:
     usage: Usage
     calls: tuple[ToolCall, ...] = ()
     discarded: Usage = Usage()
-    """What failed attempts at this reply used, as far as the server said so."""
+    """What failed attempts at this reply used: as the server said, and what had arrived."""
+    model: str = ""
+    """The model that answered, once that is known; a fallback may have."""
+    cost: float | None = None
+    """US dollars, failed attempts included, once it is charged; None if the price is unknown."""
 
     @property
     def text(self) -> str:
         """The text blocks, joined by a newline."""
         return "\n".join(block["text"] for block in self.content if block["type"] == "text")
+
+
+class CallFailed(ProviderFailure):
+    """One call of the model API failed for good."""
+
+    def __init__(self, message: str, hint: str, used: Usage, *, temporary: bool) -> None:
+        """`used`: by all attempts. `temporary`: another model might answer now, or this one later,
+        as with overload, a rate limit or a broken reply."""
+        super().__init__(message, hint)
+        self.used = used
+        self.temporary = temporary
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from agentflow.configuration import Settings
 from agentflow.environment import Environment
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside
-from agentflow.messages import Usage
-from agentflow.models import catalog
-from agentflow.models.endpoint import ANTHROPIC_URL, endpoint
+from agentflow.metered import Fallback
+from agentflow.model_choice import choose_model
+from agentflow.models.kinds import Kind
 from agentflow.order import Order
 from agentflow.plan_checks import (
     check_boundaries,
@@ -83,10 +83,14 @@ class Plan:
     signing: Signing | None
     model: str
     effort: Effort | None
+    fallback: Fallback | None
+    """The model that goes on when `model` fails for good."""
     skills: tuple[Skill, ...]
     limits: Limits
     branch: str
-    base_url: str
+    base_url: str | None
+    """None for a cloud, whose client knows it."""
+    server: Kind
     order: Order
     notices: tuple[str, ...]
     ledger: Ledger | None = None
@@ -115,9 +119,7 @@ def _make_plan(
     boundary_notices = check_boundaries(settings.boundaries, task, base_paths)
     denials = () if prompt.builtin else find_denials(prompt.body)
     boundaries = _denied(settings.boundaries, [denial.glob for denial in denials])
-    base_url = settings.base_url or ANTHROPIC_URL
-    model = _model(settings, prompt, order.flags, base_url)
-    effort, effort_notices = _effort(prompt, model)
+    choice = choose_model(settings, prompt, order.flags)
     environment = settings.surroundings(world.environment)
     check_gates(gates, base_paths, world, environment)
     context = gather(
@@ -158,18 +160,20 @@ def _make_plan(
         environment=environment,
         identity=repository.identity(settings.commit.name, settings.commit.email),
         signing=find_signing(repository, settings.commit.sign),
-        model=model,
-        effort=effort,
+        model=choice.model,
+        effort=choice.effort,
+        fallback=choice.fallback,
         skills=context.skills,
         limits=_limits(settings.limits, prompt),
         branch=settings.target or f"agentflow/{task.id}",
-        base_url=base_url,
+        base_url=choice.base_url,
+        server=choice.server,
         order=order,
         notices=(
             *notices,
             *prompt.warnings,
             *planned.notices,
-            *effort_notices,
+            *choice.notices,
             *context.notices,
             *denial_notices(denials, str(prompt.path), prompt.lines_above),
             *boundary_notices,
@@ -247,35 +251,6 @@ def _prompt(
     wished = wish(flags.get("profile"), task.profile, settings.profile)
     prompt = load_prompt(path, DEFAULT_TOOLS)
     return choose_profile(prompt, wished, repository.root, DEFAULT_TOOLS)
-
-
-def _model(settings: Settings, prompt: Prompt, flags: Mapping[str, Any], base_url: str) -> str:
-    """The model's id: what the settings say, else the prompt."""
-    foreign = endpoint(base_url) != "anthropic"
-    name = settings.model or prompt.model or catalog.DEFAULT
-    model = catalog.resolve(name, allow_unknown=foreign)
-    allowed = {catalog.resolve(each, allow_unknown=foreign) for each in settings.models}
-    if allowed and model not in allowed and "model" not in flags:
-        raise UsageError(
-            f"the model {name!r} is not among those that your configuration allows: "
-            + ", ".join(settings.models),
-            hint="Give --model to decide it for this run.",
-        )
-    unpriced = catalog.cost(model, Usage(input_tokens=1), settings.prices) is None
-    if settings.max_cost is not None and unpriced:
-        raise UsageError(
-            f"the price of {model} is unknown, so a limit of ${settings.max_cost:.2f} cannot hold",
-            hint="Add [prices] for it to your config.toml, or limit turns instead.",
-        )
-    return model
-
-
-def _effort(prompt: Prompt, model: str) -> tuple[Effort | None, tuple[str, ...]]:
-    """The effort that the prompt wishes, if the model is known to take it; else why not."""
-    if prompt.effort is None or catalog.takes_effort(model, prompt.effort):
-        return prompt.effort, ()
-    told = f"{prompt.name}: {model} is not known to take the effort {prompt.effort!r}: none is asked for"
-    return None, (told,)
 
 
 def _limits(limits: Limits, prompt: Prompt) -> Limits:

@@ -17,6 +17,20 @@ Backend = Literal["auto", "bubblewrap", "none"]
 SetupNetwork = Literal["listed", "host"]
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 """How thorough a model is to be: `output_config.effort` of the Messages API (`anthropic` 2.11)."""
+ServerKind = Literal[
+    "anthropic",
+    "compatible",
+    "ollama",
+    "llama.cpp",
+    "vllm",
+    "lm-studio",
+    "litellm",
+    "openrouter",
+    "bedrock",
+    "google-cloud",
+    "foundry",
+]
+"""What kind of server answers for a model: `models.kinds` says what each may be sent."""
 
 WORKSPACE = "/workspace"
 """Where the work tree is mounted, the same in every sandbox of a run."""
@@ -70,6 +84,10 @@ class Limits:
     """Seconds of wall clock for the agent, repairs included."""
     max_repairs: int = 2
     """How often a failed verdict goes back to the agent."""
+    max_input_tokens: int | None = None
+    """Cache reads included; None means unlimited."""
+    max_output_tokens: int | None = None
+    """None means unlimited."""
 
 
 @dataclass(frozen=True, slots=True)

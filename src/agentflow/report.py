@@ -16,6 +16,7 @@ from agentflow.events import (
     AssistantMessage,
     Collected,
     Event,
+    FallbackStarted,
     GateFinished,
     LandingDone,
     Notice,
@@ -23,12 +24,13 @@ from agentflow.events import (
     PromisesCompared,
     Recorded,
     RepairStarted,
+    ReplyFailed,
     RunFinished,
     RunStarted,
     Signed,
 )
-from agentflow.messages import Usage
 from agentflow.records import LEFT_TO_CI, Json
+from agentflow.spending import Spending, usage_json
 
 SUBTYPES = {
     "done": "success",
@@ -46,9 +48,7 @@ class Summary:
         self._earlier = earlier
         self._started = now()
         self._last: dict[str, Json] = {}
-        self._usage = Usage()
-        self._turns = 0
-        self._cost: float | None = 0.0
+        self._models: dict[str, Spending] = {}
         self._evidence: list[Json] = []
         self._notices: list[str] = []
         self._packages: Json = {}
@@ -57,11 +57,8 @@ class Summary:
     def __call__(self, event: Event, /) -> None:
         """Take one event into account."""
         match event:
-            case AssistantMessage():
-                self._turns += 1
-                self._usage += event.usage + event.discarded
-                unknown = self._cost is None or event.cost is None
-                self._cost = None if unknown else (self._cost or 0.0) + (event.cost or 0.0)
+            case AssistantMessage() | ReplyFailed():
+                self._spend(event)
             case GateFinished():
                 evidence = dataclasses.asdict(event.evidence)
                 self._answer = evidence.pop("answer") or self._answer
@@ -77,6 +74,7 @@ class Summary:
                 RunStarted()
                 | AgentEnded()
                 | RepairStarted()
+                | FallbackStarted()
                 | Recorded()
                 | PromisesCompared()
                 | LandingDone()
@@ -94,29 +92,24 @@ class Summary:
     @property
     def turns(self) -> int:
         """How often the model answered."""
-        return self._turns
+        return self._spent.turns
 
     def as_json(self) -> Json:
         """Return the report."""
         started, finished = self._of(RunStarted), self._of(RunFinished)
         collected, landed = self._of(Collected), self._of(LandingDone)
-        recorded = self._of(Recorded)
+        recorded, spent = self._of(Recorded), self._spent
         outcome = finished.get("outcome", "unfinished")
         seconds = (self._now() - self._started).total_seconds() + self._earlier
         return {
             "type": "result",
             "subtype": self._subtype(outcome, finished.get("reason", "")),
             "is_error": outcome != "done",
-            "num_turns": self._turns,
+            "num_turns": spent.turns,
             "duration_ms": round(seconds * 1000),
-            "total_cost_usd": None if self._cost is None else round(self._cost, 6),
-            "usage": {
-                "input_tokens": self._usage.input_tokens,
-                "output_tokens": self._usage.output_tokens,
-                "cache_read_input_tokens": self._usage.cache_read_tokens,
-                "cache_creation_input_tokens": self._usage.cache_write_tokens
-                + self._usage.cache_write_1h_tokens,
-            },
+            "total_cost_usd": None if spent.cost is None else round(spent.cost, 6),
+            "usage": usage_json(spent.usage),
+            "models": {name: each.as_json() for name, each in self._models.items()},
             "session_id": started.get("run"),
             "result": self._of(AgentEnded).get("text", ""),
             "structured_output": self._answer,
@@ -152,6 +145,7 @@ class Summary:
                 "left_to_ci": [e["gate"] for e in self._evidence if e["summary"] == LEFT_TO_CI],
             },
             "model": started.get("model"),
+            "fallback": self._of(FallbackStarted) or None,
             "prompt": {"name": started.get("prompt"), "sha256": started.get("prompt_sha256")},
             "effort": started.get("effort"),
             "skills": list(started.get("skills", ())),
@@ -164,6 +158,17 @@ class Summary:
                 "platform": sys.platform,
             },
         }
+
+    @property
+    def _spent(self) -> Spending:
+        return sum(self._models.values(), Spending())
+
+    def _spend(self, event: AssistantMessage | ReplyFailed) -> None:
+        amount = Spending(0, event.usage, event.cost)
+        if isinstance(event, AssistantMessage):
+            amount = Spending(1, event.usage + event.discarded, event.cost)
+        name = event.model or self._of(RunStarted).get("model", "")
+        self._models[name] = self._models.get(name, Spending()) + amount
 
     def _of(self, kind: type[Event]) -> Json:
         """The last event of a kind, as fields; empty if there was none."""

@@ -28,6 +28,9 @@ from agentflow.trust import NOTHING, WIDENING, Trust, widening
 CONFIG = ".orchestrator/config.toml"
 """The repository's configuration, read as of the base commit."""
 
+CHOICES = frozenset({"model", "fallback_model"})
+"""Fields of the rule `narrow` that are choices and not limits."""
+
 Said = dict[str, tuple[Any, tuple[str, ...]]]
 """Values of fields, each with the sources that said it."""
 
@@ -78,8 +81,8 @@ def resolve_settings(
     table = shared_table(repository, environment)
     trust.check(widening(table), CONFIG)
     shared = _said(table, CONFIG)
-    if "model" in own:
-        shared.pop("model", None)  # a choice and not a limit: the user's comes first
+    for name in CHOICES & own.keys():
+        shared.pop(name, None)  # the user's comes first
     wishes = _said(_task_wishes(task), f"task {task.id}")
     given = _said(flags, "flags")
     merged = _narrowed(_with_rule("override", shared) | own, shared)
@@ -157,7 +160,7 @@ def _narrowed(upper: Said, said: Said) -> Said:
                 merged["within"] = ((*within, present), tuple(dict.fromkeys((*whose, *by))))
             if wanted:
                 merged[name] = (wanted, source)
-        elif name == "model" or present is None or wanted < present:
+        elif name in CHOICES or present is None or wanted < present:
             merged[name] = (wanted, source)
     return merged
 

@@ -31,6 +31,7 @@ from agentflow.history import History
 from agentflow.interfaces import Audit, Emit, Gate, Keeper, Model
 from agentflow.journal import Journal
 from agentflow.markers import Kind, marker_path, own_folder, write_atomically, write_marker
+from agentflow.metered import MeteredModel
 from agentflow.models import catalog
 from agentflow.plan import Plan
 from agentflow.preflight import check_base, surroundings
@@ -105,7 +106,7 @@ class Stage:
         """The agent of this run, before its first word or with what it said before."""
         plan = self.plan
         return Agent(
-            model,
+            MeteredModel(model, self.budget, plan.fallback, fallen_at=self.history.fallen_at),
             plan.model,
             plan.rendered.system,
             plan.prompt.profile.completion,
@@ -140,7 +141,7 @@ class Stage:
             bench.state,
             self.journal,
             self.emit,
-            lambda: self.budget.turns,
+            lambda: self.budget.spent.turns,
             self.now,
             self.checkpoint or Checkpoint("", 0, 0, 0, base, tree),
         )
@@ -326,7 +327,7 @@ def set_stage(
     spent = history.spent
     budget = Budget(
         plan.limits,
-        lambda usage: catalog.cost(plan.model, usage, plan.settings.prices),
+        lambda model, usage: catalog.cost(model, usage, plan.settings.prices),
         world.clock,
     )
     budget.restore(spent.usage, spent.cost, spent.turns, spent.seconds)

@@ -6,17 +6,17 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from agentflow.errors import ProviderFailure, UsageError
 from agentflow.events import Event, RetryScheduled, TextDelta
-from agentflow.messages import Reply, Request, ToolCall, Usage
-from agentflow.models.anthropic import AnthropicModel, open_model, request_body
+from agentflow.messages import CallFailed, Reply, Request, ToolCall, Usage
+from agentflow.models.anthropic import AnthropicModel, Patience, open_model
+from agentflow.models.body import request_body
 from agentflow.models.scripted import Script, ScriptedServer, read_script
-from agentflow.models.scripted.faults import FAULTS
 from agentflow.models.scripted.wire import sign
 from agentflow.records import Json
 
@@ -28,6 +28,8 @@ TURN: Json = {
 }
 PAID = Usage(input_tokens=100, output_tokens=20, cache_read_tokens=7)
 STARTED = Usage(input_tokens=100, output_tokens=1, cache_read_tokens=7)
+HALF = Usage(input_tokens=100, output_tokens=16, cache_read_tokens=7)
+"""Cut inside the call: 64 characters had arrived, besides a signature."""
 NOTHING = Usage()
 READ: Json = {"name": "Read", "description": "", "input_schema": {"type": "object"}}
 
@@ -63,10 +65,14 @@ def request(messages: list[Json] | None = None) -> Request:
 
 @asynccontextmanager
 async def opened(
-    url: str, recorder: Recorder, key: str | None = None, **timeouts: float
+    url: str, recorder: Recorder, key: str | None = None, patience: Patience | None = None
 ) -> AsyncGenerator[AnthropicModel]:
     model = open_model(
-        base_url=url, api_key=key, sleep=recorder.sleep, fraction=lambda: 1.0, **timeouts
+        base_url=url,
+        api_key=key,
+        sleep=recorder.sleep,
+        fraction=lambda: 1.0,
+        patience=patience or Patience(),
     )
     try:
         yield model
@@ -74,8 +80,8 @@ async def opened(
         await model.close()
 
 
-async def ask(url: str, recorder: Recorder, **timeouts: float) -> Reply:
-    async with opened(url, recorder, None, **timeouts) as model:
+async def ask(url: str, recorder: Recorder, **seconds: float) -> Reply:
+    async with opened(url, recorder, None, Patience(**seconds)) as model:
         return await model.reply(request(), recorder.emit)
 
 
@@ -115,34 +121,8 @@ def fixed(answer: bytes) -> Callable[[bytes], Awaitable[bytes]]:
     return give
 
 
-FINAL: dict[str, str] = {
-    "unauthorized": "401 authentication_error: invalid bearer token",
-    "too_large": "413 request_too_large: Request exceeds the maximum size",
-    "context_overflow": "400 invalid_request_error: prompt is too long",
-    "spend_limit": "429 rate_limit_error: You have reached",
-}
-"""Faults that no retry mends, with what the failure says."""
-
-RETRIED: dict[str, tuple[str, Usage]] = {
-    "rate_limited": ("answered 429 rate_limit_error", NOTHING),
-    "overloaded": ("answered 529 overloaded_error: Overloaded", NOTHING),
-    "server_error": ("answered 500 api_error", NOTHING),
-    "html": ("answered 502", NOTHING),
-    "reset": ("no connection to http://127.0.0.1", NOTHING),
-    "cut": ("the connection broke in the middle of a reply", STARTED),
-    "eof": ("the stream ended before the reply was complete", STARTED),
-    "stall": ("fell silent in the middle of a reply", STARTED),
-    "malformed": ("an event of the stream is malformed", STARTED),
-    "error_event": ("the error event overloaded_error: Overloaded", STARTED),
-    "error_event_api": ("the error event api_error", STARTED),
-    "no_message_stop": ("the stream ended before the reply was complete", PAID),
-    "empty": ("text/event-stream without a single event", NOTHING),
-    "json": ("application/json without a single event", NOTHING),
-}
-"""Faults that a second attempt mends, with the reason told and what the first one used."""
-
-HARMLESS = ("no_message_start", "pings", "unknown_events", "bytewise", "crlf")
-"""Faults that cost nothing."""
+ODD = ("no_message_start", "pings", "unknown_events", "bytewise", "crlf")
+"""Faults that cost nothing; test_faults.py has all."""
 
 WHOLE = Reply(
     content=(
@@ -160,37 +140,7 @@ WHOLE = Reply(
 )
 
 
-def test_every_fault_has_a_documented_outcome() -> None:
-    assert {*FINAL, *RETRIED, *HARMLESS} == FAULTS.keys()
-
-
-@pytest.mark.parametrize("fault", FINAL)
-async def test_a_final_fault_ends_the_call_at_once(fault: str) -> None:
-    recorder = Recorder()
-    async with ScriptedServer(script({**TURN, "faults": [fault]})) as server:
-        with pytest.raises(ProviderFailure) as caught:
-            await ask(server.url, recorder)
-    assert caught.value.message.startswith(f"the model API answered {FINAL[fault]}")
-    assert caught.value.message.endswith("(request req_000001)")
-    assert caught.value.hint
-    assert (recorder.events, len(server.requests)) == ([], 1)
-
-
-@pytest.mark.parametrize("fault", RETRIED)
-async def test_a_passing_fault_is_mended_by_one_retry(fault: str) -> None:
-    reason, discarded = RETRIED[fault]
-    recorder = Recorder()
-    async with ScriptedServer(script({**TURN, "faults": [fault]})) as server:
-        reply = await ask(server.url, recorder, read_timeout=0.2 if fault == "stall" else 10.0)
-    expected = Reply(WHOLE.content, WHOLE.stop_reason, WHOLE.usage, WHOLE.calls, discarded)
-    assert reply == expected
-    (told,) = recorder.retries
-    assert reason in told
-    assert recorder.pauses == [0.05 if fault == "rate_limited" else 1.0]
-    assert len(server.requests) == 2
-
-
-@pytest.mark.parametrize("fault", [None, *HARMLESS])
+@pytest.mark.parametrize("fault", [None, *ODD])
 async def test_an_odd_stream_is_read_as_if_nothing_happened(fault: str | None) -> None:
     recorder = Recorder()
     faults = [f"{fault}:0.2" if fault == "pings" else fault] if fault else []
@@ -204,7 +154,7 @@ async def test_an_odd_stream_is_read_as_if_nothing_happened(fault: str | None) -
 async def test_pings_do_not_stop_the_clock_of_an_attempt() -> None:
     recorder = Recorder()
     async with ScriptedServer(script({**TURN, "faults": ["pings:20"]})) as server:
-        reply = await ask(server.url, recorder, attempt_timeout=0.3)
+        reply = await ask(server.url, recorder, attempt=0.3)
     assert (reply.content, reply.discarded) == (WHOLE.content, STARTED)
     assert recorder.retries == ["no complete reply within 0.3 seconds"]
 
@@ -222,7 +172,37 @@ async def test_the_usage_of_all_failed_attempts_is_summed() -> None:
     recorder = Recorder()
     async with ScriptedServer(script({**TURN, "faults": ["cut", "eof", "overloaded"]})) as server:
         reply = await ask(server.url, recorder)
-    assert reply.discarded == STARTED + STARTED
+    assert reply.discarded == HALF + HALF
+
+
+async def test_a_failed_call_says_what_it_used_and_whether_another_model_might_answer() -> None:
+    recorder = Recorder()
+    async with ScriptedServer(script({**TURN, "faults": ["cut"] * 5})) as server:
+        with pytest.raises(CallFailed) as caught:
+            await ask(server.url, recorder)
+    assert caught.value.used == sum([HALF] * 5, Usage())
+    assert (caught.value.temporary, caught.value.exit_code) == (True, 6)
+
+
+async def test_a_paid_attempt_is_not_repeated_where_the_budget_bears_no_more() -> None:
+    recorder = Recorder()
+    faults = ["overloaded", "cut", "overloaded", "cut"]
+    async with (
+        ScriptedServer(script({**TURN, "faults": faults})) as server,
+        opened(server.url, recorder) as model,
+    ):
+        with pytest.raises(CallFailed, match="the connection broke"):
+            await model.reply(replace(request(), affordable=2), recorder.emit)
+    assert len(server.requests) == 4
+
+
+async def test_the_clock_of_a_reply_counts_all_attempts() -> None:
+    recorder = Recorder()
+    async with ScriptedServer(script({**TURN, "faults": ["pings:20"] * 5})) as server:
+        with pytest.raises(CallFailed, match="no complete reply within"):
+            await ask(server.url, recorder, reply=0.5, attempt=0.3)
+    assert len(server.requests) == 1
+    assert recorder.pauses == []
 
 
 async def test_a_wait_that_is_too_long_is_named_and_not_waited_for() -> None:
@@ -401,22 +381,6 @@ async def test_a_key_in_the_stop_reason_is_not_shown() -> None:
     async with raw_server(answer) as (url, _), opened(url, Recorder(), KEY) as model:
         reply = await model.reply(request(), list[Event]().append)
     assert reply.stop_reason == "[key]"
-
-
-async def test_a_reply_without_end_is_broken_off() -> None:
-    recorder = Recorder()
-    ping = b": " + b"x" * 99_997 + b"\n"
-    whole = streamed({"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, STOP)
-    answers = iter([streamed() + ping * 330, whole])
-
-    async def answer(_: bytes) -> bytes:
-        return next(answers)
-
-    async with raw_server(answer) as (url, _), opened(url, recorder) as model:
-        assert (await model.reply(request(), recorder.emit)).stop_reason == "end_turn"
-    assert recorder.retries == [
-        "the model API sent a broken reply: a reply of more than 32000000 bytes"
-    ]
 
 
 async def test_a_refusal_is_read_in_part_only_and_never_unpacked() -> None:

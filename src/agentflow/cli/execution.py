@@ -152,7 +152,7 @@ def connector(world: "World") -> "Connect":
         def open_it() -> "Model":
             from agentflow.models.anthropic import open_model
 
-            return open_model(base_url=plan.base_url, api_key=key)
+            return open_model(base_url=plan.base_url, api_key=key, kind=plan.server)
 
         return open_it
 

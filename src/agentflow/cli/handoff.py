@@ -11,6 +11,7 @@ from agentflow.cli.options import (
     Base,
     BaseUrl,
     Deny,
+    FallbackModel,
     Fresh,
     Gates,
     Land,
@@ -58,6 +59,7 @@ def handoff(
         ),
     ] = None,
     model: Model = None,
+    fallback_model: FallbackModel = None,
     base_url: BaseUrl = None,
     max_turns: MaxTurns = None,
     max_cost: MaxCost = None,
@@ -90,7 +92,7 @@ def handoff(
 
         world = World()
         flags = given_flags(
-            prompt=prompt, model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
+            prompt=prompt, model=model, fallback_model=fallback_model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
             timeout=timeout, deny=deny, gates=given_gates(gate, new_gate), land=land,
             target=target, sandbox=sandbox,
         )  # fmt: skip

@@ -10,6 +10,10 @@ from agentflow.records import Backend, Landing
 Model = Annotated[
     str | None, typer.Option(metavar="MODEL", help="sonnet, opus, haiku, … or a full id.")
 ]
+FallbackModel = Annotated[
+    str | None,
+    typer.Option(metavar="MODEL", help="Goes on when the model is overloaded or fails for good."),
+]
 BaseUrl = Annotated[
     str | None, typer.Option(metavar="URL", help="Another server of the Messages API.")
 ]

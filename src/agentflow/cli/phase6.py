@@ -11,6 +11,7 @@ from agentflow.cli.options import (
     Base,
     BaseUrl,
     Deny,
+    FallbackModel,
     Gates,
     MaxCost,
     MaxTurns,
@@ -35,6 +36,7 @@ def phase6(
         typer.Option(metavar="NAME|PATH", help="Who the developer is (default: phase-6)."),
     ] = None,
     model: Model = None,
+    fallback_model: FallbackModel = None,
     base_url: BaseUrl = None,
     max_turns: MaxTurns = None,
     max_cost: MaxCost = None,
@@ -58,7 +60,7 @@ def phase6(
     """
     with exit_codes(output_format):
         flags = given_flags(
-            prompt=prompt, model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
+            prompt=prompt, model=model, fallback_model=fallback_model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
             allow=allow, deny=deny, gates=given_gates(gate, None), target=target, sandbox=sandbox,
         )  # fmt: skip
         report = execute_batches(

@@ -13,6 +13,7 @@ from agentflow.cli.options import (
     Base,
     BaseUrl,
     Deny,
+    FallbackModel,
     Fresh,
     Gates,
     Land,
@@ -75,6 +76,7 @@ def run(
         typer.Option(metavar="TEXT", help="$ARGUMENTS and $1… of a prompt that is a command file."),
     ] = None,
     model: Model = None,
+    fallback_model: FallbackModel = None,
     base_url: BaseUrl = None,
     max_turns: MaxTurns = None,
     max_cost: MaxCost = None,
@@ -119,7 +121,7 @@ def run(
         if task == "-":
             task, text = None, _standard_input()
         flags = given_flags(
-            prompt=prompt, profile=profile, model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
+            prompt=prompt, profile=profile, model=model, fallback_model=fallback_model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
             timeout=timeout, allow=allow, deny=deny, gates=given_gates(gate, new_gate), land=land, target=target,
             sandbox=sandbox, setup_network=setup_network, allow_red_base=allow_red_base or None,
         )  # fmt: skip

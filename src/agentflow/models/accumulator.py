@@ -5,12 +5,13 @@ leniently and needs a `message_start`, which llama.cpp sometimes leaves out.
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Never
 
 from agentflow.events import TextDelta
 from agentflow.interfaces import Emit
 from agentflow.messages import Reply, ToolCall, Usage
+from agentflow.models.event_stream import Oversized
 from agentflow.models.strict import block_start, encodable, label, place
 from agentflow.records import Json
 from agentflow.strict_json import parse_object
@@ -31,6 +32,10 @@ _COUNTERS = (
 )
 _LIFETIMES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 _MOST_TOKENS = 10**12
+_MOST_STARTED = 4_000_000
+"""Bytes of all block starts: what is kept of them takes many times that."""
+_CHARACTERS_PER_TOKEN = 4
+"""Of what had arrived of a reply whose output nobody counted."""
 
 
 class BrokenStream(Exception):
@@ -66,17 +71,24 @@ class Accumulator:
         self._stop_reason = ""
         self._counters: dict[str, int] = {}
         self._seen = False
+        self._started = 0
+        self._received = 0
 
     def feed(self, data: str) -> None:
         """Take the data of one server-sent event; unknown events are skipped.
 
-        Raises `BrokenStream` for data that is not an event of the API, `ErrorEvent` for an error.
+        Raises `BrokenStream` for data that is not an event of the API, `ErrorEvent` for an error,
+        `Oversized` for more than any reply has.
         """
         if not data:
             return
         try:
             event = parse_object(data)
             self._seen = True
+            if event["type"] == "content_block_start":
+                self._started += len(data)
+            if self._started > _MOST_STARTED:
+                raise Oversized(f"block starts of more than {_MOST_STARTED} bytes")
             self._apply(event)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise BrokenStream(f"an event of the stream is malformed ({error})") from error
@@ -99,6 +111,14 @@ class Accumulator:
             max(counted.get("ephemeral_5m_input_tokens", 0), written - hour),
             hour,
         )
+
+    @property
+    def used(self) -> Usage:
+        """What an attempt that failed here used: it is paid as far as it got. The server counts
+        output at the end only, so what has arrived is estimated."""
+        usage = self.usage
+        received = self._received // _CHARACTERS_PER_TOKEN
+        return replace(usage, output_tokens=max(usage.output_tokens, received))
 
     def reply(self) -> Reply:
         """The reply. Raises `BrokenStream` if it is not complete."""
@@ -148,6 +168,7 @@ class Accumulator:
         piece = delta[name]
         if not isinstance(piece, str):
             raise TypeError(f"{name} is not text")
+        self._received += len(piece) if name != "signature" else 0
         block.parts.setdefault(name, []).append(piece)
         if name == "text" and piece:
             self._emit(TextDelta(mend(piece)))

@@ -1,4 +1,4 @@
-"""The model behind the Messages API, through the SDK. The only importer of `anthropic`.
+"""The model behind the Messages API, through the SDK.
 
 Of the SDK we use authentication, transport and error classes; the stream is read raw, and
 retries, accumulation and cache breakpoints are ours.
@@ -6,52 +6,48 @@ retries, accumulation and cache breakpoints are ours.
 
 import asyncio
 import random
-import ssl
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING
 
-from agentflow.errors import ProviderFailure
 from agentflow.events import RetryScheduled
 from agentflow.interfaces import Emit
 from agentflow.loading import without_collector
-from agentflow.messages import Reply, Request, Usage
+from agentflow.messages import CallFailed, Reply, Request, Usage
 from agentflow.models.accumulator import Accumulator, BrokenStream, ErrorEvent
-from agentflow.models.endpoint import endpoint
+from agentflow.models.body import request_body
+from agentflow.models.clients import make_client
+from agentflow.models.event_stream import EventReader, Oversized
+from agentflow.models.kinds import Kind, find_kind
 from agentflow.models.retry import Failed, Refusal, judge, next_delay, quote
 from agentflow.records import Json
 
 if TYPE_CHECKING:
-    import httpx2
-    from anthropic import APIStatusError, AsyncAnthropic
+    from anthropic import APIStatusError, AsyncAnthropic, AsyncStream
+    from anthropic.types import RawMessageStreamEvent
 
-ATTEMPT_TIMEOUT = 600.0
-"""Seconds of wall clock for one attempt. Pings reset a read timeout, so that does not bound it."""
-READ_TIMEOUT = 300.0
-"""Seconds of silence."""
 UNREACHED = "Check the network, the base URL, and that its server runs."
-NO_KEY = "no-key-needed"
-"""Sent where no key is needed: without an explicit one the SDK takes one from the environment."""
 
 _LINGER = 0.5
 """Seconds to read on after the last event: a response read to its end keeps the connection."""
-_FAR = 15
-"""New blocks from which the cache's lookback of 20 blocks may miss the previous request's end."""
-_SAFE_HEADERS = (
-    "accept",
-    "anthropic-",
-    "authorization",
-    "connection",
-    "content-",
-    "host",
-    "user-agent",
-    "x-stainless-",
-)
 _IMPORT = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long is waited, in seconds of wall clock."""
+
+    reply: float = 1500.0
+    """For one reply: all attempts and the pauses between them."""
+    attempt: float = 600.0
+    """For one attempt. Pings reset a read timeout, so that does not bound it."""
+    silence: float = 300.0
+    """Between two reads."""
 
 
 def import_sdk() -> None:
@@ -68,51 +64,27 @@ def import_sdk() -> None:
 
 def open_model(
     *,
-    base_url: str,
+    base_url: str | None,
     api_key: str | None,
+    kind: Kind | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     fraction: Callable[[], float] = random.random,  # noqa: S311  # spreads retries, hides nothing
-    attempt_timeout: float = ATTEMPT_TIMEOUT,
-    read_timeout: float = READ_TIMEOUT,
+    patience: Patience = Patience(),
 ) -> "AnthropicModel":
     """Connect to a server of the Messages API; nothing is sent yet.
 
-    `api_key`: see `find_key`. `sleep` (seconds) and `fraction` (random, 0 to 1) serve the pauses
-    between attempts; the timeouts are seconds. Raises `UsageError` for a bad base URL.
+    `api_key`: see `find_key`. `kind`: what the address says if None. `base_url` may be None for a
+    cloud. `sleep` (seconds) and `fraction` (random, 0 to 1) serve the pauses between attempts.
+    Raises `UsageError` for a bad base URL, or if a cloud's client cannot be made.
     """
-    owner = endpoint(base_url)
+    kind = kind or find_kind(base_url or "")
     import_sdk()
-    import anthropic
-    import httpx2
+    client = make_client(kind, base_url, api_key, patience.silence)
+    return AnthropicModel(client, kind, sleep, fraction, patience, secret=api_key or "")
 
-    from agentflow.models.bounded import bounding
 
-    key = api_key or NO_KEY
-    timeout = httpx2.Timeout(read_timeout, connect=10.0)
-    # The SDK's own transport takes proxies from the environment whatever trust_env says; those
-    # have no part in loopback.
-    make = httpx2.AsyncClient if owner == "loopback" else anthropic.DefaultAsyncHttpxClient
-    transport = make(
-        timeout=timeout,
-        follow_redirects=False,  # the conversation goes to the host that was named, or nowhere
-        trust_env=owner != "loopback",
-        # Loading certificates takes 30 ms; without TLS an empty store serves, and trusts nobody.
-        verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if base_url.startswith("http:") else True,
-        headers={"accept-encoding": "identity"},
-        event_hooks={
-            "request": [] if owner == "anthropic" else [_strip_headers(key)],
-            "response": [bounding()],
-        },
-    )
-    client = anthropic.AsyncAnthropic(
-        api_key=key,
-        base_url=base_url.rstrip("/").removesuffix("/v1"),
-        http_client=transport,
-        timeout=timeout,
-        max_retries=0,
-        open_telemetry=False,
-    )
-    return AnthropicModel(client, sleep, fraction, attempt_timeout, secret=api_key or "")
+class NoCredentials(Exception):
+    """A cloud's client found no credentials, or cannot use them."""
 
 
 class AnthropicModel:
@@ -121,16 +93,18 @@ class AnthropicModel:
     def __init__(
         self,
         client: "AsyncAnthropic",
+        kind: Kind,
         sleep: Callable[[float], Awaitable[None]],
         fraction: Callable[[], float],
-        attempt_timeout: float,
+        patience: Patience,
         *,
         secret: str,
     ) -> None:
         self._client = client
+        self._kind = kind
         self._sleep = sleep
         self._fraction = fraction
-        self._attempt_timeout = attempt_timeout
+        self._patience = patience
         self._secret = secret
 
     async def close(self) -> None:
@@ -141,31 +115,38 @@ class AnthropicModel:
         """Return one finished reply.
 
         Emits `TextDelta` while streaming and `RetryScheduled` before each further attempt.
-        Raises `ProviderFailure` when the API refused or failed for good.
+        Raises `CallFailed` when the API refused or failed for good.
         """
-        body = request_body(request)
+        body = request_body(request, self._kind)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience.reply
         discarded = Usage()
-        attempt = 1
-        while True:
+        paid = 0
+        for attempt in count(1):
             accumulator = Accumulator(emit)
-            outcome = await self._attempt(body, accumulator)
+            left = deadline - loop.time()
+            outcome = await self._attempt(body, accumulator, min(left, self._patience.attempt))
             if isinstance(outcome, Reply):
                 stop_reason = self._redact(outcome.stop_reason)
                 return replace(outcome, stop_reason=stop_reason, discarded=discarded)
-            discarded += accumulator.usage
+            discarded += accumulator.used
+            paid += accumulator.used != Usage()
             delay = next_delay(outcome, attempt, self._fraction())
-            if delay is None:
-                raise _give_up(outcome, attempt)
+            is_affordable = request.affordable is None or paid < request.affordable
+            if delay is None or not is_affordable or loop.time() + delay >= deadline:
+                raise _give_up(outcome, attempt, discarded)
             emit(RetryScheduled(attempt, outcome.reason, delay))
             await self._sleep(delay)
-            attempt += 1
+        raise AssertionError  # count() has no end
 
-    async def _attempt(self, body: Json, accumulator: Accumulator) -> Reply | Failed:
+    async def _attempt(
+        self, body: Json, accumulator: Accumulator, timeout: float
+    ) -> Reply | Failed:
         import anthropic
 
-        phrases = _phrases(self._attempt_timeout, str(self._client.base_url).rstrip("/"))
+        phrases = _phrases(timeout, str(self._client.base_url).rstrip("/"))
         try:
-            async with asyncio.timeout(self._attempt_timeout):
+            async with asyncio.timeout(timeout):
                 await self._stream(body, accumulator)
             return accumulator.reply()
         except anthropic.APIStatusError as error:
@@ -177,22 +158,34 @@ class AnthropicModel:
             phrase = next(words for kind, words in phrases.items() if isinstance(error, kind))
             cause = (isinstance(error, anthropic.APIError) and error.__cause__) or error
             reason = ": ".join(filter(None, (phrase, quote(self._redact(str(cause))))))
-            unreached = phrase == phrases[anthropic.APIConnectionError]
-            return Failed(reason, hint=UNREACHED) if unreached else Failed(reason)
+            if phrase == phrases[anthropic.APIConnectionError]:
+                return Failed(reason, hint=UNREACHED, reached=False)
+            return Failed(reason, retryable=not isinstance(error, Oversized | NoCredentials))
 
     async def _stream(self, body: Json, accumulator: Accumulator) -> None:
-        stream = await self._client.messages.create(**body, stream=True)
-        async with stream:
-            events = stream.raw_events(stream.response)
-            async for event in events:
-                accumulator.feed(event.data)
-                if accumulator.finished:
+        async with await self._open(body) as stream:
+            chunks = stream.response.aiter_bytes()
+            reader = EventReader()
+            async for chunk in chunks:
+                if _feed(accumulator, reader.feed(chunk)):
                     break
             if not accumulator.seen:
                 kind = self._redact(stream.response.headers.get("content-type", "nothing"))
                 kind = quote(kind, 60)
                 raise BrokenStream(f"{kind} without a single event")
-            await _read_on(events)
+            await _read_on(chunks)
+
+    async def _open(self, body: Json) -> "AsyncStream[RawMessageStreamEvent]":
+        import anthropic
+
+        try:
+            return await self._client.messages.create(**body, stream=True)
+        except anthropic.APIError:
+            raise
+        except Exception as error:  # what looks for a cloud's credentials raises anything
+            if not self._kind.cloud:
+                raise
+            raise NoCredentials(str(error)) from error
 
     def _refusal(self, error: "APIStatusError") -> Refusal:
         return Refusal(
@@ -208,89 +201,43 @@ class AnthropicModel:
         return text.replace(self._secret, "[key]") if self._secret else text
 
 
-def request_body(request: Request) -> Json:
-    """The arguments of `messages.create`, with cache breakpoints.
-
-    At most three of the four that the API allows: the system prompt (tools included) for an hour,
-    the moving end of the conversation, and the previous end if it is far away.
-    """
-    body: Json = {
-        "model": request.model,
-        "max_tokens": request.max_tokens,
-        "messages": _mark_previous_end(request.messages),
-        "cache_control": {"type": "ephemeral"},
-    }
-    if request.effort:
-        body["output_config"] = {"effort": request.effort}
-    if request.tools:
-        body["tools"] = request.tools
-    if request.system.strip():
-        mark = {"type": "ephemeral", "ttl": "1h"}
-        body["system"] = [{"type": "text", "text": request.system, "cache_control": mark}]
-    return body
+def _feed(accumulator: Accumulator, events: Iterator[str]) -> bool:
+    """Take events until the reply is finished; return whether it is."""
+    for data in events:
+        accumulator.feed(data)
+        if accumulator.finished:
+            return True
+    return False
 
 
-def _mark_previous_end(messages: list[Json]) -> list[Json]:
-    """Add a breakpoint where the previous request ended, if more than 15 blocks came since."""
-    replies = [place for place, message in enumerate(messages) if message["role"] == "assistant"]
-    if not replies or not replies[-1]:
-        return messages
-    place = replies[-1] - 1
-    new = sum(len(_blocks(message)) for message in messages[place + 1 :])
-    previous = messages[place]
-    if new <= _FAR or previous["role"] != "user":
-        return messages
-    *rest, last = _blocks(previous)
-    marked = {**previous, "content": [*rest, {**last, "cache_control": {"type": "ephemeral"}}]}
-    return [*messages[:place], marked, *messages[place + 1 :]]
-
-
-def _blocks(message: Json) -> list[Json]:
-    content = message["content"]
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content
-
-
-def _strip_headers(key: str) -> "Callable[[httpx2.Request], Awaitable[None]]":
-    """A hook that lets only our own headers leave.
-
-    `ANTHROPIC_CUSTOM_HEADERS` of the environment, which may hold credentials, would otherwise go
-    to any server.
-    """
-
-    async def strip(request: "httpx2.Request") -> None:
-        for name in [*request.headers]:
-            if not name.lower().startswith(_SAFE_HEADERS):
-                del request.headers[name]
-        request.headers["authorization"] = f"Bearer {key}"
-
-    return strip
-
-
-async def _read_on(events: Any) -> None:
+async def _read_on(chunks: AsyncIterator[bytes]) -> None:
     with suppress(Exception):
         async with asyncio.timeout(_LINGER):
-            async for _ in events:
+            async for _ in chunks:
                 pass
 
 
-def _give_up(failed: Failed, attempt: int) -> ProviderFailure:
-    asked = f"; it asks to wait {failed.wait:.0f} seconds" if failed.wait is not None else ""
+def _give_up(failed: Failed, attempt: int, used: Usage) -> CallFailed:
+    asked = f"; it asks to wait {failed.wait:.6g} seconds" if failed.wait is not None else ""
     tries = f", {attempt} attempts" if attempt > 1 else ""
-    return ProviderFailure(f"{failed.reason}{asked}{tries}", failed.hint)
+    temporary = failed.retryable and failed.reached
+    return CallFailed(f"{failed.reason}{asked}{tries}", failed.hint, used, temporary=temporary)
 
 
-def _phrases(attempt_timeout: float, base_url: str) -> dict[type[Exception], str]:
-    """What each kind of failure means; the first that fits. All of them are worth a retry."""
+def _phrases(timeout: float, base_url: str) -> dict[type[Exception], str]:
+    """What each kind of failure means; the first that fits."""
     import anthropic
     import httpx2
 
     return {
+        Oversized: "the model API sent more than a reply can be",
+        NoCredentials: "the cloud's credentials cannot be used",
         anthropic.APITimeoutError: "the model API did not answer in time",
         anthropic.APIConnectionError: f"no connection to {base_url}",
         anthropic.APIError: "the model API gave an answer that the SDK cannot read",
         httpx2.TimeoutException: "the model API fell silent in the middle of a reply",
         httpx2.RequestError: "the connection broke in the middle of a reply",
-        TimeoutError: f"no complete reply within {attempt_timeout:g} seconds",
+        TimeoutError: f"no complete reply within {timeout:.3g} seconds",
         BrokenStream: "the model API sent a broken reply",
         UnicodeDecodeError: "the model API sent a broken reply",
     }

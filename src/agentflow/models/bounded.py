@@ -5,10 +5,8 @@ from typing import Any
 
 import httpx2
 
-from agentflow.models.accumulator import BrokenStream
+from agentflow.models.event_stream import LONGEST_REPLY, Oversized
 
-LONGEST_REPLY = 32_000_000
-"""Bytes of one reply's stream; more breaks it."""
 LONGEST_ERROR = 1_000_000
 """Bytes of the body of a refusal; the rest is not read. The SDK would read it all."""
 
@@ -16,7 +14,7 @@ LONGEST_ERROR = 1_000_000
 def bounding(
     longest_reply: int = LONGEST_REPLY, longest_error: int = LONGEST_ERROR
 ) -> Callable[[httpx2.Response], Coroutine[Any, Any, None]]:
-    """A hook that bounds the bodies of responses. A longer reply raises `BrokenStream`."""
+    """A hook that bounds the bodies of responses. A longer reply raises `Oversized`."""
 
     async def bound(response: httpx2.Response) -> None:
         # Nothing compressed is asked for: a small body could unpack to any size.
@@ -41,7 +39,7 @@ class _Bounded(httpx2.AsyncByteStream):
             yield chunk[:left]
             left -= len(chunk)
             if left < 0 and self._whole:
-                raise BrokenStream(f"a reply of more than {self._limit} bytes")
+                raise Oversized(f"a reply of more than {self._limit} bytes")
             if left < 0:
                 return
 

@@ -35,6 +35,8 @@ class Price(Protocol):
     def cache_read(self) -> float | None: ...
     @property
     def cache_write(self) -> float | None: ...
+    @property
+    def cache_write_1h(self) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,11 @@ class Band:
     output: float
     cache_read: float | None = None
     cache_write: float | None = None
-    """None: 1.25 times the input. A write for an hour is always 2 times the input."""
+    """For five minutes; None: 1.25 times the input."""
     up_to: int | None = None
     """Prompt tokens, cached ones included; None means any length."""
+    cache_write_1h: float | None = None
+    """None: 2 times the input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +206,13 @@ def cost(model_id: str, usage: Usage, prices: Mapping[str, Price] | None = None)
         return None
     read = price.input if price.cache_read is None else price.cache_read
     write = price.input * _WRITE_FACTOR if price.cache_write is None else price.cache_write
+    hour = price.input * _WRITE_1H_FACTOR if price.cache_write_1h is None else price.cache_write_1h
     millionths = (
         usage.input_tokens * price.input
         + usage.output_tokens * price.output
         + usage.cache_read_tokens * read
         + usage.cache_write_tokens * write
-        + usage.cache_write_1h_tokens * price.input * _WRITE_1H_FACTOR
+        + usage.cache_write_1h_tokens * hour
     )
     return millionths / 1_000_000
 

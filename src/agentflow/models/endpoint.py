@@ -46,21 +46,26 @@ def key_name(base_url: str, key_variable: str | None = None) -> str:
 
 
 def find_key(
-    base_url: str, environment: Mapping[str, str], key_variable: str | None = None
+    base_url: str | None, environment: Mapping[str, str], key_variable: str | None = None
 ) -> str | None:
     """The key for a server; None for a loopback server that needs none.
+
+    Without a URL it is a cloud, whose client finds its usual credentials: None unless
+    `key_variable` names another variable.
 
     Anthropic's hosts get `ANTHROPIC_API_KEY`, which goes nowhere else; others get
     `AGENTFLOW_API_KEY`. `key_variable` names another variable. Raises `UsageError` naming the
     variable if the key is missing or could not stand in a header.
     """
-    owner = endpoint(base_url)
+    owner = endpoint(base_url) if base_url else "cloud"
     if owner != "anthropic" and key_variable == _ANTHROPIC_KEY:
         raise UsageError(
-            f"{_ANTHROPIC_KEY} is for Anthropic's hosts only, not for {base_url}",
+            f"{_ANTHROPIC_KEY} is for Anthropic's hosts only, not for {base_url or 'a cloud'}",
             hint=f"Put the key of this server into {_OWN_KEY}.",
         )
-    variable = key_name(base_url, key_variable)
+    if owner == "cloud" and key_variable is None:
+        return None
+    variable = key_variable or (_ANTHROPIC_KEY if owner == "anthropic" else _OWN_KEY)
     key = environment.get(variable, "").strip()
     if key and not (key.isascii() and key.isprintable() and " " not in key):
         raise UsageError(f"{variable} holds characters that cannot be part of a key")
@@ -69,7 +74,7 @@ def find_key(
     if owner == "loopback" and key_variable is None:
         return None
     raise UsageError(
-        f"no key for {base_url}: the environment variable {variable} is not set",
+        f"no key for {base_url or 'the cloud'}: the environment variable {variable} is not set",
         hint=f"Run `export {variable}=…`, or in CI set it as a secret of that name.",
     )
 

@@ -46,6 +46,8 @@ class Failed:
     wait: float | None = None
     """Seconds that the server asked for."""
     hint: str = _LATER
+    reached: bool = True
+    """Whether there was a server at all."""
 
 
 @dataclass(frozen=True, slots=True)

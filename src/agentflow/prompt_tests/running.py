@@ -113,7 +113,7 @@ def make_repository(case: Case, folder: Path) -> Path:
 def _connect(plan: Plan) -> OpenModel:
     """The scripted model, without the pauses before a retry."""
     return lambda: open_model(
-        base_url=plan.base_url, api_key=None, sleep=lambda _: asyncio.sleep(0)
+        base_url=plan.base_url, api_key=None, kind=plan.server, sleep=lambda _: asyncio.sleep(0)
     )
 
 

@@ -10,8 +10,10 @@ from agentflow.events import (
     BaseCheckFinished,
     BaseCheckStarted,
     Event,
+    FallbackStarted,
     GateFinished,
     GateStarted,
+    LimitNear,
     Notice,
     RepairStarted,
     RetryScheduled,
@@ -127,6 +129,10 @@ class ConsoleSink:
                 self._line(f"note: {event.text}", "yellow")
             case RetryScheduled():
                 self._line(f"{event.reason}; trying again in {event.delay:.1f} s", "yellow")
+            case FallbackStarted():
+                self._line(f"{event.reason}; {event.model} goes on", "yellow")
+            case LimitNear():
+                self._line(event.text, "yellow")
             case AgentEnded():
                 self._line(f"the agent is {ENDS[event.reason]}", "dim")
             case GateStarted() if event.gate.startswith("build"):

@@ -30,6 +30,8 @@ Step = bytes | Pause | Abort
 Change = Callable[[list[bytes], float], list[Step]]
 """From the events of the answer and the fault's seconds to a plan."""
 
+UNKNOWN_BLOCK = "hologram"
+"""A type of block that nobody knows; the server takes back what it sent."""
 _BEFORE_RESET = Pause(0.05)
 """A reset overtakes bytes that the receiver has not read yet."""
 
@@ -43,8 +45,8 @@ class ErrorResponse:
     message: str = ""
     error_code: str | None = None
     body: bytes | None = None
-    retry_after: bool = False
-    """Whether the fault's seconds go out as `retry-after`."""
+    retry_after: bool | str = False
+    """Whether the fault's seconds go out as `retry-after`, or what goes out instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,25 @@ def _unknown_events(events: list[bytes], _: float) -> list[Step]:
     return list(chain.from_iterable((sent, *odd) for sent in events))
 
 
+def _unknown_block(events: list[bytes], _: float) -> list[Step]:
+    block = {"type": UNKNOWN_BLOCK, "scene": "a valley"}
+    odd = (
+        event({"type": "content_block_start", "index": 99, "content_block": block}),
+        event({
+            "type": "content_block_delta",
+            "index": 99,
+            "delta": {"type": "light_delta", "light": 1},
+        }),
+        event({"type": "content_block_stop", "index": 99}),
+    )
+    return [*events[:-2], *odd, *events[-2:]]
+
+
+def _start(number: int) -> bytes:
+    block = {"type": UNKNOWN_BLOCK, "scene": "x" * 100_000}
+    return event({"type": "content_block_start", "index": number, "content_block": block})
+
+
 def _bytewise(events: list[bytes], _: float) -> list[Step]:
     everything = b"".join(events)
     return [everything[i : i + 1] for i in range(len(everything))]
@@ -123,11 +144,22 @@ FAULTS: dict[str, Fault] = {
         ),
         seconds=0.05,
     ),
+    "rate_limited_absurd": Fault(
+        "429 that asks to wait for ages",
+        ErrorResponse(429, "rate_limit_error", "Slow down", retry_after="1e300"),
+    ),
+    "rate_limited_garbled": Fault(
+        "429 whose retry-after is a word",
+        ErrorResponse(429, "rate_limit_error", "Slow down", retry_after="soon"),
+    ),
     "overloaded": _status("529", 529, "overloaded_error", "Overloaded"),
     "server_error": _status("500", 500, "api_error", "Internal server error"),
     "html": Fault(
         "502 with the HTML page of a proxy",
         ErrorResponse(502, body=b"<html><body><h1>502 Bad Gateway</h1></body></html>"),
+    ),
+    "page": Fault(
+        "200 with an HTML page", ErrorResponse(200, body=b"<html><body>Sign in</body></html>")
     ),
     "unauthorized": _status("401", 401, "authentication_error", "invalid bearer token"),
     "too_large": _status("413", 413, "request_too_large", "Request exceeds the maximum size"),
@@ -171,12 +203,34 @@ FAULTS: dict[str, Fault] = {
         "api_error inside the stream",
         change=lambda events, _: [*_half(events), _error_event("api_error", "Internal error")],
     ),
+    "error_event_refusal": Fault(
+        "invalid_request_error inside the stream",
+        change=lambda events, _: [*_half(events), _error_event("invalid_request_error", "No")],
+    ),
     "no_message_stop": Fault(
         "everything but message_stop", change=lambda events, _: _without(events, "message_stop")
     ),
     "empty": Fault("200 without a single event", change=lambda _e, _s: []),
     "json": Fault("200 with a JSON message instead of a stream", plain=True),
+    # A stream that would fill the memory or take all time.
+    "huge_event": Fault(
+        "one event of 5 MB in one line",
+        change=lambda events, _: [events[0], b"data: ", *[b"x" * 100_000] * 50],
+    ),
+    "many_lines": Fault(
+        "one event of a million lines",
+        change=lambda events, _: [events[0], *[b"data:\n" * 20_000] * 50],
+    ),
+    "endless": Fault(
+        "comments without end",
+        change=lambda events, _: [events[0], *[b": " + b"x" * 99_996 + b"\n\n"] * 400],
+    ),
+    "many_starts": Fault(
+        "5 MB of blocks that only start",
+        change=lambda events, _: [events[0], *map(_start, range(50))],
+    ),
     # A stream that is odd and right.
+    "unknown_blocks": Fault("a block of an unknown type at the end", change=_unknown_block),
     "no_message_start": Fault(
         "everything but message_start, as some local servers do",
         change=lambda events, _: _without(events, "message_start"),

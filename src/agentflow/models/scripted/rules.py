@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agentflow.models.scripted.cache import as_blocks
+from agentflow.models.scripted.faults import UNKNOWN_BLOCK
 from agentflow.models.scripted.wire import sign
 from agentflow.records import Json
 
@@ -19,7 +20,7 @@ _ROLES = ("user", "assistant")
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _BLOCKS = {
     "user": {"text", "image", "document", "tool_result"},
-    "assistant": {"text", "tool_use", "thinking", "redacted_thinking"},
+    "assistant": {"text", "tool_use", "thinking", "redacted_thinking", UNKNOWN_BLOCK},
 }
 
 

@@ -205,7 +205,9 @@ class Response:
 
     async def fault(self, wanted: ErrorResponse, seconds: float) -> None:
         """Send the error response of a fault."""
-        extra = {"retry-after": f"{seconds:g}"} if wanted.retry_after else {}
+        given = wanted.retry_after
+        after = given if isinstance(given, str) else f"{seconds:g}"
+        extra = {"retry-after": after} if given else {}
         if wanted.body is not None:
             await self._whole(wanted.status, "text/html", wanted.body)
             return

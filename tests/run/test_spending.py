@@ -1,0 +1,77 @@
+"""A run's money: another model goes on, limits hold before they are overshot, the report says all."""
+
+import pytest
+
+from agentflow.errors import UsageError
+from agentflow.events import FallbackStarted, LimitNear
+from agentflow.messages import Usage
+from agentflow.records import Json
+from agentflow.spending import Spending, by_task, of_report
+from tests.run.project import HELLO, Project, turn
+
+pytestmark = pytest.mark.sandbox
+
+SPENT: Json = {"input_tokens": 1_000_000, "output_tokens": 100_000}
+
+
+async def test_another_model_goes_on_and_each_is_priced_as_it_is(project: Project) -> None:
+    turns = [
+        turn(HELLO, usage=SPENT),
+        turn(text="Done.", usage=SPENT, faults=["overloaded"] * 5),
+    ]
+
+    report = await project.run(turns, fallback_model="haiku")
+
+    assert report["outcome"] == "done"
+    assert report["fallback"]["instead_of"] == "claude-sonnet-5-5"
+    assert "529" in report["fallback"]["reason"]
+    usage = {**SPENT, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
+    assert report["models"] == {
+        "claude-sonnet-5-5": {"turns": 1, "cost_usd": 3.0, "usage": usage},
+        "claude-haiku-5-5": {"turns": 1, "cost_usd": 0.75, "usage": usage},
+    }
+    assert (report["num_turns"], report["total_cost_usd"]) == (2, 3.75)
+    asked = [body["model"] for body in project.requests]
+    assert asked == ["claude-sonnet-5-5"] * 6 + ["claude-haiku-5-5"]
+    assert any(isinstance(event, FallbackStarted) for event in project.events)
+    answered = [line for line in project.journal(report["run"]) if line["type"] == "assistant"]
+    assert [line["model"] for line in answered] == ["claude-sonnet-5-5", "claude-haiku-5-5"]
+
+
+async def test_a_refusal_ends_the_run_in_spite_of_a_fallback(project: Project) -> None:
+    report = await project.run([turn(HELLO, faults=["unauthorized"])], fallback_model="haiku")
+    assert (report["outcome"], report["exit_code"]) == ("provider", 6)
+    assert len(project.requests) == 1
+
+
+async def test_a_limit_warns_and_is_not_overshot(project: Project) -> None:
+    turns = [turn(HELLO, usage={"input_tokens": 400_000, "output_tokens": 1_000}), turn()]
+
+    report = await project.run(turns, max_cost=1.0)
+
+    assert (report["outcome"], report["exit_code"]) == ("budget", 4)
+    assert "the next call could exceed the limit of $1.00: $0.81 are spent" in report["reason"]
+    assert len(project.requests) == 1
+    assert report["total_cost_usd"] == pytest.approx(0.81)
+    (near,) = [event for event in project.events if isinstance(event, LimitNear)]
+    assert near.limit == "max_cost"
+
+
+async def test_a_model_of_unknown_price_cannot_be_fallen_back_on_under_a_limit(
+    project: Project,
+) -> None:
+    with pytest.raises(UsageError, match=r"price of local is unknown.*\$5.00"):
+        await project.run([turn(HELLO)], max_cost=5.0, fallback_model="local")
+    with pytest.raises(UsageError, match="is the first one already"):
+        await project.run([turn(HELLO)], fallback_model="sonnet")
+
+
+def test_what_was_spent_on_each_task() -> None:
+    usage = {"input_tokens": 5, "output_tokens": 2, "cache_read_input_tokens": 7}
+    one: Json = {"task": "A", "num_turns": 3, "total_cost_usd": 0.5, "usage": usage}
+    odd: Json = {"task": "B", "num_turns": True, "total_cost_usd": "1", "usage": [], "x": 1}
+    assert by_task([one, odd, one]) == {
+        "A": Spending(6, Usage(10, 4, 14), 1.0),
+        "B": Spending(0, Usage(), None),
+    }
+    assert of_report({"total_cost_usd": -1, "usage": {"input_tokens": -5}}).usage == Usage()
