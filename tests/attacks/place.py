@@ -30,6 +30,8 @@ DENY = ("apps/api/vendor/**",)
 BOUNDARIES = f"allow: {json.dumps(ALLOW)}\ndeny: {json.dumps(DENY)}"
 """The header of the task: a folder, a glob of files, a folder that may be absent, a denial."""
 
+TASK = Order("TASK-1", fresh=True)
+
 CANARY = "CANARY"
 """Stands in every file and variable of this machine that an agent must not see."""
 
@@ -68,8 +70,7 @@ class Place:
             path.write_text(f"{CANARY} {path.name}\n")
         project.git("config", "user.canary", f"{CANARY}-configuration")
         os.environ["CANARY_TOKEN"] = f"{CANARY}-token"
-        environment = {**project.world.environment, "CANARY_TOKEN": f"{CANARY}-token"}
-        project.world = replace(project.world, environment=environment)
+        self.add_environment(CANARY_TOKEN=f"{CANARY}-token")
 
     @property
     def _canaries(self) -> tuple[Path, ...]:
@@ -90,6 +91,11 @@ class Place:
         return subprocess.run(
             command, cwd=self.project.root, check=True, stdout=subprocess.PIPE, text=True
         ).stdout
+
+    def add_environment(self, **variables: str) -> None:
+        """Set variables of the user."""
+        environment = {**self.project.world.environment, **variables}
+        self.project.world = replace(self.project.world, environment=environment)
 
     def user_settings(self, text: str) -> None:
         """Write the user's own configuration."""
@@ -155,9 +161,8 @@ class Place:
         if prompt_text is not None:
             flags["prompt"] = str(self.folder / "prompt.md")
             (self.folder / "prompt.md").write_text(prompt_text)
-        return await make_plan(
-            Order("TASK-1", fresh=True, flags={**self._flags, **flags}), self.project.world
-        )
+        given = {name: flag for name, flag in {**self._flags, **flags}.items() if flag is not None}
+        return await make_plan(Order("TASK-1", fresh=True, flags=given), self.project.world)
 
     async def bench(self, environment: Environment | None = None, **flags: Any) -> Workbench:
         """A workbench of its own, prepared; `flags` are settings. Raises what a run would raise."""
@@ -175,10 +180,10 @@ class Place:
         assert result["exit_code"] == 0, result["output"]
         return await bench.collect(AUTHORSHIP)
 
-    async def run(self, turns: Sequence[Json], **flags: Any) -> Json:
+    async def run(self, turns: Sequence[Json], order: Order = TASK, **flags: Any) -> Json:
         """A whole run with a scripted model; its report."""
-        order = Order("TASK-1", fresh=True)
-        return await self.project.run(turns, order=order, **{**self._flags, **flags})
+        given = {name: value for name, value in self._flags.items() if name != "base_url"}
+        return await self.project.run(turns, order=order, **{**given, **flags})
 
     @asynccontextmanager
     async def another(self, name: str) -> AsyncGenerator["Place"]:
@@ -198,7 +203,7 @@ class Place:
     def _flags(self) -> dict[str, Any]:
         return {
             "sandbox": self.backend,
-            "gates": [GATE],
+            "gates": [{**GATE, "command": "test -s apps/api/hello.txt"}],
             "prompt": "plain",
             "base_url": "http://127.0.0.1:1",
         }

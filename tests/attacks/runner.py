@@ -11,6 +11,8 @@ import traceback
 from pathlib import Path
 from typing import TextIO
 
+import pytest
+
 from tests.attacks.index import CASES
 from tests.attacks.place import Place
 
@@ -38,7 +40,7 @@ async def attack(name: str, backend: str, places: dict[str, Place], folder: Path
             places[backend] = Place(backend, folder / backend)
         async with asyncio.timeout(PATIENCE):
             await CASES[name].attack(places[backend])
-    except Exception:  # noqa: BLE001  (every way to fail is this case's, and the next one is served)
+    except (Exception, pytest.fail.Exception):  # noqa: BLE001  (every way to fail is this case's, and the next one is served)
         return traceback.format_exc(limit=-8)
     return ""
 

@@ -13,8 +13,10 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).resolve().parents[2]
-PACKAGES = Path(sys.prefix, "lib", f"python3.{sys.version_info.minor}", "site-packages")
+PACKAGES = Path(pytest.__file__).parents[1]
 DISK = "/var/tmp"
 """Not /tmp: that is a private folder in a sandbox, and an attack on it would prove nothing."""
 NOT_COPIED = ("site-packages", "test", "idlelib", "tkinter", "turtledemo", "ensurepip", "config-*")

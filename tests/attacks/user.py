@@ -7,6 +7,8 @@ runs as root hands its cases to a user that nobody else uses.
 import contextlib
 import fcntl
 import os
+import signal
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -21,7 +23,8 @@ CLAIMS = Path("/run/agentflow-attacks")
 def throw_away_user() -> Generator[int | None]:
     """Claim a user id (and group id of the same number) until the block ends.
 
-    None if we are not root: then the user who runs the suite is the only one to be had.
+    None if we are not root: then the user who runs the suite is the only one to be had. What is
+    left of his processes at the end is killed.
     """
     if os.geteuid() != 0:
         yield None
@@ -35,19 +38,37 @@ def throw_away_user() -> Generator[int | None]:
             os.close(claim)
             continue
         try:
-            if not processes_of(uid):
+            if processes_of(uid):
+                continue
+            try:
                 yield uid
-                return
+            finally:
+                _kill(uid)
+            return
         finally:
             os.close(claim)
     raise RuntimeError(f"every user id from {FIRST} to {LAST} is in use")
 
 
 def processes_of(uid: int) -> list[int]:
-    """The processes of a user."""
+    """The processes of a user that are not zombies.
+
+    By their status: the folder of a process that is not dumpable belongs to root.
+    """
     found: list[int] = []
     for entry in Path("/proc").iterdir():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            if entry.name.isdigit() and entry.stat().st_uid == uid:
-                found.append(int(entry.name))
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit():
+                status = (entry / "status").read_text("utf-8", "replace")
+                if f"\nUid:\t{uid}\t" in status and "\nState:\tZ" not in status:
+                    found.append(int(entry.name))
     return found
+
+
+def _kill(uid: int) -> None:
+    """End what an attack left: the claim says that all of this user's processes are ours."""
+    while left := processes_of(uid):
+        for process in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.01)

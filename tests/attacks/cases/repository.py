@@ -1,5 +1,7 @@
 """GT: git as a way out of the sandbox or into the user's repository."""
 
+import asyncio
+
 from tests.attacks.case import case, cases
 from tests.attacks.place import CANARY, Place, bash
 
@@ -23,16 +25,12 @@ echo x > apps/api/GT; git commit -qam x 2>/dev/null; true
 
 @case("GT-01")
 async def the_pointer_stays(place: Place) -> None:
-    for command in (
-        "rm -f .git",
-        "mv .git x",
-        "echo x > .git",
-        "ln -sf x .git",
-        "truncate -s 0 .git",
-    ):
-        result = await place.bash(command)
-        assert result["exit_code"], command
-    assert (await place.tree() / ".git").read_text() == "gitdir: /run/agentflow/git\n"
+    whole = await place.bench(allow=["**"])
+    async with whole.agent_sandbox() as sandbox:
+        for each, tree in ((await place.sandbox(), await place.tree()), (sandbox, whole.tree)):
+            for command in ("rm -f .git", "mv .git x", "echo x > .git", "ln -sf x .git"):
+                assert (await bash(each, command))["exit_code"], command
+            assert (tree / ".git").read_text() == "gitdir: /run/agentflow/git\n"
 
 
 @case("GT-02")
@@ -125,17 +123,27 @@ async def objects_are_taken_as_they_are(place: Place) -> None:
 
 @case("GT-10")
 async def transports_and_helpers_reach_nothing(place: Place) -> None:
+    reached: list[asyncio.StreamReader] = []
+
+    def reach(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        reached.append(reader)
+
+    server = await asyncio.start_server(reach, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
     for command in (
+        f"git ls-remote git://127.0.0.1:{port}/a.git",
+        f"git ls-remote http://127.0.0.1:{port}/a.git",
         "git -c core.sshCommand='env >&2; false' ls-remote ssh://git@github.com/a/b",
         "git -c protocol.ext.allow=always ls-remote 'ext::sh -c env>&2%20'",
         "git ls-remote --upload-pack='env >&2; false' .",
         "printf 'protocol=https\\nhost=github.com\\n' | git -c credential.helper=store credential fill",
-        "git ls-remote https://1.1.1.1/a.git",
         f"git clone {place.project.root} /tmp/GT-10",
     ):
         result = await place.bash(command)
         assert result["exit_code"], command
         assert CANARY not in result["output"], result["output"]
+    server.close()
+    assert reached == []
     place.check_intact()
 
 
