@@ -234,8 +234,8 @@ MUTATIONS = (
         "--color=never", "PT-29",
     ),
     one(
-        "only regular files are read", "toolbox/files.py", "    if stat.S_ISREG(mode):\n        return",
-        "    if not stat.S_ISDIR(mode):\n        return", "PT-30",
+        "files opened without waiting", "toolbox/files.py",
+        "os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY", "os.O_RDONLY | os.O_NOCTTY", "PT-30",
     ),
 )  # fmt: skip
 

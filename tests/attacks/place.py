@@ -168,7 +168,7 @@ class Place:
         """A workbench of its own, prepared; `flags` are settings. Raises what a run would raise."""
         plan = await self.plan(**flags)
         folder = self.project.world.cache / "benches" / str(next(self._numbers))
-        bench = Workbench(plan, self.project.world, folder, environment)
+        bench = Workbench(plan, self.project.world, folder, environment or plan.environment)
         await bench.prepare()
         return bench
 

@@ -37,7 +37,7 @@ class Surroundings:
     @property
     def environment(self) -> dict[str, str]:
         """The child's whole environment."""
-        own = [str(self.interpreter.parent)]
+        own = [str(self.interpreter.resolve().parent)]
         system = [p for p in os.environ.get("PATH", "").split(os.pathsep) if _is_reachable(p)]
         path = [str(self.project / "src"), str(self.project), str(self.packages)]
         return {
@@ -69,7 +69,20 @@ def surroundings(uid: int | None, project: Path = PROJECT) -> Generator[Surround
                 for part in ("src", "tests", "prompts"):
                     _copied(project / part, place / "project" / part)
                 project = place / "project"
+            interpreter = _virtual(place / "venv", interpreter, packages)
         yield Surroundings(interpreter, packages, project, folder)
+
+
+def _virtual(place: Path, interpreter: Path, packages: Path) -> Path:
+    """An interpreter that finds the packages also where it ignores variables (`-I`), as the
+    product starts it."""
+    library = place / "lib" / interpreter.name
+    library.mkdir(parents=True)
+    (library / "site-packages").symlink_to(packages)
+    (place / "pyvenv.cfg").write_text(f"home = {interpreter.parent}\n")
+    (place / "bin").mkdir()
+    (place / "bin" / interpreter.name).symlink_to(interpreter)
+    return place / "bin" / interpreter.name
 
 
 def _interpreter(target: Path) -> Path:

@@ -43,6 +43,7 @@ async def a_template_is_bounded(place: Place) -> None:
         other.user_settings("templates = true\n")
         for template in (
             "{{ 'x' * 2000000000 }}",
+            "{{ ('x' * 600000000) | length }}",
             "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
             "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
             "{{ ''.__class__.__mro__[1].__subclasses__() }}",

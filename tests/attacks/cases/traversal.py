@@ -108,15 +108,20 @@ async def a_path_that_looks_like_an_option_is_a_path(place: Place) -> None:
 
 @case("PT-29")
 async def a_configuration_for_the_search_program_is_ignored(place: Place) -> None:
-    await place.output(
-        "printf '#!/bin/sh\\ntouch /tmp/PT-29; cat\\n' > apps/api/pre; chmod +x apps/api/pre; "
-        "echo --pre=/workspace/apps/api/pre | tee apps/api/.ripgreprc > ~/.ripgreprc; "
-        "echo RIPGREP_CONFIG_PATH=/home/agent/.ripgreprc >> ~/.profile"
-    )
-    found = await place.text("Grep", pattern="x=1", output_mode="content")
+    async with place.another("search") as other:
+        other.project.write(
+            ".orchestrator/config.toml",
+            "[environment.agent.variables]\nRIPGREP_CONFIG_PATH = '/workspace/apps/api/rc'\n",
+        )
+        other.project.write("apps/api/rc", "--pre=/workspace/apps/api/pre\n")
+        pre = other.project.write("apps/api/pre", "#!/bin/sh\ntouch /tmp/PT-29; cat\n")
+        pre.chmod(0o755)
+        other.project.commit()
 
-    assert "apps/web/f.py" in found
-    assert "No such file" in await place.output("ls /tmp/PT-29")
+        found = await other.text("Grep", pattern="x=1", output_mode="content")
+        assert "apps/web/f.py" in found
+        assert "/workspace/apps/api/rc" in await other.output("echo $RIPGREP_CONFIG_PATH")
+        assert "No such file" in await other.output("ls /tmp/PT-29")
 
 
 @case("PT-30")
@@ -126,7 +131,8 @@ async def only_regular_files_are_read(place: Place) -> None:
         "socket.socket(socket.AF_UNIX).bind('/tmp/socket')\"; ln -sf /tmp/socket apps/api/socket"
     )
     for path in ("apps/api/fifo", "apps/api/socket", "/dev/zero", "/dev/tty", "/dev/random"):
-        result = await place.tool("Read", file_path=path)
+        async with asyncio.timeout(5):
+            result = await place.tool("Read", file_path=path)
         assert result.is_error, path
 
 
