@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agentflow.plan import Order
+from agentflow.order import Order
 from agentflow.records import Json
 from tests.attacks.case import case, cases
 from tests.attacks.place import Place, bash
