@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentflow.neutral import neutral, one_line
+from agentflow.neutral import json_line, markup, neutral, one_line, stopped_commands
 
 R = "\ufffd"
 
@@ -82,3 +82,17 @@ def test_one_line_has_a_width() -> None:
     assert one_line("x" * 10, 10) == "x" * 10
     assert one_line("x" * 11, 10) == "x" * 9 + "…"
     assert one_line("") == ""
+
+
+def test_the_lines_around_a_log_name_one_token() -> None:
+    assert stopped_commands("abc") == ("::stop-commands::abc", "::abc::")
+
+
+def test_markup_is_text_in_elements_and_attributes() -> None:
+    assert markup("<b a=\"x\" c='y'>\x1b[1m&") == "&lt;b a=&quot;x&quot; c=&#x27;y&#x27;&gt;&amp;"
+
+
+def test_json_is_one_line_of_ascii() -> None:
+    assert json_line({"a": "\ud800\n\u2028é"}) == '{"a": "\\ud800\\n\\u2028\\u00e9"}'
+    with pytest.raises(ValueError, match="JSON"):
+        json_line(float("nan"))

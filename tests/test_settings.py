@@ -196,7 +196,7 @@ def test_gates_of_all_sources_are_joined_by_name(sources: Sources) -> None:
     "said",
     [
         "base_url = 'http://evil'", "key_variable = 'X'", "sandbox = 'none'",
-        "setup_network = 'host'", "allow_red_base = true", "commit.sign = false", "land = 'current'", "target = 'main'", "models = ['x']", "within = [['x']]",
+        "setup_network = 'host'", "allow_red_base = true", "allow_foreign_head = true", "commit.sign = false", "land = 'current'", "target = 'main'", "models = ['x']", "within = [['x']]",
         "[prices.x]\ninput = 0\noutput = 0",
     ],
 )  # fmt: skip

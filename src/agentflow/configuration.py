@@ -248,6 +248,8 @@ class Settings(Table):
     """`host` lets setup reach everything that this machine reaches."""
     allow_red_base: Annotated[bool, "user-only"] = False
     """Whether gates may fail on the base, and then on the result in the same way."""
+    allow_foreign_head: Annotated[bool, "user-only"] = False
+    """Whether a CI job that holds the repository's secrets may work for a foreign pull request."""
     variables: Annotated[dict[str, str | FileVariable | CommandVariable], "override"] = {}
     """Values of a prompt's placeholders, by the name without its sign."""
     commit: Annotated[CommitSetting, "user-only"] = CommitSetting()

@@ -1,5 +1,11 @@
-"""Text that a model or a repository wrote, made harmless for a terminal and a CI log."""
+"""Text that a model or a repository wrote, made harmless where it is shown: the only such place.
 
+For a terminal and a CI log (`neutral`, and `stopped_commands` around all that a run prints), for an
+HTML page (`markup`), for a line of JSON (`json_line`).
+"""
+
+import html
+import json
 import re
 import unicodedata
 
@@ -33,3 +39,21 @@ def one_line(text: str, width: int = 100) -> str:
     """The neutral text on one line of at most `width` characters."""
     line = " ".join(neutral(text).split())
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def stopped_commands(token: str) -> tuple[str, str]:
+    """The lines after which GitHub's runner obeys no command in a log, and obeys them again.
+
+    `token` must be one that nobody who writes into the log can guess.
+    """
+    return f"::stop-commands::{token}", f"::{token}::"
+
+
+def markup(text: str) -> str:
+    """The neutral text for an element or a quoted attribute of an HTML page."""
+    return html.escape(neutral(text))
+
+
+def json_line(value: object) -> str:
+    """A value as JSON on one line of ASCII, surrogates included. Raises `ValueError` for NaN."""
+    return json.dumps(value, allow_nan=False)

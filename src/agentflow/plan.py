@@ -19,6 +19,7 @@ from agentflow.plan_checks import (
     check_boundaries,
     check_dependencies,
     check_documents,
+    check_event,
     check_gates,
     is_directory,
     uncommitted,
@@ -115,6 +116,7 @@ def _make_plan(
     base_paths = repository.paths(base)
     found = Base(repository, base, base_paths, repository.locks(world.cache))
     settings, prompt, planned = _settle(order, world, task, found)
+    check_event(world.environment, allowed=settings.allow_foreign_head)
     gates = settings.commands
     boundary_notices = check_boundaries(settings.boundaries, task, base_paths)
     denials = () if prompt.builtin else find_denials(prompt.body)

@@ -1,19 +1,47 @@
 """What a plan is checked for: what could not be verified, found or landed is refused early."""
 
 import posixpath
+from collections.abc import Mapping
 from pathlib import Path
 
 from agentflow.boundaries import literal_prefix, matches
 from agentflow.environment import Environment
 from agentflow.errors import UsageError
+from agentflow.frontmatter import read_limited
 from agentflow.nearest import nearest
 from agentflow.programs import check_program
 from agentflow.prompts.profile import missing_documents
 from agentflow.records import Boundaries, BuildCommand, Prompt, Task
 from agentflow.settings import CONFIG
+from agentflow.strict_json import parse_object
 from agentflow.words import counted
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
+
+MAX_EVENT = 32 << 20
+"""Bytes of the file in which GitHub describes a job's event; its own limit is 25 MB."""
+
+
+def check_event(environment: Mapping[str, str], *, allowed: bool) -> None:
+    """Refuse a CI job that holds the repository's secrets and serves somebody else's pull request.
+
+    GitHub's variables and the file of the event are documented under "Contexts" and "Webhook events
+    and payloads". What cannot be read is taken for foreign.
+    """
+    if allowed or environment.get("GITHUB_EVENT_NAME") != "pull_request_target":
+        return
+    try:
+        data = read_limited(Path(environment.get("GITHUB_EVENT_PATH", "")), MAX_EVENT)
+        head = parse_object(data)["pull_request"]["head"]["repo"]["full_name"]
+    except (UsageError, ValueError, KeyError, TypeError):
+        head = None
+    if head is None or head != environment.get("GITHUB_REPOSITORY"):
+        raise UsageError(
+            "this job has the secrets of the repository (pull_request_target), and its pull request "
+            "comes from another one",
+            hint="Use the event pull_request. If the text of a stranger may steer an agent here, "
+            + "give --allow-foreign-head.",
+        )
 
 
 def check_dependencies(task: Task, repository: Repository, base: str) -> None:

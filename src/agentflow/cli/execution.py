@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from agentflow.cli.output import OutputFormat, Tolerant, data, print_json, talk
+from agentflow.cli.output import OutputFormat, Tolerant, commands_stopped, data, print_json, talk
 
 if TYPE_CHECKING:
     from agentflow.interfaces import Emit, Model
@@ -106,14 +106,15 @@ def _run_and_print(
         from agentflow.sinks.stream_json import StreamJsonSink
 
         sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
-    try:
-        report = _run_or_ask(plan, world, sinks)
-    finally:
-        console.close()
-    if output_format == "text":
-        print_verdict(data(), report)
-    else:
-        print_json(report)
+    with commands_stopped(world.environment):
+        try:
+            report = _run_or_ask(plan, world, sinks)
+        finally:
+            console.close()
+        if output_format == "text":
+            print_verdict(data(), report)
+        else:
+            print_json(report)
     return report
 
 

@@ -1,9 +1,9 @@
 """What every command prints the same way: errors, consoles."""
 
-import json
 import os
+import secrets
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, TextIO
 
@@ -70,14 +70,33 @@ def _printer(stream: TextIO, *, quiet: bool = False) -> "Printer":
 
 def print_json(value: object) -> None:
     """One line of JSON on standard output."""
+    from agentflow.neutral import json_line
+
     stream = Tolerant(sys.stdout)
-    stream.write(json.dumps(value, ensure_ascii=True) + "\n")
+    stream.write(f"{json_line(value)}\n")
     stream.flush()
 
 
 def say(text: str) -> None:
     """One line on standard error."""
     Tolerant(sys.stderr).write(f"{text}\n")
+
+
+@contextmanager
+def commands_stopped(environment: Mapping[str, str]) -> Generator[None]:
+    """In a job of GitHub Actions: let its runner obey nothing that is printed in the block."""
+    if environment.get("GITHUB_ACTIONS") != "true":
+        yield
+        return
+    from agentflow.neutral import stopped_commands
+
+    stop, resume = stopped_commands(secrets.token_hex(16))
+    say(stop)
+    try:
+        yield
+    finally:
+        Tolerant(sys.stdout).flush()
+        say(resume)
 
 
 @contextmanager

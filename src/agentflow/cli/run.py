@@ -100,6 +100,10 @@ def run(
     allow_red_base: Annotated[
         bool, typer.Option("--allow-red-base", help="Gates may fail as they fail on the base.")
     ] = False,
+    allow_foreign_head: Annotated[
+        bool,
+        typer.Option("--allow-foreign-head", help="Work in pull_request_target for a fork."),
+    ] = False,
     output_format: Output = "text",
     dry_run: Annotated[
         bool,
@@ -124,6 +128,7 @@ def run(
             prompt=prompt, profile=profile, model=model, fallback_model=fallback_model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
             timeout=timeout, allow=allow, deny=deny, gates=given_gates(gate, new_gate), land=land, target=target,
             sandbox=sandbox, setup_network=setup_network, allow_red_base=allow_red_base or None,
+            allow_foreign_head=allow_foreign_head or None,
         )  # fmt: skip
         if task is not None and batches_apply(task, prompt):
             report = execute_batches(

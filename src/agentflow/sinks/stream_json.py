@@ -5,10 +5,10 @@ else is `agentflow.*`.
 """
 
 import dataclasses
-import json
 from typing import Protocol
 
 from agentflow.events import AssistantMessage, Event, RunFinished, RunStarted, UserMessage
+from agentflow.neutral import json_line
 from agentflow.records import Json
 
 
@@ -32,7 +32,7 @@ class StreamJsonSink:
             return
         if isinstance(event, RunStarted):
             self._run = event.run
-        self._stream.write(json.dumps({**project(event), "session_id": self._run}) + "\n")
+        self._stream.write(json_line({**project(event), "session_id": self._run}) + "\n")
         self._stream.flush()
 
 

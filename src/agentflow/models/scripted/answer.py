@@ -100,6 +100,6 @@ def _parsed(text: str) -> Json:
     """What a message that is not streamed shows of an input; it cannot show broken JSON."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return dict(value) if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownArgumentType]
