@@ -227,7 +227,7 @@ async def test_links_and_what_git_tracks_are_left_out_of_a_glob(bench: Bench) ->
     [
         ("exit 3", {}, "the setup command `exit 3` ended with exit code 3"),
         ("sleep 9", {"timeout": 0.2}, "`sleep 9` took longer than 0.2 s"),
-        ("yes", {}, r"`yes` was stopped \(output limit\)"),
+        ("yes", {}, "`yes` was stopped: it printed more than 64 MB"),
         ("true \0", {}, "could not be run: The command holds a NUL"),
         ("true", {"provides": (".venv",)}, "did not make the directory .venv, which `provides`"),
         ("ln -s web .venv", {"provides": (".venv",)}, "did not make the directory .venv"),

@@ -84,7 +84,7 @@ def _git(world: World) -> Check:
 
 
 def _sandbox(settings: Settings | None, sandbox: Probe) -> Check:
-    if settings is not None and settings.sandbox == "none":
+    if settings is not None and settings.sandbox.backend == "none":
         detail = "your configuration turns it off: an agent gets all your rights"
         return Check("sandbox", "warning", detail, "Remove `sandbox` from your configuration.")
     reason = sandbox()

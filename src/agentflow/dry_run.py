@@ -18,7 +18,7 @@ def describe_json(plan: Plan) -> Json:
         "land": plan.settings.land,
         "model": plan.model,
         "base_url": plan.base_url,
-        "sandbox": plan.settings.sandbox,
+        "sandbox": plan.settings.sandbox.backend,
         "prompt": {
             "name": plan.prompt.name,
             "path": str(plan.prompt.path),
