@@ -1,0 +1,183 @@
+"""The target of the attacks: a user's repository with canaries around it, and the real product.
+
+Nothing here is a stand-in: plans come from `make_plan`, sandboxes from `Workbench`, calls go
+through `Toolkit`, runs through `run_task`.
+"""
+
+import json
+import os
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from agentflow.environment import Environment
+from agentflow.errors import EnvironmentFailure
+from agentflow.messages import ToolCall, ToolResult
+from agentflow.plan import Order, make_plan
+from agentflow.records import Candidate, Json
+from agentflow.sandbox.channel import Channel
+from agentflow.tools import Toolkit
+from agentflow.workbench import Workbench
+from tests.run.project import GATE, make_project
+from tests.workspace.place import AUTHORSHIP
+
+ALLOW = ("apps/api/**", "src/*.py", "packages/database/src/schema/")
+DENY = ("apps/api/vendor/**",)
+BOUNDARIES = f"allow: {json.dumps(ALLOW)}\ndeny: {json.dumps(DENY)}"
+"""The header of the task: a folder, a glob of files, a folder that may be absent, a denial."""
+
+CANARY = "CANARY"
+"""Stands in every file and variable of this machine that an agent must not see."""
+
+
+class Place:
+    """One user's machine. Cases share its repository, and most of them one sandbox."""
+
+    def __init__(self, backend: str, folder: Path) -> None:
+        self.backend = backend
+        self.folder = folder
+        self.outside = folder / "outside"
+        """A folder beside the repository, with one file `c`."""
+        self.project = make_project(folder)
+        self.home = folder / "home"
+        self._numbers = iter(range(1, 1 << 30))
+        self._stack = AsyncExitStack()
+        self._sandbox: Channel | None = None
+        self._bench: Workbench | None = None
+        self._plant()
+
+    def _plant(self) -> None:
+        project = self.project
+        for name in ("apps/api", "apps/api/vendor", "apps/web", "src", "packages/database/src"):
+            project.write(f"{name}/f.py", "x=1\n")
+        project.write("tests/test_f.py", "from f import x\n\n\ndef test_f():\n    assert x == 2\n")
+        project.write("pyproject.toml", "[tool.gate]\n")
+        project.write("tasks.md", "- [ ] T1\n")
+        project.task(BOUNDARIES)
+        project.write(".gitignore", ".env\n.orchestrator/runs/\n.orchestrator/complete/\n")
+        project.commit("feat: what is attacked")
+        for path in self._canaries:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{CANARY} {path.name}\n")
+        project.git("config", "user.canary", f"{CANARY}-configuration")
+        os.environ["CANARY_TOKEN"] = f"{CANARY}-token"
+        environment = {**project.world.environment, "CANARY_TOKEN": f"{CANARY}-token"}
+        project.world = replace(project.world, environment=environment)
+
+    @property
+    def _canaries(self) -> tuple[Path, ...]:
+        return (
+            self.outside / "c",
+            *(self.home / p for p in (".ssh/id_rsa", ".aws/credentials", ".netrc", ".env")),
+            self.home / ".config/gh/hosts.yml",
+            self.project.root / ".env",
+            self.project.root / ".orchestrator/runs/TASK-0/journal.jsonl",
+            self.project.world.cache / "state.db",
+        )
+
+    def path(self, template: str) -> str:
+        """A path of this machine, from one with `{outside}`, `{home}`, `{cache}` or `{root}`."""
+        return template.format(
+            outside=self.outside,
+            home=self.home,
+            cache=self.project.world.cache,
+            root=self.project.root,
+        )
+
+    def check_intact(self) -> None:
+        """Assert that nothing of this machine was changed or added, the repository included."""
+        for path in self._canaries:
+            assert path.read_text() == f"{CANARY} {path.name}\n", f"{path} was changed"
+        assert [path.name for path in self.outside.iterdir()] == ["c"]
+        assert self.project.git("status", "--porcelain") == ""
+
+    async def sandbox(self) -> Channel:
+        """The agent's sandbox that cases share: of a real run's policy. A dead one is replaced."""
+        if self._sandbox is not None:
+            try:
+                await self._sandbox.state()
+            except EnvironmentFailure:
+                await self.close()
+        if self._sandbox is None:
+            bench = await self.bench()
+            self._bench = bench
+            self._sandbox = await self._stack.enter_async_context(bench.agent_sandbox())
+        return self._sandbox
+
+    async def tree(self) -> Path:
+        """The shared sandbox's work tree, on this machine."""
+        await self.sandbox()
+        assert self._bench
+        return self._bench.tree
+
+    async def tool(self, name: str, **arguments: Any) -> ToolResult:
+        """Call a tool in the shared sandbox, as a model does."""
+        return await Toolkit(await self.sandbox()).run(ToolCall("1", name, arguments))
+
+    async def text(self, name: str, **arguments: Any) -> str:
+        """What the model reads after a call, as JSON if it is not text."""
+        content = (await self.tool(name, **arguments)).content
+        return content if isinstance(content, str) else json.dumps(content)
+
+    async def bash(self, command: str, seconds: float = 20) -> Json:
+        """Run a command in the shared sandbox; the toolbox's raw result."""
+        return await bash(await self.sandbox(), command, seconds)
+
+    async def output(self, command: str, seconds: float = 20) -> str:
+        """What a command prints in the shared sandbox, errors included."""
+        return str((await self.bash(command, seconds))["output"])
+
+    async def bench(
+        self, environment: Environment | None = None, base: str | None = None, **flags: Any
+    ) -> Workbench:
+        """A workbench of its own, prepared; `flags` are settings. Raises what a run would raise."""
+        plan = await make_plan(
+            Order("TASK-1", base=base, flags={**self._flags, **flags}), self.project.world
+        )
+        folder = self.project.world.cache / "benches" / str(next(self._numbers))
+        bench = Workbench(plan, self.project.world, folder, environment)
+        await bench.prepare()
+        return bench
+
+    async def imported(self, command: str, **flags: Any) -> Candidate:
+        """What the import makes of an agent that runs one command in a clone of its own."""
+        bench = await self.bench(**flags)
+        async with bench.agent_sandbox() as sandbox:
+            result = await bash(sandbox, command, 60)
+        assert result["exit_code"] == 0, result["output"]
+        return await bench.collect(AUTHORSHIP)
+
+    async def run(self, turns: Sequence[Json], **flags: Any) -> Json:
+        """A whole run with a scripted model; its report."""
+        order = Order("TASK-1", fresh=True)
+        return await self.project.run(turns, order=order, **{**self._flags, **flags})
+
+    @asynccontextmanager
+    async def another(self, name: str) -> AsyncGenerator["Place"]:
+        """A machine of its own, for what changes the repository."""
+        place = Place(self.backend, self.folder / f"{name}-{next(self._numbers)}")
+        try:
+            yield place
+        finally:
+            await place.close()
+
+    async def close(self) -> None:
+        """End the shared sandbox."""
+        self._sandbox = None
+        await self._stack.aclose()
+
+    @property
+    def _flags(self) -> dict[str, Any]:
+        return {
+            "sandbox": self.backend,
+            "gates": [GATE],
+            "prompt": "plain",
+            "base_url": "http://127.0.0.1:1",
+        }
+
+
+async def bash(sandbox: Channel, command: str, seconds: float = 20) -> Json:
+    """Run a command in a sandbox; the toolbox's raw result."""
+    return await sandbox.call("Bash", {"command": command, "timeout": seconds})
