@@ -6,6 +6,7 @@ through `Toolkit`, runs through `run_task`.
 
 import json
 import os
+import subprocess
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -15,9 +16,10 @@ from typing import Any
 from agentflow.environment import Environment
 from agentflow.errors import EnvironmentFailure
 from agentflow.messages import ToolCall, ToolResult
-from agentflow.plan import Order, make_plan
+from agentflow.plan import Order, Plan, make_plan
 from agentflow.records import Candidate, Json
 from agentflow.sandbox.channel import Channel
+from agentflow.settings import user_file
 from agentflow.tools import Toolkit
 from agentflow.workbench import Workbench
 from tests.run.project import GATE, make_project
@@ -56,7 +58,10 @@ class Place:
         project.write("pyproject.toml", "[tool.gate]\n")
         project.write("tasks.md", "- [ ] T1\n")
         project.task(BOUNDARIES)
-        project.write(".gitignore", ".env\n.orchestrator/runs/\n.orchestrator/complete/\n")
+        project.write(
+            ".gitignore",
+            ".env\n.orchestrator/runs/\n.orchestrator/complete/\n.orchestrator/reports/\n",
+        )
         project.commit("feat: what is attacked")
         for path in self._canaries:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,6 +81,21 @@ class Place:
             self.project.root / ".orchestrator/runs/TASK-0/journal.jsonl",
             self.project.world.cache / "state.db",
         )
+
+    authorship = AUTHORSHIP
+
+    def shell(self, script: str) -> str:
+        """Run a script in the user's repository; what it prints."""
+        command = ["bash", "-euc", script]
+        return subprocess.run(
+            command, cwd=self.project.root, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+
+    def user_settings(self, text: str) -> None:
+        """Write the user's own configuration."""
+        file = user_file(self.project.world.environment)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
 
     def path(self, template: str) -> str:
         """A path of this machine, from one with `{outside}`, `{home}`, `{cache}` or `{root}`."""
@@ -129,13 +149,19 @@ class Place:
         """What a command prints in the shared sandbox, errors included."""
         return str((await self.bash(command, seconds))["output"])
 
-    async def bench(
-        self, environment: Environment | None = None, base: str | None = None, **flags: Any
-    ) -> Workbench:
-        """A workbench of its own, prepared; `flags` are settings. Raises what a run would raise."""
-        plan = await make_plan(
-            Order("TASK-1", base=base, flags={**self._flags, **flags}), self.project.world
+    async def plan(self, prompt_text: str | None = None, **flags: Any) -> Plan:
+        """The plan of a run; `flags` are settings, `prompt_text` another prompt. Raises what a run
+        would raise."""
+        if prompt_text is not None:
+            flags["prompt"] = str(self.folder / "prompt.md")
+            (self.folder / "prompt.md").write_text(prompt_text)
+        return await make_plan(
+            Order("TASK-1", fresh=True, flags={**self._flags, **flags}), self.project.world
         )
+
+    async def bench(self, environment: Environment | None = None, **flags: Any) -> Workbench:
+        """A workbench of its own, prepared; `flags` are settings. Raises what a run would raise."""
+        plan = await self.plan(**flags)
         folder = self.project.world.cache / "benches" / str(next(self._numbers))
         bench = Workbench(plan, self.project.world, folder, environment)
         await bench.prepare()
