@@ -173,12 +173,13 @@ def _joined(
     return SandboxSetting.model_validate(values[0] | values[1]), sources
 
 
-def _lowered(present: SandboxSetting, wanted: SandboxSetting) -> SandboxSetting:
-    """Those of the wanted limits that are below the present ones."""
-    said = wanted.model_dump(exclude_unset=True)
-    return SandboxSetting.model_validate({
-        name: value for name, value in said.items() if value < getattr(present, name)
-    })
+def _lowered(
+    present: tuple[SandboxSetting, tuple[str, ...]], wanted: tuple[SandboxSetting, tuple[str, ...]]
+) -> tuple[SandboxSetting, tuple[str, ...]]:
+    """What is set, with those of the wanted limits that are below it."""
+    said = wanted[0].model_dump(exclude_unset=True)
+    lower = {name: value for name, value in said.items() if value < getattr(present[0], name)}
+    return _joined(present, (SandboxSetting.model_validate(lower), wanted[1] if lower else ()))
 
 
 def _narrowed(upper: Said, said: Said) -> Said:
@@ -190,9 +191,7 @@ def _narrowed(upper: Said, said: Said) -> Said:
         if name == "deny":
             merged[name] = _added(name, upper, said)
         elif name == "sandbox":
-            lower = _lowered(present, wanted)
-            if lower.model_fields_set:
-                merged[name] = _joined((present, by), (lower, source))
+            merged[name] = _lowered((present, by), (wanted, source))
         elif name == "allow":
             if wanted and present:
                 within, whose = upper.get("within", ((), ()))

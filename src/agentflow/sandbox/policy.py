@@ -116,7 +116,7 @@ class Policy:
     """Added to `ENVIRONMENT`, and stronger."""
     path: tuple[str, ...] = ()
     """Searched for programs before the system's directories."""
-    limits: ProcessLimits = ProcessLimits()
+    limits: ProcessLimits = field(default_factory=ProcessLimits)
     scratch_size: int = 1024**3
     """Bytes of the scratch folder, which is in memory."""
     home_size: int = 512 * 1024**2
