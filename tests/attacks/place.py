@@ -177,8 +177,10 @@ class Place:
 
     async def run(self, turns: Sequence[Json], **flags: Any) -> Json:
         """A whole run with a scripted model; its report."""
-        order = Order("TASK-1", fresh=True)
-        return await self.project.run(turns, order=order, **{**self._flags, **flags})
+        given = {name: value for name, value in self._flags.items() if name != "base_url"}
+        return await self.project.run(
+            turns, order=Order("TASK-1", fresh=True), **{**given, **flags}
+        )
 
     @asynccontextmanager
     async def another(self, name: str) -> AsyncGenerator["Place"]:

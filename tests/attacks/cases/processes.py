@@ -1,6 +1,7 @@
 """PR: processes that will not die, and resources of this machine."""
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import signal
@@ -215,6 +216,7 @@ async def dangerous_system_calls_are_refused(place: Place) -> None:
 async def the_sandbox_dies_with_agentflow(place: Place) -> None:
     tree = place.folder / "PR-16"
     tree.mkdir()
+    before = _orphans()
     (tree / ".git").write_text("gitdir: /nowhere\n")
     child = await asyncio.to_thread(
         subprocess.Popen, [sys.executable, "-c", ORPHAN, place.backend, str(tree)]
@@ -225,6 +227,22 @@ async def the_sandbox_dies_with_agentflow(place: Place) -> None:
         os.kill(child.pid, signal.SIGKILL)
         await asyncio.to_thread(child.wait)
     assert await asyncio.to_thread(_becomes, tree / "lock", held=False)
+    end = time.monotonic() + 20
+    while not _orphans() <= before:
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
+
+
+def _orphans() -> set[str]:
+    """Processes of ours whose parent is gone, the dead that nobody has reaped yet among them."""
+    found: set[str] = set()
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            ours = entry.name.isdigit() and entry.stat().st_uid == os.getuid()
+            fields = (entry / "stat").read_text().rpartition(")")[2].split() if ours else []
+            if fields[1:2] == ["1"]:
+                found.add(entry.name)
+    return found
 
 
 def _becomes(lock: Path, *, held: bool) -> bool:
