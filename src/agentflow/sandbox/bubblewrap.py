@@ -202,7 +202,10 @@ def advice(message: str) -> str:
         setting = Path("/proc/sys", name)
         if setting.exists() and setting.read_text(encoding="ascii").strip() == forbidding:
             return f"sysctl -w {name.replace('/', '.')}={remedy}"
-    return "allow user namespaces; in a container: --security-opt seccomp=unconfined"
+    return (
+        "allow user namespaces; in a container: docker run --security-opt seccomp=unconfined "
+        "--security-opt apparmor=unconfined --security-opt systempaths=unconfined"
+    )
 
 
 @functools.cache
