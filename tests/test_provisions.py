@@ -330,6 +330,17 @@ async def test_pipes_and_sockets_are_not_kept(bench: Bench) -> None:
     assert sorted(each.name for each in found.source.rglob("*")) == ["deep", "file"]
 
 
+async def test_credentials_that_setup_leaves_in_a_dotenv_file_are_not_kept(bench: Bench) -> None:
+    setup = Setup(
+        "mkdir -p m/.env.d; cd m; touch .env .ENV.local .env.example .env.d/.env; ln -s file .env.x",
+        provides=("m",),
+    )
+
+    (found,) = await bench.provisions(setup).of(bench.work.base)
+
+    assert sorted(each.name for each in found.source.rglob("*")) == [".env.d", ".env.example"]
+
+
 async def test_what_a_crash_left_is_never_used_and_goes_away(bench: Bench) -> None:
     (first,) = await bench.provisions(replace(NPM, provides=("node_modules",))).of(bench.work.base)
     key = first.source.parent.name

@@ -180,7 +180,7 @@ class SecretsSetting(Table):
     allow: tuple[str, ...] = ()
     """Fingerprints, as the gate prints them."""
     files: Globs = ()
-    """Further files that are never read into a prompt."""
+    """Further files that are never read into a prompt nor copied; tracked ones are named."""
 
 
 class QueueSetting(Table):
