@@ -16,7 +16,8 @@ from typing import Any
 from agentflow.environment import Environment
 from agentflow.errors import EnvironmentFailure
 from agentflow.messages import ToolCall, ToolResult
-from agentflow.plan import Order, Plan, make_plan
+from agentflow.order import Order
+from agentflow.plan import Plan, make_plan
 from agentflow.records import Candidate, Json
 from agentflow.sandbox.channel import Channel
 from agentflow.settings import user_file

@@ -5,6 +5,7 @@ import os
 import platform
 from pathlib import Path
 
+from agentflow.records import Json
 from agentflow.sandbox.seccomp import MACHINES
 from tests.attacks.case import case
 from tests.attacks.place import CANARY, Place
@@ -123,7 +124,7 @@ async def a_secret_is_taken_out_before_the_provider_gets_it(place: Place) -> Non
     assert f"{CANARY}-token" not in json.dumps(asked)
 
 
-async def _printed(place: Place) -> tuple[dict[str, object], list[dict[str, object]]]:
+async def _printed(place: Place) -> tuple[Json, list[Json]]:
     """A run whose agent was granted a secret and prints it; its report, and what the model got."""
     before = len(place.project.requests)
     turns = [turn(bash("echo the value is $CANARY_TOKEN")), turn(HELLO, MARKER), turn()]

@@ -23,8 +23,6 @@ LOW: dict[str, Any] = {
     "memory": 300 << 20,
     "processes": 64,
     "file_size": 8 << 20,
-    "disk": 64 << 20,
-    "inodes": 5000,
 }
 ORPHAN = """
 import asyncio, sys
@@ -139,7 +137,7 @@ async def a_file_cannot_grow_without_bound(place: Place) -> None:
 @case("PR-10")
 async def many_files_cannot_fill_the_disk(place: Place) -> None:
     fill = "for n in $(seq 60); do head -c 7M /dev/zero > apps/api/PR-10-$n; done; sleep 60"
-    (result,) = await limited(place, fill)
+    (result,) = await limited(place, fill, disk=64 << 20)
     assert result["killed"] == "disk"
 
 
@@ -170,7 +168,7 @@ async def nothing_else_is_writable(place: Place) -> None:
 async def empty_files_cannot_use_up_the_inodes(place: Place) -> None:
     flood = "mkdir -p {0} && cd {0} && seq 200000 | xargs touch; sleep 60"
     for folder in ("apps/api/PR-12", "/tmp/PR-12"):
-        (result,) = await limited(place, ALONE + flood.format(folder))
+        (result,) = await limited(place, ALONE + flood.format(folder), inodes=5000)
         assert result["killed"] == "inodes", result
         assert "more than 5,000 files" in result["reason"]
 
