@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agentflow.doctor import Check, examine
+from agentflow.canaries import PROMISES, Proof
+from agentflow.doctor import Check, examine, is_good
 from agentflow.trust import grant, widening
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
@@ -15,6 +16,8 @@ from tests.init.conftest import make_repository
 
 CONFIG = ".orchestrator/config.toml"
 GATE = '[[gates]]\nname = "test"\ncommand = "test -f a.txt"\n'
+BAD = {"missing", "wrong"}
+ALL_HOLD = tuple(Proof(promise) for promise in PROMISES)
 NOW = {"ANTHROPIC_API_KEY": "k"}
 
 
@@ -53,16 +56,16 @@ def examined(
         **(environment or {}),
     }
     world = World(repository.root, variables, tmp_path / "cache")
-    checks = examine(world, lambda: reason)
-    return {check.name: check for check in sorted(checks, key=lambda c: c.status == "missing")}
+    checks = examine(world, lambda: reason, lambda: ALL_HOLD)
+    return {check.name: check for check in sorted(checks, key=lambda c: c.status in BAD)}
 
 
 def test_all_is_well_with_a_server_on_this_machine(tmp_path: Path, server: int) -> None:
     found = look(tmp_path, user=f'base_url = "http://127.0.0.1:{server}"\n')
     assert {check.status for check in found.values()} == {"ok"}
     assert list(found) == [
-        "git", "cache", "repository", "disk", "config", "trust", "sandbox", "toolchain", "key",
-        "server",
+        "git", "cache", "repository", "disk", "config", "trust", "sandbox", *PROMISES, "toolchain",
+        "key", "server",
     ]  # fmt: skip
     assert found["server"] == Check("server", "ok", f"127.0.0.1:{server} accepts connections")
     assert found["config"].detail == "valid; gates: test"
@@ -142,7 +145,8 @@ def test_what_a_configuration_lacks(
     tmp_path: Path, config: str | None, name: str, detail: str, remedy: str
 ) -> None:
     found = look(tmp_path, config, user=LOCAL)
-    assert found[name].status == "missing"
+    invalid = name == "config" and "no gate" not in detail
+    assert found[name].status == ("wrong" if invalid else "missing")
     assert detail in found[name].detail
     assert found[name].remedy.startswith(remedy)
 
@@ -206,15 +210,26 @@ def test_the_sandbox(tmp_path: Path) -> None:
     assert turned_off.status == "warning"
 
 
+def test_a_promise_that_does_not_hold_is_wrong(tmp_path: Path) -> None:
+    world = replace(World(), directory=tmp_path, cache=tmp_path / "cache")
+    broken = Proof("network", "an agent can reach 127.0.0.1:80")
+    checks = examine(world, lambda: None, lambda: (Proof("writes"), broken))
+    found = {check.name: check for check in checks}
+    assert found["writes"] == Check("writes", "ok", "nothing outside the boundaries can be written")
+    assert (found["network"].status, found["network"].detail) == ("wrong", broken.broken)
+    assert found["network"].remedy.startswith("allow network namespaces")
+    assert not is_good([found["network"]])
+
+
 def test_outside_of_a_repository(tmp_path: Path) -> None:
     world = replace(World(), directory=tmp_path, cache=tmp_path / "file" / "cache")
     (tmp_path / "file").write_text("")
-    found = {check.name: check.status for check in examine(world, lambda: None)}
+    found = {check.name: check.status for check in examine(world, lambda: None, lambda: ())}
     assert found == {"git": "ok", "cache": "missing", "sandbox": "ok", "repository": "missing"}
 
 
 def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     world = World(tmp_path, {"PATH": str(tmp_path)}, tmp_path / "cache")
-    found = {check.name: check for check in examine(world, lambda: None)}
+    found = {check.name: check for check in examine(world, lambda: None, lambda: ())}
     assert found["git"] == Check("git", "missing", "git is not installed", "apt-get install git")

@@ -227,7 +227,7 @@ async def test_links_and_what_git_tracks_are_left_out_of_a_glob(bench: Bench) ->
     [
         ("exit 3", {}, "the setup command `exit 3` ended with exit code 3"),
         ("sleep 9", {"timeout": 0.2}, "`sleep 9` took longer than 0.2 s"),
-        ("yes", {}, r"`yes` was stopped \(output limit\)"),
+        ("yes", {}, "`yes` was stopped: it printed more than 64 MB"),
         ("true \0", {}, "could not be run: The command holds a NUL"),
         ("true", {"provides": (".venv",)}, "did not make the directory .venv, which `provides`"),
         ("ln -s web .venv", {"provides": (".venv",)}, "did not make the directory .venv"),
@@ -328,6 +328,17 @@ async def test_pipes_and_sockets_are_not_kept(bench: Bench) -> None:
     (found,) = await bench.provisions(setup).of(bench.work.base)
 
     assert sorted(each.name for each in found.source.rglob("*")) == ["deep", "file"]
+
+
+async def test_credentials_that_setup_leaves_in_a_dotenv_file_are_not_kept(bench: Bench) -> None:
+    setup = Setup(
+        "mkdir -p m/.env.d; cd m; touch .env .ENV.local .env.example .env.d/.env; ln -s file .env.x",
+        provides=("m",),
+    )
+
+    (found,) = await bench.provisions(setup).of(bench.work.base)
+
+    assert sorted(each.name for each in found.source.rglob("*")) == [".env.d", ".env.example"]
 
 
 async def test_what_a_crash_left_is_never_used_and_goes_away(bench: Bench) -> None:

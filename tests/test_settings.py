@@ -5,9 +5,16 @@ from typing import Any
 
 import pytest
 
-from agentflow.configuration import RULES, EnvironmentSetting, GateSetting, Price, Settings
+from agentflow.configuration import (
+    RULES,
+    EnvironmentSetting,
+    GateSetting,
+    Price,
+    SandboxSetting,
+    Settings,
+)
 from agentflow.errors import UsageError
-from agentflow.records import Boundaries, BuildCommand, Limits, Task
+from agentflow.records import Boundaries, BuildCommand, Limits, ProcessLimits, Task
 from agentflow.settings import CONFIG, load_settings, resolve_settings, user_file
 from agentflow.trust import NOTHING, Trust
 
@@ -77,7 +84,7 @@ def test_every_field_has_a_rule() -> None:
     }  # fmt: skip
     assert {name for name, rule in RULES.items() if rule == "narrow"} == {
         "model", "max_repairs", "max_turns", "max_cost", "max_tokens", "timeout", "allow", "deny",
-        "fallback_model", "max_input_tokens", "max_output_tokens",
+        "fallback_model", "max_input_tokens", "max_output_tokens", "sandbox",
     }  # fmt: skip
 
 
@@ -195,7 +202,7 @@ def test_gates_of_all_sources_are_joined_by_name(sources: Sources) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        "base_url = 'http://evil'", "key_variable = 'X'", "sandbox = 'none'",
+        "base_url = 'http://evil'", "key_variable = 'X'",
         "setup_network = 'host'", "allow_red_base = true", "allow_foreign_head = true", "commit.sign = false", "land = 'current'", "target = 'main'", "models = ['x']", "within = [['x']]",
         "[prices.x]\ninput = 0\noutput = 0",
     ],
@@ -206,6 +213,26 @@ def test_a_repository_may_not_set_what_is_the_user_s(sources: Sources, said: str
     assert error.message == f"{CONFIG}: {name} may not be set by a repository"
     assert str(sources.user) in error.hint
     sources.load(user=said)
+
+
+def test_limits_of_the_sandbox_are_lowered_each_alone(sources: Sources) -> None:
+    table = "[sandbox]\nmemory = '{}'\nprocesses = {}\n"
+    found = sources.load(
+        user="[sandbox]\nmemory = '8GiB'\ncpu = '1h'\nfile_size = 1000",
+        repository=table.format("16GiB", 100),
+        environment={"AGENTFLOW_SANDBOX": "none"},
+    ).sandbox
+    assert (found.backend, found.memory, found.processes) == ("none", 8 << 30, 100)
+    assert found.limits == ProcessLimits(8 << 30, 100, 3600, 1000)
+    assert sources.load(repository=table.format("1TB", 9999)).sandbox == SandboxSetting()
+    assert sources.load(repository=table.format("1 MB", 64)).sandbox.limits == ProcessLimits(
+        10**6, 64
+    )
+    high = sources.load(user=table.format("64GiB", 64), sandbox="bubblewrap").sandbox
+    assert (high.backend, high.memory, high.processes) == ("bubblewrap", 64 << 30, 64)
+    for said in ("[sandbox]\nbackend = 'auto'", "sandbox = 'none'"):
+        error = sources.refusal(repository=said)
+        assert error.message == f"{CONFIG}: sandbox.backend may not be set by a repository"
 
 
 def test_prices_and_durations_are_read(sources: Sources) -> None:
@@ -230,7 +257,7 @@ def test_the_environment_sets_single_values_only(sources: Sources) -> None:
             "AGENTFLOW_CI": "1",
         }
     )
-    assert settings == Settings(sandbox="none", max_cost=2.5)
+    assert settings == Settings(sandbox=SandboxSetting(backend="none"), max_cost=2.5)
 
 
 @pytest.mark.parametrize(
@@ -247,6 +274,11 @@ def test_the_environment_sets_single_values_only(sources: Sources) -> None:
         ),
         ({"user": "max_cost = nan"}, "{user}: max_cost: Input should be a finite number"),
         ({"user": "timeout = inf"}, "{user}: timeout: Input should be a finite number"),
+        ({"user": "sandbox.memory = '4 mb3'"}, "{user}: sandbox.memory: Value error, not a size"),
+        ({"user": "sandbox.memory = 0"}, "{user}: sandbox.memory: Input should be greater than 0"),
+        ({"repository": "sandbox.processes = 1"}, "{config}: sandbox.processes: Input should be"),
+        ({"repository": "sandbox.read = []"}, "{config}: sandbox.read: Extra inputs"),
+        ({"repository": "sandbox = 5"}, "{config}: sandbox: Input should be a valid dict"),
         ({"user": "timeout = '5 min'"}, "{user}: timeout: Value error, not a duration like 45m"),
         ({"user": "a ="}, "{user}: not valid TOML: "),
         ({"user": "a = " + "[" * 20_000}, "{user}: not valid TOML: it nests too deeply"),

@@ -87,7 +87,7 @@ def admit(plan: Plan, past: Resumption | None = None) -> str | None:
     to what was found when it began, and once it is verified, landing decides. Raises `Conflict`, and
     `EnvironmentFailure` where no sandbox works or commits cannot be signed.
     """
-    if plan.settings.sandbox != "none" and (reason := probe()):
+    if plan.settings.sandbox.backend != "none" and (reason := probe()):
         raise EnvironmentFailure(reason, hint="Mend it: `agentflow doctor` says how.")
     if plan.signing:
         check_signing(plan.signing, *plan.identity)

@@ -25,7 +25,7 @@ from agentflow.environment import Environment, Setup
 from agentflow.errors import EnvironmentFailure, ServiceFailure, ToolFailure
 from agentflow.home_files import home_files, linked_home
 from agentflow.policies import Policies
-from agentflow.records import WORKSPACE, Backend, BuildCommand, Json
+from agentflow.records import WORKSPACE, Backend, BuildCommand, Json, ProcessLimits
 from agentflow.redaction import redactor
 from agentflow.sandbox import open_sandbox
 from agentflow.sandbox.channel import Channel
@@ -75,6 +75,7 @@ class Checkouts:
         world: World,
         *,
         backend: Backend,
+        limits: ProcessLimits,
         readable: Sequence[str] = (),
         environment: Environment,
         gates: Sequence[BuildCommand],
@@ -87,6 +88,7 @@ class Checkouts:
         self._repository = repository
         self._world = world
         self._backend: Backend = backend
+        self._limits = limits
         self._readable = tuple(readable)
         self._environment = environment
         self._gates = tuple(gates)
@@ -111,6 +113,7 @@ class Checkouts:
             self._home,
             repository.root,
             readable=self._readable,
+            limits=self._limits,
         )
 
     def _lines(self) -> Iterator[str]:
@@ -253,7 +256,7 @@ class Checkouts:
             except ToolFailure as error:
                 raise ExportRefused(f"your clone cannot be exported: {error}") from error
         if result["exit_code"] != 0:
-            reason = f"{result['killed']} limit" if result["killed"] else str(result["output"])
+            reason = str(result["reason"] if result["killed"] else result["output"])
             raise ExportRefused(f"your clone cannot be exported: {reason[-500:].strip()}")
 
 

@@ -31,7 +31,7 @@ async def command_values(commands: Commands, where: Measured) -> dict[str, str]:
     prints what can be no value: more than `MAX_TEXT` characters, or no text.
     """
     repository, settings, world = where.base.repository, where.settings, where.world
-    if settings.sandbox == "none":
+    if settings.sandbox.backend == "none":
         raise EnvironmentFailure(
             f"[variables] {min(commands)} is a command, which runs only in a sandbox",
             hint="Run with a sandbox, or give the variable as text in your own config.toml.",
@@ -43,6 +43,7 @@ async def command_values(commands: Commands, where: Measured) -> dict[str, str]:
             repository,
             world,
             backend="bubblewrap",
+            limits=settings.sandbox.limits,
             readable=settings.readable,
             environment=Environment(),
             gates=[BuildCommand(name, each.command) for name, each in commands.items()],

@@ -3,7 +3,8 @@
 Each field of `Settings` has a rule, which says what a repository may do with it:
 
 - `override`: set it;
-- `narrow`: only lower it, or add denials, against what the user or the default says;
+- `narrow`: only lower it, or add denials, against what the user or the default says (of
+  `sandbox` the limits, each alone);
 - `user-only`: nothing; a repository that tries is refused.
 
 What widens an agent's reach (`trust.WIDENING`) is refused as well, until the user has trusted
@@ -20,7 +21,16 @@ from agentflow.boundaries import check_glob
 from agentflow.durations import parse_duration
 from agentflow.environment import Environment, Service, Setup, Variables
 from agentflow.errors import UsageError
-from agentflow.records import Backend, Boundaries, BuildCommand, Landing, Limits, ServerKind
+from agentflow.records import (
+    Backend,
+    Boundaries,
+    BuildCommand,
+    Landing,
+    Limits,
+    ProcessLimits,
+    ServerKind,
+)
+from agentflow.sizes import parse_size
 
 Rule = Literal["override", "narrow", "user-only"]
 
@@ -36,6 +46,14 @@ def as_seconds(value: Any) -> Any:
         raise ValueError("not a duration like 45m, 90s or 1h30m") from error
 
 
+def as_bytes(value: Any) -> Any:
+    """`4GiB` and `4294967296` alike."""
+    try:
+        return parse_size(value, where="") if isinstance(value, str) else value
+    except UsageError as error:
+        raise ValueError("not a size like 4GiB, 500MB or 1048576") from error
+
+
 def _as_glob(value: str) -> str:
     """A glob in its normal form: `./src/**` is `src/**`."""
     try:
@@ -47,6 +65,8 @@ def _as_glob(value: str) -> str:
 Globs = tuple[Annotated[str, AfterValidator(_as_glob)], ...]
 """Relative to the repository's root."""
 Seconds = Annotated[float, BeforeValidator(as_seconds), Field(gt=0, allow_inf_nan=False)]
+Size = Annotated[int, BeforeValidator(as_bytes), Field(gt=0, le=1 << 60)]
+Count = Annotated[int, Field(gt=0, le=1 << 30)]
 VariableName = Annotated[str, Field(pattern=VARIABLE)]
 Literals = dict[VariableName, str]
 AbsolutePath = Annotated[str, Field(pattern="^/")]
@@ -164,7 +184,7 @@ class SecretsSetting(Table):
     allow: tuple[str, ...] = ()
     """Fingerprints, as the gate prints them."""
     files: Globs = ()
-    """Further files that are never read into a prompt."""
+    """Further files that are never read into a prompt nor copied; tracked ones are named."""
 
 
 class QueueSetting(Table):
@@ -187,6 +207,37 @@ class DocumentsSetting(Table):
     """Folders with a folder for each task; the first that has a task's wins."""
     prefixes: tuple[str, ...] = ()
     """Absolute paths, also of Windows, under which the workspace lies for those who wrote them."""
+
+
+_LIMITS = ProcessLimits()
+
+
+class SandboxSetting(Table):
+    """`[sandbox]`: where agents and gates run, and what the processes of one sandbox may use.
+
+    `sandbox = "none"` is short for its `backend`.
+    """
+
+    backend: Backend = "auto"
+    """A repository may not set it."""
+    memory: Size = _LIMITS.memory
+    processes: Annotated[Count, Field(ge=16)] = _LIMITS.processes
+    cpu: Annotated[Seconds, Field(ge=1, le=1 << 30)] = _LIMITS.cpu
+    file_size: Size = _LIMITS.file_size
+    open_files: Annotated[Count, Field(ge=16)] = _LIMITS.open_files
+    disk: Size = _LIMITS.disk
+    inodes: Count = _LIMITS.inodes
+
+    @property
+    def limits(self) -> ProcessLimits:
+        """The limits as the record that a sandbox takes."""
+        values = self.model_dump(exclude={"backend"})
+        return ProcessLimits(**{**values, "cpu": int(self.cpu)})
+
+
+def _as_table(value: Any) -> Any:
+    """A back end alone is a table with nothing else."""
+    return {"backend": value} if isinstance(value, str) else value
 
 
 class FileVariable(Table):
@@ -235,7 +286,7 @@ class Settings(Table):
     """The environment variable that holds the key for `base_url`."""
     server: Annotated[ServerKind | None, "user-only"] = None
     """What kind of server it is; None means what its address says."""
-    sandbox: Annotated[Backend, "user-only"] = "auto"
+    sandbox: Annotated[SandboxSetting, "narrow", BeforeValidator(_as_table)] = SandboxSetting()
     readable: Annotated[tuple[AbsolutePath, ...], "user-only"] = ()
     """Further host paths that the sandbox may read."""
     land: Annotated[Landing, "user-only"] = "branch"

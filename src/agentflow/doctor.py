@@ -6,13 +6,14 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from agentflow.boundaries import matches
+from agentflow.canaries import Prove, prove
 from agentflow.configuration import Settings
 from agentflow.errors import AgentflowError, UsageError
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint, find_key, key_name
@@ -26,7 +27,8 @@ from agentflow.workspace.git import isolated
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
 
-Status = Literal["ok", "warning", "missing"]
+Status = Literal["ok", "warning", "missing", "wrong"]
+"""`missing` can be got or set; `wrong` is there and must be corrected."""
 
 CONNECT_TIMEOUT = 3.0
 """Seconds, the look-up of the name included."""
@@ -49,27 +51,49 @@ Probe = Callable[[], str | None]
 """Returns why there is no sandbox; None if there is one."""
 
 
-def examine(world: World, sandbox: Probe = probe) -> tuple[Check, ...]:
+def examine(world: World, sandbox: Probe = probe, proofs: Prove = prove) -> tuple[Check, ...]:
     """Look at everything that a run needs. Sends no request and no key anywhere.
 
-    A run could start if no check is `missing`.
+    A run could start if no check is `missing` or `wrong`: see `is_good`.
     """
     checks = [_git(world), *_disk("cache", world.cache)]
     try:
         repository = open_repository(world.directory, world.environment)
         head = repository.resolve("HEAD")
     except AgentflowError as error:
-        return (*checks, _sandbox(None, sandbox), Check("repository", *_missing(error)))
+        contained = _containment(None, sandbox, proofs)
+        return (*checks, *contained, Check("repository", *_missing(error)))
     checks += [Check("repository", "ok", str(repository.root)), *_disk("disk", repository.root)]
     text = repository.read(head, CONFIG)
     found = list(_configuration(repository, world, text))
     settings = next((each for each in found if isinstance(each, Settings)), None)
     checks += [each for each in found if isinstance(each, Check)]
-    checks.append(_sandbox(settings, sandbox))
+    checks += _containment(settings, sandbox, proofs)
     if settings is not None:
         checks += _gates(settings, repository, head, world)
         checks += _server(settings, world)
     return tuple(checks)
+
+
+def is_good(checks: Iterable[Check]) -> bool:
+    """Whether a run could start."""
+    return all(check.status in {"ok", "warning"} for check in checks)
+
+
+def _containment(settings: Settings | None, sandbox: Probe, proofs: Prove) -> Iterator[Check]:
+    """Whether there is a sandbox, and whether each of its promises holds."""
+    whole = _sandbox(settings, sandbox)
+    yield whole
+    if whole.status != "ok":
+        return
+    try:
+        tried = proofs()
+    except AgentflowError as error:
+        yield Check("promises", *_missing(error))
+        return
+    for proof in tried:
+        status: Status = "wrong" if proof.broken else "ok"
+        yield Check(proof.promise, status, proof.broken or proof.holds, proof.remedy)
 
 
 def _missing(error: AgentflowError) -> tuple[Status, str, str]:
@@ -85,7 +109,7 @@ def _git(world: World) -> Check:
 
 
 def _sandbox(settings: Settings | None, sandbox: Probe) -> Check:
-    if settings is not None and settings.sandbox == "none":
+    if settings is not None and settings.sandbox.backend == "none":
         detail = "your configuration turns it off: an agent gets all your rights"
         return Check("sandbox", "warning", detail, "Remove `sandbox` from your configuration.")
     reason = sandbox()
@@ -127,7 +151,7 @@ def _configuration(
         settings.surroundings(environment)
         trust = read_trust(repository.common_dir, environment)
     except AgentflowError as error:
-        yield Check("config", *_missing(error))
+        yield Check("config", "wrong", error.message, error.hint)
         return
     yield settings
     yield _gate_count(settings, text, repository)

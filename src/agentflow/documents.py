@@ -4,13 +4,17 @@ from pathlib import Path, PurePosixPath
 
 from agentflow.boundaries import literal_prefix, matches
 from agentflow.plan import Plan
+from agentflow.prompts.base_tree import BaseTree
 
 DOCUMENTS = (".md", ".mdx", ".markdown", ".rst", ".adoc")
 """Endings of the untracked files that a prompt may ask for."""
 
 
 def untracked_documents(plan: Plan) -> tuple[str, ...]:
-    """Documents that the task and the prompt speak of and the base does not hold."""
+    """Documents that the task and the prompt speak of and the base does not hold.
+
+    Never one with the name of a secret file: `prompts.base_tree.SECRET` and `[secrets] files`.
+    """
     found: list[str] = []
     root = plan.repository.root.resolve()
     path = plan.task.path.resolve() if plan.task.path else None
@@ -21,7 +25,13 @@ def untracked_documents(plan: Plan) -> tuple[str, ...]:
         if Path(root, folder).exists():
             listed = plan.repository.untracked_paths(folder)
             found += [each for each in listed if matches(glob, each) and _is_document(each)]
-    return tuple(path for path in dict.fromkeys(found) if path not in plan.base_paths)
+    secrets = plan.settings.secrets.files
+    known = BaseTree(is_secret=lambda path: any(matches(glob, path) for glob in secrets))
+    return tuple(
+        path
+        for path in dict.fromkeys(found)
+        if path not in plan.base_paths and not known.secret(path)
+    )
 
 
 def _is_document(path: str) -> bool:

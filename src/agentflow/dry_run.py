@@ -20,7 +20,7 @@ def describe_json(plan: Plan) -> Json:
         "fallback_model": plan.fallback.model if plan.fallback else None,
         "base_url": plan.base_url,
         "server": plan.server.name,
-        "sandbox": plan.settings.sandbox,
+        "sandbox": plan.settings.sandbox.backend,
         "prompt": {
             "name": plan.prompt.name,
             "path": str(plan.prompt.path),

@@ -22,6 +22,7 @@ from agentflow.plan_checks import (
     check_event,
     check_gates,
     is_directory,
+    tracked_secrets,
     uncommitted,
 )
 from agentflow.prompts.context import (
@@ -179,6 +180,7 @@ def _make_plan(
             *context.notices,
             *denial_notices(denials, str(prompt.path), prompt.lines_above),
             *boundary_notices,
+            *tracked_secrets(base_paths, settings.secrets.files),
             *uncommitted(repository, base),
         ),
     )

@@ -1,7 +1,7 @@
 """What a plan is checked for: what could not be verified, found or landed is refused early."""
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agentflow.boundaries import literal_prefix, matches
@@ -10,6 +10,7 @@ from agentflow.errors import UsageError
 from agentflow.frontmatter import read_limited
 from agentflow.nearest import nearest
 from agentflow.programs import check_program
+from agentflow.prompts.base_tree import is_environment_file
 from agentflow.prompts.profile import missing_documents
 from agentflow.records import Boundaries, BuildCommand, Prompt, Task
 from agentflow.settings import CONFIG
@@ -17,6 +18,9 @@ from agentflow.strict_json import parse_object
 from agentflow.words import counted
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
+
+LISTED = 3
+"""Paths that a notice names."""
 
 MAX_EVENT = 32 << 20
 """Bytes of the file in which GitHub describes a job's event; its own limit is 25 MB."""
@@ -118,6 +122,22 @@ def check_boundaries(
             + "file of it under `files:`.",
         )
     return tuple(f"the boundary {glob!r} matches nothing in the base" for glob in idle)
+
+
+def tracked_secrets(base_paths: frozenset[str], globs: Sequence[str]) -> tuple[str, ...]:
+    """Tell of secret files that git holds: nobody can hide from an agent what its history has."""
+    found = sorted(
+        path
+        for path in base_paths
+        if is_environment_file(path) or any(matches(glob, path) for glob in globs)
+    )
+    if not found:
+        return ()
+    more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+    return (
+        f"git tracks {', '.join(found[:LISTED])}{more}: the agent and its model's provider can read "
+        + "it; take it out of git, and change what it holds",
+    )
 
 
 def uncommitted(repository: Repository, base: str) -> tuple[str, ...]:

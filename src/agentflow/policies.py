@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agentflow.environment import Service
 from agentflow.programs import first_word
+from agentflow.records import ProcessLimits
 from agentflow.sandbox.policy import Mount, Network, Policy, Provided
 from agentflow.sandbox.toolchains import find
 from agentflow.workspace.clone import GIT_INSIDE, OBJECTS_INSIDE, Clone
@@ -30,6 +31,7 @@ class Policies:
         root: Path,
         *,
         readable: Sequence[str],
+        limits: ProcessLimits,
     ) -> None:
         """Find the programs that these command lines start, on the PATH `search`."""
         # A gate may come from the repository, and a path in it could show any folder: programs
@@ -37,6 +39,7 @@ class Policies:
         words = (first_word(line) for line in lines)
         self._tools = find([word for word in words if word and "/" not in word], search, home, root)
         self._readable = tuple(readable)
+        self._limits = limits
 
     @property
     def toolchain(self) -> str:
@@ -93,4 +96,5 @@ class Policies:
             services=services,
             environment={**tools.environment, **(variables or {})},
             path=tools.path,
+            limits=self._limits,
         )

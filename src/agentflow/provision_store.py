@@ -20,6 +20,7 @@ from agentflow.boundaries import is_path, matches
 from agentflow.environment import Setup
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.journal import open_regular
+from agentflow.prompts.base_tree import is_environment_file
 from agentflow.sandbox.mountpoints import open_beneath, open_tree
 from agentflow.sandbox.policy import Provided
 from agentflow.strict_json import parse_object
@@ -194,7 +195,8 @@ def _printable(path: str) -> str:
 
 
 def _measure(folders: Iterable[Path], bounds: Bounds) -> None:
-    """Refuse what is too large; remove pipes and sockets, which would join sandboxes."""
+    """Refuse what is too large; remove pipes and sockets, which would join sandboxes, and `.env`
+    files: setup had credentials, and every sandbox sees what it leaves."""
     size = 0
     for count, (entry, status) in enumerate(_entries(folders), start=1):
         size += status.st_blocks * 512
@@ -204,7 +206,9 @@ def _measure(folders: Iterable[Path], bounds: Bounds) -> None:
                 + f"{bounds.size / 1024**3:.3g} GB or {bounds.entries:,} files",
                 hint="Name fewer directories in `provides`, or let the command clean up.",
             )
-        if stat.S_IFMT(status.st_mode) not in {stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK}:
+        kind = stat.S_IFMT(status.st_mode)
+        foreign = kind not in {stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK}
+        if foreign or (kind != stat.S_IFDIR and is_environment_file(entry.name)):
             Path(entry.path).unlink()
 
 

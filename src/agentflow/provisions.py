@@ -157,7 +157,7 @@ class Provisions:
         if result["killed"] == "timeout":
             reason = f"took longer than {format_duration(setup.timeout)}"
         elif result["killed"]:
-            reason = f"was stopped ({result['killed']} limit)"
+            reason = f"was stopped: {result['reason']}"
         said = self._tail(end_of(result))
         raise EnvironmentFailure(f"{line} {reason}{said}", hint=_hint(setup))
 

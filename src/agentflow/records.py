@@ -39,6 +39,29 @@ SKILLS = "/run/agentflow/skills"
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessLimits:
+    """What processes in a sandbox may use; the toolbox sets and watches it.
+
+    `memory`, `processes`, `disk` and `inodes` count everything in one sandbox together.
+    """
+
+    memory: int = 4 * 1024**3
+    """Bytes. What a service uses is in it."""
+    processes: int = 1024
+    """Threads count too."""
+    cpu: int = 8 * 3600
+    """Seconds of processor time of one process."""
+    file_size: int = 2 * 1024**3
+    """Bytes of one file."""
+    open_files: int = 4096
+    """Of one process."""
+    disk: int = 10 * 1024**3
+    """Bytes that the disks may hold more than when the sandbox was opened. Others' writes count."""
+    inodes: int = 1_000_000
+    """Files and directories that they may hold more, in memory too."""
+
+
+@dataclass(frozen=True, slots=True)
 class Boundaries:
     """Which paths a task may change. Globs are relative to the repository's root; deny wins."""
 

@@ -6,7 +6,8 @@ repository. What the repository may do with a field is the field's rule (`config
 
 A table (`environment`, `services`, `variables`, …) is one value: the user's own replaces the
 repository's as a whole, so that what a user grants in general, such as a token, is never joined to
-a command that a repository chose. `gates` are joined by name; `deny` and `readable` add up.
+a command that a repository chose. `gates` are joined by name, `sandbox` key by key; `deny` and
+`readable` add up.
 """
 
 import types
@@ -18,7 +19,14 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 
 from agentflow.boundaries import check_glob
-from agentflow.configuration import RULES, GateSetting, Rule, Settings, user_folder
+from agentflow.configuration import (
+    RULES,
+    GateSetting,
+    Rule,
+    SandboxSetting,
+    Settings,
+    user_folder,
+)
 from agentflow.errors import UsageError
 from agentflow.nearest import nearest
 from agentflow.records import Task
@@ -77,7 +85,8 @@ def resolve_settings(
     the source and key of a bad value, or what of the repository's was not granted.
     """
     path = user_file(environment)
-    own = _said(_read_toml(_read(path), str(path)), str(path)) | _from_environment(environment)
+    written = _said(_read_toml(_read(path), str(path)), str(path))
+    own = _over(written, _from_environment(environment))
     table = shared_table(repository, environment)
     trust.check(widening(table), CONFIG)
     shared = _said(table, CONFIG)
@@ -96,8 +105,7 @@ def resolve_settings(
         for gate in layer["gates"][0]
     }
     final: Said = {
-        **merged,
-        **given,
+        **_over(merged, given),
         "gates": (
             tuple(gate for gate, _ in gates.values()),
             tuple(dict.fromkeys(source for _, by in gates.values() for source in by)),
@@ -119,12 +127,18 @@ def shared_table(repository: str | None, environment: Mapping[str, str]) -> dict
     """
     table = _read_toml(repository or "", CONFIG)
     for name in _checked(table, CONFIG):
-        if RULES[name] == "user-only" and name not in WIDENING:
+        own = RULES[name] == "user-only" and name not in WIDENING
+        key = "sandbox.backend" if name == "sandbox" and _names_backend(table[name]) else name
+        if own or key != name:
             raise UsageError(
-                f"{CONFIG}: {name} may not be set by a repository",
+                f"{CONFIG}: {key} may not be set by a repository",
                 hint=f"Set it in {user_file(environment)}, or give the flag.",
             )
     return table
+
+
+def _names_backend(sandbox: Any) -> bool:
+    return isinstance(sandbox, str) or "backend" in sandbox
 
 
 def _task_wishes(task: Task) -> dict[str, Any]:
@@ -146,6 +160,31 @@ def _with_rule(rule: Rule, said: Said) -> Said:
     return {name: each for name, each in said.items() if RULES[name] == rule}
 
 
+def _over(lower: Said, upper: Said) -> Said:
+    """Both, and where both say something the upper; of the sandbox's values each alone."""
+    joined = lower | upper
+    if "sandbox" in lower and "sandbox" in upper:
+        joined["sandbox"] = _joined(lower["sandbox"], upper["sandbox"])
+    return joined
+
+
+def _joined(
+    lower: tuple[SandboxSetting, tuple[str, ...]], upper: tuple[SandboxSetting, tuple[str, ...]]
+) -> tuple[SandboxSetting, tuple[str, ...]]:
+    values = [each.model_dump(exclude_unset=True) for each, _ in (lower, upper)]
+    sources = tuple(dict.fromkeys((*lower[1], *upper[1])))
+    return SandboxSetting.model_validate(values[0] | values[1]), sources
+
+
+def _lowered(
+    present: tuple[SandboxSetting, tuple[str, ...]], wanted: tuple[SandboxSetting, tuple[str, ...]]
+) -> tuple[SandboxSetting, tuple[str, ...]]:
+    """What is set, with those of the wanted limits that are below it."""
+    said = wanted[0].model_dump(exclude_unset=True)
+    lower = {name: value for name, value in said.items() if value < getattr(present[0], name)}
+    return _joined(present, (SandboxSetting.model_validate(lower), wanted[1] if lower else ()))
+
+
 def _narrowed(upper: Said, said: Said) -> Said:
     """Narrow `upper` by a repository's wishes: numbers are lowered, denials are added, and of
     several allow lists a path must match every one."""
@@ -154,6 +193,8 @@ def _narrowed(upper: Said, said: Said) -> Said:
         present, by = upper.get(name, (Settings.model_fields[name].default, ()))
         if name == "deny":
             merged[name] = _added(name, upper, said)
+        elif name == "sandbox":
+            merged[name] = _lowered((present, by), (wanted, source))
         elif name == "allow":
             if wanted and present:
                 within, whose = upper.get("within", ((), ()))

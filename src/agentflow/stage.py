@@ -42,6 +42,7 @@ from agentflow.report import Summary
 from agentflow.resuming import Resumption, run_started
 from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name
 from agentflow.sandbox.channel import Channel
+from agentflow.sandbox.scope import find_scope
 from agentflow.threads import to_the_end
 from agentflow.workbench import Workbench
 from agentflow.workspace.checkpoint import Checkpoint
@@ -83,15 +84,20 @@ class Stage:
         for sink in self.sinks:
             sink(event)
 
+    def _scope(self) -> tuple[str, ...]:
+        if self.plan.settings.sandbox.backend == "none" or find_scope() is None:
+            return ()
+        return ("a systemd scope bounds memory and processes of each sandbox too",)
+
     def announce(self) -> None:
         """Say what begins, and what the user should know about it."""
         plan = self.plan
         self.emit(self._beginning())
         told = {line.event.text for line in self.history.lines if isinstance(line.event, Notice)}
-        for notice in plan.notices:
+        for notice in (*plan.notices, *self._scope()):
             if notice not in told:
                 self.emit(Notice(notice))
-        if plan.settings.sandbox == "none":
+        if plan.settings.sandbox.backend == "none":
             self.emit(
                 Notice("NO SANDBOX: the agent's commands run with your rights on this machine")
             )

@@ -77,7 +77,7 @@ async def verify_commits(question: Question, world: World, emit: Emit) -> Json:
     """
     repository = await asyncio.to_thread(open_repository, world.directory, world.environment)
     subject = await asyncio.to_thread(_subject, question, repository, world)
-    if subject.settings.sandbox != "none" and (reason := await asyncio.to_thread(probe)):
+    if subject.settings.sandbox.backend != "none" and (reason := await asyncio.to_thread(probe)):
         raise EnvironmentFailure(reason, hint="Mend it, or look at `agentflow run --help`.")
     folder = await asyncio.to_thread(temporary_folder, world.cache / repository.key, "verify-")
     try:
@@ -95,7 +95,8 @@ async def _judge(
         folder,
         repository,
         world,
-        backend=settings.sandbox,
+        backend=settings.sandbox.backend,
+        limits=settings.sandbox.limits,
         readable=settings.readable,
         environment=subject.environment,
         gates=settings.commands,

@@ -38,12 +38,30 @@ async def test_a_prompt_does_not_take_the_users_untracked_files(project: Project
     project.write(
         ".orchestrator/prompts/plain.md", "---\nagentflow:\n  documents: ['**']\n---\nDo it.\n"
     )
+    project.write(".orchestrator/config.toml", "[secrets]\nfiles = ['notes/own.md']\n")
     project.commit()
-    project.write(".env", "KEY=untracked-value\n")
+    for path in (".env", "secrets.md", "notes/own.md"):
+        project.write(path, "KEY=untracked-value\n")
+    project.write("notes/plain.md", "a plain note\n")
 
-    await project.run([turn(bash("cat .env")), turn(HELLO), turn(text="Done.")])
+    look = bash("cat .env secrets.md notes/*")
+    await project.run([turn(look), turn(HELLO), turn(text="Done.")])
 
-    assert "untracked-value" not in json.dumps(project.requests)
+    asked = json.dumps(project.requests)
+    assert "a plain note" in asked
+    assert "untracked-value" not in asked
+
+
+async def test_a_tracked_secret_file_is_named_before_the_run(project: Project) -> None:
+    for path in ("web/.env.production", "web/.env.example", "keys/prod.yml"):
+        project.write(path, "x\n")
+    project.write(".orchestrator/config.toml", "[secrets]\nfiles = ['keys/**']\n")
+    project.commit()
+
+    report = await project.run([turn(HELLO), turn(text="Done.")])
+
+    (told,) = [each for each in report["notices"] if each.startswith("git tracks")]
+    assert told.startswith("git tracks keys/prod.yml, web/.env.production: the agent and its model")
 
 
 async def test_a_granted_variable_is_not_given_to_another_command(project: Project) -> None:

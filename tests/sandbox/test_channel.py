@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from agentflow.errors import EnvironmentFailure, ToolFailure
+from agentflow.records import ProcessLimits
 from agentflow.sandbox.channel import Channel, Program
-from agentflow.sandbox.policy import ProcessLimits, Session
+from agentflow.sandbox.policy import Session
 
 SESSION = Session("/workspace", None, "/tmp", ProcessLimits(), {"cwd": "/workspace/a", "read": []})
 
@@ -64,13 +65,17 @@ async def test_the_configuration_is_the_session() -> None:
         "completion": None,
         "scratch": "/tmp",
         "limits": {
+            "memory": 4294967296,
             "processes": 1024,
+            "cpu": 28800,
             "file_size": 2147483648,
             "open_files": 4096,
-            "memory": 4294967296,
+            "disk": 10737418240,
+            "inodes": 1000000,
         },
         "state": {"cwd": "/workspace/a", "read": []},
         "listener": None,
+        "disks": [],
         "signals": [],
     }
 

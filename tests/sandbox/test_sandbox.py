@@ -181,7 +181,7 @@ def test_refused_namespaces_are_explained(tmp_path: Path) -> None:
     reason = probe(str(tmp_path))
     assert reason is not None
     assert "setting up uid map: Permission denied; " in reason
-    assert reason.endswith(("seccomp=unconfined", "=0", "=1", "=15000"))
+    assert reason.endswith(("systempaths=unconfined", "=0", "=1", "=15000"))
 
 
 def test_a_missing_bubblewrap_is_explained(tmp_path: Path) -> None:

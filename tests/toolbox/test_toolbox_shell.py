@@ -22,6 +22,7 @@ def test_bash_merges_output_and_returns_the_exit_code(ask: Ask, root: Path) -> N
     assert result == {
         "exit_code": 3,
         "killed": None,
+        "reason": None,
         "output": "out\nerr\nend",
         "truncated": False,
         "full_output": None,

@@ -41,6 +41,7 @@ def bash_result(**changes: Any) -> Json:
     return {
         "exit_code": 0,
         "killed": None,
+        "reason": None,
         "output": "",
         "truncated": False,
         "full_output": None,
@@ -172,18 +173,23 @@ async def test_bash_takes_milliseconds(milliseconds: object, seconds: float) -> 
         ("pytest", {"exit_code": 1}, "Exit code 1", True),
         (
             "x",
-            {"output": "a\n", "exit_code": None, "killed": "timeout"},
-            "The command was killed: it ran longer than 120 s.\na",
+            {"output": "a\n", "exit_code": None, "killed": "timeout", "reason": "it ran too long."},
+            "The command was killed: it ran too long.\na",
             True,
         ),
         (
             "x",
-            {"exit_code": None, "killed": "output", "truncated": True, "full_output": "/tmp/o"},
+            {
+                "exit_code": None,
+                "killed": "output",
+                "reason": "it printed more than 64 MB.",
+                "truncated": True,
+                "full_output": "/tmp/o",
+            },
             "[Output cut. All of it: Read /tmp/o]\n"
             "The command was killed: it printed more than 64 MB.",
             True,
         ),
-        ("x", {"exit_code": None, "killed": "memory"}, "The command was killed: memory.", True),
         ("x", {"output": "\x1b[1;31mred\x1b[0m\x1b]0;t\x07 \x00\x08\ud800"}, "red \ufffd?", False),
     ],
 )

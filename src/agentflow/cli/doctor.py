@@ -7,20 +7,20 @@ import typer
 
 from agentflow.cli.output import data, exit_codes, print_json
 
-STYLES = {"ok": "green", "warning": "yellow", "missing": "bold red"}
+STYLES = {"ok": "green", "warning": "yellow", "missing": "bold red", "wrong": "bold red"}
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
-    """Check git, sandbox, configuration, programs, key, server and disk: 0 if a run could start,
+    """Check git, the sandbox and each of its promises, configuration, programs, key, server and disk: 0 if a run could start,
     else 5. Nothing is sent anywhere.
     """
     with exit_codes("json" if json else "text"):
-        from agentflow.doctor import examine
+        from agentflow.doctor import examine, is_good
         from agentflow.errors import EnvironmentFailure
         from agentflow.world import World
 
         checks = examine(World())
-        good = all(check.status != "missing" for check in checks)
+        good = is_good(checks)
         if json:
             print_json({"checks": [dataclasses.asdict(check) for check in checks], "ok": good})
         else:

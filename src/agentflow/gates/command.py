@@ -179,7 +179,7 @@ def _reason(command: BuildCommand, result: Json) -> str:
     if result["killed"] == "timeout":
         return f"took longer than {command.timeout:g} s"
     if result["killed"]:
-        return f"was stopped ({result['killed']} limit)"
+        return f"was stopped: {result['reason']}"
     missing = ": the command was not found in the sandbox" if result["exit_code"] == 127 else ""
     return f"ended with exit code {result['exit_code']}{missing}"
 

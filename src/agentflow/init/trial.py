@@ -49,6 +49,7 @@ async def _try(
         repository,
         world,
         backend="auto",
+        limits=settings.sandbox.limits,
         environment=environment,
         gates=settings.commands,
     )

@@ -57,6 +57,12 @@ into a prompt. `[secrets] files` adds globs to them."""
 _SAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist")
 
 
+def is_environment_file(path: str) -> bool:
+    """Whether a file is a `.env` with real values, by its name."""
+    name = path.casefold().rpartition("/")[2]
+    return (name == ".env" or name.startswith(".env.")) and name not in _SAMPLES
+
+
 def _nothing(_: str) -> None:
     return None
 

@@ -115,7 +115,7 @@ def gather(
         ),
     )
     references = () if prompt.builtin else find_references(prompt.body, tree)
-    skills, missing = _skills(prompt, tree, environment, mounted=settings.sandbox != "none")
+    skills, missing = _skills(prompt, tree, environment, mounted=settings.sandbox.backend != "none")
     own = (prompt.body, prompt.path, prompt.lines_above)
     personas = (
         () if prompt.builtin else load_personas(own, base.repository.root, tree, prompt.tools)

@@ -7,7 +7,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from agentflow.errors import EnvironmentFailure, UsageError
@@ -26,6 +27,7 @@ from agentflow.sandbox.policy import (
     Policy,
     Session,
 )
+from agentflow.sandbox.scope import Scope, find_scope
 from agentflow.sandbox.seccomp import assemble
 from agentflow.sandbox.services import service_variables
 from agentflow.sandbox.tree import TreeMounts, refuse_sockets
@@ -73,11 +75,15 @@ SHARED_MEMORY_SIZE = 256 * 1024**2
 
 @contextlib.asynccontextmanager
 async def open_channel(
-    policy: Policy, state: Json | None = None, search: str | None = None
+    policy: Policy,
+    state: Json | None = None,
+    search: str | None = None,
+    scope: Callable[[], Scope | None] = find_scope,
 ) -> AsyncGenerator[Channel]:
     """Start a toolbox as the first process of its own namespaces.
 
-    `search` is the PATH on which bubblewrap is looked for, this process's own if None. Raises
+    `search` is the PATH on which bubblewrap is looked for, this process's own if None; `scope`
+    finds the control group around it. Raises
     `EnvironmentFailure` if bubblewrap is missing or refused, `UsageError` for a boundary that
     crosses a link and for a list of hosts that cannot be read.
     """
@@ -94,11 +100,12 @@ async def open_channel(
                 completion=f"{WORKSPACE}/{policy.completion}" if policy.completion else None,
                 scratch=SCRATCH,
                 limits=policy.limits,
+                disks=_disks(policy),
                 state=state,
                 listener=handed,
             )
             command = toolbox_command(TOOLBOX_DIRECTORY)
-            program = prepare(executable, policy, command, descriptors)
+            program = _scoped(prepare(executable, policy, command, descriptors), policy, scope())
             try:
                 channel = await Channel.start("bubblewrap", program, session)
             except EnvironmentFailure as failure:
@@ -153,6 +160,17 @@ def prepare(
     )
 
 
+def _scoped(program: Program, policy: Policy, scope: Scope | None) -> Program:
+    """The program in a control group of its own, where there can be one."""
+    if scope is None:
+        return program
+    return replace(
+        program,
+        argv=(*scope.prefix(policy, SHARED_MEMORY_SIZE), *program.argv),
+        environment={**program.environment, **scope.environment},
+    )
+
+
 def find(search: str | None = None) -> str:
     """Return bubblewrap's path, the system's own first: AppArmor profiles name that one.
 
@@ -184,7 +202,10 @@ def advice(message: str) -> str:
         setting = Path("/proc/sys", name)
         if setting.exists() and setting.read_text(encoding="ascii").strip() == forbidding:
             return f"sysctl -w {name.replace('/', '.')}={remedy}"
-    return "allow user namespaces; in a container: --security-opt seccomp=unconfined"
+    return (
+        "allow user namespaces; in a container: docker run --security-opt seccomp=unconfined "
+        "--security-opt apparmor=unconfined --security-opt systempaths=unconfined"
+    )
 
 
 @functools.cache
@@ -243,6 +264,12 @@ def _mounts(policy: Policy) -> Iterator[str]:
         refuse_sockets(mount.source, contents=not mount.writable)
         option = "--bind" if mount.writable else "--ro-bind"
         yield from (option, str(mount.source), mount.target)
+
+
+def _disks(policy: Policy) -> tuple[str, ...]:
+    """Where files of this machine can grow, by their paths inside."""
+    written = (mount.target for mount in policy.mounts if mount.writable)
+    return (*([WORKSPACE] if policy.writable else []), *written)
 
 
 def _masks(policy: Policy, descriptors: Descriptors) -> Iterator[str]:

@@ -70,6 +70,7 @@ def prepare(policy: Policy, folder: Path, state: Json | None) -> tuple[Program, 
         completion=str(completion) if completion else None,
         scratch=str(scratch),
         limits=policy.limits,
+        disks=(str(tree), str(folder)),
         state=state,
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agentflow.environment import Service
-from agentflow.records import Json
+from agentflow.records import Json, ProcessLimits
 
 GIT_DIRECTORY = "/run/agentflow/git"
 """Where the agent's private git directory is mounted; `.git` in the tree points here."""
@@ -89,19 +89,6 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessLimits:
-    """What the processes of one command may use; the toolbox sets and watches them."""
-
-    processes: int = 1024
-    """Threads count too. The kernel does not bound root, whatever its name inside."""
-    file_size: int = 2 * 1024**3
-    """Bytes of one file."""
-    open_files: int = 4096
-    memory: int = 4 * 1024**3
-    """Bytes of all processes together."""
-
-
-@dataclass(frozen=True, slots=True)
 class Policy:
     """Everything that a sandbox shows and allows. What is not named here is not there."""
 
@@ -129,7 +116,7 @@ class Policy:
     """Added to `ENVIRONMENT`, and stronger."""
     path: tuple[str, ...] = ()
     """Searched for programs before the system's directories."""
-    limits: ProcessLimits = ProcessLimits()
+    limits: ProcessLimits = field(default_factory=ProcessLimits)
     scratch_size: int = 1024**3
     """Bytes of the scratch folder, which is in memory."""
     home_size: int = 512 * 1024**2
@@ -149,3 +136,5 @@ class Session:
     listener: int | None = None
     """The number of an inherited socket: on it the toolbox sends a listener on its loopback, at
     the port `toolbox.listener.PORT`, before it is ready."""
+    disks: tuple[str, ...] = ()
+    """Writable directories that are not in memory."""

@@ -23,6 +23,7 @@ around, behind it. For a second time it would have to go through all numbers.
 """
 
 _kept = set[int]()
+_released = set[int]()
 _codes = dict[int, int]()
 
 
@@ -33,6 +34,7 @@ def keep(process: int) -> None:
 
 def keep_nothing() -> None:
     """Let nothing outlive what comes next."""
+    _released.update(_kept)
     _kept.clear()
 
 
@@ -90,8 +92,9 @@ def _reap() -> bool:
 
 def _forget(process: int, status: int) -> None:
     """Note that a process is gone: from here on its number may be that of any other."""
-    if process in _kept:
+    if process in _kept or process in _released:
         _kept.discard(process)
+        _released.discard(process)
         code = os.waitstatus_to_exitcode(status)
         _codes[process] = code if code >= 0 else 128 - code
 
@@ -143,13 +146,14 @@ def _look() -> tuple[list[int], bool]:
             continue
         children.setdefault(int(fields[1]), []).append(int(entry.name))
         seen += 1
-    ours = _below({os.getpid()}, children)
-    kept = {*_kept, *_below(_kept, children)}
+    ours = below({os.getpid()}, children)
+    kept = {*_kept, *below(_kept, children)}
     strangers = [process for process in ours if process not in kept]
     return strangers, os.getpid() != 1 or (whole and len(ours) == seen - 1)
 
 
-def _below(roots: set[int], children: dict[int, list[int]]) -> list[int]:
+def below(roots: set[int], children: dict[int, list[int]]) -> list[int]:
+    """Return all descendants, given the children of each process."""
     found = [child for root in roots for child in children.get(root, ())]
     for process in found:
         found.extend(children.get(process, ()))

@@ -17,6 +17,9 @@ PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
 """Both from linux/prctl.h."""
 
+SPARE_PROCESSES = 64
+"""What a fork bomb gets beyond the limit until the watchdog looks. Root gets more."""
+
 _gate = threading.Lock()
 _stopping = False
 
@@ -32,8 +35,11 @@ def confine(limits: Mapping[str, int]) -> None:
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, limits.get("file_size"))
     _limit(resource.RLIMIT_NOFILE, limits.get("open_files"))
-    if os.getpid() == 1:  # counted per user namespace; elsewhere it would count the whole user
-        _limit(resource.RLIMIT_NPROC, limits.get("processes"))
+    processes = limits.get("processes")
+    if processes is not None and os.getpid() == 1:
+        # Counted per user namespace; elsewhere it would count the whole user. The watchdog comes
+        # first, as it can say why.
+        _limit(resource.RLIMIT_NPROC, processes + SPARE_PROCESSES)
 
 
 def _limit(which: int, value: int | None) -> None:

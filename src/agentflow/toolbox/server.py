@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 
 from agentflow.toolbox import (
     editing,
+    ending,
     files,
     globbing,
     listener,
@@ -38,6 +39,8 @@ ALONE: dict[str, Body] = {
     "Services": services.start,
 }
 """Bodies that wait for all earlier calls and keep all later ones waiting."""
+IDLE_SECONDS = 0.5
+"""Between two looks at services while there is nothing to do."""
 
 
 def main() -> None:
@@ -48,7 +51,7 @@ def main() -> None:
         session = Session(configuration)
         if configuration.get("listener") is not None:
             listener.hand_over(configuration["listener"])
-        processes.confine(configuration.get("limits") or {})
+        processes.confine(session.limits)
     except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
         print(f"toolbox: bad configuration: {error!r}", file=sys.stderr)  # noqa: T201
         os._exit(2)
@@ -103,7 +106,7 @@ class _Server:
         Threads start only while no command runs: a fork bomb cannot keep us from answering.
         """
         while True:
-            request = _parse(self.lines.get())
+            request = _parse(self._next())
             self._running = [thread for thread in self._running if thread.is_alive()]
             if str(request.get("tool")) in SHARED:
                 thread = threading.Thread(target=self._answer, args=(request,), daemon=True)
@@ -113,6 +116,19 @@ class _Server:
             for thread in self._running:
                 thread.join()
             self._answer(request)
+
+    def _next(self) -> bytes:
+        """Wait for a line. Services that use too much meanwhile are ended."""
+        while services.are_running():
+            try:
+                return self.lines.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                if self._session.watchdog.measure():
+                    for thread in self._running:
+                        thread.join()
+                    ending.keep_nothing()
+                    ending.kill_descendants()
+        return self.lines.get()
 
     def send(self, message: Json) -> None:
         """Write one line. Without a reader there is nothing left to do."""

@@ -48,6 +48,11 @@ def start(session: Session, arguments: Json) -> Json:
     return {}
 
 
+def are_running() -> bool:
+    """Tell whether there is a service that was not yet reported as ended."""
+    return any(service.exit_code is None for service in _running)
+
+
 def notes() -> list[str]:
     """Return a line for each service that has ended since the last call."""
     ended = [service for service in _running if service.exit_code is not None]

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from agentflow.toolbox.watchdog import Watchdog
+
 Json = dict[str, Any]
 
 MARKERS = (".done", ".failed", ".blocked")
@@ -28,6 +30,8 @@ class Session:
         self.root = Path(configuration["root"]).resolve()
         self.completion = Path(completion).resolve() if completion else None
         self.scratch = Path(configuration.get("scratch") or "/tmp").resolve()  # noqa: S108  (the sandbox's own)
+        self.limits: Mapping[str, int] = configuration.get("limits") or {}
+        self.watchdog = Watchdog(self.limits, configuration.get("disks") or ())
         self.cwd = Path(state.get("cwd") or self.root)
         self._read = set[str](state.get("read") or ())
         self._partial = set[str](state.get("partial") or ())

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from agentflow.toolbox import ending, processes, services
 from agentflow.toolbox.session import Json, Refusal, Session
+from agentflow.toolbox.watchdog import INTERVAL, Excess, Watchdog
 
 TIMEOUT = 120.0
 HEAD_CHARACTERS = 10_000
@@ -17,6 +18,8 @@ MAX_SECRET = 8192
 TAIL_CHARACTERS = 20_000
 KEPT_BYTES = 4 * (HEAD_CHARACTERS + TAIL_CHARACTERS)
 OUTPUT_BYTES = 64 << 20
+HARD_SECONDS = 5
+"""Of processor time, between a signal that explains itself and SIGKILL."""
 KEPT_FILES = 8
 """Whole outputs that stay readable; 8 of 64 MB fill half of the scratch directory."""
 READERS = {"cat", "head", "tail", "sed", "grep", "rg"}
@@ -34,7 +37,7 @@ def bash(session: Session, arguments: Json) -> Json:
     with _Output(session.scratch) as output:
         place = os.memfd_create("directory")
         try:
-            code, killed = _run(command, directory, seconds, output, place)
+            code, killed = _run(session, command, directory, seconds, output, place)
             new = os.pread(place, 1 << 16, 0)
         finally:
             os.close(place)
@@ -43,11 +46,13 @@ def bash(session: Session, arguments: Json) -> Json:
         _move(session, new)
     if code == 0 and not result["truncated"]:
         _mark_read(session, command, directory)
+    limits = session.watchdog.explain(code, result["output"]) if code and not killed else []
     return {
         "exit_code": None if killed else code,
-        "killed": killed,
+        "killed": killed.limit if killed else None,
+        "reason": killed.reason if killed else None,
         **result,
-        "notes": [] if arguments.get("silent") else services.notes(),
+        "notes": [] if arguments.get("silent") else [*limits, *services.notes()],
         "cwd": str(session.cwd),
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -65,11 +70,20 @@ def _directory(session: Session, wanted: str | None) -> Path:
 
 
 def _run(
-    command: str, directory: Path, seconds: float, output: "_Output", place: int
-) -> tuple[int, str | None]:
+    session: Session,
+    command: str,
+    directory: Path,
+    seconds: float,
+    output: "_Output",
+    place: int,
+) -> tuple[int, Excess | None]:
     """Return the exit code as shells report it, and why the command was killed, if it was."""
     quoted = command.replace("'", "'\\''")
-    script = f"trap '{{ pwd -P >&{place}; }} 2>/dev/null' EXIT; eval -- '{quoted}'"
+    script = (
+        _processor_time(session.limits.get("cpu"))
+        + f"trap '{{ pwd -P >&{place}; }} 2>/dev/null' EXIT; eval -- '{quoted}'"
+    )
+    session.watchdog.begin()
     try:
         process = processes.start(
             ["/bin/bash", "--noprofile", "--norc", "-c", script], directory, keep=(place,)
@@ -83,30 +97,45 @@ def _run(
     pipe, ended = process.stdout.fileno(), os.pidfd_open(process.pid)
     os.set_blocking(pipe, False)
     try:
-        killed = _follow(process.pid, pipe, ended, time.monotonic() + seconds, output)
+        killed = _follow(session.watchdog, process.pid, pipe, ended, seconds, output)
     finally:
         os.close(ended)
         ending.kill_group(process.pid)
         code = process.wait()
         ending.kill_descendants()
+        if services.are_running() and session.watchdog.measure():  # the services, then
+            ending.keep_nothing()
+            ending.kill_descendants()
         output.drain(pipe)
         process.stdout.close()
     return (code if code >= 0 else 128 - code), killed
 
 
-def _follow(child: int, pipe: int, ended: int, deadline: float, output: "_Output") -> str | None:
+def _processor_time(seconds: int | None) -> str:
+    """The words that limit each process of a command. Not set with the other limits: they are the
+    toolbox's too, and it lives longer than any command."""
+    if seconds is None:
+        return ""
+    return f"{{ ulimit -St {seconds}; ulimit -Ht {seconds + HARD_SECONDS}; }} 2>/dev/null; "
+
+
+def _follow(
+    watchdog: Watchdog, child: int, pipe: int, ended: int, seconds: float, output: "_Output"
+) -> Excess | None:
     """Collect output until the shell ends; its children may hold the pipe, we do not wait."""
-    waiting = [ended, pipe]
+    waiting, deadline = [ended, pipe], time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
-        ready = select.select(waiting, (), (), min(left, 0.25))[0]
+        ready = select.select(waiting, (), (), min(left, INTERVAL))[0]
         ending.reap_orphans(child)
         if pipe in ready and not output.take(pipe):
             waiting.remove(pipe)
         if output.total > OUTPUT_BYTES:
-            return "output"
+            return Excess("output", "it printed more than 64 MB. Write it to a file, or filter it.")
         if ended in ready:
             return None
-    return "timeout"
+        if excess := watchdog.look():
+            return excess
+    return Excess("timeout", f"it ran longer than {seconds:g} s.")
 
 
 def _move(session: Session, report: bytes) -> None:

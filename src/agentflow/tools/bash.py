@@ -15,10 +15,6 @@ MAX_TIMEOUT = 600_000
 BENIGN_ONE = frozenset({"grep", "egrep", "fgrep", "rg", "find", "diff", "cmp", "test", "["})
 """Programs whose exit code 1 is an answer: no match, a difference, false."""
 
-KILLED = {
-    "output": "The command was killed: it printed more than 64 MB.",
-}
-
 
 class Input(BaseModel):
     """Parameters of Bash."""
@@ -41,11 +37,8 @@ def shape(arguments: Input, result: Json) -> tuple[Content, bool]:
         path = result["full_output"]
         notes.append(f"[Output cut. All of it: Read {path}]" if path else "[Output cut.]")
     killed, code = result["killed"], result["exit_code"]
-    if killed == "timeout":
-        seconds = _milliseconds(arguments) / 1000
-        notes.append(f"The command was killed: it ran longer than {seconds:g} s.")
-    elif killed:
-        notes.append(KILLED.get(killed, f"The command was killed: {killed}."))
+    if killed:
+        notes.append(f"The command was killed: {result['reason']}")
     elif code:
         notes.append(f"Exit code {code}")
     notes.extend(result.get("notes", ()))

@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from agentflow.records import Commit
 from agentflow.workspace.git import Git
@@ -80,10 +80,9 @@ def place_contents(
     `git` works in the checkout's private git directory, `environment` names the tree; no process
     of an agent has seen them yet. Returns how many pointers stay.
     """
-    entries = _entries(git, "HEAD")
-    attributes = {blob for path, (_, blob) in entries.items() if _holds_attributes(path)}
-    if not _mentions(git, attributes):
+    if not _mentions(git, _attributes(git, "HEAD")):
         return 0
+    entries = _entries(git, "HEAD")
     regular = [path for path, (mode, _) in entries.items() if mode.startswith("100")]
     tracked = _tracked(git, regular, environment)
     pointers = _pointers(git, {entries[path][1] for path in tracked})
@@ -190,13 +189,24 @@ def _tracked_changes(state: Git, walked: Sequence[Commit]) -> Iterable[tuple[str
 
 def _entries(git: Git, commit: str) -> dict[str, tuple[str, str]]:
     """Mode and object by path."""
-    listing = git.text("ls-tree", "-r", "-z", "--full-tree", commit)
-    rows = (entry.split("\t", 1) for entry in listing.split("\0") if entry)
+    rows = (entry.split("\t", 1) for entry in _listing(git, commit))
     return {path: (meta.split(" ")[0], meta.split(" ")[2]) for meta, path in rows}
 
 
+def _attributes(git: Git, commit: str) -> set[str]:
+    """The blobs of its attribute files. Most repositories have few, and many other files."""
+    held = [entry for entry in _listing(git, commit) if entry.endswith(".gitattributes")]
+    rows = (entry.split("\t", 1) for entry in held)
+    return {meta.split(" ")[2] for meta, path in rows if _holds_attributes(path)}
+
+
+def _listing(git: Git, commit: str) -> list[str]:
+    listing = git.text("ls-tree", "-r", "-z", "--full-tree", commit)
+    return [entry for entry in listing.split("\0") if entry]
+
+
 def _holds_attributes(path: str) -> bool:
-    return PurePosixPath(path).name == ".gitattributes"
+    return path.rpartition("/")[2] == ".gitattributes"
 
 
 def _mentions(git: Git, blobs: Iterable[str]) -> bool:

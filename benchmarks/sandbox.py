@@ -1,0 +1,168 @@
+"""What the sandbox costs: start, calls, import, clone. Prints a Markdown table; see README.md."""
+
+import argparse
+import asyncio
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from table import Noise, Row  # pyright: ignore[reportImplicitRelativeImport]
+
+from agentflow.records import Boundaries
+from agentflow.sandbox import open_sandbox
+from agentflow.sandbox.channel import Channel
+from agentflow.sandbox.policy import Policy
+from agentflow.workspace.clone import make_clone
+from agentflow.workspace.importer import as_it_is
+from agentflow.workspace.repository import open_repository
+
+IDENTITY = ("-c", "user.name=b", "-c", "user.email=b@example.invalid")
+FILES, COMMITS = 20_000, 100
+
+
+def git(folder: Path, *words: str, stdin: bytes | None = None) -> str:
+    """Run git; what it prints."""
+    command = ["git", "-C", str(folder), *IDENTITY, *words]
+    return subprocess.run(command, input=stdin, capture_output=True, check=True).stdout.decode()
+
+
+def repository_of(folder: Path, files: int, commits: int) -> Path:
+    """A repository with so many files and, on top of `start`, so many commits of one file each."""
+    folder.mkdir()
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    who = "committer b <b@example.invalid> 1700000000 +0000\ndata 1\nx\n"
+    lines = [f"commit refs/heads/main\n{who}"]
+    for number in range(files):
+        text = f"def f{number}():\n    return {number}\n" * 20
+        lines.append(f"M 644 inline src/d{number % 200}/f{number}.py\ndata {len(text)}\n{text}\n")
+    for number in range(commits):
+        text = f"{number}\n"
+        lines.append(f"commit refs/heads/more\n{who}")
+        lines.append("" if number else "from refs/heads/main\n")
+        lines.append(f"M 644 inline src/new/f{number}.py\ndata {len(text)}\n{text}\n")
+    git(folder, "fast-import", "--quiet", stdin="".join(lines).encode())
+    git(folder, "reset", "--quiet", "--hard", "main")
+    return folder
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Milliseconds of one call."""
+    start = time.perf_counter()
+    action()
+    return (time.perf_counter() - start) * 1000
+
+
+async def call(channel: Channel, tool: str, **arguments: object) -> float:
+    """Milliseconds of one tool call, the way in and back included."""
+    start = time.perf_counter()
+    await channel.call(tool, arguments)
+    return (time.perf_counter() - start) * 1000
+
+
+async def starts(tree: Path, repeat: int) -> list[float]:
+    """Session starts: from nothing to the first answer."""
+    found: list[float] = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        async with open_sandbox("bubblewrap", Policy(tree=tree)) as channel:
+            await channel.state()
+            found.append((time.perf_counter() - start) * 1000)
+    return found
+
+
+async def calls(tree: Path, repeat: int) -> dict[str, list[float]]:
+    """Tool calls in one sandbox, in turn."""
+    (tree / "read.py").write_text("x = 1\n" * 200)
+    found: dict[str, list[float]] = {name: [] for name in ("Bash `true`", "Read", "Write", "Edit")}
+    async with open_sandbox("bubblewrap", Policy(tree=tree)) as channel:
+        for number in range(repeat + 5):
+            new = f"written-{number}.py"
+            edit = {"file_path": new, "old_string": "x", "new_string": "y"}
+            measured = (
+                await call(channel, "Bash", command="true"),
+                await call(channel, "Read", file_path="read.py"),
+                await call(channel, "Write", file_path=new, content="x\n"),
+                await call(channel, "Edit", **edit),
+            )
+            if number >= 5:
+                for name, value in zip(found, measured, strict=True):
+                    found[name].append(value)
+    return found
+
+
+def imports(folder: Path, repeat: int) -> list[float]:
+    """The walk over every commit of a run, against its boundaries."""
+    store = repository_of(folder / "import", 200, COMMITS)
+    state = open_repository(store, {"PATH": "/usr/bin:/bin", "HOME": str(folder)}).git
+    base, head = (git(store, "rev-parse", name).strip() for name in ("main", "more"))
+    boundaries = Boundaries(allow=("src/**",))
+    return [timed(lambda: as_it_is(state, base, head, boundaries)) for _ in range(repeat)]
+
+
+def clones(folder: Path, repeat: int) -> tuple[list[float], list[float]]:
+    """`git worktree add` and our clone of the same commit, alternating."""
+    root = repository_of(folder / "large", FILES, 0)
+    repository = open_repository(root, {"PATH": "/usr/bin:/bin", "HOME": str(folder)})
+    commit = repository.resolve("HEAD")
+    stores = repository.object_stores
+    worktrees: list[float] = []
+    ours: list[float] = []
+    for number in range(repeat):
+        place, clone = folder / f"worktree-{number}", folder / f"clone-{number}"
+        worktrees.append(
+            timed(
+                lambda p=place: git(root, "worktree", "add", "--quiet", "--detach", str(p), commit)
+            )
+        )
+        ours.append(
+            timed(lambda c=clone: make_clone(c, repository, stores, commit, "agent", mounted=True))
+        )
+        git(root, "worktree", "remove", "--force", str(place))
+        shutil.rmtree(clone)
+    return worktrees, ours
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeat", type=int, default=30)
+    parser.add_argument("--folder", help="where the repositories lie (default: /dev/shm)")
+    parser.add_argument("--check", action="store_true", help="exit with 1 if a bound is broken")
+    options = parser.parse_args()
+    quiet = Noise.now()
+    with tempfile.TemporaryDirectory(dir=options.folder or "/dev/shm") as name:
+        folder = Path(name)
+        tree = folder / "tree"
+        tree.mkdir()
+        (tree / ".git").write_text("gitdir: /run/agentflow/git\n")
+        started = asyncio.run(starts(tree, options.repeat))
+        called = asyncio.run(calls(tree, options.repeat))
+        imported = imports(folder, 5)
+        worktrees, cloned = clones(folder, 7)
+    bounds = {"Bash `true`": 6.0, "Read": 1.0, "Write": 1.0, "Edit": 1.0}
+    rows = [
+        Row("session start, ms", (), started, 1, most=60.0),
+        *(Row(f"{name}, ms", (), values, 2, most=bounds[name]) for name, values in called.items()),
+        Row(f"import of {COMMITS} commits, ms", (), imported),
+        Row(f"clone of {FILES:,} files, ms", worktrees, cloned, ratio=1.1),
+    ]
+    other = Noise.now().share_since(quiet)
+    python = sys.version.split()[0]
+    print(
+        f"{datetime.now(UTC):%Y-%m-%d}, Python {python}; other work took {other:.2f} of a processor"
+    )
+    print("\n| median (min to max) | `git worktree add` | agentflow | ratio | bound | |")
+    print("|---|---|---|---|---|---|")
+    for row in rows:
+        print(row.line())
+    if options.check and not all(row.holds for row in rows):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
