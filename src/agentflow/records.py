@@ -13,7 +13,7 @@ Completion = Literal["message", "json", "report", "marker", "commit"]
 Expectation = Literal["change", "no-change"]
 Status = Literal["passed", "failed", "skipped"]
 Landing = Literal["branch", "current", "none"]
-Backend = Literal["auto", "bubblewrap", "none"]
+Backend = Literal["auto", "bubblewrap", "landlock", "none"]
 SetupNetwork = Literal["listed", "host"]
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 """How thorough a model is to be: `output_config.effort` of the Messages API (`anthropic` 2.11)."""
