@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agentflow.doctor import Check, examine
+from agentflow.sandbox import Choice
 from agentflow.trust import grant, widening
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
@@ -53,7 +54,8 @@ def examined(
         **(environment or {}),
     }
     world = World(repository.root, variables, tmp_path / "cache")
-    checks = examine(world, lambda: reason)
+    problem, _, remedy = (reason or "").partition("; ")
+    checks = examine(world, lambda wanted: Choice(wanted, problem, remedy))
     return {check.name: check for check in sorted(checks, key=lambda c: c.status == "missing")}
 
 
@@ -209,12 +211,12 @@ def test_the_sandbox(tmp_path: Path) -> None:
 def test_outside_of_a_repository(tmp_path: Path) -> None:
     world = replace(World(), directory=tmp_path, cache=tmp_path / "file" / "cache")
     (tmp_path / "file").write_text("")
-    found = {check.name: check.status for check in examine(world, lambda: None)}
+    found = {check.name: check.status for check in examine(world, Choice)}
     assert found == {"git": "ok", "cache": "missing", "sandbox": "ok", "repository": "missing"}
 
 
 def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     world = World(tmp_path, {"PATH": str(tmp_path)}, tmp_path / "cache")
-    found = {check.name: check for check in examine(world, lambda: None)}
+    found = {check.name: check for check in examine(world, Choice)}
     assert found["git"] == Check("git", "missing", "git is not installed", "apt-get install git")

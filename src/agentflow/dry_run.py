@@ -4,6 +4,7 @@ from agentflow.durations import format_duration
 from agentflow.neutral import neutral
 from agentflow.plan import Plan
 from agentflow.records import BuildCommand, Json
+from agentflow.sandbox import Choice
 
 
 def describe_json(plan: Plan) -> Json:
@@ -18,7 +19,7 @@ def describe_json(plan: Plan) -> Json:
         "land": plan.settings.land,
         "model": plan.model,
         "base_url": plan.base_url,
-        "sandbox": plan.settings.sandbox,
+        "sandbox": plan.sandbox.label,
         "prompt": {
             "name": plan.prompt.name,
             "path": str(plan.prompt.path),
@@ -74,7 +75,7 @@ def describe(plan: Plan) -> str:
         f"model      {facts['model']} at {facts['base_url']}",
         f"base       {facts['base']}",
         f"landing    {facts['land']}: {facts['branch']}",
-        f"sandbox    {facts['sandbox']}",
+        f"sandbox    {facts['sandbox']}{_missing(plan.sandbox)}",
         f"tools      {', '.join(facts['tools'])}",
         *([f"effort     {facts['effort']}"] if facts["effort"] else []),
         *(f"skill      {skill['name']} ({skill['path']})" for skill in facts["skills"]),
@@ -92,6 +93,10 @@ def describe(plan: Plan) -> str:
         "",
     ]
     return neutral("\n".join(lines)) + "\n" + describe_texts(plan)
+
+
+def _missing(sandbox: Choice) -> str:
+    return f": does not hold here ({sandbox.problem})" if sandbox.problem else ""
 
 
 def _notes(gate: BuildCommand) -> str:

@@ -20,6 +20,8 @@ Effort = Literal["low", "medium", "high", "xhigh", "max"]
 
 WORKSPACE = "/workspace"
 """Where the work tree is mounted, the same in every sandbox of a run."""
+MOUNTING: frozenset[Backend] = frozenset(("auto", "bubblewrap"))
+"""Back ends that show the tree there; under the others everything is where it is on this machine."""
 SKILLS = "/run/agentflow/skills"
 """Where the user's own skills are shown to an agent, read-only."""
 

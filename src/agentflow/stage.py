@@ -91,10 +91,6 @@ class Stage:
         for notice in plan.notices:
             if notice not in told:
                 self.emit(Notice(notice))
-        if plan.settings.sandbox == "none":
-            self.emit(
-                Notice("NO SANDBOX: the agent's commands run with your rights on this machine")
-            )
 
     def _beginning(self) -> RunStarted | RunResumed:
         plan = self.plan
@@ -109,7 +105,7 @@ class Stage:
             prompt_sha256=plan.prompt.sha256,
             model=plan.model,
             base=plan.base,
-            sandbox="none" if plan.settings.sandbox == "none" else "bubblewrap",
+            sandbox=plan.sandbox.label,
             branch=plan.branch,
             tools=plan.prompt.tools,
             system=plan.rendered.system,

@@ -9,7 +9,6 @@ import contextlib
 import glob
 import json
 import os
-import secrets
 import signal
 import sys
 import tempfile
@@ -31,7 +30,7 @@ from agentflow.threads import to_the_end
 from agentflow.toolbox.ending import KILL_SECONDS
 from agentflow.toolbox.landlock import LEAST_ABI, SCOPE_ABI, abi, started
 
-RECORD = "{tree}.{token}.processes.json"
+RECORD = "{tree}.{sandbox}.processes.json"
 """Beside the tree: which processes must be killed if agentflow and its keeper are dead."""
 
 WEAKER: tuple[str, ...] = (
@@ -48,7 +47,12 @@ UNSCOPED = "your other processes can be killed (Landlock before ABI 6)"
 
 SYSTEM = (
     *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/proc"),
-    *("/etc/ssl/certs", "/etc/ca-certificates", "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted"),
+    *(
+        "/etc/ssl/certs",
+        "/etc/ca-certificates",
+        "/etc/pki/tls/certs",
+        "/etc/pki/ca-trust/extracted",
+    ),
     *("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d"),
     *("/etc/localtime", "/etc/mime.types", "/etc/passwd", "/etc/group", "/etc/nsswitch.conf"),
 )
@@ -69,7 +73,7 @@ async def open_channel(policy: Policy, state: Json | None = None) -> AsyncGenera
     if the kernel has no Landlock of at least ABI 3, or the policy asks for what only mounts and
     namespaces can give; `UsageError` for a boundary that crosses a link.
     """
-    _check(policy)
+    check(policy)
     await to_the_end(end_leftovers, policy.tree)
     with tempfile.TemporaryDirectory(prefix="agentflow-", ignore_cleanup_errors=True) as folder:
         with Descriptors() as descriptors:
@@ -81,7 +85,8 @@ async def open_channel(policy: Policy, state: Json | None = None) -> AsyncGenera
             await channel.close()
 
 
-def _check(policy: Policy) -> None:
+def check(policy: Policy) -> None:
+    """Refuse what this back end cannot do. Raises `EnvironmentFailure`."""
     version = abi()
     if version < LEAST_ABI:
         raise EnvironmentFailure(
@@ -125,7 +130,7 @@ def prepare(
         "processes": policy.limits.processes,
         "root": str(tree),
         "pointer": f"gitdir: {policy.git_dir}\n" if policy.git_dir else None,
-        "record": str(tree.with_name(RECORD.format(tree=tree.name, token=secrets.token_hex(4)))),
+        "record": str(tree.with_name(RECORD.format(tree=tree.name, sandbox=os.urandom(4).hex()))),
     }
     command = toolbox_command(str(TOOLBOX))
     program = Program(
@@ -212,7 +217,7 @@ def end_leftovers(tree: Path) -> None:
     Their keepers are asked first: each ends everything itself. Then the process groups are killed.
     A number that is another process's by now is left alone. Call before a run is continued.
     """
-    for record in tree.parent.glob(RECORD.format(tree=glob.escape(tree.name), token="*")):
+    for record in tree.parent.glob(RECORD.format(tree=glob.escape(tree.name), sandbox="*")):
         known = _read(record)
         if not _alive(known.get("agentflow", {})):
             _end_all(known.get("processes", {}))

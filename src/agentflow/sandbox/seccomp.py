@@ -40,9 +40,7 @@ UNIX = 1
 SOCKET_FAMILIES = (2, 10)
 """AF_INET, AF_INET6."""
 
-STREAM_PAIRS = tuple(
-    kind | flags for kind in (1, 5) for flags in (0, 0o4000, 0o2000000, 0o2004000)
-)
+STREAM_PAIRS = tuple(kind | flags for kind in (1, 5) for flags in (0, 0o4000, 0o2000000, 0o2004000))
 """SOCK_STREAM and SOCK_SEQPACKET, with SOCK_NONBLOCK and SOCK_CLOEXEC. One of a pair of datagram
 sockets can be connected anew, to any socket that a path or an abstract name leads to."""
 
@@ -105,9 +103,7 @@ MACHINES: Mapping[str, Machine] = {
 }  # fmt: skip
 
 
-def assemble(
-    machine: str = "", *, unix_sockets: bool = True, own_namespaces: bool = True
-) -> bytes:
+def assemble(machine: str = "", *, unix_sockets: bool = True, own_namespaces: bool = True) -> bytes:
     """Assemble the filter for a machine as named by `uname -m`, this one if empty.
 
     Without `unix_sockets` none can be made but pairs of streams, which lead nowhere else. Without

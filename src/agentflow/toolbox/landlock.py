@@ -200,7 +200,11 @@ def _restrict(rules: list[tuple[int, str]]) -> None:
     if version < LEAST_ABI:
         raise OSError(f"Landlock's ABI is {version}, and at least {LEAST_ABI} is needed")
     handled = (1 << 16) - 1 if version >= 5 else (1 << 15) - 1
-    fields = [handled, *([TCP] if version >= 4 else []), *([SCOPES] if version >= SCOPE_ABI else [])]
+    fields = [
+        handled,
+        *([TCP] if version >= 4 else []),
+        *([SCOPES] if version >= SCOPE_ABI else []),
+    ]
     attribute = struct.pack(f"{len(fields)}Q", *fields)
     ruleset = _syscall(
         CREATE_RULESET,
