@@ -4,6 +4,9 @@
 wrong in it (empty if nothing did).
 """
 
+# A script that runs alone, one trial after the other.
+# ruff: noqa: ASYNC110, ASYNC240, PLW1514, PT017, T201
+
 import asyncio
 import contextlib
 import json
@@ -20,7 +23,7 @@ from agentflow.environment import Service
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.records import WORKSPACE
 from agentflow.sandbox import choose, landlock, open_sandbox
-from agentflow.sandbox.channel import Channel
+from agentflow.sandbox.channel import Channel, toolbox_command
 from agentflow.sandbox.landlock import end_leftovers
 from agentflow.sandbox.policy import Mount, Network, Policy, ProcessLimits, Provided
 from agentflow.toolbox.landlock import NOWHERE
@@ -28,6 +31,7 @@ from tests.attacks.outer import check_alone
 
 Trial = Callable[[Policy], Awaitable[None]]
 TRIALS: dict[str, Trial] = {}
+PYTHON = toolbox_command("")[0]
 
 
 def trial(function: Trial) -> Trial:
@@ -104,7 +108,7 @@ async def no_socket_leads_anywhere(policy: Policy) -> None:
     )
     Path(policy.tree, "s.py").write_text(script)
     async with opened(policy) as run:
-        assert (await run(f"{sys.executable} -I s.py")).split() == ["97"] * 8 + ["pair"]
+        assert (await run(f"{PYTHON} -I s.py")).split() == ["97"] * 8 + ["pair"]
 
 
 @trial
@@ -121,7 +125,7 @@ async def what_processes_share_is_closed(policy: Policy) -> None:
     )
     Path(policy.tree, "s.py").write_text(script)
     async with opened(policy) as run:
-        assert (await run(f"{sys.executable} -I s.py")).split() == ["1"] * 4 + ["kept", "0"]
+        assert (await run(f"{PYTHON} -I s.py")).split() == ["1"] * 4 + ["kept", "0"]
 
 
 @trial
