@@ -170,10 +170,12 @@ async def a_stopped_toolbox_is_ended(policy: Policy) -> None:
 
 @trial
 async def nothing_outlives_agentflow(policy: Policy) -> None:
-    child, _ = await _agentflow(policy, 7104)
+    child, record = await _agentflow(policy, 7104)
     os.kill(child.pid, signal.SIGKILL)
     await child.wait()
     assert await gone(7104)
+    while record.exists():  # the keeper's last act
+        await asyncio.sleep(0.01)
     assert Path(policy.tree, ".git").read_text() == NOWHERE
 
 
