@@ -9,6 +9,7 @@ import pytest
 
 from agentflow.canaries import PROMISES, Proof
 from agentflow.doctor import Check, examine, is_good
+from agentflow.sandbox import Choice
 from agentflow.trust import grant, widening
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
@@ -56,7 +57,8 @@ def examined(
         **(environment or {}),
     }
     world = World(repository.root, variables, tmp_path / "cache")
-    checks = examine(world, lambda: reason, lambda: ALL_HOLD)
+    problem, _, remedy = (reason or "").partition("; ")
+    checks = examine(world, lambda wanted: Choice(wanted, problem, remedy), lambda: ALL_HOLD)
     return {check.name: check for check in sorted(checks, key=lambda c: c.status in BAD)}
 
 
@@ -213,7 +215,7 @@ def test_the_sandbox(tmp_path: Path) -> None:
 def test_a_promise_that_does_not_hold_is_wrong(tmp_path: Path) -> None:
     world = replace(World(), directory=tmp_path, cache=tmp_path / "cache")
     broken = Proof("network", "an agent can reach 127.0.0.1:80")
-    checks = examine(world, lambda: None, lambda: (Proof("writes"), broken))
+    checks = examine(world, Choice, lambda: (Proof("writes"), broken))
     found = {check.name: check for check in checks}
     assert found["writes"] == Check("writes", "ok", "nothing outside the boundaries can be written")
     assert (found["network"].status, found["network"].detail) == ("wrong", broken.broken)
@@ -224,12 +226,12 @@ def test_a_promise_that_does_not_hold_is_wrong(tmp_path: Path) -> None:
 def test_outside_of_a_repository(tmp_path: Path) -> None:
     world = replace(World(), directory=tmp_path, cache=tmp_path / "file" / "cache")
     (tmp_path / "file").write_text("")
-    found = {check.name: check.status for check in examine(world, lambda: None, lambda: ())}
+    found = {check.name: check.status for check in examine(world, Choice, lambda: ())}
     assert found == {"git": "ok", "cache": "missing", "sandbox": "ok", "repository": "missing"}
 
 
 def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     world = World(tmp_path, {"PATH": str(tmp_path)}, tmp_path / "cache")
-    found = {check.name: check for check in examine(world, lambda: None, lambda: ())}
+    found = {check.name: check for check in examine(world, Choice, lambda: ())}
     assert found["git"] == Check("git", "missing", "git is not installed", "apt-get install git")

@@ -10,6 +10,7 @@ from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
 from agentflow.prompts.search import builtin_folder
 from agentflow.records import BuildCommand
+from agentflow.sandbox import Choice
 from agentflow.world import World
 
 GOLDEN = Path(__file__).parent / "prompts" / "golden"
@@ -46,6 +47,7 @@ async def plan(root: Path) -> Plan:
 
 async def test_the_dry_run_reads_as_pinned(tmp_path: Path) -> None:
     found = await plan(tmp_path)
+    found = replace(found, sandbox=Choice("bubblewrap"))
     text = describe(found).replace(found.base, "<base>")
     text = text.replace(str(builtin_folder()), "<prompts>").replace(str(tmp_path), "<root>")
     golden = GOLDEN / "dry_run.txt"

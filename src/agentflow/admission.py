@@ -6,7 +6,6 @@ from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.resuming import Resumption
 from agentflow.runs import landed_by, list_runs, unfinished_run
-from agentflow.sandbox import probe
 from agentflow.workspace.land import branch_tip, check_target
 from agentflow.workspace.signing import check_signing
 
@@ -87,8 +86,10 @@ def admit(plan: Plan, past: Resumption | None = None) -> str | None:
     to what was found when it began, and once it is verified, landing decides. Raises `Conflict`, and
     `EnvironmentFailure` where no sandbox works or commits cannot be signed.
     """
-    if plan.settings.sandbox.backend != "none" and (reason := probe()):
-        raise EnvironmentFailure(reason, hint="Mend it: `agentflow doctor` says how.")
+    if plan.sandbox.problem:
+        raise EnvironmentFailure(
+            plan.sandbox.problem, hint=plan.sandbox.remedy or "`agentflow doctor` says more."
+        )
     if plan.signing:
         check_signing(plan.signing, *plan.identity)
     repository = plan.repository

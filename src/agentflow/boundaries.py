@@ -11,7 +11,7 @@ import itertools
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -269,6 +269,25 @@ def plan_mounts(boundaries: Boundaries, is_directory: Callable[[str], bool]) -> 
         if prefix and not _names_protected(boundaries.allow, glob):
             protected.append(prefix)
     return MountPlan(_outermost(writable or ["."]), tuple(dict.fromkeys(protected)), tuple(labels))
+
+
+def without_denials(plan: MountPlan) -> MountPlan:
+    """What is left of a plan where nothing can be denied within what is allowed.
+
+    A denial of a path outside all writable directories holds as it is.
+    """
+    labels: Iterator[tuple[str, Label]] = (
+        (glob, "import-only" if _denies_within(glob, plan.writable) else label)
+        for glob, label in plan.labels
+    )
+    return MountPlan(plan.writable, (), tuple(labels))
+
+
+def _denies_within(glob: str, writable: Sequence[str]) -> bool:
+    path = literal_prefix(glob.removeprefix("!"))
+    return glob.startswith("!") and any(
+        outer == "." or f"{path}/".startswith(f"{outer}/") for outer in writable
+    )
 
 
 def _is_directory_glob(glob: str, is_directory: Callable[[str], bool]) -> bool:

@@ -25,7 +25,14 @@ from agentflow.environment import Environment, Setup
 from agentflow.errors import EnvironmentFailure, ServiceFailure, ToolFailure
 from agentflow.home_files import home_files, linked_home
 from agentflow.policies import Policies
-from agentflow.records import WORKSPACE, Backend, BuildCommand, Json, ProcessLimits
+from agentflow.records import (
+    MOUNTING,
+    WORKSPACE,
+    Backend,
+    BuildCommand,
+    Json,
+    ProcessLimits,
+)
 from agentflow.redaction import redactor
 from agentflow.sandbox import open_sandbox
 from agentflow.sandbox.channel import Channel
@@ -82,7 +89,7 @@ class Checkouts:
     ) -> None:
         self.folder = folder
         self.state: Git
-        self.mounted = backend != "none"
+        self.mounted = backend in MOUNTING
         self.provide: Provide = _nothing
         """What each checkout is given; nothing until it is set."""
         self._repository = repository
@@ -114,6 +121,7 @@ class Checkouts:
             repository.root,
             readable=self._readable,
             limits=self._limits,
+            mounted=self.mounted,
         )
 
     def _lines(self) -> Iterator[str]:
@@ -190,18 +198,18 @@ class Checkouts:
         async with self.clone("setup", commit) as clone:
             variables = setup.variables.all
             place = clone.tree.parent
-            if not self.mounted:
+            if self.mounted:
+                shown = {f"{HOME}/{name}": file for name, file in files.items()}
+                folders = tuple(_on_disk(place))
+            else:
                 home = await asyncio.to_thread(linked_home, place / "home", files)
                 variables = {"HOME": str(home), **variables}
+                shown = {str(file): file for file in files.values()}
+                folders = (Mount(home, str(home), writable=True),)
             policy = self.policies.make(
                 clone,
                 writable=(".",),
-                mounts=(
-                    *_on_disk(place),
-                    *(Mount(file, f"{HOME}/{name}") for name, file in files.items()),
-                )
-                if self.mounted
-                else (),
+                mounts=(*folders, *(Mount(file, name) for name, file in shown.items())),
                 network=Network(setup.network, setup.host_network),
                 variables=variables,
             )
@@ -238,12 +246,13 @@ class Checkouts:
 
     async def _pack(self, clone: Clone, base: str, folder: Path) -> None:
         """Let a sandbox write a clone's objects into a folder. Raises `ExportRefused`."""
+        inside = EXPORT_INSIDE if self.mounted else str(folder)
         policy = self.policies.make(
-            clone, writable=(), git_writable=True, mounts=(Mount(folder, EXPORT_INSIDE, True),)
+            clone, writable=(), git_writable=True, mounts=(Mount(folder, inside, True),)
         )
         variables = {
             "AGENTFLOW_TREE": WORKSPACE if self.mounted else str(clone.tree),
-            "AGENTFLOW_EXPORT": EXPORT_INSIDE if self.mounted else str(folder),
+            "AGENTFLOW_EXPORT": inside,
             "AGENTFLOW_SCRATCH": SCRATCH if self.mounted else str(folder),
             "AGENTFLOW_BASE": base,
         }

@@ -17,6 +17,7 @@ from agentflow.prompts.context import Measured
 from agentflow.prompts.references import MAX_TEXT
 from agentflow.prompts.variables import NONE, Commands
 from agentflow.records import BuildCommand, Json
+from agentflow.sandbox import require
 
 _SCRIPT = """\
 exec 2> "${TMPDIR:-/tmp}/agentflow-errors"
@@ -42,7 +43,7 @@ async def command_values(commands: Commands, where: Measured) -> dict[str, str]:
             folder,
             repository,
             world,
-            backend="bubblewrap",
+            backend=require(settings.sandbox.backend),
             limits=settings.sandbox.limits,
             readable=settings.readable,
             environment=Environment(),

@@ -19,8 +19,8 @@ from agentflow.errors import AgentflowError, UsageError
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint, find_key, key_name
 from agentflow.models.kinds import find_kind
 from agentflow.programs import first_word
-from agentflow.records import Task
-from agentflow.sandbox import CANARY, probe
+from agentflow.records import Backend, Task
+from agentflow.sandbox import CANARY, Choice, choose, notices
 from agentflow.settings import CONFIG, load_settings, shared_table
 from agentflow.trust import Trust, read_trust, widening
 from agentflow.workspace.git import isolated
@@ -47,11 +47,11 @@ class Check:
     """The line that mends it; empty if all is well."""
 
 
-Probe = Callable[[], str | None]
-"""Returns why there is no sandbox; None if there is one."""
+Choose = Callable[[Backend], Choice]
+"""Finds the back end that holds here."""
 
 
-def examine(world: World, sandbox: Probe = probe, proofs: Prove = prove) -> tuple[Check, ...]:
+def examine(world: World, sandbox: Choose = choose, proofs: Prove = prove) -> tuple[Check, ...]:
     """Look at everything that a run needs. Sends no request and no key anywhere.
 
     A run could start if no check is `missing` or `wrong`: see `is_good`.
@@ -80,7 +80,7 @@ def is_good(checks: Iterable[Check]) -> bool:
     return all(check.status in {"ok", "warning"} for check in checks)
 
 
-def _containment(settings: Settings | None, sandbox: Probe, proofs: Prove) -> Iterator[Check]:
+def _containment(settings: Settings | None, sandbox: Choose, proofs: Prove) -> Iterator[Check]:
     """Whether there is a sandbox, and whether each of its promises holds."""
     whole = _sandbox(settings, sandbox)
     yield whole
@@ -108,15 +108,18 @@ def _git(world: World) -> Check:
     return Check("git", "ok", version)
 
 
-def _sandbox(settings: Settings | None, sandbox: Probe) -> Check:
+def _sandbox(settings: Settings | None, sandbox: Choose) -> Check:
     if settings is not None and settings.sandbox.backend == "none":
         detail = "your configuration turns it off: an agent gets all your rights"
         return Check("sandbox", "warning", detail, "Remove `sandbox` from your configuration.")
-    reason = sandbox()
-    if reason is None:
-        return Check("sandbox", "ok", f"bubblewrap holds: {len(CANARY)} attempts to leave failed")
-    detail, _, remedy = reason.partition("; ")
-    return Check("sandbox", "missing", detail, remedy)
+    found = sandbox(settings.sandbox.backend if settings is not None else "auto")
+    if found.problem:
+        return Check("sandbox", "missing", found.problem, found.remedy)
+    if found.backend == "landlock":
+        detail = f"Landlock holds, with fewer promises: {'; '.join(notices('landlock')[1:])}"
+        why, _, remedy = found.passed_over.partition("; ")
+        return Check("sandbox", "warning", f"{detail}. {why}" if why else detail, remedy)
+    return Check("sandbox", "ok", f"bubblewrap holds: {len(CANARY)} attempts to leave failed")
 
 
 def _disk(name: str, folder: Path) -> Iterator[Check]:

@@ -4,6 +4,7 @@ from agentflow.durations import format_duration
 from agentflow.neutral import neutral
 from agentflow.plan import Plan
 from agentflow.records import BuildCommand, Json
+from agentflow.sandbox import Choice
 
 
 def describe_json(plan: Plan) -> Json:
@@ -20,7 +21,7 @@ def describe_json(plan: Plan) -> Json:
         "fallback_model": plan.fallback.model if plan.fallback else None,
         "base_url": plan.base_url,
         "server": plan.server.name,
-        "sandbox": plan.settings.sandbox.backend,
+        "sandbox": plan.sandbox.label,
         "prompt": {
             "name": plan.prompt.name,
             "path": str(plan.prompt.path),
@@ -79,7 +80,7 @@ def describe(plan: Plan) -> str:
         *([f"fallback   {facts['fallback_model']}"] if facts["fallback_model"] else []),
         f"base       {facts['base']}",
         f"landing    {facts['land']}: {facts['branch']}",
-        f"sandbox    {facts['sandbox']}",
+        f"sandbox    {facts['sandbox']}{_missing(plan.sandbox)}",
         f"tools      {', '.join(facts['tools'])}",
         *([f"effort     {facts['effort']}"] if facts["effort"] else []),
         *(f"skill      {skill['name']} ({skill['path']})" for skill in facts["skills"]),
@@ -97,6 +98,10 @@ def describe(plan: Plan) -> str:
         "",
     ]
     return neutral("\n".join(lines)) + "\n" + describe_texts(plan)
+
+
+def _missing(sandbox: Choice) -> str:
+    return f": does not hold here ({sandbox.problem})" if sandbox.problem else ""
 
 
 def _notes(gate: BuildCommand) -> str:

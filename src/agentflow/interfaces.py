@@ -35,7 +35,7 @@ class Sandbox(Protocol):
 
     @property
     def name(self) -> str:
-        """The back end: `bubblewrap` or `none`."""
+        """The back end: `bubblewrap`, `landlock` or `none`."""
         ...
 
     async def call(self, tool: str, arguments: Mapping[str, object]) -> Json:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from agentflow.boundaries import MountPlan, plan_mounts
+from agentflow.boundaries import MountPlan, plan_mounts, without_denials
 from agentflow.configuration import Settings
 from agentflow.environment import Environment
 from agentflow.errors import UsageError
@@ -42,6 +42,7 @@ from agentflow.prompts.render import render
 from agentflow.prompts.templates import check_template
 from agentflow.prompts.variables import Commands
 from agentflow.records import (
+    MOUNTING,
     Boundaries,
     BuildCommand,
     Effort,
@@ -53,6 +54,8 @@ from agentflow.records import (
     Skill,
     Task,
 )
+from agentflow.sandbox import Choice, choose
+from agentflow.sandbox import notices as sandbox_notices
 from agentflow.settings import CONFIG, load_settings, user_file
 from agentflow.tasks.task import FOLDER, check_id, find_task, names_a_file, read_task, text_task
 from agentflow.threads import on_this_loop
@@ -90,6 +93,7 @@ class Plan:
     skills: tuple[Skill, ...]
     limits: Limits
     branch: str
+    sandbox: Choice
     base_url: str | None
     """None for a cloud, whose client knows it."""
     server: Kind
@@ -118,6 +122,9 @@ def _make_plan(
     found = Base(repository, base, base_paths, repository.locks(world.cache))
     settings, prompt, planned = _settle(order, world, task, found)
     check_event(world.environment, allowed=settings.allow_foreign_head)
+    sandbox = choose(settings.sandbox.backend)
+    own = settings.sandbox.model_copy(update={"backend": sandbox.backend})
+    settings = settings.model_copy(update={"sandbox": own})
     gates = settings.commands
     boundary_notices = check_boundaries(settings.boundaries, task, base_paths)
     denials = () if prompt.builtin else find_denials(prompt.body)
@@ -147,7 +154,9 @@ def _make_plan(
         context.attachment,
         promises=promises,
         disputed=context.disputed,
+        mounted=sandbox.backend in MOUNTING,
     )
+    mounts = plan_mounts(boundaries, lambda path: is_directory(path, base_paths))
     return Plan(
         task=task,
         settings=settings,
@@ -158,7 +167,8 @@ def _make_plan(
         rendered=rendered,
         promises=promises,
         boundaries=boundaries,
-        mounts=plan_mounts(boundaries, lambda path: is_directory(path, base_paths)),
+        mounts=mounts if sandbox.backend in MOUNTING else without_denials(mounts),
+        sandbox=sandbox,
         gates=gates,
         environment=environment,
         identity=repository.identity(settings.commit.name, settings.commit.email),
@@ -182,6 +192,7 @@ def _make_plan(
             *boundary_notices,
             *tracked_secrets(base_paths, settings.secrets.files),
             *uncommitted(repository, base),
+            *sandbox_notices(sandbox.backend),
         ),
     )
 

@@ -32,14 +32,19 @@ class Policies:
         *,
         readable: Sequence[str],
         limits: ProcessLimits,
+        mounted: bool = True,
     ) -> None:
-        """Find the programs that these command lines start, on the PATH `search`."""
+        """Find the programs that these command lines start, on the PATH `search`.
+
+        `mounted` says that the sandbox shows things under paths of its own, and not of this machine.
+        """
         # A gate may come from the repository, and a path in it could show any folder: programs
         # are looked up by name.
         words = (first_word(line) for line in lines)
         self._tools = find([word for word in words if word and "/" not in word], search, home, root)
         self._readable = tuple(readable)
         self._limits = limits
+        self._mounted = mounted
 
     @property
     def toolchain(self) -> str:
@@ -70,14 +75,20 @@ class Policies:
     ) -> Policy:
         """A policy on a clone: its git directory, the objects that it borrows, the programs."""
         tools = self._tools
+        git_dir = GIT_INSIDE if self._mounted else str(clone.git_dir)
+        stores = {
+            f"{OBJECTS_INSIDE}/{n}" if self._mounted else str(store): store
+            for n, store in enumerate(clone.stores)
+        }
         return Policy(
             tree=clone.tree,
+            git_dir=clone.git_dir,
             writable=writable,
             protected=protected,
             completion=completion,
             mounts=(
-                Mount(clone.git_dir, GIT_INSIDE, git_writable),
-                *(Mount(s, f"{OBJECTS_INSIDE}/{n}") for n, s in enumerate(clone.stores)),
+                Mount(clone.git_dir, git_dir, git_writable),
+                *(Mount(store, target) for target, store in stores.items()),
                 *tools.mounts,
                 *(Mount(Path(path), path) for path in self._readable),
                 *mounts,
@@ -86,9 +97,9 @@ class Policies:
             masked=(
                 *tools.masked,
                 *(
-                    f"{OBJECTS_INSIDE}/{n}/info/alternates"
-                    for n, store in enumerate(clone.stores)
-                    if (store / "info" / "alternates").exists()
+                    f"{target}/info/alternates"
+                    for target, store in stores.items()
+                    if self._mounted and (store / "info" / "alternates").exists()
                 ),
             ),
             provided=provided,

@@ -13,7 +13,7 @@ Completion = Literal["message", "json", "report", "marker", "commit"]
 Expectation = Literal["change", "no-change"]
 Status = Literal["passed", "failed", "skipped"]
 Landing = Literal["branch", "current", "none"]
-Backend = Literal["auto", "bubblewrap", "none"]
+Backend = Literal["auto", "bubblewrap", "landlock", "none"]
 SetupNetwork = Literal["listed", "host"]
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 """How thorough a model is to be: `output_config.effort` of the Messages API (`anthropic` 2.11)."""
@@ -34,6 +34,8 @@ ServerKind = Literal[
 
 WORKSPACE = "/workspace"
 """Where the work tree is mounted, the same in every sandbox of a run."""
+MOUNTING: frozenset[Backend] = frozenset(("auto", "bubblewrap"))
+"""Back ends that show the tree there; under the others everything is where it is on this machine."""
 SKILLS = "/run/agentflow/skills"
 """Where the user's own skills are shown to an agent, read-only."""
 

@@ -46,7 +46,7 @@ def run_started(plan: Plan, run: str, replaceable: str | None) -> RunStarted:
         prompt_sha256=plan.prompt.sha256,
         model=plan.model,
         base=plan.base,
-        sandbox="none" if plan.settings.sandbox.backend == "none" else "bubblewrap",
+        sandbox=plan.sandbox.label,
         branch=plan.branch,
         tools=plan.prompt.tools,
         system=plan.rendered.system,

@@ -7,6 +7,7 @@ limits below.
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from agentflow.prompts.base_tree import MAX_FILE
@@ -43,6 +44,17 @@ def copy_skills(skills: Sequence[Skill], folder: Path) -> tuple[tuple[Mount, ...
     return (Mount(folder, SKILLS),), tuple(told)
 
 
+def readable_skills(skills: Sequence[Skill]) -> tuple[Mount, ...]:
+    """Show the same files where they are, for a sandbox without mounts."""
+    return tuple(
+        Mount(source, str(source))
+        for skill in skills
+        if skill.source
+        for source, shown in _files(_at(skill), Path())
+        if shown is not None and _is_regular(source)
+    )
+
+
 def _files(skill: Skill, folder: Path) -> Iterator[tuple[Path, Path | None]]:
     """Each file of a skill, with where its copy goes; None for one that is not to be shown."""
     source = skill.source
@@ -56,6 +68,15 @@ def _files(skill: Skill, folder: Path) -> Iterator[tuple[Path, Path | None]]:
     for number, path in enumerate(_first(PurePosixPath(skill.path).name, sorted(tree.paths))):
         hidden = number >= MAX_FILES or tree.secret(path)
         yield source / path, None if hidden else target / path
+
+
+def _at(skill: Skill) -> Skill:
+    """The skill as if it were shown below `SKILLS`."""
+    return replace(skill, path=f"{SKILLS}/0/{PurePosixPath(skill.path).name}")
+
+
+def _is_regular(path: Path) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode)
 
 
 def _first(wanted: str, paths: Iterable[str]) -> list[str]:

@@ -97,10 +97,6 @@ class Stage:
         for notice in (*plan.notices, *self._scope()):
             if notice not in told:
                 self.emit(Notice(notice))
-        if plan.settings.sandbox.backend == "none":
-            self.emit(
-                Notice("NO SANDBOX: the agent's commands run with your rights on this machine")
-            )
 
     def _beginning(self) -> RunStarted | RunResumed:
         plan = self.plan

@@ -11,7 +11,8 @@ from typing import Any
 from agentflow.checkouts import Checkouts, remove_folder, temporary_folder
 from agentflow.configuration import Settings
 from agentflow.environment import Environment
-from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.errors import UsageError
+from agentflow.events import Notice
 from agentflow.gates import verify
 from agentflow.gates.boundaries import BoundariesGate
 from agentflow.gates.build import BuildGate
@@ -23,9 +24,9 @@ from agentflow.gates.tamper import TamperGate
 from agentflow.installation import Installation
 from agentflow.interfaces import Emit, Gate
 from agentflow.provisions import Provisions
-from agentflow.records import Candidate, Json, Task, Verdict
+from agentflow.records import Backend, Candidate, Json, Task, Verdict
 from agentflow.redaction import Redact, redactor
-from agentflow.sandbox import probe
+from agentflow.sandbox import notices, require
 from agentflow.settings import CONFIG, load_settings
 from agentflow.tasks.task import FOLDER, check_id, read_task
 from agentflow.trust import read_trust
@@ -77,25 +78,31 @@ async def verify_commits(question: Question, world: World, emit: Emit) -> Json:
     """
     repository = await asyncio.to_thread(open_repository, world.directory, world.environment)
     subject = await asyncio.to_thread(_subject, question, repository, world)
-    if subject.settings.sandbox.backend != "none" and (reason := await asyncio.to_thread(probe)):
-        raise EnvironmentFailure(reason, hint="Mend it, or look at `agentflow run --help`.")
+    backend = await asyncio.to_thread(require, subject.settings.sandbox.backend)
+    for text in notices(backend):
+        emit(Notice(text))
     folder = await asyncio.to_thread(temporary_folder, world.cache / repository.key, "verify-")
     try:
-        verdict, candidate = await _judge(subject, repository, world, folder, emit)
+        verdict, candidate = await _judge(subject, repository, world, folder, backend, emit)
     finally:
         await asyncio.to_thread(remove_folder, folder)
     return _described(question, subject, candidate, verdict)
 
 
 async def _judge(
-    subject: Subject, repository: Repository, world: World, folder: Path, emit: Emit
+    subject: Subject,
+    repository: Repository,
+    world: World,
+    folder: Path,
+    backend: Backend,
+    emit: Emit,
 ) -> tuple[Verdict, Candidate]:
     settings = subject.settings
     checkouts = Checkouts(
         folder,
         repository,
         world,
-        backend=settings.sandbox.backend,
+        backend=backend,
         limits=settings.sandbox.limits,
         readable=settings.readable,
         environment=subject.environment,

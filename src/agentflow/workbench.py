@@ -20,7 +20,7 @@ from agentflow.records import WORKSPACE, BuildCommand, Candidate, Json
 from agentflow.redaction import Redact
 from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.policy import Mount, Provided
-from agentflow.skill_copies import copy_skills
+from agentflow.skill_copies import copy_skills, readable_skills
 from agentflow.words import counted
 from agentflow.workspace.checkpoint import (
     KEPT_INSIDE,
@@ -133,6 +133,8 @@ class Workbench:
             if self._checkouts.mounted:
                 copied = copy_skills(plan.skills, self.folder / "skills")
                 self._skills, self._skills_left_out = copied
+            else:
+                self._skills = readable_skills(plan.skills)
 
     async def install(self, emit: Emit, redact: Redact) -> None:
         """Install what the base asks for, if nobody has done that before; after `prepare`.

@@ -55,7 +55,10 @@ Target = Annotated[
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Run again, whatever earlier runs left.")]
 Sandbox = Annotated[
-    Backend | None, typer.Option(help="`none` gives the agent all your rights (default: auto).")
+    Backend | None,
+    typer.Option(
+        help="auto: bubblewrap, else Landlock with fewer promises. none: all your rights."
+    ),
 ]
 Output = Annotated[OutputFormat, typer.Option(help="What standard output gets.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No talk.")]

@@ -7,16 +7,15 @@ from pathlib import Path
 
 from agentflow.checkouts import Checkouts, remove_folder, temporary_folder
 from agentflow.configuration import Settings
-from agentflow.errors import EnvironmentFailure
 from agentflow.events import BaseCheckFinished, BaseCheckStarted
 from agentflow.gates.command import Change, Commands
 from agentflow.init.proposal import Proposal
 from agentflow.init.rendering import render
 from agentflow.interfaces import Emit
 from agentflow.provisions import Provisions
-from agentflow.records import Evidence
+from agentflow.records import Backend, Evidence
 from agentflow.redaction import redactor
-from agentflow.sandbox import probe
+from agentflow.sandbox import require
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
 
@@ -29,26 +28,29 @@ async def try_gates(
     What is installed is kept for later runs. Raises `EnvironmentFailure` without a sandbox, or if
     the setup fails.
     """
-    reason = await asyncio.to_thread(probe)
-    if reason:
-        raise EnvironmentFailure(reason, hint="Look at `agentflow doctor`.")
+    backend = await asyncio.to_thread(require, "auto")
     settings = Settings.model_validate(tomllib.loads(render(proposal)))
     folder = await asyncio.to_thread(temporary_folder, world.cache / repository.key, "init-")
     try:
-        return await _try(repository, world, settings, folder, emit)
+        return await _try(repository, world, settings, folder, backend, emit)
     finally:
         await asyncio.to_thread(remove_folder, folder)
 
 
 async def _try(
-    repository: Repository, world: World, settings: Settings, folder: Path, emit: Emit
+    repository: Repository,
+    world: World,
+    settings: Settings,
+    folder: Path,
+    backend: Backend,
+    emit: Emit,
 ) -> tuple[Evidence, ...]:
     environment = settings.surroundings(world.environment)
     checkouts = Checkouts(
         folder,
         repository,
         world,
-        backend="auto",
+        backend=backend,
         limits=settings.sandbox.limits,
         environment=environment,
         gates=settings.commands,

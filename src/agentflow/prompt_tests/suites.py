@@ -14,7 +14,7 @@ from agentflow.prompt_tests.judging import judge
 from agentflow.prompt_tests.reading import Suite
 from agentflow.prompt_tests.running import CASE_SECONDS, run_case
 from agentflow.records import Json
-from agentflow.sandbox import probe
+from agentflow.sandbox import choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ def check_machine(environment: Mapping[str, str]) -> None:
     """Refuse to begin where no case could run. Raises `EnvironmentFailure`."""
     if shutil.which("git", path=environment.get("PATH")) is None:
         raise EnvironmentFailure("git is not installed")
-    reason = probe(environment.get("PATH"))
-    if reason is not None:
-        raise EnvironmentFailure(f"the cases need a sandbox: {reason}")
+    found = choose("auto")
+    if found.problem:
+        raise EnvironmentFailure(f"the cases need a sandbox: {found.problem}", hint=found.remedy)
 
 
 async def run_suites(

@@ -35,7 +35,7 @@ from agentflow.prompts.variables import (
     fill,
     find_plan,
 )
-from agentflow.records import Boundaries, Promise, Prompt, Skill, Task
+from agentflow.records import MOUNTING, Boundaries, Promise, Prompt, Skill, Task
 from agentflow.runs import is_running, list_runs
 from agentflow.tasks.task import check_id, find_task, read_task
 from agentflow.workspace.repository import Repository
@@ -115,7 +115,9 @@ def gather(
         ),
     )
     references = () if prompt.builtin else find_references(prompt.body, tree)
-    skills, missing = _skills(prompt, tree, environment, mounted=settings.sandbox.backend != "none")
+    skills, missing = _skills(
+        prompt, tree, environment, mounted=settings.sandbox.backend in MOUNTING
+    )
     own = (prompt.body, prompt.path, prompt.lines_above)
     personas = (
         () if prompt.builtin else load_personas(own, base.repository.root, tree, prompt.tools)

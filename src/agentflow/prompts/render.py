@@ -68,13 +68,15 @@ def render(
     *,
     promises: Sequence[Promise] = (),
     disputed: bool = False,
+    mounted: bool = True,
 ) -> Rendered:
     """Fill a prompt with one task's context.
 
     `variables` are values by the placeholder's name without its signs; `around` is what stands
     beside the checkout; `arguments` are values by the placeholder as written; `attachment`, in
     which nothing is filled, follows the prompt's text; `promises` are listed in the message;
-    `disputed` has the first message say that it decides who commits.
+    `disputed` has the first message say that it decides who commits; `mounted` says that the
+    repository is at `WORKSPACE`, and not somewhere on this machine.
     Raises `UsageError` if the profile names a placeholder that has no value.
     """
     profile = prompt.profile
@@ -88,7 +90,7 @@ def render(
         "completion": profile.completion,
         "schema": outline(profile.output_schema) if profile.output_schema else "",
         "checklist": _BOX.search(task.text) is not None,
-        "workspace": WORKSPACE,
+        "workspace": WORKSPACE if mounted else "",
         "promises": promises[:LISTED_PROMISES],
         "more_promises": max(0, len(promises) - LISTED_PROMISES),
         "setup": around.setup,

@@ -48,6 +48,8 @@ class Program:
     """Inherited under the same numbers."""
     information: int | None = None
     """Read end of a pipe on which bubblewrap names the process to kill (`--info-fd`)."""
+    keeper: bool = False
+    """Whether the process ends what it started when it gets SIGTERM; killing it would not."""
 
 
 class Channel:
@@ -65,12 +67,15 @@ class Channel:
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         stderr: int,
         patience: float,
+        *,
+        keeper: bool = False,
     ) -> None:
         self._name = name
         self._process = process
         self._reader, self._writer = streams
         self._stderr = stderr
         self._patience = patience
+        self._keeper = keeper
         self._listener: asyncio.Task[None] | None = None
         self._init: int | None = None
         self._pending: dict[int, tuple[asyncio.Future[Json], float]] = {}
@@ -111,7 +116,7 @@ class Channel:
             raise
         finally:
             theirs.close()
-        channel = cls(name, process, streams, stderr, patience)
+        channel = cls(name, process, streams, stderr, patience, keeper=program.keeper)
         try:
             await channel._greet(session, program.information)
         except BaseException:
@@ -121,7 +126,7 @@ class Channel:
 
     @property
     def name(self) -> str:
-        """The back end: `bubblewrap` or `none`."""
+        """The back end: `bubblewrap`, `landlock` or `none`."""
         return self._name
 
     @property
@@ -174,8 +179,7 @@ class Channel:
             await self._end()
         finally:
             if self._process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    self._process.kill()
+                self._insist()
             for descriptor in (self._stderr, self._init):
                 if descriptor is not None:
                     os.close(descriptor)
@@ -261,10 +265,14 @@ class Channel:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._init, signal.SIGKILL)
         if not await self._wait(END_PATIENCE):
-            self._process.kill()
+            self._insist()
             await self._process.wait()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
+
+    def _insist(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM if self._keeper else signal.SIGKILL)
 
     async def _wait(self, seconds: float) -> bool:
         """Wait for the process to end; True if it did."""

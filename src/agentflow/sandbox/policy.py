@@ -93,7 +93,10 @@ class Policy:
     """Everything that a sandbox shows and allows. What is not named here is not there."""
 
     tree: Path
-    """The work tree on the host, mounted at `records.WORKSPACE`."""
+    """The work tree on the host, mounted at `records.WORKSPACE` by back ends that can mount."""
+    git_dir: Path | None = None
+    """The tree's git directory on the host, for back ends that cannot mount: the tree's `.git`
+    names it as long as they are open."""
     writable: tuple[str, ...] = (".",)
     """Directories of the tree that may be changed, created if absent; "." is the whole tree."""
     protected: tuple[str, ...] = ()

@@ -1,4 +1,5 @@
-"""Entry of `python3 -I -S -B <this directory>`: names the directory, then serves."""
+"""Entry of `python3 -I -S -B <this directory> [landlock FD]`: names the directory, then serves;
+under Landlock, if a launch is given on a descriptor."""
 
 import sys
 from importlib.machinery import ModuleSpec
@@ -21,6 +22,11 @@ def _name_packages(directory: str) -> None:
 
 _name_packages(str(Path(__file__).parent))
 
-from agentflow.toolbox.server import main  # noqa: E402  (the package has its name only now)
+if sys.argv[1:2] == ["landlock"]:
+    from agentflow.toolbox import landlock
 
-main()
+    landlock.main(int(sys.argv[2]))
+else:
+    from agentflow.toolbox import server
+
+    server.main()

@@ -22,6 +22,9 @@ One is not enough: a process that lies ahead of the look can fork, once numbers 
 around, behind it. For a second time it would have to go through all numbers.
 """
 
+STOPPED_AT_ONCE = 10_000
+"""Processes that are killed before more are looked for."""
+
 _kept = set[int]()
 _released = set[int]()
 _codes = dict[int, int]()
@@ -164,8 +167,15 @@ def _kill_everything() -> None:
     if os.getpid() == 1:
         _send_all(signal.SIGKILL)
         return
-    strangers, _ = _look()
-    for process in (*strangers, *_kept):
+    # Each look may find what was forked behind the one before: first all must stand still.
+    stopped = set[int]()
+    while fresh := {*_look()[0], *_kept}.difference(stopped):
+        for process in fresh:
+            _send(process, signal.SIGSTOP)
+        stopped |= fresh
+        if len(stopped) > STOPPED_AT_ONCE:
+            break
+    for process in stopped:
         _send(process, signal.SIGKILL)
 
 

@@ -1,0 +1,252 @@
+"""The Landlock back end, for machines without user namespaces: fewer promises, and it says so.
+
+The kernel grants paths to a process and denies all others; a system call filter takes away every
+socket. There is no mount, so everything keeps its path on this machine; no namespace, so other
+processes can be seen; and rules only add up, so nothing can be denied within what is allowed.
+"""
+
+import contextlib
+import glob
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+from agentflow.errors import EnvironmentFailure
+from agentflow.records import Json
+from agentflow.sandbox.channel import TOOLBOX, Channel, Program, toolbox_command
+from agentflow.sandbox.descriptors import Descriptors
+from agentflow.sandbox.host_paths import private_folders, provide, variables
+from agentflow.sandbox.mountpoints import open_beneath, open_tree
+from agentflow.sandbox.policy import SYSTEM_PATH, Policy, Session
+from agentflow.sandbox.seccomp import assemble
+from agentflow.threads import to_the_end
+from agentflow.toolbox.ending import KILL_SECONDS
+from agentflow.toolbox.landlock import LEAST_ABI, SCOPE_ABI, abi, started
+
+RECORD = "{tree}.{sandbox}.processes.json"
+"""Beside the tree: which processes must be killed if agentflow and its keeper are dead."""
+
+WEAKER: tuple[str, ...] = (
+    "the mode and times of your own files can be changed wherever they are; their content cannot",
+    "the command lines of other processes can be read, and whether a path exists",
+    "what a task denies within what it allows can be written; the import refuses it",
+    "there is no network at all, so no hosts, no services and no servers under test",
+    "scratch and home folders are on the disk, and only each file's size is bounded",
+    "installed dependencies are copied into the tree and can be changed there",
+)
+"""What bubblewrap promises, and Landlock does not."""
+
+UNSCOPED = "your other processes can be killed (Landlock before ABI 6)"
+
+SYSTEM = (
+    *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/proc"),
+    *(
+        "/etc/ssl/certs",
+        "/etc/ca-certificates",
+        "/etc/pki/tls/certs",
+        "/etc/pki/ca-trust/extracted",
+    ),
+    *("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d"),
+    *("/etc/localtime", "/etc/mime.types", "/etc/passwd", "/etc/group", "/etc/nsswitch.conf"),
+)
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+
+
+def weaknesses() -> tuple[str, ...]:
+    """What is not promised here, one sentence each, without a full stop."""
+    return WEAKER if abi() >= SCOPE_ABI else (*WEAKER, UNSCOPED)
+
+
+@contextlib.asynccontextmanager
+async def open_channel(policy: Policy, state: Json | None = None) -> AsyncGenerator[Channel]:
+    """Start a toolbox that the kernel keeps to what the policy names, under the paths of this
+    machine.
+
+    What an earlier one left alive in the same tree is killed first. Raises `EnvironmentFailure`
+    if the kernel has no Landlock of at least ABI 3, or the policy asks for what only mounts and
+    namespaces can give; `UsageError` for a boundary that crosses a link.
+    """
+    check(policy)
+    await to_the_end(end_leftovers, policy.tree)
+    with tempfile.TemporaryDirectory(prefix="agentflow-", ignore_cleanup_errors=True) as folder:
+        with Descriptors() as descriptors:
+            program, session = await to_the_end(prepare, policy, Path(folder), state, descriptors)
+            channel = await Channel.start("landlock", program, session)
+        try:
+            yield channel
+        finally:
+            await channel.close()
+
+
+def check(policy: Policy) -> None:
+    """Refuse what this back end cannot do. Raises `EnvironmentFailure`."""
+    version = abi()
+    if version < LEAST_ABI:
+        raise EnvironmentFailure(
+            f"this kernel offers Landlock with ABI {version}, and at least {LEAST_ABI} is needed",
+            hint="use Linux 6.2 or later with Landlock enabled (lsm=landlock,…), or bubblewrap",
+        )
+    asked = "a list of hosts" if policy.network.hosts else "this machine's network"
+    if policy.network.hosts or policy.network.host:
+        raise EnvironmentFailure(
+            f"the Landlock sandbox has no network, and {asked} is configured",
+            hint="take it out of [environment], or make bubblewrap work: `agentflow doctor`",
+        )
+    if policy.services:
+        raise EnvironmentFailure(
+            f"the service {policy.services[0].name!r} needs a network of its own, which the "
+            "Landlock sandbox does not have",
+            hint="take it out of [services], or make bubblewrap work: `agentflow doctor`",
+        )
+
+
+def prepare(
+    policy: Policy, folder: Path, state: Json | None, descriptors: Descriptors
+) -> tuple[Program, Session]:
+    """Make the agent's own folders, copy what is provided, open all that is granted, and return
+    what to start. Raises `UsageError` and `EnvironmentFailure`."""
+    tree = policy.tree.resolve()
+    home, scratch = private_folders(folder)
+    provide(policy, tree)
+    rules = [
+        *_granted("write", (home, scratch), descriptors),
+        *_granted("read", (Path(each) for each in SYSTEM if Path(each).exists()), descriptors),
+        *_granted("device", (Path(each) for each in DEVICES), descriptors),
+        *_granted("read", _own(), descriptors),
+        *_mounts(policy, descriptors),
+        *_tree(policy, tree, descriptors),
+    ]
+    launch = {
+        "parent": os.getpid(),
+        "rules": [(int(descriptor), access) for descriptor, access in rules],
+        "seccomp": b64encode(assemble(own_namespaces=False)).decode("ascii"),
+        "processes": policy.limits.processes,
+        "root": str(tree),
+        "pointer": f"gitdir: {policy.git_dir}\n" if policy.git_dir else None,
+        "record": str(tree.with_name(RECORD.format(tree=tree.name, sandbox=os.urandom(4).hex()))),
+    }
+    command = toolbox_command(str(TOOLBOX))
+    program = Program(
+        argv=(*command, "landlock", descriptors.data(json.dumps(launch).encode("ascii"))),
+        environment={
+            "PATH": os.pathsep.join((*policy.path, *SYSTEM_PATH)),
+            **variables(policy, home, scratch, tree),
+        },
+        directory=str(tree),
+        descriptors=descriptors.passed,
+        keeper=True,
+    )
+    return program, Session(
+        root=str(tree),
+        completion=str(tree / policy.completion) if policy.completion else None,
+        scratch=str(scratch),
+        limits=policy.limits,
+        state=state,
+        disks=(str(tree), str(scratch)),
+    )
+
+
+_Rules = Iterator[tuple[str, str]]
+"""The number of a descriptor, and a name in `toolbox.landlock.ACCESS`."""
+
+
+def _granted(access: str, paths: Iterable[Path], descriptors: Descriptors) -> _Rules:
+    for path in paths:
+        try:
+            yield descriptors.give(os.open(path, os.O_PATH | os.O_CLOEXEC)), access
+        except OSError as error:
+            raise EnvironmentFailure(
+                f"{path}, which the sandbox should show, cannot be opened: {error.strerror}"
+            ) from error
+
+
+def _own() -> Iterator[Path]:
+    """The toolbox, and the interpreter that runs it."""
+    yield TOOLBOX
+    prefix = Path(sys.base_prefix).resolve()
+    if not prefix.is_relative_to("/usr"):
+        yield prefix
+
+
+def _mounts(policy: Policy, descriptors: Descriptors) -> _Rules:
+    masked = [Path(path) for path in policy.masked]
+    for mount in policy.mounts:
+        if str(mount.source) != mount.target:
+            raise EnvironmentFailure(
+                f"the Landlock sandbox cannot show {mount.source} at {mount.target}"
+            )
+        hidden = [path for path in masked if path.is_relative_to(mount.source)]
+        if mount.writable and hidden:
+            raise EnvironmentFailure(f"the Landlock sandbox cannot hide {hidden[0]}")
+        if mount.writable:
+            yield from _granted("write", (mount.source,), descriptors)
+        else:
+            yield from _sparing(mount.source, hidden, descriptors)
+
+
+def _sparing(path: Path, hidden: list[Path], descriptors: Descriptors) -> _Rules:
+    """Grant a path but for hidden files in it: all that lies beside them, one by one."""
+    if not hidden:
+        yield from _granted("read", (path,), descriptors)
+    elif path not in hidden:
+        yield from _granted("list", (path,), descriptors)
+        for entry in sorted(path.iterdir()):
+            within = [each for each in hidden if each.is_relative_to(entry)]
+            if within or not entry.is_symlink():
+                yield from _sparing(entry, within, descriptors)
+
+
+def _tree(policy: Policy, tree: Path, descriptors: Descriptors) -> _Rules:
+    opened = descriptors.hold(open_tree(tree))
+    yield descriptors.give(os.dup(opened)), "read"
+    scratch = (f"{each.path}/{name}" for each in policy.provided for name in each.scratch)
+    made = [policy.completion] if policy.completion else []
+    for path in (*policy.writable, *made, *scratch):
+        yield descriptors.give(open_beneath(opened, path, create=True)), "write"
+
+
+def end_leftovers(tree: Path) -> None:
+    """Kill what sandboxes on a tree left alive whose agentflow is dead, as their records say.
+
+    Their keepers are asked first: each ends everything itself. Then the process groups are killed.
+    A number that is another process's by now is left alone. Call before a run is continued.
+    """
+    for record in tree.parent.glob(RECORD.format(tree=glob.escape(tree.name), sandbox="*")):
+        known = _read(record)
+        if not _alive(known.get("agentflow", {})):
+            _end_all(known.get("processes", {}))
+            record.unlink(missing_ok=True)
+
+
+def _read(record: Path) -> dict[str, dict[str, str]]:
+    """What is recorded; nothing if the file is torn."""
+    try:
+        return cast("dict[str, dict[str, str]]", json.loads(record.read_text("ascii")))
+    except (OSError, ValueError):
+        return {}
+
+
+def _alive(processes: Mapping[str, str]) -> list[int]:
+    return [int(number) for number, began in processes.items() if started(int(number)) == began]
+
+
+def _end_all(processes: Mapping[str, str]) -> None:
+    for process in _alive(processes):
+        _send(os.kill, process, signal.SIGTERM)
+    deadline = time.monotonic() + KILL_SECONDS
+    while _alive(processes) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for process in _alive(processes):
+        _send(os.killpg, process, signal.SIGKILL)
+
+
+def _send(how: Callable[[int, int], None], process: int, signum: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        how(process, signum)
