@@ -12,7 +12,7 @@ from agentflow.agent import Agent
 from agentflow.budget import Budget
 from agentflow.checkpoints import Checkpoints
 from agentflow.conversation import Word
-from agentflow.errors import EnvironmentFailure
+from agentflow.errors import Blocked, EnvironmentFailure
 from agentflow.events import (
     Collected,
     Event,
@@ -44,6 +44,7 @@ from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name
 from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.scope import find_scope
 from agentflow.threads import to_the_end
+from agentflow.tools import Ask, ask
 from agentflow.workbench import Workbench
 from agentflow.workspace.checkpoint import Checkpoint
 from agentflow.world import World
@@ -126,7 +127,20 @@ class Stage:
                 return Word("repair", repair_message(history.earlier))
             return Word("task", self.plan.rendered.first_message)
         answer = self.plan.order.answer
-        return None if answer is None else Word("answer", answer)
+        pending = history.conversation.pending
+        asked = pending is not None and any(call.name == ask.NAME for call in pending.calls)
+        return None if answer is None or asked else Word("answer", answer)
+
+    def answers(self) -> Ask:
+        """What the agent gets when it asks: the answer that the caller brought, once."""
+        left = [self.plan.order.answer] if self.plan.order.answer else []
+
+        def answer(question: str) -> str:
+            if not left:
+                raise Blocked(question)
+            return left.pop()
+
+        return answer
 
     def keeping(
         self, sandbox: Channel, checkpoints: Checkpoints

@@ -93,6 +93,39 @@ async def test_a_question_is_answered_in_the_same_conversation(project: Project)
     assert (project.marker("blocked"), project.marker("done")) == (None, "done")
 
 
+async def test_the_tool_that_asks_gets_its_answer_days_later(project: Project) -> None:
+    project.write(
+        ".orchestrator/prompts/asker.md",
+        "---\nname: asker\ntools: Write, AskUserQuestion\n---\nAsk, then write.\n",
+    )
+    question = {"question": "Which words?", "options": [{"label": "hello"}, {"label": "bye"}]}
+    turns = [
+        turn(call("Write", file_path="app/first.txt", content="1\n"),
+             call("AskUserQuestion", questions=[question])),
+        turn(HELLO),
+        turn(text="I wrote them."),
+    ]  # fmt: skip
+
+    blocked = await project.run(turns, prompt="asker")
+    assert (blocked["outcome"], blocked["exit_code"]) == ("blocked", 3)
+    assert blocked["reason"] == "Which words?\n- hello\n- bye"
+    assert project.marker("blocked") == "blocked"
+    again = await resumed(project, blocked["run"], turns)
+    assert again["outcome"] == "blocked"
+    project.requests.clear()
+    report = await resumed(project, blocked["run"], turns, answer="hello")
+
+    assert report["outcome"] == "done"
+    results = project.requests[0]["messages"][-1]["content"]
+    assert [block["content"] for block in results][1] == "hello"
+    assert len(project.requests) == 2
+
+
+async def test_a_prompt_that_does_not_name_it_cannot_ask(project: Project) -> None:
+    await project.run(TURNS)
+    assert "AskUserQuestion" not in {tool["name"] for tool in project.requests[0]["tools"]}
+
+
 async def test_a_run_that_was_set_back_goes_on_from_there(project: Project) -> None:
     wrong = turn(call("Write", file_path="app/other.txt", content="x\n"))
     failed = await project.run([turn(LOG), wrong, turn(), turn(), turn()], max_repairs=0)

@@ -50,7 +50,9 @@ def bash_result(**changes: Any) -> Json:
 
 def test_schemas_are_in_one_order_and_cheap() -> None:
     everything = Toolkit(Answers()).schemas
-    assert [schema["name"] for schema in everything] == list(DEFAULT_TOOLS) == list(TOOLS)
+    assert [schema["name"] for schema in everything] == list(DEFAULT_TOOLS) == list(TOOLS)[:-1]
+    asking = Toolkit(Answers(), ("AskUserQuestion",)).schemas
+    assert [*asking[0]["input_schema"]["properties"]] == ["questions"]
     mixed = Toolkit(Answers(), ("Glob", "Read")).schemas
     assert mixed == [everything[0], everything[5]]
     text = json.dumps(everything, ensure_ascii=False)
@@ -84,7 +86,7 @@ def test_a_name_that_is_no_tool_is_refused() -> None:
 
 
 def test_read_only_tools() -> None:
-    kit = Toolkit(Answers())
+    kit = Toolkit(Answers(), tuple(TOOLS))
     names = (*TOOLS, "Nope")
     assert [name for name in names if kit.is_read_only(ToolCall("1", name, {}))] == [
         "Read",

@@ -91,7 +91,11 @@ def execute(
         show(plan)
     if dry_run:
         return {"exit_code": 0}
-    return _run_and_print(plan, world, output_format, quiet=quiet, verbose=verbose)
+    report = _run_and_print(plan, world, output_format, quiet=quiet, verbose=verbose)
+    while answer := _answered(report):
+        plan = _going_on(plan, world, report["run"], answer)
+        report = _run_and_print(plan, world, output_format, quiet=quiet, verbose=verbose)
+    return report
 
 
 def _run_and_print(
@@ -125,14 +129,41 @@ def _run_or_ask(plan: "Plan", world: "World", sinks: "Sequence[Emit]") -> "Json"
     try:
         return asyncio.run(run_supervised(plan, world, sinks))
     except Unfinished as error:
-        if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        if not _is_terminal():
             raise
         typer.echo(f"{error.message}.", err=True)
-        if not typer.confirm("Start anew?", err=True):
+        choice = typer.prompt("[g]o on with it, start a[n]ew, or stop", default="stop", err=True)
+        if choice not in {"g", "n"}:
             raise
-    return asyncio.run(
-        run_supervised(replace(plan, order=replace(plan.order, fresh=True)), world, sinks)
-    )
+        chosen = _going_on(plan, world, error.run) if choice == "g" else _anew(plan)
+    return asyncio.run(run_supervised(chosen, world, sinks))
+
+
+def _anew(plan: "Plan") -> "Plan":
+    return replace(plan, order=replace(plan.order, fresh=True))
+
+
+def _going_on(plan: "Plan", world: "World", run: str, answer: str | None = None) -> "Plan":
+    """The plan to go on with a run, from its own base."""
+    from agentflow.command_values import command_values
+    from agentflow.plan import make_plan
+    from agentflow.resuming import order_of
+
+    order = order_of(plan.repository, world.cache, run)
+    order = replace(order, flags={**order.flags, **plan.order.flags}, answer=answer)
+    return replace(asyncio.run(make_plan(order, world, command_values)), ledger=plan.ledger)
+
+
+def _is_terminal() -> bool:
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+
+
+def _answered(report: "Json") -> str | None:
+    """On a terminal, a person's answer to a run that is blocked; None leaves it so."""
+    if report["outcome"] != "blocked" or not report["run"] or not _is_terminal():
+        return None
+    said: str = typer.prompt("Answer (nothing leaves it for later)", default="", err=True)
+    return said.strip() or None
 
 
 async def run_supervised(plan: "Plan", world: "World", sinks: "Sequence[Emit]") -> "Json":

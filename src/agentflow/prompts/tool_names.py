@@ -41,7 +41,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
 do not mind case. A tool that runs only tests or tasks is not Bash, so it is not here. `codebase`
 answers with the text of files: what Read, Grep and Glob show."""
 
-LOOKING = ("Read", "Grep", "Glob")
+ON_REQUEST = ("AskUserQuestion",)
+"""Tools that a prompt has only if it names them."""
+LOOKING = ("Read", "Grep", "Glob", *ON_REQUEST)
 """The tools that cannot change anything."""
 MAX_NAMED = 20
 """Names that are not available and that a warning lists."""
@@ -103,9 +105,9 @@ def grant(declared: tuple[str, ...] | None, denied: tuple[str, ...], known: Sequ
         warnings += _unavailable([name for name in declared if not _one(name, known)[0]], known)
         if any("Bash" in _one(name, known)[0] and not _one(name, known)[1] for name in declared):
             scopes = []
-    removed, told = _denied(denied, known)
+    removed, told = _denied(denied, (*known, *ON_REQUEST))
     granted -= removed
-    tools = tuple(tool for tool in known if tool in granted)
+    tools = tuple(tool for tool in (*known, *ON_REQUEST) if tool in granted)
     error = ""
     if not tools:
         listed = ", ".join(declared or ()) or "an empty list"
@@ -117,7 +119,7 @@ def grant(declared: tuple[str, ...] | None, denied: tuple[str, ...], known: Sequ
 
 def _one(name: str, known: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     """The tools that a name stands for, and the patterns that limit Bash."""
-    if name in known:
+    if name in known or name in ON_REQUEST:
         return (name,), []
     scoped = _SCOPED.fullmatch(name)
     if scoped is None:

@@ -1,18 +1,18 @@
 """The six tools as the model sees them, and the kit that runs its calls."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from agentflow.command_scopes import refusal
-from agentflow.errors import ToolFailure, UsageError
+from agentflow.errors import Blocked, ToolFailure, UsageError
 from agentflow.interfaces import Sandbox
 from agentflow.messages import Signal, ToolCall, ToolResult
 from agentflow.records import Json
 from agentflow.redaction import Redact
-from agentflow.tools import bash, edit, glob, grep, read, write
+from agentflow.tools import ask, bash, edit, glob, grep, read, write
 from agentflow.tools.tool import Tool, clean, short
 
 TOOLS: dict[str, Tool] = {
@@ -22,12 +22,20 @@ TOOLS: dict[str, Tool] = {
     "Bash": Tool("Bash", bash.Input, bash.READ_ONLY, bash.shape, bash.target, bash.request),
     "Grep": Tool("Grep", grep.Input, grep.READ_ONLY, grep.shape, grep.target),
     "Glob": Tool("Glob", glob.Input, glob.READ_ONLY, glob.shape, glob.target),
+    ask.NAME: Tool(ask.NAME, ask.Input, ask.READ_ONLY, ask.shape, ask.target),
 }
-DEFAULT_TOOLS = tuple(TOOLS)
+DEFAULT_TOOLS = tuple(name for name in TOOLS if name != ask.NAME)
+"""What a prompt has that names no tools: it does not ask."""
+Ask = Callable[[str], str]
+"""Returns a person's answer to a question. Raises `Blocked` with the question if there is none."""
 
 
 def _as_it_is(text: str) -> str:
     return text
+
+
+def _nobody(question: str) -> str:
+    raise Blocked(question)
 
 
 class Toolkit:
@@ -39,6 +47,7 @@ class Toolkit:
         names: tuple[str, ...] = DEFAULT_TOOLS,
         redact: Redact = _as_it_is,
         scopes: tuple[str, ...] = (),
+        ask: Ask = _nobody,
     ) -> None:
         """`redact` sees every text before it becomes a message; `scopes` are the patterns that
         each command of Bash must match one of, none for no limit.
@@ -53,6 +62,7 @@ class Toolkit:
         self._sandbox = sandbox
         self._redact = redact
         self._scopes = scopes
+        self._ask = ask
         self._tools = {name: tool for name, tool in TOOLS.items() if name in names}
         self.schemas: list[Json] = [tool.schema for tool in self._tools.values()]
         """For the request, always in the registry's order: a change would cost the cache."""
@@ -73,11 +83,15 @@ class Toolkit:
     async def run(self, call: ToolCall) -> ToolResult:
         """Run a call. What the model can correct becomes a result with `is_error`.
 
-        Raises `EnvironmentFailure` if the sandbox is gone.
+        Raises `EnvironmentFailure` if the sandbox is gone, `Blocked` for a question that nobody has
+        answered.
         """
         try:
             tool, arguments = self._parse(call)
-            result = await self._sandbox.call(tool.name, tool.request(arguments))
+            if isinstance(arguments, ask.Input):
+                result: Json = {"answer": self._ask(self._cleaned(ask.words(arguments)))}
+            else:
+                result = await self._sandbox.call(tool.name, tool.request(arguments))
         except ToolFailure as failure:
             return ToolResult(
                 call.id, self._cleaned(str(failure)) or "The tool failed.", is_error=True
