@@ -10,7 +10,7 @@ from pathlib import Path
 from agentflow.errors import UsageError
 from agentflow.neutral import one_line
 from agentflow.prompts.search import plain_name, search
-from agentflow.records import Boundaries, Json, Task
+from agentflow.records import Boundaries, Handed, Json, Task
 from agentflow.strict_json import parse_object
 from agentflow.tasks.handoff import MAX_HANDOFF, Handoff, read_handoffs
 from agentflow.tasks.handoff_questions import Reading, read_against, with_answers
@@ -206,6 +206,10 @@ def _task(reading: Reading, limits: Boundaries, root: Path) -> Task:
         boundaries=limits,
         prompt=_prompt(root),
         contract=_contract(handoff),
+        handed=Handed(
+            tuple((each.name, each.folder or "") for each in reading.matches),
+            tuple((each.method, each.path) for each in handoff.endpoints),
+        ),
     )
 
 

@@ -73,6 +73,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Handed:
+    """What a handoff asks for, as far as the block that is given back speaks of it."""
+
+    services: tuple[tuple[str, str], ...] = ()
+    """The name of each as written, and its folder; the root is an empty text."""
+    endpoints: tuple[tuple[str, str], ...] = ()
+    """Method and path of each."""
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What to do, where, and what must hold."""
 
@@ -104,6 +114,8 @@ class Task:
     """For a batch: the id of the task whose document it stands in."""
     contract: str = ""
     """For a handoff: its words on the shapes of requests and responses."""
+    handed: Handed | None = None
+    """For a handoff: what is answered in the block that is given back."""
 
     @property
     def known_as(self) -> str:

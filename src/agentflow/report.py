@@ -23,6 +23,7 @@ from agentflow.events import (
     PromisesCompared,
     Recorded,
     RepairStarted,
+    ReplyMeasured,
     RunFinished,
     RunStarted,
     Signed,
@@ -77,6 +78,7 @@ class Summary:
                 | RepairStarted()
                 | Recorded()
                 | PromisesCompared()
+                | ReplyMeasured()
                 | LandingDone()
                 | RunFinished()
             ):
@@ -143,6 +145,7 @@ class Summary:
                 name: self._of(PromisesCompared).get("promises", {}).get(name, [])
                 for name in ("known", "claimed", "unknown", "unmentioned")
             },
+            "reply": self._of(ReplyMeasured).get("reply"),
             "verification": {
                 "passed": outcome == "done",
                 "repairs": self._of(RepairStarted).get("attempt", 0),

@@ -106,7 +106,9 @@ async def _work_until_verified(
         audits = stage.audits(await stage.packages(candidate))
         verdict = await verify(stage.gates(on_base), candidate, stage.emit, audits)
         if verdict.passed:
-            return await stage.record(await stage.sign(candidate))
+            verified = await stage.sign(candidate)
+            await stage.reply(verified)
+            return await stage.record(verified)
         if not verdict.failures:
             raise AgentFailed(
                 "no build gate ran and passed, so nothing is verified",

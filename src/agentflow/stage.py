@@ -19,6 +19,7 @@ from agentflow.events import (
     PackagesChanged,
     PromisesCompared,
     Recorded,
+    ReplyMeasured,
     RunFinished,
     RunStarted,
     Signed,
@@ -153,6 +154,16 @@ class Stage:
         if made is not candidate:
             self.emit(Recorded(made.tip, tuple(entry.files)))
         return made
+
+    async def reply(self, candidate: Candidate) -> None:
+        """Tell what verified work on a handoff gives to whoever handed it over."""
+        if self.plan.task.handed is None:
+            return
+        from agentflow.replies import measure_reply
+
+        answer = replace(candidate, answer=self.redact(candidate.answer))
+        found = await asyncio.to_thread(measure_reply, self.plan.task, answer, self.bench.state)
+        self.emit(ReplyMeasured(found))
 
     @property
     def authorship(self) -> "Authorship":
