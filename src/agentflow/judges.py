@@ -11,22 +11,29 @@ from agentflow.gates.commit import CommitGate
 from agentflow.gates.contract import ContractAudit, asks_for_an_answer
 from agentflow.gates.file_list import FileListAudit, asks_for_files
 from agentflow.gates.files import FilesGate
+from agentflow.gates.nx import ProjectsGate, affected, builds
 from agentflow.gates.promises import PromisesAudit
 from agentflow.gates.secrets import SecretsGate
 from agentflow.gates.setup import SetupGate
 from agentflow.gates.tamper import TamperGate
 from agentflow.interfaces import Audit, Gate
 from agentflow.plan import Plan
-from agentflow.records import Evidence
+from agentflow.records import Candidate, Evidence
 from agentflow.redaction import Redact
 from agentflow.workbench import Workbench
 from agentflow.workspace.git import Git
 
 
 def gates_of(
-    plan: Plan, bench: Workbench, redact: Redact, on_base: Mapping[str, Evidence]
+    plan: Plan,
+    bench: Workbench,
+    redact: Redact,
+    on_base: Mapping[str, Evidence],
+    candidate: Candidate,
 ) -> tuple[Gate, ...]:
     """All gates, the cheap and decisive ones first. `on_base` is what pre-flight found."""
+    found = affected(bench.state, candidate) if plan.by_project else None
+    commands = builds(found.names, plan.base_paths, plan.environment) if found else plan.gates
     return (
         CommitGate(plan.task.expect, plan.prompt.profile.commits),
         BoundariesGate(plan.boundaries),
@@ -35,6 +42,7 @@ def gates_of(
         ),
         TamperGate(bench.state, plan.boundaries),
         SecretsGate(bench.state, plan.settings.secrets.allow, plan.environment.secrets),
+        *([ProjectsGate(found)] if found else []),
         *([SetupGate(bench.installation.judge)] if bench.installation else []),
         *(
             BuildGate(
@@ -45,7 +53,7 @@ def gates_of(
                 redact,
                 on_base.get(command.name),
             )
-            for command in plan.gates
+            for command in commands
         ),
     )
 

@@ -107,6 +107,9 @@ class Plan:
     base_url: str
     fresh: bool
     notices: tuple[str, ...]
+    by_project: bool = False
+    """Whether what judges is the build of each nx project that the change concerns; `gates` are
+    then those that are known before."""
     ledger: Ledger | None = None
     """For a task that stands in a document with others."""
 
@@ -129,7 +132,6 @@ def _make_plan(
     base_paths = repository.paths(base)
     found = Base(repository, base, base_paths, repository.locks(world.cache))
     settings, prompt, planned = _settle(order, world, task, found)
-    gates = settings.commands
     boundary_notices = check_boundaries(settings.boundaries, task, base_paths)
     denials = () if prompt.builtin else find_denials(prompt.body)
     boundaries = _denied(settings.boundaries, [denial.glob for denial in denials])
@@ -137,7 +139,8 @@ def _make_plan(
     model = _model(settings, prompt, order.flags, base_url)
     effort, effort_notices = _effort(prompt, model)
     environment = settings.surroundings(world.environment)
-    check_gates(gates, base_paths, world, environment)
+    gates, by_project = _gates(settings, task, found, environment)
+    check_gates(gates, base_paths, world, environment, by_project=by_project)
     context = gather(
         prompt,
         task,
@@ -173,6 +176,7 @@ def _make_plan(
         boundaries=boundaries,
         mounts=plan_mounts(boundaries, lambda path: is_directory(path, base_paths)),
         gates=gates,
+        by_project=by_project,
         environment=environment,
         identity=repository.identity(settings.commit.name, settings.commit.email),
         signing=find_signing(repository, settings.commit.sign),
@@ -215,6 +219,21 @@ def _settle(
         wishes = with_planned(task, planned)
         settings = load_settings(order.flags, world.environment, config, wishes, trust)
     return settings, prompt, planned
+
+
+def _gates(
+    settings: Settings, task: Task, found: Base, environment: Environment
+) -> tuple[tuple[BuildCommand, ...], bool]:
+    """The configured gates; for a batch in an nx workspace without any, the builds of projects."""
+    if settings.commands or not task.tracking_id:
+        return settings.commands, False
+    from agentflow.gates.nx import is_workspace, planned_builds
+
+    if not is_workspace(found.paths):
+        return (), False
+    declared = (*task.files, *task.deleted)
+    git = found.repository.git
+    return planned_builds(git, found.commit, found.paths, declared, environment), True
 
 
 def _task(order: Order, repository: Repository, world: World) -> tuple[Task, tuple[str, ...]]:

@@ -104,7 +104,8 @@ async def _work_until_verified(
         candidate = replace(mended, answer=ending.text)
         stage.collected(candidate)
         audits = stage.audits(await stage.packages(candidate))
-        verdict = await verify(stage.gates(on_base), candidate, stage.emit, audits)
+        gates = await asyncio.to_thread(stage.gates, on_base, candidate)
+        verdict = await verify(gates, candidate, stage.emit, audits)
         if verdict.passed:
             verified = await stage.sign(candidate)
             await stage.reply(verified)

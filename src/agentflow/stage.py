@@ -208,12 +208,12 @@ class Stage:
             allow_red=plan.settings.allow_red_base,
         )
 
-    def gates(self, on_base: Mapping[str, Evidence]) -> tuple[Gate, ...]:
+    def gates(self, on_base: Mapping[str, Evidence], candidate: Candidate) -> tuple[Gate, ...]:
         """All gates, the cheap and decisive ones first."""
         # Imported here, when the agent has finished: before the first request it would be waited for.
         from agentflow.judges import gates_of
 
-        return gates_of(self.plan, self.bench, self.redact, on_base)
+        return gates_of(self.plan, self.bench, self.redact, on_base, candidate)
 
     def audits(self, packages: "Difference") -> tuple[Audit, ...]:
         """What compares claims with what the gates measured, as far as anything was asked for."""
