@@ -14,6 +14,7 @@ from agentflow.gates.files import FilesGate
 from agentflow.gates.nx import ProjectsGate, affected, builds
 from agentflow.gates.promises import PromisesAudit
 from agentflow.gates.secrets import SecretsGate
+from agentflow.gates.sections import SectionsAudit
 from agentflow.gates.setup import SetupGate
 from agentflow.gates.tamper import TamperGate
 from agentflow.interfaces import Audit, Gate
@@ -67,6 +68,8 @@ def audits_of(plan: Plan, state: Git, packages: Difference) -> tuple[Audit, ...]
         audits.append(ContractAudit(plan.prompt.profile, added))
     if plan.task.contract:
         audits.append(ApiContractAudit(plan.task.contract, state))
+    if plan.prompt.profile.sections:
+        audits.append(SectionsAudit(plan.prompt.profile.sections))
     if checklist(plan.task.text, plan.prompt.body):
         audits.append(
             ChecklistAudit(plan.task.text, plan.prompt.body, state, boxes.gates, boxes.strict)

@@ -10,6 +10,8 @@ Json = dict[str, Any]
 
 Commits = Literal["agent", "orchestrator", "none"]
 Completion = Literal["message", "json", "report", "marker", "commit"]
+Section = Literal["implemented", "files", "frontend"]
+"""A part of a report: what was done, the files, and what callers must consume."""
 Expectation = Literal["change", "no-change"]
 Status = Literal["passed", "failed", "skipped"]
 Landing = Literal["branch", "current", "none"]
@@ -134,6 +136,8 @@ class Profile:
     output_schema: Json | None = None
     documents: tuple[str, ...] = ()
     """Globs of documents that the prompt reads; copied in where git does not track them."""
+    sections: tuple[Section, ...] = ()
+    """Parts that its last message has, under a heading or a label each."""
 
 
 @dataclass(frozen=True, slots=True)
