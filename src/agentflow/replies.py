@@ -130,7 +130,7 @@ def reply_block(report: Json) -> str:
     fields = shown(report)
     reply, commits = fields["reply"], fields["commits"]
     sha = commits[-1]["sha"][:12] if commits else "no commit"
-    landed = (fields["landed"] or {}).get("ref", "").removeprefix("refs/heads/")
+    landed = str(fields["landed"]["ref"] if fields["landed"] else "").removeprefix("refs/heads/")
     where = f", commit {sha}" + (f" on {landed}" if landed else "")
     lines = [
         "--- FRONTEND TASK HANDOFF (copy below) ---",

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from agentflow.boundaries import matches
 from agentflow.environment import Environment
@@ -51,21 +52,15 @@ def read_projects(git: Git, commit: str, paths: Iterable[str]) -> dict[str, str]
         project = tables.get(posixpath.join(root, "project.json"))
         package = tables.get(posixpath.join(root, "package.json"), {})
         inner = package.get("nx")
-        if project is None and not root and not isinstance(inner, dict):
+        settings = cast("Json", inner) if isinstance(inner, dict) else None
+        if project is None and not root and settings is None:
             continue
-        names = [
-            table.get("name")
-            for table in (project or {}, inner, package)
-            if isinstance(table, dict)
-        ]
-        name = next((each for each in names if each), "" if project is None else _folder(root))
+        names = [table.get("name") for table in (project, settings, package) if table]
+        named = next(filter(None, names), None)
+        name = posixpath.basename(root) if named is None and project is not None else named
         if isinstance(name, str) and _NAME.fullmatch(name):
             found[root] = name
     return found
-
-
-def _folder(root: str) -> str:
-    return posixpath.basename(root)
 
 
 def _tables(git: Git, commit: str, manifests: Collection[str]) -> dict[str, Json]:
