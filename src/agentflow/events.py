@@ -300,6 +300,16 @@ class PromisesCompared:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyMeasured:
+    """Emitted after verification of a handoff's work: what whoever handed it over can consume."""
+
+    type: ClassVar[str] = "agentflow.reply_measured"
+    durable: ClassVar[bool] = True
+    reply: Json
+    """As `replies.measure_reply` says."""
+
+
+@dataclass(frozen=True, slots=True)
 class BaseCheckStarted:
     """Emitted when a gate's command begins on the base, before any spend."""
 
@@ -406,6 +416,7 @@ Event = (
     | Collected
     | PackagesChanged
     | PromisesCompared
+    | ReplyMeasured
     | Recorded
     | Signed
     | BaseCheckStarted

@@ -1,25 +1,17 @@
-"""A handoff block against a repository: what it asks for, where, and the task made of it."""
+"""A handoff block against a repository: read, chosen, and what it leaves open."""
 
-import hashlib
 import os
 import select
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
 
 from agentflow.errors import UsageError
 from agentflow.neutral import one_line
-from agentflow.prompts.search import plain_name, search
-from agentflow.records import Boundaries, Json, Task
 from agentflow.strict_json import parse_object
 from agentflow.tasks.handoff import MAX_HANDOFF, Handoff, read_handoffs
 from agentflow.tasks.handoff_questions import Reading, read_against, with_answers
-from agentflow.tasks.service_match import DEEPEST, Workspace, boundaries, make_workspace
-from agentflow.tasks.task import text_task
+from agentflow.tasks.service_match import DEEPEST, Workspace, make_workspace
 from agentflow.workspace.repository import Repository
 
-PROMPTS = ("handoff", "backend-task-handoff-prompt")
-"""Prompts for handoffs; without one of them, the configured prompt is taken."""
 PATIENCE = 30.0
 """Seconds without a byte, after which standard input is given up."""
 LONGEST_WAIT = 600.0
@@ -28,19 +20,8 @@ MAX_MANIFESTS = 300
 """Files that are read for names of packages; the largest public monorepos have about that many."""
 MAX_MANIFEST = 1024 * 1024
 
-_SUBMODULE = "160000"
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A handoff, ready to be confirmed and run."""
-
-    reading: Reading
-    directory: Path
-    """The repository that its work is in: this one, or a submodule."""
-    submodule: str
-    """Its path, or an empty text."""
-    task: Task
+SUBMODULE = "160000"
+"""The mode by which a tree holds another repository's commit."""
 
 
 def read_input(
@@ -114,7 +95,7 @@ def choose_block(text: str, *, where: str, number: int | None = None) -> Handoff
 def read_workspace(repository: Repository, commit: str) -> Workspace:
     """What services are matched to, as of a commit."""
     modes = repository.modes(commit)
-    submodules = [path for path, mode in modes.items() if mode == _SUBMODULE]
+    submodules = [path for path, mode in modes.items() if mode == SUBMODULE]
     manifests = [
         path
         for path in sorted(modes)
@@ -155,94 +136,3 @@ def read_in(
         **({"services": ", ".join(f"`{name}`" for name in services)} if services else {}),
     }
     return read_against(with_answers(handoff, said), read_workspace(repository, commit))
-
-
-def prepare(repository: Repository, reading: Reading, base: str | None) -> Prepared:
-    """Make the task of a handoff that leaves nothing open.
-
-    Raises `UsageError` if its folders lie in several repositories, or in a submodule that is not
-    checked out, and for a `base` together with a submodule.
-    """
-    commit = repository.resolve(base) if base else repository.head
-    modules = [path for path, mode in repository.modes(commit).items() if mode == _SUBMODULE]
-    owners = {folder: _owner(folder, modules) for folder in reading.folders}
-    distinct = sorted(set(owners.values()))
-    if len(distinct) > 1:
-        raise UsageError(
-            "the handoff needs changes in several repositories: "
-            + ", ".join(owner or "this one" for owner in distinct),
-            hint="Hand it over once for each of them: --service NAME.",
-        )
-    owner = distinct[0] if distinct else ""
-    directory = repository.root / owner
-    if owner and not (directory / ".git").exists():
-        raise UsageError(
-            f"the submodule {owner} is not checked out", hint=f"git submodule update --init {owner}"
-        )
-    if owner and base:
-        raise UsageError(f"--base is a commit of this repository, and the work is in {owner}")
-    limits = boundaries(folder.removeprefix(owner).strip("/") for folder in owners)
-    return Prepared(reading, directory, owner, _task(reading, limits, directory))
-
-
-def _owner(folder: str, modules: Sequence[str]) -> str:
-    return next((each for each in modules if folder == each or folder.startswith(f"{each}/")), "")
-
-
-def _task(reading: Reading, limits: Boundaries, root: Path) -> Task:
-    handoff = reading.handoff
-    title = one_line(
-        handoff.work.strip().split("\n")[0].lstrip("-*# \t0123456789.") or "Handoff", 80
-    )
-    places = "\n".join(f"- `{folder or '.'}`" for folder in reading.folders)
-    task = text_task(
-        f"# {title}\n\nA handoff from another team:\n\n{handoff.text}\n\n## Where\n\n{places}\n"
-    )
-    digest = hashlib.sha256(task.text.encode()).hexdigest()
-    return replace(
-        task,
-        id=f"HANDOFF-{digest[:8]}",
-        title=title,
-        boundaries=limits,
-        prompt=_prompt(root),
-        contract=_contract(handoff),
-    )
-
-
-def _contract(handoff: Handoff) -> str:
-    """The words on shapes, with the block's endpoint before them if it has just this one."""
-    words = handoff.contract or handoff.context
-    if words and len(handoff.endpoints) == 1:
-        endpoint = handoff.endpoints[0]
-        return f"{endpoint.method} {endpoint.path}\n{words}"
-    return words
-
-
-def _prompt(root: Path) -> str | None:
-    return next(
-        (
-            name
-            for name in PROMPTS
-            if any(plain_name(each.name) == name for each in search(root, (), name))
-        ),
-        None,
-    )
-
-
-def describe_json(prepared: Prepared) -> Json:
-    """What is confirmed before anything is spent, as data."""
-    reading, handoff = prepared.reading, prepared.reading.handoff
-    return {
-        "type": "handoff",
-        "task": prepared.task.id,
-        "directory": str(prepared.directory),
-        "services": {each.name: each.folder for each in reading.matches},
-        "packages": dict(reading.packages),
-        "trigger": handoff.trigger,
-        "work": handoff.work,
-        "contract": handoff.contract,
-        "endpoints": [[each.method, each.path] for each in handoff.endpoints],
-        "other": [[each.name, each.text] for each in handoff.other],
-        "allow": list(prepared.task.boundaries.allow),
-        "problems": [{"line": each.line, "message": each.message} for each in handoff.problems],
-    }

@@ -11,22 +11,30 @@ from agentflow.gates.commit import CommitGate
 from agentflow.gates.contract import ContractAudit, asks_for_an_answer
 from agentflow.gates.file_list import FileListAudit, asks_for_files
 from agentflow.gates.files import FilesGate
+from agentflow.gates.nx import ProjectsGate, affected, builds
 from agentflow.gates.promises import PromisesAudit
 from agentflow.gates.secrets import SecretsGate
+from agentflow.gates.sections import SectionsAudit
 from agentflow.gates.setup import SetupGate
 from agentflow.gates.tamper import TamperGate
 from agentflow.interfaces import Audit, Gate
 from agentflow.plan import Plan
-from agentflow.records import Evidence
+from agentflow.records import Candidate, Evidence
 from agentflow.redaction import Redact
 from agentflow.workbench import Workbench
 from agentflow.workspace.git import Git
 
 
 def gates_of(
-    plan: Plan, bench: Workbench, redact: Redact, on_base: Mapping[str, Evidence]
+    plan: Plan,
+    bench: Workbench,
+    redact: Redact,
+    on_base: Mapping[str, Evidence],
+    candidate: Candidate,
 ) -> tuple[Gate, ...]:
     """All gates, the cheap and decisive ones first. `on_base` is what pre-flight found."""
+    found = affected(bench.state, candidate) if plan.by_project else None
+    commands = builds(found.names, plan.base_paths, plan.environment) if found else plan.gates
     return (
         CommitGate(plan.task.expect, plan.prompt.profile.commits),
         BoundariesGate(plan.boundaries),
@@ -35,6 +43,7 @@ def gates_of(
         ),
         TamperGate(bench.state, plan.boundaries),
         SecretsGate(bench.state, plan.settings.secrets.allow, plan.environment.secrets),
+        *([ProjectsGate(found)] if found else []),
         *([SetupGate(bench.installation.judge)] if bench.installation else []),
         *(
             BuildGate(
@@ -45,7 +54,7 @@ def gates_of(
                 redact,
                 on_base.get(command.name),
             )
-            for command in plan.gates
+            for command in commands
         ),
     )
 
@@ -59,6 +68,8 @@ def audits_of(plan: Plan, state: Git, packages: Difference) -> tuple[Audit, ...]
         audits.append(ContractAudit(plan.prompt.profile, added))
     if plan.task.contract:
         audits.append(ApiContractAudit(plan.task.contract, state))
+    if plan.prompt.profile.sections:
+        audits.append(SectionsAudit(plan.prompt.profile.sections))
     if checklist(plan.task.text, plan.prompt.body):
         audits.append(
             ChecklistAudit(plan.task.text, plan.prompt.body, state, boxes.gates, boxes.strict)

@@ -99,6 +99,9 @@ class Plan:
     server: Kind
     order: Order
     notices: tuple[str, ...]
+    by_project: bool = False
+    """Whether what judges is the build of each nx project that the change concerns; `gates` are
+    then those that are known before."""
     ledger: Ledger | None = None
     """For a task that stands in a document with others."""
 
@@ -125,13 +128,13 @@ def _make_plan(
     sandbox = choose(settings.sandbox.backend)
     own = settings.sandbox.model_copy(update={"backend": sandbox.backend})
     settings = settings.model_copy(update={"sandbox": own})
-    gates = settings.commands
     boundary_notices = check_boundaries(settings.boundaries, task, base_paths)
     denials = () if prompt.builtin else find_denials(prompt.body)
     boundaries = _denied(settings.boundaries, [denial.glob for denial in denials])
     choice = choose_model(settings, prompt, order.flags)
     environment = settings.surroundings(world.environment)
-    check_gates(gates, base_paths, world, environment)
+    gates, by_project = _gates(settings, task, found, environment)
+    check_gates(gates, base_paths, world, environment, by_project=by_project)
     context = gather(
         prompt,
         task,
@@ -170,6 +173,7 @@ def _make_plan(
         mounts=mounts if sandbox.backend in MOUNTING else without_denials(mounts),
         sandbox=sandbox,
         gates=gates,
+        by_project=by_project,
         environment=environment,
         identity=repository.identity(settings.commit.name, settings.commit.email),
         signing=find_signing(repository, settings.commit.sign),
@@ -216,6 +220,21 @@ def _settle(
         wishes = with_planned(task, planned)
         settings = load_settings(order.flags, world.environment, config, wishes, trust)
     return settings, prompt, planned
+
+
+def _gates(
+    settings: Settings, task: Task, found: Base, environment: Environment
+) -> tuple[tuple[BuildCommand, ...], bool]:
+    """The configured gates; for a batch in an nx workspace without any, the builds of projects."""
+    if settings.commands or not task.tracking_id:
+        return settings.commands, False
+    from agentflow.gates.nx import is_workspace, planned_builds
+
+    if not is_workspace(found.paths):
+        return (), False
+    declared = (*task.files, *task.deleted)
+    git = found.repository.git
+    return planned_builds(git, found.commit, found.paths, declared, environment), True
 
 
 def _task(order: Order, repository: Repository, world: World) -> tuple[Task, tuple[str, ...]]:

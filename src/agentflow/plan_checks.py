@@ -79,9 +79,11 @@ def check_gates(
     base_paths: frozenset[str],
     world: World,
     environment: Environment,
+    *,
+    by_project: bool = False,
 ) -> None:
     """Refuse a run that could not be verified, and commands that nobody can find."""
-    if not gates:
+    if not (gates or by_project):
         raise UsageError(
             "no gate is configured, so nothing could be verified",
             hint=f"Run `agentflow init`, give --gate 'test=<command>', or add [[gates]] to {CONFIG} "

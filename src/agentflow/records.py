@@ -10,6 +10,8 @@ Json = dict[str, Any]
 
 Commits = Literal["agent", "orchestrator", "none"]
 Completion = Literal["message", "json", "report", "marker", "commit"]
+Section = Literal["implemented", "files", "frontend"]
+"""A part of a report: what was done, the files, and what callers must consume."""
 Expectation = Literal["change", "no-change"]
 Status = Literal["passed", "failed", "skipped"]
 Landing = Literal["branch", "current", "none"]
@@ -116,6 +118,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Handed:
+    """What a handoff asks for, as far as the block that is given back speaks of it."""
+
+    services: tuple[tuple[str, str], ...] = ()
+    """The name of each as written, and its folder; the root is an empty text."""
+    endpoints: tuple[tuple[str, str], ...] = ()
+    """Method and path of each."""
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What to do, where, and what must hold."""
 
@@ -147,6 +159,8 @@ class Task:
     """For a batch: the id of the task whose document it stands in."""
     contract: str = ""
     """For a handoff: its words on the shapes of requests and responses."""
+    handed: Handed | None = None
+    """For a handoff: what is answered in the block that is given back."""
 
     @property
     def known_as(self) -> str:
@@ -165,6 +179,8 @@ class Profile:
     output_schema: Json | None = None
     documents: tuple[str, ...] = ()
     """Globs of documents that the prompt reads; copied in where git does not track them."""
+    sections: tuple[Section, ...] = ()
+    """Parts that its last message has, under a heading or a label each."""
 
 
 @dataclass(frozen=True, slots=True)

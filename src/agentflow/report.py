@@ -25,6 +25,7 @@ from agentflow.events import (
     Recorded,
     RepairStarted,
     ReplyFailed,
+    ReplyMeasured,
     RunFinished,
     RunStarted,
     Signed,
@@ -77,6 +78,7 @@ class Summary:
                 | FallbackStarted()
                 | Recorded()
                 | PromisesCompared()
+                | ReplyMeasured()
                 | LandingDone()
                 | RunFinished()
             ):
@@ -138,6 +140,7 @@ class Summary:
                 name: self._of(PromisesCompared).get("promises", {}).get(name, [])
                 for name in ("known", "claimed", "unknown", "unmentioned")
             },
+            "reply": self._of(ReplyMeasured).get("reply"),
             "verification": {
                 "passed": outcome == "done",
                 "repairs": self._of(RepairStarted).get("attempt", 0),

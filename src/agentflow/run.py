@@ -107,9 +107,12 @@ async def _work_until_verified(
         ending = ending or await _let_work(stage, agent, keeper, word)
         candidate = await _collect(stage, ending)
         audits = stage.audits(await stage.packages(candidate))
-        verdict = await verify(stage.gates(on_base), candidate, stage.emit, audits)
+        gates = await asyncio.to_thread(stage.gates, on_base, candidate)
+        verdict = await verify(gates, candidate, stage.emit, audits)
         if verdict.passed:
-            return stage.verified(await stage.record(await stage.sign(candidate)))
+            signed = await stage.sign(candidate)
+            await stage.reply(signed)
+            return stage.verified(await stage.record(signed))
         if not verdict.failures:
             raise AgentFailed(
                 "no build gate ran and passed, so nothing is verified",

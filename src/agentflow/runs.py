@@ -50,6 +50,12 @@ _FIELDS: Json = {
     ),
     "landed": {"ref": "", "tip": "", "replaced": ""},
     "commits": [{"sha": "", "subject": ""}],
+    "reply": {
+        "services": [{"name": "", "folder": ""}],
+        "files": {"created": [""], "modified": [""], "deleted": [""]},
+        "endpoints": [{"method": "", "path": "", "request": "", "response": "", "declared": ""}],
+        "differences": [""],
+    },
     "changes": {"files_changed": 0, "insertions": 0, "deletions": 0},
     "verification": {
         "repairs": 0,

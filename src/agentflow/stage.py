@@ -20,6 +20,7 @@ from agentflow.events import (
     PackagesChanged,
     PromisesCompared,
     Recorded,
+    ReplyMeasured,
     RunFinished,
     RunResumed,
     RunStarted,
@@ -220,6 +221,16 @@ class Stage:
             self.emit(Recorded(made.tip, tuple(entry.files)))
         return made
 
+    async def reply(self, candidate: Candidate) -> None:
+        """Tell what verified work on a handoff gives to whoever handed it over."""
+        if self.plan.task.handed is None:
+            return
+        from agentflow.replies import measure_reply
+
+        answer = replace(candidate, answer=self.redact(candidate.answer))
+        found = await asyncio.to_thread(measure_reply, self.plan.task, answer, self.bench.state)
+        self.emit(ReplyMeasured(found))
+
     @property
     def authorship(self) -> "Authorship":
         """Who the re-created commits are by, and when; not signed before they are verified."""
@@ -263,12 +274,12 @@ class Stage:
             allow_red=plan.settings.allow_red_base,
         )
 
-    def gates(self, on_base: Mapping[str, Evidence]) -> tuple[Gate, ...]:
+    def gates(self, on_base: Mapping[str, Evidence], candidate: Candidate) -> tuple[Gate, ...]:
         """All gates, the cheap and decisive ones first."""
         # Imported here, when the agent has finished: before the first request it would be waited for.
         from agentflow.judges import gates_of
 
-        return gates_of(self.plan, self.bench, self.redact, on_base)
+        return gates_of(self.plan, self.bench, self.redact, on_base, candidate)
 
     def audits(self, packages: "Difference") -> tuple[Audit, ...]:
         """What compares claims with what the gates measured, as far as anything was asked for."""

@@ -12,6 +12,7 @@ import pytest
 from agentflow.errors import UsageError
 from agentflow.handoffs import read_input
 from agentflow.models import catalog
+from agentflow.tasks.handoff import read_handoffs
 from tests.cli.shell import AGENTFLOW, EVIL, Shell
 from tests.cli.test_cli import Terminal
 from tests.run.project import Project, call, turn
@@ -214,7 +215,7 @@ def test_a_change_that_breaks_the_contract_is_repaired(project: Project, tmp_pat
         turn(call("Write", file_path=path, content=dto.format("number"))),
         turn(),
         turn(call("Edit", file_path=path, old_string="number", new_string="string")),
-        turn(),
+        turn(text="## For the frontend\n- DELETE /v1/all: drops everything"),
     )
     try:
         ended = terminal.run(
@@ -233,6 +234,26 @@ def test_a_change_that_breaks_the_contract_is_repaired(project: Project, tmp_pat
         f"1 shape as expected: MailDto ({path}:1)",
     )
     assert "to: string" in project.git("show", f"{report['branch']}:{path}")
+
+    said = terminal.run("reply", report["task"])
+    data = json.loads(terminal.run("reply", report["run"], "--json").stdout)
+    missing = terminal.run("reply", "HANDOFF-0")
+    assert (said.returncode, said.stdout) == (0, data["block"]), said.stderr
+    (block,) = read_handoffs(said.stdout, where="reply").blocks
+    assert (block.recipient, block.services) == ("frontend", ("mail",))
+    assert block.work == "- use `GET /v1/mails`"
+    assert f"created: `{path}`" in block.context
+    assert "GET /v1/mails -> { to: string, tags?: string[] }" in block.contract
+    assert data["differences"] == [
+        "the report names DELETE /v1/all, which neither the block nor a document names",
+        "the report does not name GET /v1/mails",
+    ]
+    assert data["commits"][0]["sha"] == project.git("rev-parse", report["branch"])
+    answer = data["contract"]["paths"]["/v1/mails"]["get"]["responses"]["2XX"]
+    assert answer["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/MailDto"
+    }
+    assert (missing.returncode, missing.stdout) == (2, "")
 
 
 def test_an_input_that_never_ends_is_given_up() -> None:

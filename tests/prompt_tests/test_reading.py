@@ -84,7 +84,10 @@ def test_a_case_says_what_is_given_and_what_must_hold(tmp_path: Path) -> None:
             f"task: x\nconfig: {{gates: [{{nam: x}}]}}\n{END}",
             "2: .orchestrator/config.toml: gates.",
         ),
-        (f"task: x\nconfig: {{sandbox: none}}\n{END}", "sandbox.backend may not be set by a repository"),
+        (
+            f"task: x\nconfig: {{sandbox: none}}\n{END}",
+            "sandbox.backend may not be set by a repository",
+        ),
         (f"task: x\nconfig: {{model: null}}\n{END}", "one.yaml:2: "),
         (f"task: &a x\nabout: *a\n{END}", "2: not valid YAML: aliases"),
     ],

@@ -14,6 +14,7 @@ from agentflow.cli.init import init
 from agentflow.cli.output import end, refuse_arguments
 from agentflow.cli.phase6 import phase6
 from agentflow.cli.prompts import prompts
+from agentflow.cli.reply import reply
 from agentflow.cli.resume import answer, resume
 from agentflow.cli.run import EXAMPLES, run
 from agentflow.cli.runs import runs
@@ -60,6 +61,7 @@ def main_options(
 COMMANDS = {
     "run": run,
     "handoff": handoff,
+    "reply": reply,
     "init": init,
     "doctor": doctor,
     "demo": demo,

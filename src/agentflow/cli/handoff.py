@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentflow.cli.execution import execute, given_flags, given_gates
+from agentflow.cli.execution import given_flags, given_gates
+from agentflow.cli.handoff_runs import Asked, confirm, plan_all, run_all
 from agentflow.cli.options import (
     Base,
     BaseUrl,
@@ -29,9 +30,7 @@ from agentflow.cli.options import (
 from agentflow.cli.output import OutputFormat, data, exit_codes, print_json, say, talk
 
 if TYPE_CHECKING:
-    from agentflow.handoffs import Prepared
-    from agentflow.plan import Plan
-    from agentflow.sinks.printer import Printer
+    from agentflow.handoff_parts import Prepared
     from agentflow.tasks.handoff import Handoff
     from agentflow.tasks.handoff_questions import Question
     from agentflow.world import World
@@ -77,6 +76,12 @@ def handoff(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done, or what is open.")
     ] = False,
+    bump: Annotated[
+        bool,
+        typer.Option(
+            "--bump", help="Then move this repository's pointers to the submodules that changed."
+        ),
+    ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -87,7 +92,6 @@ def handoff(
     """
     wanted: OutputFormat = "json" if as_json else output_format
     with exit_codes(wanted):
-        from agentflow.order import Order
         from agentflow.world import World
 
         world = World()
@@ -100,20 +104,12 @@ def handoff(
         prepared = _prepare(found, world, base, service or [], _answers(answers), wanted)
         printer = data() if dry_run else talk(quiet=quiet)
         if wanted == "text" or not dry_run:
-            _confirm(printer, prepared)
-
-        def announce(plan: "Plan") -> None:
-            _announce(printer, prepared, plan, wanted if dry_run else "text")
-
-        report = execute(
-            Order(base=base, fresh=fresh, flags=flags, made=prepared.task),
-            wanted,
-            dry_run=dry_run,
-            quiet=quiet,
+            confirm(printer, prepared)
+        asked = Asked(
+            prepared, flags, base, bump=bump, fresh=fresh, output_format=wanted, quiet=quiet,
             verbose=verbose,
-            world=World(directory=prepared.directory),
-            announce=announce,
-        )
+        )  # fmt: skip
+        report = plan_all(asked, world) if dry_run else run_all(asked, world)
     raise typer.Exit(report["exit_code"])
 
 
@@ -154,7 +150,8 @@ def _prepare(
     answers: dict[str, str],
     wanted: OutputFormat,
 ) -> "Prepared":
-    from agentflow.handoffs import prepare, read_in
+    from agentflow.handoff_parts import prepare
+    from agentflow.handoffs import read_in
     from agentflow.workspace.repository import open_repository
 
     repository = open_repository(world.directory, world.environment)
@@ -185,49 +182,3 @@ def _ask(questions: "tuple[Question, ...]", wanted: OutputFormat) -> None:
         )
         printer.print((f"  {one_line(each.why, 500)}", "dim"))
     raise blocked
-
-
-def _confirm(printer: "Printer", prepared: "Prepared") -> None:
-    """Say what will be done, and where."""
-    from agentflow.neutral import neutral, one_line
-
-    reading, block = prepared.reading, prepared.reading.handoff
-    for each in reading.matches:
-        folder = one_line(each.folder or str(prepared.directory), 200)
-        printer.print(("service   ", "bold"), f"{one_line(each.name)} → {folder}")
-    for name, folder in reading.packages.items():
-        printer.print(("package   ", "bold"), f"{one_line(name)} → {one_line(folder, 200)}")
-    for title, text in (
-        ("trigger", block.trigger),
-        ("work", block.work),
-        ("contract", block.contract),
-    ):
-        lines = neutral(text).strip("\n").split("\n")
-        for number, line in enumerate(lines if text else ()):
-            printer.print((f"{'' if number else title:10}", "bold"), line)
-    for problem in block.problems:
-        printer.print((
-            f"note      line {problem.line}: {one_line(problem.message, 200)}",
-            "yellow",
-        ))
-
-
-def _announce(printer: "Printer", prepared: "Prepared", plan: "Plan", wanted: OutputFormat) -> None:
-    """Say what the plan adds: gates, boundaries, prompt."""
-    from agentflow.handoffs import describe_json
-    from agentflow.neutral import one_line
-
-    if wanted != "text":
-        gates = [{"name": gate.name, "command": gate.command} for gate in plan.gates]
-        print_json({
-            **describe_json(prepared), "prompt": plan.prompt.name, "model": plan.model,
-            "allow": list(plan.boundaries.allow), "gates": gates,
-        })  # fmt: skip
-        return
-    for gate in plan.gates:
-        printer.print(
-            ("gate      ", "bold"), f"{one_line(gate.name)}: {one_line(gate.command, 200)}"
-        )
-    may = ", ".join(plan.boundaries.allow) or "everything that is not protected"
-    printer.print(("may change", "bold"), f" {one_line(may, 300)}")
-    printer.print(("prompt    ", "bold"), f"{one_line(plan.prompt.name)}, {one_line(plan.model)}")

@@ -6,6 +6,7 @@ Read from the result's files as git has them; nothing of them is run or imported
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from agentflow.gates.runners import is_test
 from agentflow.gates.shapes.declared import declared_shapes, is_read, named_files
@@ -45,17 +46,13 @@ class ApiContractAudit:
         expected = expected_shapes(self.contract)[:MAX_EXPECTED]
         if not expected:
             return self._not_checked("the contract describes no shape of a body")
-        declared = [
-            shape
-            for path, text in _sources(self.state, candidate).items()
-            for shape in declared_shapes(path, text)
-        ]
+        declared = shapes_of_change(self.state, candidate)
         if not declared:
             return self._not_checked(
                 "the change declares no OpenAPI document, DTO class, interface, zod schema or "
                 + "Pydantic model"
             )
-        matcher = Matcher(declared[:MAX_DECLARED])
+        matcher = Matcher(declared)
         found = [(shape, matcher.matches(shape)) for shape in expected]
         matches = [match for _, several in found for match in several]
         missed = tuple(
@@ -84,6 +81,16 @@ class ApiContractAudit:
 
     def _not_checked(self, reason: str) -> Evidence:
         return Evidence(self.name, "skipped", f"not checked: {reason}")
+
+
+def shapes_of_change(state: Git, candidate: Candidate) -> list[Shape]:
+    """What the changed files declare, and the files that they import, by path."""
+    declared = (
+        shape
+        for path, text in _sources(state, candidate).items()
+        for shape in declared_shapes(path, text)
+    )
+    return list(islice(declared, MAX_DECLARED))
 
 
 def _title(shape: Shape) -> str:

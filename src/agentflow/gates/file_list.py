@@ -81,9 +81,15 @@ class FileListAudit:
         listed = listed_files(candidate.answer)
         if not listed:
             return Evidence(self.name, "skipped", "the answer lists no files")
-        notices = tuple(_notices(listed, changed_paths(candidate)))
+        notices = file_differences(candidate)
         summary = f"the answer lists {counted(len(listed), 'file')}"
         return Evidence(self.name, "passed", summary, notices=notices)
+
+
+def file_differences(candidate: Candidate) -> tuple[str, ...]:
+    """How the files that the answer lists differ from those that changed; none without a list."""
+    listed = listed_files(candidate.answer)
+    return tuple(_notices(listed, changed_paths(candidate))) if listed else ()
 
 
 def _notices(listed: tuple[str, ...], changed: Mapping[str, str]) -> Iterator[str]:

@@ -101,7 +101,7 @@ SIGNS: tuple[Sign, ...] = (
     Sign(
         "it takes a block named `Backend Task Handoff`",
         "handoff",
-        Profile(),
+        Profile(sections=("files",)),
         (r"handoff block",),
         {"name": "backend-task-handoff-prompt"},
     ),
@@ -133,6 +133,7 @@ def detect(fields: Mapping[str, Any], body: str) -> Detected:
         found.completion,
         found.output_schema,
         tuple(path for path in named if path in body),
+        found.sections,
     )
     told = sign.told if sign else "no sign of another"
     return Detected(sign.name if sign else "default", told, profile)

@@ -9,7 +9,7 @@ from agentflow.boundaries import check_glob, is_path
 from agentflow.errors import UsageError
 from agentflow.json_schema import check_schema
 from agentflow.nearest import nearest
-from agentflow.records import Commits, Completion, Json, Profile
+from agentflow.records import Commits, Completion, Json, Profile, Section
 from agentflow.strict_json import parse_object
 
 VARIABLES = ("{TASK_ID}", "TASK-XXX")
@@ -35,6 +35,7 @@ class _Fields(BaseModel):
     completion: Completion = "message"
     output_schema: Annotated[Json | None, BeforeValidator(_schema)] = None
     documents: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()
 
 
 def read_profile(block: object, *, where: str) -> Profile:
@@ -61,6 +62,7 @@ def read_profile(block: object, *, where: str) -> Profile:
         fields.completion,
         fields.output_schema,
         fields.documents,
+        fields.sections,
     )
 
 

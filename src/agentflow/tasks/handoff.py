@@ -158,7 +158,7 @@ def _read(block: Block, lines: Sequence[str]) -> Handoff:
             dict.fromkeys(name for section in found["services"] for name in names(section.text))
         ),
         contract=said["contract"] or _expected_shape(found["work"]),
-        endpoints=tuple(_endpoints(mine, block.first + 1)),
+        endpoints=tuple(endpoints_in(mine, block.first + 1)),
         other=other,
         lines={name: each[0].line for name, each in found.items() if each},
         problems=tuple(_problems(block, mine, found)),
@@ -186,7 +186,8 @@ def _name(item: str) -> str:
     return code[1] if code else _REMARK.sub("", item)
 
 
-def _endpoints(lines: Sequence[str], first: int) -> Iterator[Endpoint]:
+def endpoints_in(lines: Sequence[str], first: int = 1) -> Iterator[Endpoint]:
+    """Every endpoint that these lines name, each once; `first` is the number of the first line."""
     seen: set[tuple[str, str]] = set()
     for number, line in enumerate(lines, first):
         named = [(method, path) for method, path in _ENDPOINT.findall(line)]

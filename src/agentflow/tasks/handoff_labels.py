@@ -18,11 +18,11 @@ MEANINGS: dict[str, str] = {
             "backend changes", "what to implement", "what you need to do",
             "what backend needs to do", "what the backend needs to do", "what we need",
             "what frontend needs", "what the frontend needs", "need", "expected",
-            "expected behavior", "expected behaviour",
+            "expected behavior", "expected behaviour", "expected frontend work",
         ),
         "work",
     ),
-    **dict.fromkeys(("frontend context", "context"), "context"),
+    **dict.fromkeys(("frontend context", "backend context", "context"), "context"),
     **dict.fromkeys(("service", "services", "target service", "target services", "services affected", "affected services"), "services"),
     **dict.fromkeys(
         (

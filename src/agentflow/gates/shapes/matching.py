@@ -94,9 +94,14 @@ def _same_endpoint(expected: Shape, shape: Shape) -> bool:
         return False
     method, _, path = expected.endpoint.partition(" ")
     other_method, _, other = shape.endpoint.partition(" ")
+    return method == other_method and same_path(path, other)
+
+
+def same_path(path: str, other: str) -> bool:
+    """Whether two paths are one, whatever their parameters are called; one may have a prefix."""
     first, second = (_PARAMETER.sub("{}", each).strip("/") for each in (path, other))
     longer, shorter = (first, second) if len(first) > len(second) else (second, first)
-    return method == other_method and bool(shorter) and f"/{longer}".endswith(f"/{shorter}")
+    return bool(shorter) and f"/{longer}".endswith(f"/{shorter}")
 
 
 def _way(expected: Shape, shape: Shape) -> float:

@@ -1,0 +1,204 @@
+"""The runs of a handoff, for `agentflow handoff`: planned or run, in one repository or in several."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from agentflow.cli.execution import connector, execute, start_sdk_import, stop_on_signals
+from agentflow.cli.output import OutputFormat, Tolerant, data, print_json, talk
+
+if TYPE_CHECKING:
+    from agentflow.handoff_parts import Part, Prepared
+    from agentflow.interfaces import Emit
+    from agentflow.plan import Plan
+    from agentflow.records import Json
+    from agentflow.sinks.printer import Printer
+    from agentflow.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for."""
+
+    prepared: "Prepared"
+    flags: Mapping[str, Any]
+    base: str | None
+    bump: bool
+    fresh: bool
+    output_format: OutputFormat
+    quiet: bool
+    verbose: bool
+
+    @property
+    def linked(self) -> bool:
+        """Whether several repositories change."""
+        return self.bump or len(self.prepared.parts) > 1
+
+
+def plan_all(asked: Asked, world: "World") -> "Json":
+    """Print what would be done, part by part."""
+    from agentflow.command_values import command_values
+    from agentflow.handoff_parts import describe_json
+    from agentflow.order import Order
+    from agentflow.plan import make_plan
+
+    _check(asked)
+    described: list[Json] = []
+    for part in asked.prepared.parts:
+        order = Order(base=asked.base, fresh=asked.fresh, flags=asked.flags, made=part.task)
+        there = replace(world, directory=part.directory)
+        plan = asyncio.run(make_plan(order, there, command_values))
+        if asked.output_format == "text":
+            _announce(data(), asked, part, plan)
+            continue
+        gates = [{"name": gate.name, "command": gate.command} for gate in plan.gates]
+        described.append({
+            **describe_json(asked.prepared, part), "prompt": plan.prompt.name,
+            "model": plan.model, "allow": list(plan.boundaries.allow), "gates": gates,
+        })  # fmt: skip
+    if len(described) == 1:
+        print_json(described[0])
+    elif described:
+        print_json({"type": "linked", "task": asked.prepared.id, "parts": described})
+    return {"exit_code": 0}
+
+
+def run_all(asked: Asked, world: "World") -> "Json":
+    """Run every part, print what became of them, and return the report."""
+    from agentflow.order import Order
+
+    _check(asked)
+    if asked.linked:
+        return _run_linked(asked, world)
+    (part,) = asked.prepared.parts
+    printer = talk(quiet=asked.quiet)
+    return execute(
+        Order(base=asked.base, fresh=asked.fresh, flags=asked.flags, made=part.task),
+        asked.output_format,
+        dry_run=False,
+        quiet=asked.quiet,
+        verbose=asked.verbose,
+        world=replace(world, directory=part.directory),
+        announce=lambda plan: _announce(printer, asked, part, plan),
+    )
+
+
+def _check(asked: Asked) -> None:
+    if asked.bump:
+        from agentflow.workflows.pointers import check_bump
+
+        check_bump(asked.prepared, asked.flags.get("land"))
+
+
+def _run_linked(asked: Asked, world: "World") -> "Json":
+    from agentflow.command_values import command_values
+    from agentflow.sinks.console import ConsoleSink
+    from agentflow.workflows.linked import Linked, run_linked
+
+    start_sdk_import()
+    printer = talk(quiet=asked.quiet)
+    console = ConsoleSink(printer, verbose=asked.verbose)
+    sinks: list[Emit] = [console]
+    if asked.output_format == "stream-json":
+        from agentflow.sinks.stream_json import StreamJsonSink
+
+        sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
+
+    async def whole() -> "Json":
+        stop_on_signals()
+        wanted = Linked(asked.prepared, asked.fresh, asked.flags)
+        return await run_linked(
+            wanted, world, connector(world), sinks, command_values, printer.print
+        )
+
+    try:
+        report = asyncio.run(whole())
+    finally:
+        console.close()
+    report["bump"] = _bumped(asked, report, world)
+    if asked.output_format == "text":
+        _print(report)
+    else:
+        print_json(report)
+    return report
+
+
+def _bumped(asked: Asked, report: "Json", world: "World") -> "Json | None":
+    """Move the pointers if that was asked for. What has landed is reported whatever comes of it."""
+    from agentflow.errors import AgentflowError
+    from agentflow.workflows.pointers import bump
+
+    if not asked.bump or report["outcome"] != "done":
+        return None
+    try:
+        return bump(asked.prepared, report["runs"], asked.flags.get("target"), world)
+    except AgentflowError as error:
+        report |= {"outcome": error.outcome, "exit_code": error.exit_code}
+        report |= {"reason": f"everything landed, but {error.message}", "hint": error.hint}
+        return None
+
+
+def _print(report: "Json") -> None:
+    """Each part's verdict, then what became of all of them."""
+    from agentflow.neutral import one_line
+    from agentflow.sinks.verdict import TITLES, print_verdict
+
+    printer = data()
+    for each in report["runs"]:
+        print_verdict(printer, {**each, "already_done": False})
+    title, style = TITLES.get(report["outcome"], (report["outcome"], "bold"))
+    printer.print((f"{title}  ", style), (one_line(report["task"]), "bold"))
+    moved = report["bump"]
+    pointers = f"{moved['commit'][:12]} on {moved['branch']}" if moved else ""
+    for label, value in (
+        ("reason", report["reason"]),
+        ("next", report["hint"]),
+        ("pointers", pointers),
+    ):
+        if value:
+            printer.print((f"  {label:<9}", "dim"), one_line(value, 400))
+
+
+def confirm(printer: "Printer", prepared: "Prepared") -> None:
+    """Say what will be done, and where."""
+    from agentflow.neutral import neutral, one_line
+
+    reading, block = prepared.reading, prepared.reading.handoff
+    for each in reading.matches:
+        folder = one_line(each.folder or str(prepared.parts[0].directory), 200)
+        printer.print(("service   ", "bold"), f"{one_line(each.name)} → {folder}")
+    for name, folder in reading.packages.items():
+        printer.print(("package   ", "bold"), f"{one_line(name)} → {one_line(folder, 200)}")
+    for title, text in (
+        ("trigger", block.trigger),
+        ("work", block.work),
+        ("contract", block.contract),
+    ):
+        lines = neutral(text).strip("\n").split("\n")
+        for number, line in enumerate(lines if text else ()):
+            printer.print((f"{'' if number else title:10}", "bold"), line)
+    for problem in block.problems:
+        printer.print((
+            f"note      line {problem.line}: {one_line(problem.message, 200)}",
+            "yellow",
+        ))
+    if len(prepared.parts) > 1:
+        order = ", then ".join(one_line(part.place, 200) for part in prepared.parts)
+        printer.print(("linked    ", "bold"), f"landed together: {order}")
+
+
+def _announce(printer: "Printer", asked: Asked, part: "Part", plan: "Plan") -> None:
+    """Say what the plan adds: gates, boundaries, prompt."""
+    from agentflow.neutral import one_line
+
+    if asked.linked:
+        printer.print(("part      ", "bold"), f"{part.task.id} in {one_line(part.place, 200)}")
+    for gate in plan.gates:
+        printer.print(
+            ("gate      ", "bold"), f"{one_line(gate.name)}: {one_line(gate.command, 200)}"
+        )
+    may = ", ".join(plan.boundaries.allow) or "everything that is not protected"
+    printer.print(("may change", "bold"), f" {one_line(may, 300)}")
+    printer.print(("prompt    ", "bold"), f"{one_line(plan.prompt.name)}, {one_line(plan.model)}")

@@ -1,0 +1,199 @@
+"""Linked runs: a handoff whose work lies in several repositories lands in all of them, or in none.
+
+Each part is a run of its own that lands nothing. When all are verified, that is written down, and
+then one branch after the other is moved, in the order of the parts. A call that finds it written
+down spends nothing and goes on with what has not landed.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from agentflow.errors import AgentflowError, Conflict, UsageError
+from agentflow.handoff_parts import Part, Prepared
+from agentflow.interfaces import Emit
+from agentflow.markers import own_folder, write_atomically
+from agentflow.order import Order
+from agentflow.plan import Plan, make_plan
+from agentflow.prompts.context import Measure
+from agentflow.records import Candidate, Json
+from agentflow.run import Connect, run_task
+from agentflow.runs import FOLDER, REPORT, read_report, task_lock, unfinished_run
+from agentflow.stage import REPORTS
+from agentflow.strict_json import parse_object
+from agentflow.workspace.land import check_target, land
+from agentflow.workspace.repository import open_repository
+from agentflow.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A verified part, and where it is to land."""
+
+    directory: Path
+    task: str
+    run: str
+    base: str
+    tip: str
+    branch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What the caller asked for."""
+
+    prepared: Prepared
+    fresh: bool = False
+    flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+async def plan_part(wanted: Linked, part: Part, world: World, measure: Measure) -> Plan:
+    """The plan of the run for one part: it lands nothing by itself. Raises as `make_plan` does."""
+    order = Order(fresh=wanted.fresh, flags=_flags(wanted), made=part.task)
+    plan = await make_plan(order, replace(world, directory=part.directory), measure)
+    left = unfinished_run(plan.repository.root, part.task.id)
+    return replace(plan, fresh=True) if left else plan
+
+
+def _flags(wanted: Linked) -> dict[str, Any]:
+    target = f"agentflow/{wanted.prepared.id}"
+    return {"target": target, **wanted.flags, "land": "none"}
+
+
+async def run_linked(
+    wanted: Linked,
+    world: World,
+    connect: Connect,
+    sinks: Sequence[Emit],
+    measure: Measure,
+    told: Callable[[str], None],
+) -> Json:
+    """Run every part, then land all of them; return the report. `told` gets each landing.
+
+    Raises `UsageError` for `--land current`, and what a run refuses before it exists.
+    """
+    if wanted.flags.get("land") == "current":
+        raise UsageError("linked runs land on branches", hint="Give --land branch, or none.")
+    prepared = wanted.prepared
+    home = open_repository(world.directory, world.environment)
+    file = world.cache / home.key / "handoffs" / f"{prepared.id}.json"
+    with task_lock(home.locks(world.cache), prepared.id):
+        if wanted.fresh:
+            file.unlink(missing_ok=True)
+        links = _written(file)
+        if not links:
+            plans = [await plan_part(wanted, part, world, measure) for part in prepared.parts]
+            reports: list[Json] = []
+            for plan in plans:
+                reports.append(await run_task(plan, world, connect, sinks))
+                if reports[-1]["outcome"] != "done":
+                    return _report(prepared, reports, _Ending.of(reports[-1]))
+            if wanted.flags.get("land") == "none":
+                return _report(prepared, reports, _Ending())
+            links = [_link(*each) for each in zip(prepared.parts, plans, reports, strict=True)]
+            _write(file, links)
+        return _land_all(prepared, links, world, told)
+
+
+def _land_all(
+    prepared: Prepared, links: Sequence[Link], world: World, told: Callable[[str], None]
+) -> Json:
+    """Land what has not landed; nothing if one of the targets cannot take its part."""
+    try:
+        for link in links:
+            _check(link, world)
+        reports = [_landed(link, world, told) for link in links]
+    except AgentflowError as error:
+        ending = _Ending(error.outcome, error.exit_code, error.message, error.hint)
+        return _report(prepared, [_kept(link) for link in links], ending)
+    return _report(prepared, reports, _Ending())
+
+
+def _link(part: Part, plan: Plan, report: Json) -> Link:
+    return Link(
+        part.directory,
+        part.task.id,
+        report["run"],
+        report["base"],
+        report["landed"]["tip"],
+        plan.branch,
+    )
+
+
+def _written(file: Path) -> list[Link]:
+    """The parts that an earlier call verified; none if there was none."""
+    try:
+        found = parse_object(file.read_bytes())["links"]
+    except (OSError, ValueError, KeyError):
+        return []
+    fields = ("task", "run", "base", "tip", "branch")
+    return [Link(Path(each["directory"]), *(each[name] for name in fields)) for each in found]
+
+
+def _write(file: Path, links: Sequence[Link]) -> None:
+    listed = [{**asdict(link), "directory": str(link.directory)} for link in links]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps({"links": listed}))
+
+
+def _check(link: Link, world: World) -> None:
+    """Refuse what could not land, before anything does. Raises `Conflict`."""
+    repository = open_repository(link.directory, world.environment)
+    if not repository.holds(link.tip):
+        check_target(repository, "branch", link.branch, link.base, replaceable=None)
+
+
+def _landed(link: Link, world: World, told: Callable[[str], None]) -> Json:
+    """Move a part's branch, unless it is there; return the part's report, which says so."""
+    repository = open_repository(link.directory, world.environment)
+    if not repository.holds(link.tip):
+        candidate = Candidate(link.base, link.tip)
+        try:
+            land(repository, candidate, "branch", link.branch, link.run)
+        except Conflict as conflict:
+            conflict.hint = f"{conflict.hint} The next call goes on with what has not landed."
+            raise
+        told(f"landed {link.task} on {link.branch} in {link.directory}")
+    landed = {"ref": f"refs/heads/{link.branch}", "tip": link.tip, "replaced": None}
+    report = {**_kept(link), "landed": landed, "branch": link.branch}
+    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(link.directory / FOLDER / link.run / REPORT, text)
+    write_atomically(own_folder(link.directory, REPORTS) / f"{link.task}.json", text)
+    return report
+
+
+def _kept(link: Link) -> Json:
+    return read_report(link.directory / FOLDER / link.run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """How all parts together ended."""
+
+    outcome: str = "done"
+    exit_code: int = 0
+    reason: str = ""
+    hint: str = ""
+
+    @classmethod
+    def of(cls, report: Json) -> "_Ending":
+        """As the part ended that stopped the others."""
+        reason = f"{report['task']}: {report['reason']}; nothing of the handoff landed"
+        return cls(report["outcome"], report["exit_code"], reason, report["hint"])
+
+
+def _report(prepared: Prepared, reports: Sequence[Json], ending: _Ending) -> Json:
+    costs = [each.get("total_cost_usd") for each in reports]
+    return {
+        "type": "linked",
+        "task": prepared.id,
+        "outcome": ending.outcome,
+        "exit_code": ending.exit_code,
+        "reason": ending.reason,
+        "hint": ending.hint,
+        "runs": list(reports),
+        "num_turns": sum(each.get("num_turns", 0) for each in reports),
+        "total_cost_usd": None if None in costs else round(sum(filter(None, costs)), 6),
+    }
