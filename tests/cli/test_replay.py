@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from agentflow.records import Json
 from tests.cli.test_cli import GATE, Terminal
 from tests.run.project import HELLO, Project, bash, turn
 
@@ -18,7 +19,7 @@ def terminal(project: Project, tmp_path: Path):
     terminal.close()
 
 
-def replay(terminal: Terminal, tape: Path, *arguments: str) -> tuple[int, dict[str, object]]:
+def replay(terminal: Terminal, tape: Path, *arguments: str) -> tuple[int, Json]:
     """The exit code and the report. There is no server, and no key."""
     ended = terminal.run(
         "run", "TASK-1", *GATE, "--fresh", "--replay", str(tape), "--output-format=json", *arguments
@@ -56,7 +57,7 @@ def test_a_run_is_recorded_and_replayed(terminal: Terminal, tmp_path: Path) -> N
     assert report["reason"] == (
         "the replay diverges at turn 1: the system prompt (the prompt plain was changed since)"
     )
-    notice = next(n for n in report["notices"] if "differs from the recording" in n)  # type: ignore[attr-defined]
+    notice = next(n for n in report["notices"] if "differs from the recording" in n)
     assert "\n+Be quick.\n" in f"{notice}\n"
 
 
@@ -81,7 +82,7 @@ def test_a_call_that_now_fails_and_a_longer_run_end_the_replay(
     project.git("commit", "-qm", "docs: no readme")
     code, report = replay(terminal, tape)
     assert (code, report["reason"]) == (6, "the replay diverges at turn 2: message 3")
-    notices = "\n".join(report["notices"])  # type: ignore[arg-type]
+    notices = "\n".join(report["notices"])
     assert "-the result of toolu_0000_00: text\n+the result of toolu_0000_00: an error" in notices
 
 

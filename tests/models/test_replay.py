@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,15 +23,15 @@ CALL: Json = {"type": "tool_use", "id": "c1", "name": "Bash", "input": {}}
 SAID: Json = {"role": "assistant", "content": [CALL]}
 
 
-def result(text: str, **more: object) -> Json:
+def result(text: str | list[Json], **more: object) -> Json:
     block: Json = {"type": "tool_result", "tool_use_id": "c1", "content": text, **more}
     return {"role": "user", "content": [block]}
 
 
-def request(*messages: Json, **more: object) -> Request:
+def request(*messages: Json, **more: Any) -> Request:
     first: Json = {"role": "user", "content": "Do it."}
     whole = Request("m", "You are it.", [first, *messages], [{"name": "Bash"}], 100)
-    return replace(whole, **more)  # type: ignore[arg-type]
+    return replace(whole, **more)
 
 
 class Saying:
@@ -109,7 +110,7 @@ IMAGE: Json = {"type": "image", "source": {}}
         (request(SAID, result("x"), system="You are it!"), "the system prompt", "+You are it!"),
         (request(SAID, result("x"), tools=[{"name": "Read"}]), "the tools", "+Read "),
         (request(SAID, result("x", is_error=True)), "message 3", "+the result of c1: an error"),
-        (request(SAID, result([IMAGE])), "message 3", "+the result of c1: image"),  # type: ignore[arg-type]
+        (request(SAID, result([IMAGE])), "message 3", "+the result of c1: image"),
         (request({**SAID, "content": []}, result("x")), "message 2", "+assistant "),
         (request(SAID), "the number of messages", "+2 messages"),
         (request(SAID, {"role": "user", "content": "Go on."}), "message 3", "+Go on."),
