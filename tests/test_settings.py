@@ -78,6 +78,7 @@ def test_every_field_has_a_rule() -> None:
     assert {name for name, rule in RULES.items() if rule == "narrow"} == {
         "model", "max_repairs", "max_turns", "max_cost", "max_tokens", "timeout", "allow", "deny",
         "fallback_model", "max_input_tokens", "max_output_tokens",
+            "context_window",
     }  # fmt: skip
 
 

@@ -124,6 +124,7 @@ class Stage:
             self.emit,
             plan.effort,
             self.history.conversation,
+            catalog.window(plan.model, plan.settings.context_window),
         )
 
     def next_word(self) -> Word | None:
