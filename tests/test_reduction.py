@@ -93,7 +93,9 @@ LONG = "x" * 8_000
 """2,000 tokens, of which a line in its place saves 1,960."""
 
 
-@pytest.mark.parametrize(("tokens", "moved"), [(FULL - 1, []), (FULL, [2, 4])])
+@pytest.mark.parametrize(
+    ("tokens", "moved"), [(FULL - 1, []), (FULL, [2, 4]), (4_500 + 2 * 1_960, [2, 4])]
+)
 async def test_nothing_happens_until_the_room_is_full(tokens: int, moved: list[int]) -> None:
     work = Work(*[LONG] * 5)
     context = work.context(tokens)
