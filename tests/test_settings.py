@@ -84,7 +84,7 @@ def test_every_field_has_a_rule() -> None:
     }  # fmt: skip
     assert {name for name, rule in RULES.items() if rule == "narrow"} == {
         "model", "max_repairs", "max_turns", "max_cost", "max_tokens", "timeout", "allow", "deny",
-        "fallback_model", "max_input_tokens", "max_output_tokens", "sandbox",
+        "fallback_model", "max_input_tokens", "max_output_tokens", "sandbox", "context_window",
     }  # fmt: skip
 
 

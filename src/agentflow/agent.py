@@ -4,9 +4,17 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator
 
+from agentflow.asking import Asking
 from agentflow.budget import Budget
-from agentflow.conversation import HINT_AFTER, RUNNABLE, Conversation, Kind, Word
-from agentflow.errors import AgentFailed, Blocked, BudgetExceeded, ProviderFailure
+from agentflow.context import REPLY_TOKENS
+from agentflow.conversation import FULL, HINT_AFTER, RUNNABLE, Conversation, Kind, Word
+from agentflow.errors import (
+    AgentFailed,
+    Blocked,
+    BudgetExceeded,
+    ContextExceeded,
+    ProviderFailure,
+)
 from agentflow.events import (
     AgentEnded,
     AssistantMessage,
@@ -15,17 +23,27 @@ from agentflow.events import (
     UserMessage,
 )
 from agentflow.interfaces import Emit, Keeper, Model, Toolkit
-from agentflow.messages import Ending, EndReason, Reply, Request, Signal, ToolCall, ToolResult
+from agentflow.messages import (
+    Ending,
+    EndReason,
+    Reply,
+    Signal,
+    ToolCall,
+    ToolResult,
+)
 from agentflow.records import Completion, Effort, Json
+from agentflow.turn_results import within_turn
 
-MAX_REPLY_TOKENS = 32_000
-"""Of one reply, thinking included."""
 MAX_CUT_REPLIES = 3
 """Replies in a row that may hit that limit before the run is stopped."""
 
 CUT = (
     "Your last reply hit its length limit and was cut; a tool call in it was not run. "
     "Go on in smaller steps: write large files in several edits."
+)
+NO_ROOM = (
+    "Your last reply was cut because the context window was full; a tool call in it was not run. "
+    "There is room again: go on."
 )
 NUDGES: dict[Completion, str] = {
     "marker": "You ended your turn without the completion marker. If you are finished, write it "
@@ -54,15 +72,15 @@ class Agent:
         emit: Emit,
         effort: Effort | None = None,
         conversation: Conversation | None = None,
+        window: int | None = None,
     ) -> None:
-        """`conversation` is what was said before, by an agent whose process died."""
-        self.model = model
-        self.model_id = model_id
-        self.system = system
+        """`conversation` is what was said before, by an agent whose process died; `window` the
+        model's context window in tokens, None if it is not known."""
+        self.window = window
+        self.asking = Asking(model, model_id, system, effort, window, emit)
         self.completion: Completion = completion
         self.budget = budget
         self.emit = emit
-        self.effort: Effort | None = effort
         self.conversation = conversation or Conversation()
 
     async def work(self, word: Word | None, toolkit: Toolkit, keeper: Keeper) -> Ending:
@@ -74,6 +92,7 @@ class Agent:
         """
         try:
             async with asyncio.timeout(max(0.0, self.budget.seconds_left)):
+                await self.asking.restore(self.conversation, toolkit)
                 if word is not None:
                     self._tell(word.text, word.kind)
                     keeper.begin(changed=False)
@@ -95,32 +114,32 @@ class Agent:
 
     def _without_calls(self, reply: Reply) -> Ending | None:
         """Go on after a reply of which nothing may be run, or end."""
+        reason = self._why_cut(reply)
         if reply.calls:
-            self._tell([_answer(_not_run(call, CUT)) for call in reply.calls], "cut")
+            answers = [_answer(_not_run(call, reason or CUT)) for call in reply.calls]
+            self._tell(answers, "cut")
         match reply.stop_reason:
             case "end_turn" | "stop_sequence" | "tool_use":
                 if self.conversation.nudged or self._is_finished(reply):
                     return self._ending("finished" if self._is_finished(reply) else "silent")
                 self._tell(NUDGES[self.completion], "nudge")
-            case "max_tokens" if self.conversation.cut < MAX_CUT_REPLIES:
-                if not reply.calls:
-                    self._tell(CUT, "cut")
             case "pause_turn":
                 self.conversation.pending = None
-            case other:
+            case other if not reason:
                 raise _stopped(other)
+            case _:
+                if not reply.calls:
+                    self._tell(reason, "cut")
         return None
 
+    def _why_cut(self, reply: Reply) -> str:
+        """What a reply that was cut is answered; empty if it was not, or too often."""
+        if reply.stop_reason == FULL:
+            return NO_ROOM if self.conversation.full == 1 else ""
+        return CUT if 0 < self.conversation.cut < MAX_CUT_REPLIES else ""
+
     async def _ask(self, toolkit: Toolkit) -> Reply:
-        request = Request(
-            self.model_id,
-            self.system,
-            self.conversation.messages,
-            toolkit.schemas,
-            MAX_REPLY_TOKENS,
-            self.effort,
-        )
-        reply = await self.model.reply(request, self.emit)
+        reply = await self.asking.reply(self.conversation, toolkit)
         message = self.conversation.hear(reply)
         problems = {call.id: call.problem for call in reply.calls if call.arguments is None}
         self.emit(
@@ -159,7 +178,11 @@ class Agent:
                     missing = "Not run: you signalled completion before this call."
                     break
         finally:
-            answers = [_answer(results.get(c.id) or _not_run(c, missing)) for c in calls]
+            told = [
+                (results.get(call.id) or _not_run(call, missing), toolkit.is_read_only(call))
+                for call in calls
+            ]
+            answers = [_answer(result) for result in within_turn(told, self.window)]
             self._tell(answers, "results")
         self.conversation.signals = tuple(signals)
         keeper.begin(changed=not all(toolkit.is_read_only(call) for call in calls))
@@ -256,10 +279,10 @@ def _stopped(stop_reason: str) -> Exception:
     match stop_reason:
         case "max_tokens":
             return BudgetExceeded(
-                f"{MAX_CUT_REPLIES} replies in a row hit the limit of {MAX_REPLY_TOKENS} tokens"
+                f"{MAX_CUT_REPLIES} replies in a row hit the limit of {REPLY_TOKENS} tokens"
             )
-        case "model_context_window_exceeded":
-            return BudgetExceeded("the conversation no longer fits the model's context window")
+        case other if other == FULL:
+            return ContextExceeded("the conversation no longer fits the model's context window")
         case "refusal":
             return ProviderFailure("the model refused to go on with this task")
         case other:

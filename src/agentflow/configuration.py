@@ -271,6 +271,8 @@ class Settings(Table):
     """Input and output together."""
     max_input_tokens: Annotated[int | None, "narrow", Field(ge=1)] = None
     max_output_tokens: Annotated[int | None, "narrow", Field(ge=1)] = None
+    context_window: Annotated[int | None, "narrow", Field(ge=8_000)] = None
+    """Tokens of the model's window that are used; None means all that the catalog knows of."""
     timeout: Annotated[Seconds, "narrow"] = 45 * 60.0
     """Seconds of wall clock for the agent, repairs included."""
     allow: Annotated[tuple[str, ...], "narrow"] = ()

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from agentflow.context import Context, sent
+from agentflow.events import ContextReduced, ContextSummarized
 from agentflow.messages import Reply, Signal, ToolCall, Usage
 from agentflow.records import Json
 
@@ -28,6 +30,8 @@ class Word:
 
 HINT_AFTER, STOP_AFTER = 3, 6
 """Identical failing calls without a successful change in between."""
+FULL = "model_context_window_exceeded"
+"""The stop reason of a reply that was cut because the window was full."""
 RUNNABLE = frozenset({"tool_use", "end_turn", "stop_sequence"})
 """Stop reasons after which a reply's calls may be run; some local servers never say `tool_use`."""
 
@@ -37,11 +41,16 @@ class Conversation:
 
     def __init__(self) -> None:
         self.messages: list[Json] = []
+        """All of them."""
+        self.context = Context()
+        """What of them is sent."""
         self.last_words = ""
         self.nudged = False
         """Whether the model was reminded since it was last given work."""
         self.cut = 0
         """Replies in a row that hit their length limit."""
+        self.full = 0
+        """Replies in a row that filled the context window."""
         self.signals: tuple[Signal, ...] = ()
         """Marker files that the last batch of calls wrote."""
         self.pending: Reply | None = None
@@ -71,9 +80,20 @@ class Conversation:
             self.messages.append(message)
         self.last_words = reply.text.strip() or self.last_words
         self.cut = self.cut + 1 if reply.stop_reason == "max_tokens" else 0
+        self.full = self.full + 1 if reply.stop_reason == FULL else 0
+        self.context = self.context.replied(reply.usage, len(self.messages))
         self.signals = ()
         self.pending = reply
         return message
+
+    @property
+    def sent(self) -> list[Json]:
+        """The messages that are sent next."""
+        return sent(self.messages, self.context)
+
+    def shorten(self, event: ContextReduced | ContextSummarized) -> None:
+        """Take out of what is sent what the event says."""
+        self.context = self.context.shortened(event, len(self.messages))
 
     def count(self, call: ToolCall, *, is_error: bool, read_only: bool) -> int:
         """Count a call that ended; return how often it has failed as it is. A change that succeeds

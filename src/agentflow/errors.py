@@ -5,6 +5,7 @@ AgentflowError
 ├── AgentFailed        1   the agent gave up, or the loop stopped it
 ├── Blocked            3   an answer by a person is needed
 ├── BudgetExceeded     4   turns, cost, tokens or time ran out
+│   └── ContextExceeded 4  the conversation does not fit the model's context window
 ├── EnvironmentFailure 5   no sandbox, no git, a tool or service is missing
 │   └── ServiceFailure 5   a service did not start
 ├── ProviderFailure    6   the model API refused or failed for good
@@ -54,6 +55,10 @@ class BudgetExceeded(AgentflowError):
 
     exit_code = 4
     outcome = "budget"
+
+
+class ContextExceeded(BudgetExceeded):
+    """The conversation does not fit the model's context window."""
 
 
 class EnvironmentFailure(AgentflowError):

@@ -126,6 +126,51 @@ class AssistantMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """A line that is sent in the place of a tool's result."""
+
+    message: int
+    """Which message of the whole conversation, from 0."""
+    block: int
+    """Which block of it, from 0."""
+    path: str
+    """The file in the sandbox that holds the result; empty for none."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContextReduced:
+    """Emitted before a request, when results of tools are taken out of what is sent from now on."""
+
+    type: ClassVar[str] = "agentflow.context_reduced"
+    durable: ClassVar[bool] = True
+    before: int
+    after: int
+    """Tokens of the next request, about, without this and with it."""
+    references: tuple[Reference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContextSummarized:
+    """Emitted before a request, when the model has summed up what is not sent from now on."""
+
+    type: ClassVar[str] = "agentflow.context_summarized"
+    durable: ClassVar[bool] = True
+    before: int
+    after: int
+    """As in `ContextReduced`."""
+    kept_from: int
+    """Which message of the whole conversation, from 0, is the first that is sent after the task
+    and the summary."""
+    summary: str
+    usage: Usage
+    discarded: Usage
+    cost: float | None
+    model: str = ""
+    """All four of the summary, as in `AssistantMessage`."""
+
+
+@dataclass(frozen=True, slots=True)
 class TextDelta:
     """Emitted for each piece of text that the model streams."""
 
@@ -405,6 +450,8 @@ Event = (
     | SetupFinished
     | UserMessage
     | AssistantMessage
+    | ContextReduced
+    | ContextSummarized
     | TextDelta
     | RetryScheduled
     | ReplyFailed

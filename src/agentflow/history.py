@@ -13,6 +13,8 @@ from agentflow.events import (
     AgentEnded,
     AssistantMessage,
     Collected,
+    ContextReduced,
+    ContextSummarized,
     Event,
     FallbackStarted,
     GateFinished,
@@ -32,6 +34,8 @@ from agentflow.records import Evidence, Json, Verdict
 MILESTONES = (AgentEnded, RepairStarted, UserMessage, Verified, LandingDone, RunFinished)
 """What is kept together with all that led to it; between an agent's end and the next of them lies a
 judgement."""
+PAID = (AssistantMessage, ContextSummarized, ReplyFailed)
+"""What used tokens."""
 FINAL = frozenset({"done", "failed"})
 """Outcomes after which a run does not go on."""
 
@@ -164,12 +168,17 @@ def read_history(lines: Sequence[Line], tip: int) -> History:
     valid = [line for line in counting(lines) if line.number < kept]
     numbers = {line.number for line in valid}
     own = _own(lines)
-    paid = [
-        line
-        for line in own
-        if line.number in numbers or isinstance(line.event, AssistantMessage | ReplyFailed)
-    ]
+    paid = [line for line in own if line.number in numbers or isinstance(line.event, PAID)]
     return _told(History(kept, tuple(valid), tuple(paid), _spent(own)), valid)
+
+
+def messages_to_send(lines: Iterable[Line]) -> list[Json]:
+    """What the model would be sent next."""
+    conversation = Conversation()
+    talk = _Talk(conversation)
+    for line in counting(lines):
+        talk.take(line.event)
+    return conversation.sent
 
 
 def _own(lines: Sequence[Line]) -> Sequence[Line]:
@@ -182,10 +191,10 @@ def _spent(lines: Sequence[Line]) -> Spent:
     usage, cost, turns = Usage(), 0.0, 0
     unknown = False
     for line in lines:
-        if isinstance(line.event, AssistantMessage):
+        if isinstance(line.event, AssistantMessage | ContextSummarized):
             turns += 1
             usage += line.event.discarded
-        if isinstance(line.event, AssistantMessage | ReplyFailed):
+        if isinstance(line.event, PAID):
             usage += line.event.usage
             unknown = unknown or line.event.cost is None
             cost += line.event.cost or 0.0
@@ -255,6 +264,8 @@ class _Talk:
                 reply = _reply(event)
                 self._conversation.hear(reply)
                 self._calls = {call.id: call for call in reply.calls}
+            case ContextReduced() | ContextSummarized():
+                self._conversation.shorten(event)
             case ToolFinished():
                 call = self._calls.get(event.id)
                 if call:

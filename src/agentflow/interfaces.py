@@ -67,6 +67,10 @@ class Toolkit(Protocol):
         """Run a call. What the model can correct is an error result and does not raise."""
         ...
 
+    async def keep(self, name: str, text: str) -> str:
+        """Write a text to a file that Read can page; its path inside, empty if that cannot be."""
+        ...
+
 
 class Keeper(Protocol):
     """Keeps what an agent has done, so that another process can go on from there."""

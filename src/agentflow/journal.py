@@ -61,7 +61,7 @@ class Journal:
             "type": event.type,
             **dataclasses.asdict(event),
         }
-        data = (_encoded(line) + "\n").encode("utf-8", "backslashreplace")
+        data = (encoded(line) + "\n").encode("utf-8", "backslashreplace")
         with _told(self.path):
             try:
                 self._write(data)
@@ -91,7 +91,8 @@ class Journal:
         os.close(self._file)
 
 
-def _encoded(line: Json) -> str:
+def encoded(line: Json) -> str:
+    """One line of JSON, whatever numbers stand in it."""
     try:
         return json.dumps(line, ensure_ascii=False, allow_nan=False)
     except ValueError:  # NaN and the infinities are no JSON: keep their names

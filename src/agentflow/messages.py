@@ -98,11 +98,15 @@ class Reply:
 class CallFailed(ProviderFailure):
     """One call of the model API failed for good."""
 
-    def __init__(self, message: str, hint: str, used: Usage, *, temporary: bool) -> None:
+    def __init__(
+        self, message: str, hint: str, used: Usage, *, temporary: bool, too_long: bool = False
+    ) -> None:
         """`used`: by all attempts. `temporary`: another model might answer now, or this one later,
-        as with overload, a rate limit or a broken reply."""
+        as with overload, a rate limit or a broken reply. `too_long`: the conversation does not fit
+        the model's context window."""
         super().__init__(message, hint)
         self.used = used
+        self.too_long = too_long
         self.temporary = temporary
 
 

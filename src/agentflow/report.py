@@ -15,6 +15,7 @@ from agentflow.events import (
     AgentEnded,
     AssistantMessage,
     Collected,
+    ContextSummarized,
     Event,
     FallbackStarted,
     GateFinished,
@@ -58,7 +59,7 @@ class Summary:
     def __call__(self, event: Event, /) -> None:
         """Take one event into account."""
         match event:
-            case AssistantMessage() | ReplyFailed():
+            case AssistantMessage() | ContextSummarized() | ReplyFailed():
                 self._spend(event)
             case GateFinished():
                 evidence = dataclasses.asdict(event.evidence)
@@ -166,9 +167,9 @@ class Summary:
     def _spent(self) -> Spending:
         return sum(self._models.values(), Spending())
 
-    def _spend(self, event: AssistantMessage | ReplyFailed) -> None:
+    def _spend(self, event: AssistantMessage | ContextSummarized | ReplyFailed) -> None:
         amount = Spending(0, event.usage, event.cost)
-        if isinstance(event, AssistantMessage):
+        if not isinstance(event, ReplyFailed):
             amount = Spending(1, event.usage + event.discarded, event.cost)
         name = event.model or self._of(RunStarted).get("model", "")
         self._models[name] = self._models.get(name, Spending()) + amount

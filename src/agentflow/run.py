@@ -122,7 +122,7 @@ async def _work_until_verified(
             raise AgentFailed("the same gates failed twice in the same way")
         if attempt < repairs:
             stage.emit(RepairStarted(attempt + 1, repairs))
-        word, earlier, ending = Word("repair", repair_message(verdict)), verdict, None
+        word, earlier, ending = Word("repair", stage.redact(repair_message(verdict))), verdict, None
     failed = ", ".join(evidence.gate for evidence in earlier.failures)
     raise AgentFailed(f"not verified after {repairs} repairs: {failed}")
 

@@ -34,9 +34,12 @@ from agentflow.journal import Journal
 from agentflow.markers import Kind, marker_path, own_folder, write_atomically, write_marker
 from agentflow.metered import MeteredModel
 from agentflow.models import catalog
+from agentflow.models.endpoint import keys
+from agentflow.models.redacting import RedactingModel
 from agentflow.plan import Plan
 from agentflow.preflight import check_base, surroundings
-from agentflow.records import Candidate, Evidence, Json
+from agentflow.records import Candidate, Evidence, Json, Rendered
+from agentflow.redacted import redacted_event
 from agentflow.redaction import Redact, redactor
 from agentflow.repair import repair_message
 from agentflow.report import Summary
@@ -72,6 +75,7 @@ class Stage:
     journal: Journal
     summary: Summary
     sinks: tuple[Emit, ...]
+    redact: Redact
     history: History = field(default_factory=lambda: History(0))
     """What an earlier process did of this run."""
     checkpoint: Checkpoint | None = None
@@ -80,7 +84,8 @@ class Stage:
     """A tip of the branch that landing may replace."""
 
     def emit(self, event: Event, /) -> None:
-        """Write the event down first, then tell everybody."""
+        """Write the event down first, then tell everybody; nobody gets a secret."""
+        event = redacted_event(event, self.redact)
         self.journal.append(event)
         self.summary(event)
         for sink in self.sinks:
@@ -110,7 +115,12 @@ class Stage:
         """The agent of this run, before its first word or with what it said before."""
         plan = self.plan
         return Agent(
-            MeteredModel(model, self.budget, plan.fallback, fallen_at=self.history.fallen_at),
+            MeteredModel(
+                RedactingModel(model, self.redact),
+                self.budget,
+                plan.fallback,
+                fallen_at=self.history.fallen_at,
+            ),
             plan.model,
             plan.rendered.system,
             plan.prompt.profile.completion,
@@ -118,6 +128,7 @@ class Stage:
             self.emit,
             plan.effort,
             self.history.conversation,
+            catalog.window(plan.model, plan.settings.context_window),
         )
 
     def next_word(self) -> Word | None:
@@ -125,12 +136,12 @@ class Stage:
         history = self.history
         if not history.told:
             if history.repairs:
-                return Word("repair", repair_message(history.earlier))
+                return Word("repair", self.redact(repair_message(history.earlier)))
             return Word("task", self.plan.rendered.first_message)
         answer = self.plan.order.answer
         pending = history.conversation.pending
         asked = pending is not None and any(call.name == ask.NAME for call in pending.calls)
-        return None if answer is None or asked else Word("answer", answer)
+        return None if answer is None or asked else Word("answer", self.redact(answer))
 
     def answers(self) -> Ask:
         """What the agent gets when it asks: the answer that the caller brought, once."""
@@ -256,11 +267,6 @@ class Stage:
             rest_message=f"{plan.task.id}: {plan.task.title}",
         )
 
-    @property
-    def redact(self) -> Redact:
-        """Takes the values of the user's environment out of a text."""
-        return redactor(self.plan.environment.secrets)
-
     async def check_base(self) -> Mapping[str, Evidence]:
         """How the gates' commands end on the base. Raises `EnvironmentFailure` if it is red."""
         plan, bench = self.plan, self.bench
@@ -343,13 +349,16 @@ def set_stage(
 
     Raises `EnvironmentFailure`.
     """
+    redact = redactor_of(plan, world.environment)
+    rendered = Rendered(redact(plan.rendered.system), redact(plan.rendered.first_message))
+    plan = replace(plan, rendered=rendered)
     history = past.history if past else History(0)
     started = history.lines[0].at if past else world.now()
     run = past.run if past else run_name(plan.task.id, started, world.entropy(2))
     folder = own_folder(plan.repository.root, FOLDER) / run
     journal = Journal(folder / JOURNAL, world.now)
     if past is None:
-        text = f"{plan.rendered.system}\n---\n\n{plan.rendered.first_message}"
+        text = f"{rendered.system}\n---\n\n{rendered.first_message}"
         write_atomically(folder / "prompt.md", text)
     spent = history.spent
     budget = Budget(
@@ -373,7 +382,14 @@ def set_stage(
         journal=journal,
         summary=summary,
         sinks=tuple(sinks),
+        redact=redact,
         history=history,
         checkpoint=past.checkpoint if past else None,
         replaceable=replaceable,
     )
+
+
+def redactor_of(plan: Plan, environment: Mapping[str, str]) -> Redact:
+    """Takes the values of the user's environment, every key of a model and what looks like a key
+    out of a text."""
+    return redactor(plan.environment.secrets | keys(environment, plan.settings.key_variable))

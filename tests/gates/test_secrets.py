@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from agentflow.gates.secret_rules import RULES, findings
 from agentflow.gates.secrets import MAX_FINDINGS, SecretsGate, fingerprint
 from agentflow.records import Evidence
+from agentflow.secret_rules import RULES, findings
 from tests.workspace.place import Work
 
 _RANDOM = random.Random(7)

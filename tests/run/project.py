@@ -94,10 +94,11 @@ class Project:
         order: Order | None = None,
         watch: Callable[[Event], None] | None = None,
         ledger: Ledger | None = None,
+        by: str = "replies",
         **flags: Any,
     ) -> Json:
-        """Run TASK-1 with a scripted model; return the report."""
-        async with ScriptedServer(read_script({"turns": list(turns)})) as server:
+        """Run TASK-1 with a scripted model; return the report. `by`: see the script."""
+        async with ScriptedServer(read_script({"turns": list(turns), "by": by})) as server:
             given = {"base_url": server.url, "gates": [GATE], "prompt": "plain", **flags}
             wanted = order or Order("TASK-1")
             complete = replace(wanted, flags={**given, **wanted.flags})

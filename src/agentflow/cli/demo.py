@@ -49,7 +49,7 @@ def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> "Json":
     import asyncio
     import sys
 
-    from agentflow.cli.execution import run_supervised
+    from agentflow.cli.execution import connector, run_supervised
     from agentflow.demo import TASK, demo_environment, demo_script, make_repository
     from agentflow.interfaces import Emit
     from agentflow.models.scripted import ScriptedServer
@@ -71,7 +71,7 @@ def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> "Json":
         async with ScriptedServer(demo_script()) as server:
             order = Order(TASK, flags={"base_url": server.url, "model": "sonnet"})
             plan = await make_plan(order, world)
-            return await run_supervised(plan, world, sinks)
+            return await run_supervised(plan, world, connector(world), sinks)
 
     try:
         return asyncio.run(whole())

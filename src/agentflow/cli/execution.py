@@ -14,6 +14,7 @@ import typer
 from agentflow.cli.output import OutputFormat, Tolerant, commands_stopped, data, print_json, talk
 
 if TYPE_CHECKING:
+    from agentflow.cli.replies import Replies
     from agentflow.interfaces import Emit, Model
     from agentflow.order import Order
     from agentflow.plan import Plan
@@ -70,9 +71,10 @@ def execute(
     verbose: bool,
     world: "World | None" = None,
     announce: "Callable[[Plan], None] | None" = None,
+    replies: "Replies | None" = None,
 ) -> "Json":
     """Run an order to its report, and print that; `announce` sees the plan before the run, and
-    prints it in its own way on a dry run."""
+    prints it in its own way on a dry run; `replies` says where replies come from and go to."""
     from agentflow.loading import without_collector
 
     with without_collector():
@@ -82,7 +84,7 @@ def execute(
         from agentflow.plan import make_plan
         from agentflow.world import World
 
-    if not dry_run:
+    if not dry_run and not (replies and replies.offline):
         start_sdk_import()
     world = world or World()
     plan = asyncio.run(make_plan(order, world, command_values))
@@ -91,15 +93,24 @@ def execute(
         show(plan)
     if dry_run:
         return {"exit_code": 0}
-    report = _run_and_print(plan, world, output_format, quiet=quiet, verbose=verbose)
+    connect = connector(world)
+    if replies:
+        connect = replies.through(world, connect)
+    report = _run_and_print(plan, world, connect, output_format, quiet=quiet, verbose=verbose)
     while answer := _answered(report):
         plan = _going_on(plan, world, report["run"], answer)
-        report = _run_and_print(plan, world, output_format, quiet=quiet, verbose=verbose)
+        report = _run_and_print(plan, world, connect, output_format, quiet=quiet, verbose=verbose)
     return report
 
 
 def _run_and_print(
-    plan: "Plan", world: "World", output_format: OutputFormat, *, quiet: bool, verbose: bool
+    plan: "Plan",
+    world: "World",
+    connect: "Connect",
+    output_format: OutputFormat,
+    *,
+    quiet: bool,
+    verbose: bool,
 ) -> "Json":
     from agentflow.sinks.console import ConsoleSink
     from agentflow.sinks.verdict import print_verdict
@@ -112,7 +123,7 @@ def _run_and_print(
         sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
     with commands_stopped(world.environment):
         try:
-            report = _run_or_ask(plan, world, sinks)
+            report = _run_or_ask(plan, world, connect, sinks)
         finally:
             console.close()
         if output_format == "text":
@@ -122,12 +133,14 @@ def _run_and_print(
     return report
 
 
-def _run_or_ask(plan: "Plan", world: "World", sinks: "Sequence[Emit]") -> "Json":
+def _run_or_ask(
+    plan: "Plan", world: "World", connect: "Connect", sinks: "Sequence[Emit]"
+) -> "Json":
     """Run; on a terminal, ask what to do about an earlier run that was left unfinished."""
     from agentflow.admission import Unfinished
 
     try:
-        return asyncio.run(run_supervised(plan, world, sinks))
+        return asyncio.run(run_supervised(plan, world, connect, sinks))
     except Unfinished as error:
         if not _is_terminal():
             raise
@@ -136,7 +149,7 @@ def _run_or_ask(plan: "Plan", world: "World", sinks: "Sequence[Emit]") -> "Json"
         if choice not in {"g", "n"}:
             raise
         chosen = _going_on(plan, world, error.run) if choice == "g" else _anew(plan)
-    return asyncio.run(run_supervised(chosen, world, sinks))
+    return asyncio.run(run_supervised(chosen, world, connect, sinks))
 
 
 def _anew(plan: "Plan") -> "Plan":
@@ -166,12 +179,14 @@ def _answered(report: "Json") -> str | None:
     return said.strip() or None
 
 
-async def run_supervised(plan: "Plan", world: "World", sinks: "Sequence[Emit]") -> "Json":
+async def run_supervised(
+    plan: "Plan", world: "World", connect: "Connect", sinks: "Sequence[Emit]"
+) -> "Json":
     """Run a plan to its end; the first SIGINT or SIGTERM ends it cleanly, a second at once."""
     from agentflow.run import run_task
 
     stop_on_signals()
-    return await run_task(plan, world, connector(world), sinks)
+    return await run_task(plan, world, connect, sinks)
 
 
 def connector(world: "World") -> "Connect":

@@ -29,6 +29,7 @@ from agentflow.cli.options import (
     Verbose,
 )
 from agentflow.cli.output import exit_codes
+from agentflow.cli.replies import given_replies
 from agentflow.cli.resume import unfinished
 from agentflow.records import SetupNetwork
 
@@ -39,6 +40,7 @@ Examples:
   agentflow run TASK-123 --dry-run
   agentflow run --text 'Add GET /health' --allow 'src/**' --gate 'test=make test'
   agentflow run TASK-123 --base-url http://127.0.0.1:8080 --model local
+  agentflow run TASK-123 --fresh --replay replies.jsonl   # recorded by --record
 """
 
 
@@ -105,6 +107,14 @@ def run(
         typer.Option("--allow-foreign-head", help="Work in pull_request_target for a fork."),
     ] = False,
     output_format: Output = "text",
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the model's replies to a new file."),
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Take recorded replies: no key, no network, no cost."),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print prompt, tools, boundaries and gates; needs no key."),
@@ -130,15 +140,24 @@ def run(
             sandbox=sandbox, setup_network=setup_network, allow_red_base=allow_red_base or None,
             allow_foreign_head=allow_foreign_head or None,
         )  # fmt: skip
+        replies = given_replies(record, replay)
         if task is not None and batches_apply(task, prompt):
+            if replies:
+                raise UsageError(
+                    "--record and --replay are for one run, and this task has several batches"
+                )
             report = execute_batches(
                 task, base, flags, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose
             )
             raise typer.Exit(report["exit_code"])
         order = Order(task, text, base, fresh, None, flags, arguments)
+        if resume and replies:
+            raise UsageError("--record and --replay begin a run; --resume goes on with one")
         if resume:
             order = unfinished(order)
-        report = execute(order, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose)
+        report = execute(
+            order, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose, replies=replies
+        )
     raise typer.Exit(report["exit_code"])
 
 

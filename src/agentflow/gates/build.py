@@ -12,7 +12,7 @@ from agentflow.gates.command import Change, Checkout, Commands, several
 from agentflow.gates.pinned import pinned_manifests
 from agentflow.gates.tamper import touched_measures
 from agentflow.records import LEFT_TO_CI, Boundaries, BuildCommand, Candidate, Evidence
-from agentflow.redaction import Redact, redactor
+from agentflow.redaction import Redact, value_redactor
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import changes_between
 from agentflow.workspace.recreate import with_files_of
@@ -31,7 +31,7 @@ _WITH_VALUE = frozenset({
     *("--python", "--package", "--signal", "--kill-after"),
 })  # fmt: skip
 """Options of interpreters after which a value stands."""
-_AS_IT_IS = redactor(())
+_AS_IT_IS = value_redactor(())
 
 
 @dataclass(frozen=True, slots=True)

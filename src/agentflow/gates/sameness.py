@@ -7,32 +7,9 @@ before, and never makes anything pass.
 import hashlib
 import re
 
+from agentflow.transient import without_transients
+
 _REPLACED: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])"), ""),
-    # where it ran: checkouts and scratch folders
-    (re.compile(r"(?<![^\s\"'=:(])[^\s\"'=:(]*?/gate-\d+/tree\b"), "<tree>"),
-    (re.compile(r"/(?:tmp|var/tmp|dev/shm)/[^\s\"':;,)]+"), "<temporary>"),
-    # when it ran, and how long
-    (
-        re.compile(
-            r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?\b"
-        ),
-        "<time>",
-    ),
-    (re.compile(r"\b\d{1,2}:\d\d:\d\d(?:[.,]\d+)?\b"), "<time>"),
-    (
-        re.compile(
-            r"\b\d+(?:[.,]\d+)?\s?(?:ns|us|\u00b5s|ms|s|secs?|seconds?|m|mins?|minutes?)\b"
-            r"(?:\s?\d+(?:[.,]\d+)?\s?(?:ms|s)\b)*"
-        ),
-        "<duration>",
-    ),
-    # names that are made anew each time
-    (re.compile(r"\b0x[0-9a-fA-F]+\b"), "<address>"),
-    (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "<uuid>"),
-    (re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{40})\b"), "<hash>"),
-    (re.compile(r"\b(localhost|127\.0\.0\.1|\[::1\]):\d+"), r"\1:<port>"),
-    (re.compile(r"\b(pid|PID|seed)([ =:]+)\d+\b"), r"\1\2<number>"),
     # how much passed beside it: new tests may pass
     (re.compile(r"\b\d+ (passed|passing)\b(?: \(\d+\))?"), r"\1"),
     (re.compile(r", \d+ total\b"), ", total"),
@@ -54,7 +31,7 @@ def fingerprint(reason: str, output: str) -> str:
     Times, durations, addresses, temporary paths, colours and everything about tests that passed
     are left out; the order of lines does not count, because runners work in parallel.
     """
-    text = output.replace("\r\n", "\n")
+    text = without_transients(output.replace("\r\n", "\n"))
     for pattern, replacement in _REPLACED:
         text = pattern.sub(replacement, text)
     # of a line that was overwritten, only what stood there last

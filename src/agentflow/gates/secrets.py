@@ -10,9 +10,9 @@ from itertools import accumulate
 from agentflow.boundaries import matches
 from agentflow.gates.added import Added, added_lines
 from agentflow.gates.runners import is_test
-from agentflow.gates.secret_rules import entropy, findings
 from agentflow.records import Candidate, Evidence
-from agentflow.redaction import Redact, redactor
+from agentflow.redaction import Redact, value_redactor
+from agentflow.secret_rules import entropy, findings
 from agentflow.words import counted
 from agentflow.workspace.git import Git
 
@@ -98,7 +98,7 @@ class SecretsGate:
         return [*counting.values(), *others.values()]
 
     def _findings(self, candidate: Candidate) -> Iterator[Finding]:
-        redact = redactor(_searchable(self.values))
+        redact = value_redactor(_searchable(self.values))
         changes = [change for commit in candidate.commits for change in commit.changes]
         for added in added_lines(self.state, candidate.base, changes):
             yield from _in_lines(added, redact)

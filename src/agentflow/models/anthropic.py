@@ -221,7 +221,13 @@ def _give_up(failed: Failed, attempt: int, used: Usage) -> CallFailed:
     asked = f"; it asks to wait {failed.wait:.6g} seconds" if failed.wait is not None else ""
     tries = f", {attempt} attempts" if attempt > 1 else ""
     temporary = failed.retryable and failed.reached
-    return CallFailed(f"{failed.reason}{asked}{tries}", failed.hint, used, temporary=temporary)
+    return CallFailed(
+        f"{failed.reason}{asked}{tries}",
+        failed.hint,
+        used,
+        temporary=temporary,
+        too_long=failed.too_long,
+    )
 
 
 def _phrases(timeout: float, base_url: str) -> dict[type[Exception], str]:

@@ -189,6 +189,13 @@ def find_model(model_id: str) -> Model | None:
     return MODELS.get(DATED.get(model_id, model_id))
 
 
+def window(model_id: str, most: int | None = None) -> int | None:
+    """Tokens of a model's context window, at most `most`; None if neither is known."""
+    model = find_model(model_id)
+    known = [n for n in (model.context_window if model else None, most) if n is not None]
+    return min(known, default=None)
+
+
 def takes_effort(model_id: str, effort: Effort) -> bool:
     """Whether a model is known to take a level of effort. Servers refuse what a model does not."""
     model = find_model(model_id)

@@ -12,6 +12,7 @@ Owner = Literal["anthropic", "loopback", "other"]
 ANTHROPIC_URL = "https://api.anthropic.com"
 _ANTHROPIC_KEY = "ANTHROPIC_API_KEY"
 _OWN_KEY = "AGENTFLOW_API_KEY"
+_SHORTEST_KEY = 16
 
 
 def endpoint(base_url: str) -> Owner:
@@ -43,6 +44,16 @@ def endpoint(base_url: str) -> Owner:
 def key_name(base_url: str, key_variable: str | None = None) -> str:
     """The environment variable that a server's key is read from."""
     return key_variable or (_ANTHROPIC_KEY if endpoint(base_url) == "anthropic" else _OWN_KEY)
+
+
+def keys(environment: Mapping[str, str], key_variable: str | None = None) -> frozenset[str]:
+    """Every key that a server of ours could be given, whichever of them is: no text shows one.
+
+    Not the short words that servers without keys are given, as `test` or `ollama`.
+    """
+    names = (_ANTHROPIC_KEY, _OWN_KEY, key_variable or _OWN_KEY)
+    found = (environment.get(name, "").strip() for name in names)
+    return frozenset(key for key in found if len(key) >= _SHORTEST_KEY)
 
 
 def find_key(

@@ -25,6 +25,16 @@ SPEND_LIMITS = frozenset({
 })
 """Error codes of a 429 that no waiting mends (error types of `anthropic` 2.11.0)."""
 
+TOO_LONG_NAMES = frozenset({"exceed_context_size_error", "context_length_exceeded"})
+"""Types and codes of llama.cpp, and of servers with OpenAI's words."""
+TOO_LONG_WORDS = (
+    "prompt is too long",
+    "exceed context limit",
+    "maximum context length",
+    "exceeds the available context size",
+)
+"""Of the API (the prompt alone; with `max_tokens`), of vLLM, of llama.cpp."""
+
 _LONGEST_QUOTE = 300
 _LATER = "Try again later."
 _HINTS = {
@@ -48,6 +58,8 @@ class Failed:
     hint: str = _LATER
     reached: bool = True
     """Whether there was a server at all."""
+    too_long: bool = False
+    """Whether the conversation does not fit the model's context window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +89,18 @@ def judge(refusal: Refusal, now: float) -> Failed:
     reason += f" (request {request_id})" if request_id else ""
     if refusal.code in SPEND_LIMITS:
         return Failed(reason, retryable=False, hint="Raise the spend limit of the account.")
-    if "prompt is too long" in refusal.message or refusal.code == "exceed_context_size_error":
-        return Failed(reason, retryable=False, hint="Split the task, or use a larger model.")
+    if is_too_long(refusal):
+        hint = "Split the task, or use a model with a larger window."
+        return Failed(reason, retryable=False, hint=hint, too_long=True)
     retryable = _is_retryable(refusal) and headers.get("x-should-retry") != "false"
     return Failed(reason, retryable, wanted_wait(headers, now), _HINTS.get(refusal.status, _LATER))
+
+
+def is_too_long(refusal: Refusal) -> bool:
+    """Whether a refusal says that the conversation does not fit the model's window."""
+    said = refusal.message.lower()
+    names = {refusal.kind, refusal.code}
+    return bool(names & TOO_LONG_NAMES) or any(words in said for words in TOO_LONG_WORDS)
 
 
 def next_delay(failed: Failed, attempt: int, fraction: float) -> float | None:

@@ -9,6 +9,8 @@ from agentflow.events import (
     AssistantMessage,
     BaseCheckFinished,
     BaseCheckStarted,
+    ContextReduced,
+    ContextSummarized,
     Event,
     FallbackStarted,
     GateFinished,
@@ -108,6 +110,8 @@ class ConsoleSink:
                 self._reply(event)
             case RunStarted():
                 self._started(event)
+            case ContextReduced() | ContextSummarized():
+                self._line(_context(event), "dim")
             case GateFinished() if event.evidence.status == "failed":
                 self._printer.print(*gate_line(event.evidence), cut=True)
                 for line in last_lines(event.evidence, 5):
@@ -191,6 +195,15 @@ class ConsoleSink:
 
     def _line(self, text: str, style: str = "") -> None:
         self._printer.print((neutral(text), style))
+
+
+def _context(event: ContextReduced | ContextSummarized) -> str:
+    """What became of the conversation."""
+    what = "a summary stands for all but the newest messages"
+    if isinstance(event, ContextReduced):
+        moved = counted(len(event.references), "old result")
+        what = f"{moved} moved out of the conversation"
+    return f"{what}: about {event.before:,} → {event.after:,} tokens"
 
 
 def last_lines(evidence: Evidence, number: int) -> list[str]:

@@ -37,6 +37,7 @@ ALONE: dict[str, Body] = {
     "Edit": editing.edit,
     "Bash": shell.bash,
     "Services": services.start,
+    "Keep": files.keep,
 }
 """Bodies that wait for all earlier calls and keep all later ones waiting."""
 IDLE_SECONDS = 0.5

@@ -104,6 +104,16 @@ class Toolkit:
         content = self._cleaned(content) if isinstance(content, str) else content
         return ToolResult(call.id, content, is_error, signals)
 
+    async def keep(self, name: str, text: str) -> str:
+        """Write a text to a file that Read can page; its path inside, empty if that cannot be."""
+        if "Read" not in self._tools:
+            return ""
+        try:
+            result = await self._sandbox.call("Keep", {"name": name, "text": text})
+        except ToolFailure:  # the scratch folder is full: the call can be made again
+            return ""
+        return str(result["path"])
+
     def _cleaned(self, text: str) -> str:
         return self._redact(clean(text))
 

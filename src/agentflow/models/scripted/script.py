@@ -1,6 +1,7 @@
 """The script: what the scripted model answers, turn by turn.
 
 model: claude-sonnet-5-5        # for display
+by: requests                    # optional: turn n answers the nth request that is not a repetition
 turns:
   - thinking: "…"               # optional
     text: "…"                   # optional
@@ -38,7 +39,8 @@ _TURN_KEYS: dict[str, tuple[type, ...]] = {
     "faults": (list,),
 }
 _CALL_KEYS: dict[str, tuple[type, ...]] = {"tool": (str,), "input": (dict,), "raw": (str,)}
-_SCRIPT_KEYS: dict[str, tuple[type, ...]] = {"model": (str,), "turns": (list,)}
+_SCRIPT_KEYS: dict[str, tuple[type, ...]] = {"model": (str,), "by": (str,), "turns": (list,)}
+_BY = ("replies", "requests")
 _USAGE_KEYS: dict[str, tuple[type, ...]] = {
     "input_tokens": (int,),
     "output_tokens": (int,),
@@ -75,10 +77,13 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """All replies. Turn n answers a request that holds n assistant messages."""
+    """All replies."""
 
     turns: tuple[Turn, ...]
     model: str = "scripted"
+    by: str = "replies"
+    """Turn n answers a request that holds n assistant messages; with `requests`, for conversations
+    that are shortened, the nth (from 0) list of messages that was not asked before."""
 
 
 def load_script(source: Path | str) -> Script:
@@ -110,7 +115,10 @@ def read_script(data: object, where: str = "script") -> Script:
     turns = tuple(
         read_turn(turn, f"{where}, turn {number}") for number, turn in enumerate(fields["turns"], 1)
     )
-    return Script(turns, fields.get("model", "scripted"))
+    by = fields.get("by", _BY[0])
+    if by not in _BY:
+        raise UsageError(f"{where}: by: expected {' or '.join(_BY)}")
+    return Script(turns, fields.get("model", "scripted"), by)
 
 
 def read_turn(data: object, where: str) -> Turn:

@@ -55,7 +55,7 @@ class _Head:
 class ScriptedServer:
     """Serve one script until the `async with` block ends.
 
-    Which turn answers is told by the number of assistant messages in the request, so nothing has
+    Which turn answers is told by the number of assistant messages in the request (see `Script.by`), so nothing has
     to be kept between requests: retries, repairs and several conversations at once work. Faults
     count the attempts at one and the same list of messages.
     """
@@ -71,6 +71,7 @@ class ScriptedServer:
         self._key = key
         self._cache = Cache()
         self._attempts: Counter[bytes] = Counter()
+        self._numbers: dict[bytes, int] = {}
         self._count = 0
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -148,7 +149,7 @@ class ScriptedServer:
         return True
 
     async def _reply(self, request: Json, response: "Response") -> bool:
-        number = sum(message["role"] == "assistant" for message in request["messages"])
+        number = self._number(request["messages"])
         if number >= len(self._script.turns):
             raise Refused(f"script ended: it has {len(self._script.turns)} turns")
         turn = self._script.turns[number]
@@ -166,6 +167,12 @@ class ScriptedServer:
         if fault and fault.change:
             plan = fault.change(sent, fault.seconds)
         return await response.stream(plan, turn.pace)
+
+    def _number(self, messages: list[Json]) -> int:
+        if self._script.by == "replies":
+            return sum(message["role"] == "assistant" for message in messages)
+        key = hashlib.sha256(json.dumps(messages).encode()).digest()
+        return self._numbers.setdefault(key, len(self._numbers))
 
     def _next_fault(self, turn: Turn, number: int, messages: list[Json]) -> Fault | None:
         key = hashlib.sha256(json.dumps([number, messages]).encode()).digest()

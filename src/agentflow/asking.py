@@ -1,0 +1,77 @@
+"""One request from a conversation, that fits the model's window."""
+
+from dataclasses import dataclass
+
+from agentflow.context import reply_tokens
+from agentflow.conversation import Conversation
+from agentflow.errors import ContextExceeded
+from agentflow.interfaces import Emit, Model, Toolkit
+from agentflow.messages import CallFailed, Reply, Request
+from agentflow.records import Effort, Json
+from agentflow.reduction import Reducer
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who is asked, and as whom."""
+
+    model: Model
+    model_id: str
+    system: str
+    effort: Effort | None
+    window: int | None
+    """Of the model, in tokens; None if it is not known."""
+    emit: Emit
+
+    async def restore(self, conversation: Conversation, toolkit: Toolkit) -> None:
+        """Make the files that the conversation refers to in a new sandbox."""
+        reducer = self._reducer(toolkit)
+        conversation.context = await reducer.restore(conversation.messages, conversation.context)
+
+    async def reply(self, conversation: Conversation, toolkit: Toolkit) -> Reply:
+        """Ask with what fits the window; if the API finds that too long, with less, once.
+
+        Raises what the model raises, and `ContextExceeded` if less does not help.
+        """
+        full = conversation.full > 0
+        try:
+            return await self._fitting(conversation, toolkit, refused=full)
+        except CallFailed as error:
+            if not error.too_long:
+                raise
+            if full:
+                raise ContextExceeded(error.message, error.hint) from error
+        try:
+            return await self._fitting(conversation, toolkit, refused=True)
+        except CallFailed as error:
+            if not error.too_long:
+                raise
+            raise ContextExceeded(error.message, error.hint) from error
+
+    async def _fitting(
+        self, conversation: Conversation, toolkit: Toolkit, *, refused: bool
+    ) -> Reply:
+        before = conversation.context
+        conversation.context = await self._reducer(toolkit).make_room(
+            conversation.messages, before, refused=refused
+        )
+        if refused and conversation.context is before:
+            raise ContextExceeded("the conversation does not fit the model's context window")
+        return await self._reply(toolkit, conversation.sent)
+
+    def _reducer(self, toolkit: Toolkit) -> Reducer:
+        async def summarize(messages: list[Json]) -> Reply:
+            return await self._reply(toolkit, messages)
+
+        return Reducer(self.window, toolkit, summarize, self.emit)
+
+    async def _reply(self, toolkit: Toolkit, messages: list[Json]) -> Reply:
+        request = Request(
+            self.model_id,
+            self.system,
+            messages,
+            toolkit.schemas,
+            reply_tokens(self.window),
+            self.effort,
+        )
+        return await self.model.reply(request, self.emit)

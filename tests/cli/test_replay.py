@@ -1,0 +1,96 @@
+"""A run is recorded, and repeated without a model: as it was, until a request differs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agentflow.records import Json
+from tests.cli.test_cli import GATE, Terminal
+from tests.run.project import HELLO, Project, bash, turn
+
+pytestmark = pytest.mark.sandbox
+
+
+@pytest.fixture
+def terminal(project: Project, tmp_path: Path):
+    terminal = Terminal(project, tmp_path)
+    yield terminal
+    terminal.close()
+
+
+def replay(terminal: Terminal, tape: Path, *arguments: str) -> tuple[int, Json]:
+    """The exit code and the report. There is no server, and no key."""
+    ended = terminal.run(
+        "run", "TASK-1", *GATE, "--fresh", "--replay", str(tape), "--output-format=json", *arguments
+    )
+    return ended.returncode, json.loads(ended.stdout)
+
+
+def test_a_run_is_recorded_and_replayed(terminal: Terminal, tmp_path: Path) -> None:
+    project, tape = terminal.project, tmp_path / "replies.jsonl"
+    commit = bash('date +%N; git add -A && git commit -qm "feat: hello"; echo $RANDOM')
+    url = terminal.serve(turn(HELLO, thinking="Hm."), turn(commit), turn(text="I wrote it."))
+    recorded = terminal.run("run", "TASK-1", *GATE, "--base-url", url, "--record", str(tape))
+    assert recorded.returncode == 0, recorded.stderr
+    landed = "--format=%T %s"
+    before = project.git("log", landed, "main..agentflow/TASK-1")
+
+    code, report = replay(terminal, tape)
+
+    assert (code, report["outcome"], report["num_turns"]) == (0, "done", 3)
+    assert project.git("log", landed, "main..agentflow/TASK-1") == before
+    assert report["total_cost_usd"] is not None
+    assert tape.stat().st_mode & 0o777 == 0o600
+    lines = [json.loads(line) for line in tape.read_text().splitlines()]
+    assert [line.get("turn") for line in lines] == [None, 1, 2, 3]
+    assert (lines[0]["task"], lines[0]["prompt"]) == ("TASK-1", "plain")
+
+    again = terminal.run(
+        "run", "TASK-1", *GATE, "--fresh", "--base-url", url, "--record", str(tape)
+    )
+    assert (again.returncode, "exists" in again.stderr) == (2, True)
+
+    project.write(".orchestrator/prompts/plain.md", "Do what the task says.\nBe quick.\n")
+    code, report = replay(terminal, tape)
+    assert (code, report["outcome"]) == (6, "provider")
+    assert report["reason"] == (
+        "the replay diverges at turn 1: the system prompt (the prompt plain was changed since)"
+    )
+    notice = next(n for n in report["notices"] if "differs from the recording" in n)
+    assert "\n+Be quick.\n" in f"{notice}\n"
+
+
+def test_a_call_that_now_fails_and_a_longer_run_end_the_replay(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    project, tape = terminal.project, tmp_path / "replies.jsonl"
+    url = terminal.serve(turn(bash("cat README.md")), turn(HELLO), turn(text="I wrote it."))
+    ended = terminal.run("run", "TASK-1", *GATE, "--base-url", url, "--record", str(tape))
+    assert ended.returncode == 0, ended.stderr
+
+    whole = tape.read_text()
+    tape.write_text("".join(whole.splitlines(keepends=True)[:-1]) + '{"turn": 3, "dig')
+    code, report = replay(terminal, tape)
+    assert (code, report["reason"]) == (
+        6,
+        "the replay has no reply for turn 3: replies.jsonl holds 2",
+    )
+
+    tape.write_text(whole)
+    project.git("rm", "-q", "README.md")
+    project.git("commit", "-qm", "docs: no readme")
+    code, report = replay(terminal, tape)
+    assert (code, report["reason"]) == (6, "the replay diverges at turn 2: message 3")
+    notices = "\n".join(report["notices"])
+    assert "-the result of toolu_0000_00: text\n+the result of toolu_0000_00: an error" in notices
+
+
+def test_flags_that_do_not_fit(terminal: Terminal, tmp_path: Path) -> None:
+    tape = tmp_path / "replies.jsonl"
+    tape.write_text("{}\n")
+    both = terminal.run("run", "TASK-1", "--record", str(tape), "--replay", str(tape))
+    assert (both.returncode, "exclude each other" in both.stderr) == (2, True)
+    bad = terminal.run("run", "TASK-1", "--replay", str(tape))
+    assert bad.returncode == 2
+    assert f"{tape}:1: not a line of a recording" in bad.stderr
