@@ -39,14 +39,15 @@ class Asking:
         except CallFailed as error:
             if not error.too_long:
                 raise
-            if full:
-                raise ContextExceeded(error.message, error.hint) from error
+            refusal = error
         try:
+            if full:
+                raise refusal
             return await self._fitting(conversation, toolkit, refused=True)
-        except CallFailed as error:
-            if not error.too_long:
+        except (CallFailed, ContextExceeded) as error:
+            if isinstance(error, CallFailed) and not error.too_long:
                 raise
-            raise ContextExceeded(error.message, error.hint) from error
+            raise ContextExceeded(refusal.message, refusal.hint) from error
 
     async def _fitting(
         self, conversation: Conversation, toolkit: Toolkit, *, refused: bool

@@ -69,7 +69,7 @@ ROWS = (
     Row("401", error(401, "authentication_error"), True, "exit 6: .*401", 0),
     Row("413", error(413, "request_too_large"), True, "exit 6: .*413", 0),
     Row("400, the prompt does not fit", error(400, "invalid_request_error",
-        "prompt is too long: 2 tokens > 1 maximum"), True, "exit 6: .*prompt is too long", 0),
+        "prompt is too long: 2 tokens > 1 maximum"), True, "exit 4: .*prompt is too long", 0),
     Row("cut mid-stream once", CUT),
     Row("cut mid-stream always", CUT, True, "exit 6: .*, 5 attempts", 4),
     Row("silence mid-stream", {**CUT, "latency": 5000}),

@@ -14,7 +14,7 @@ import pytest
 from agentflow.agent import Agent
 from agentflow.budget import Budget
 from agentflow.conversation import Word
-from agentflow.errors import ProviderFailure
+from agentflow.errors import ContextExceeded, ProviderFailure
 from agentflow.events import Event, ReplyFailed, RetryScheduled
 from agentflow.messages import Usage
 from agentflow.metered import MeteredModel
@@ -57,6 +57,8 @@ class Row:
     ran: int = 1
     """How often the turn's tool ran, if the run went on."""
     note: str = ""
+    code: int = 6
+    """The exit code, if it stops."""
 
     @property
     def name(self) -> str:
@@ -72,7 +74,7 @@ class Row:
         counted = "yes" if self.counted else "nothing was used"
         if self.stops:
             tries = f" after {len(self.waits) + 1} attempts" if self.waits else " at once"
-            outcome = f"exit 6{tries}: “… {plain(self.stops)} …”"
+            outcome = f"exit {self.code}{tries}: “… {plain(self.stops)} …”"
         elif self.waits:
             pauses = ", ".join(f"{pause:g} s" for pause in self.waits)
             outcome = f"retried after {pauses}: “… {plain(self.told)} …”"
@@ -104,7 +106,7 @@ ROWS = (
     Row("page", 5, stops="text/html without a single event", waits=LONG),
     Row("unauthorized", stops=f"{FIRST} 401 authentication_error"),
     Row("too_large", stops=f"{FIRST} 413 request_too_large"),
-    Row("context_overflow", 5, stops="prompt is too long"),
+    Row("context_overflow", 5, stops="prompt is too long", code=4),
     Row("reset", told="no connection to", waits=(1.0,)),
     Row("reset", 5, stops="no connection to", waits=LONG),
     Row("cut", told="the connection broke in the middle of a reply", waits=(1.0,), counted=1000),
@@ -156,7 +158,7 @@ class Observed:
     events: list[Event] = field(default_factory=list[Event])
     pauses: list[float] = field(default_factory=list[float])
     tools: Tools = field(default_factory=Tools)
-    failure: ProviderFailure | None = None
+    failure: ProviderFailure | ContextExceeded | None = None
     spent: Usage = field(default_factory=Usage)
     requests: int = 0
 
@@ -188,7 +190,7 @@ async def observe(row: Row) -> Observed:
         )
         try:
             await agent.work(Word("task", "go"), seen.tools, Unkept())
-        except ProviderFailure as error:
+        except (ProviderFailure, ContextExceeded) as error:
             seen.failure = error
         finally:
             await model.close()
@@ -211,7 +213,7 @@ async def test_the_matrix(row: Row) -> None:
     failed = [event for event in seen.events if isinstance(event, ReplyFailed)]
     if row.stops:
         assert seen.failure is not None
-        assert seen.failure.exit_code == 6
+        assert seen.failure.exit_code == row.code
         assert seen.failure.hint
         assert "\n" not in seen.failure.message
         assert re.search(row.stops, seen.failure.message)
