@@ -64,6 +64,8 @@ from agentflow.world import World
 Provide = Callable[[str], Awaitable[tuple[Provided, ...]]]
 """Returns the directories beside git that belong to a commit, installed if need be."""
 
+STATE = "state.git"
+"""Our repository, in a run's folder."""
 EXPORT_TIMEOUT = 300.0
 """Seconds."""
 
@@ -108,7 +110,7 @@ class Checkouts:
         Raises `EnvironmentFailure`.
         """
         repository, environment = self._repository, self._world.environment
-        folder = self.folder / "state.git"
+        folder = self.folder / STATE
         with preparing(self.folder):
             if folder.is_dir():
                 self.state = isolated(folder)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agentflow.checkouts import Checkouts, Provide, preparing, remove_folder
+from agentflow.checkouts import STATE, Checkouts, Provide, preparing, remove_folder
 from agentflow.checkpoints import Place
 from agentflow.documents import untracked_documents
 from agentflow.environment import Environment, Setup
@@ -176,8 +176,8 @@ class Workbench:
 
         Renamed first: its sandbox may take a moment to die, and must not write into a new tree.
         """
-        for each in self.folder.iterdir():
-            if each != Path(self.state.directory):
+        for each in self.folder.iterdir() if self.folder.is_dir() else ():
+            if each.name != STATE:
                 dead = self.folder / f"dead-{self._world.entropy(8).hex()}"
                 each.rename(dead)
                 remove_folder(dead)

@@ -49,25 +49,28 @@ def land_current(repository: Repository, candidate: Candidate, run: str) -> str:
     git_dir = repository.git_dir
     lock, own = git_dir / "index.lock", git_dir / f"agentflow-index-{run}"
     begun = _is_ours(lock, run)
-    landed = _holding_branch(repository, candidate.tip)
-    if landed and not begun:
-        return landed
-    ref = landed or current_branch(repository, candidate.base)
-    if not begun:
-        _lock_index(git_dir / "index", lock, run)
     try:
-        _copy_index(git_dir / "index", own)
-        if begun:
-            _take_what_is_done(repository, candidate, own)
-        else:
+        landed = _holding_branch(repository, candidate.tip)
+        if landed and not begun:
+            return landed
+        ref = landed or current_branch(repository, candidate.base)
+        if not begun:
+            _lock_index(git_dir / "index", lock, run)
+            begun = True
+            _copy_index(git_dir / "index", own)
             _refuse_to_overwrite(repository, candidate)
+        else:
+            _copy_index(git_dir / "index", own)
+            _take_what_is_done(repository, candidate, own)
         _merge_files(repository, candidate.base, candidate.tip, own)
         if not landed:
             _swap_or_go_back(repository, candidate, ref, own, run)
         own.replace(git_dir / "index")
     finally:
         own.unlink(missing_ok=True)
-        lock.unlink(missing_ok=True)
+        _written(lock, run).unlink(missing_ok=True)
+        if begun:
+            lock.unlink(missing_ok=True)
     return ref
 
 
@@ -111,7 +114,7 @@ def _lock_index(index: Path, lock: Path, run: str) -> None:
     if not index.is_file():
         raise Conflict(f"your work tree has no index ({index})", hint="Run `git reset` first.")
     # Linked into place, so that nobody ever finds a lock of ours without its words.
-    written = lock.with_name(f"agentflow-lock-{run}")
+    written = _written(lock, run)
     written.write_bytes(_words(run))
     try:
         lock.hardlink_to(written)
@@ -120,8 +123,10 @@ def _lock_index(index: Path, lock: Path, run: str) -> None:
             f"another git process holds {lock}",
             hint="Wait for it, or remove the file if the process died.",
         ) from error
-    finally:
-        written.unlink()
+
+
+def _written(lock: Path, run: str) -> Path:
+    return lock.with_name(f"agentflow-lock-{run}")
 
 
 def _copy_index(index: Path, own: Path) -> None:

@@ -122,11 +122,11 @@ def land(
     verified = f"refs/agentflow/verified/{run}"
     if landing == "none" or candidate.tip == candidate.base:
         return Landed(None, candidate.tip)
-    before = None if landing == "current" else _landed_before(repository, candidate, branch, run)
-    if before:
-        return before
     try:
-        if landing == "current":
+        before = landing == "branch" and _landed_before(repository, candidate, branch, run)
+        if before:
+            landed = before
+        elif landing == "current":
             landed = Landed(land_current(repository, candidate, run), candidate.tip)
         else:
             landed = _land_branch(repository, candidate, branch, run, replaceable)
