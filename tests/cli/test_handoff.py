@@ -173,7 +173,7 @@ def test_work_in_a_submodule_is_planned_there(shell: Shell, tmp_path: Path) -> N
     assert found["directory"] == str(inner)
     assert (found["services"], found["allow"]) == ({"ai": "acme-ai-service"}, [])
     assert several.returncode == 0, several.stderr
-    assert "linked    landed together: acme-ai-service, then this repository" in several.stdout
+    assert "linked    landed together: this repository, then acme-ai-service" in several.stdout
     assert "git submodule update --init acme-ai-service" in away.stderr
 
 
