@@ -3,8 +3,10 @@
 import os
 import select
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from agentflow.errors import UsageError
+from agentflow.journal import open_regular
 from agentflow.neutral import one_line
 from agentflow.strict_json import parse_object
 from agentflow.tasks.handoff import MAX_HANDOFF, Handoff, read_handoffs
@@ -108,6 +110,10 @@ def read_workspace(repository: Repository, commit: str) -> Workspace:
         name = _package_name(repository, commit, path)
         if name:
             packages.setdefault(name, path.rpartition("/")[0])
+    for path in submodules[:MAX_MANIFESTS]:
+        name = _package_of(repository.root / path)
+        if name:
+            packages.setdefault(name, path)
     return make_workspace(repository.root.name, modes, submodules, packages)
 
 
@@ -115,9 +121,22 @@ def _package_name(repository: Repository, commit: str, path: str) -> str | None:
     size = repository.size(commit, path)
     if size is None or size > MAX_MANIFEST:
         return None
+    return _name_in((repository.read(commit, path) or "").encode())
+
+
+def _package_of(submodule: Path) -> str | None:
+    """The name of the package that a submodule is, as its work tree says."""
     try:
-        name = parse_object(repository.read(commit, path) or "").get("name")
-    except ValueError:
+        with open_regular(submodule / "package.json") as file:
+            return _name_in(file.read(MAX_MANIFEST + 1))
+    except OSError:
+        return None
+
+
+def _name_in(manifest: bytes) -> str | None:
+    try:
+        name = parse_object(manifest).get("name")
+    except (ValueError, RecursionError):
         return None
     return name if isinstance(name, str) and 0 < len(name) <= 200 else None
 

@@ -172,7 +172,8 @@ def test_work_in_a_submodule_is_planned_there(shell: Shell, tmp_path: Path) -> N
     found = json.loads(ended.stdout)
     assert found["directory"] == str(inner)
     assert (found["services"], found["allow"]) == ({"ai": "acme-ai-service"}, [])
-    assert "in several repositories: this one, acme-ai-service" in several.stderr
+    assert several.returncode == 0, several.stderr
+    assert "linked    landed together: this repository, then acme-ai-service" in several.stdout
     assert "git submodule update --init acme-ai-service" in away.stderr
 
 

@@ -46,7 +46,9 @@ def test_the_built_in_prompts_load() -> None:
     )
     assert loaded["backend-dev"].profile.completion == "json"
     assert "$TASK_DESCRIPTION" in loaded["backend-dev"].profile.variables
-    assert loaded["handoff"].profile == Profile(commits="orchestrator", completion="message")
+    assert loaded["handoff"].profile == Profile(
+        commits="orchestrator", completion="message", sections=("implemented", "files", "frontend")
+    )
     assert loaded["phase-6"].profile == Profile(
         ("$IMPLEMENTATION_PLAN",), commits="agent", completion="commit"
     )

@@ -1,0 +1,199 @@
+"""Handoffs whose work lies in submodules: one run per repository, landed in all or in none."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_cli import Terminal
+from tests.run.project import Project, bash, turn
+
+pytestmark = pytest.mark.sandbox
+
+BLOCK = """--- BACKEND TASK HANDOFF (copy below) ---
+- **Trigger**: the inbox
+- **Expected backend work**: add POST /v1/mails
+- **Service(s)**: mail
+- **Contract requirements**: POST /v1/mails { to: string } in @acme/types
+--- END HANDOFF ---
+"""
+MAIL, TYPES = "acme-mail-service", "acme-types"
+GATE = ("--gate", "test=true", "--prompt", "plain")
+DTO = "export class CreateMailDto { @IsDefined() to: string }\n"
+
+
+def git(folder: Path, *words: str) -> str:
+    ended = subprocess.run(
+        ["git", "-c", "protocol.file.allow=always", "-C", str(folder), *words],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return ended.stdout.strip()
+
+
+@pytest.fixture
+def terminal(project: Project, tmp_path: Path) -> Iterator[Terminal]:
+    """A superproject with a service and the shared types as submodules."""
+    for name, file, text in (
+        (MAIL, "src/main.ts", "export {}\n"),
+        (TYPES, "package.json", '{"name": "@acme/types"}\n'),
+    ):
+        other = tmp_path / "origins" / name
+        (other / file).parent.mkdir(parents=True)
+        (other / file).write_text(text)
+        (other / ".orchestrator/prompts").mkdir(parents=True)
+        (other / ".orchestrator/prompts/plain.md").write_text("Do what the task says.\n")
+        git(other, "init", "-q", "-b", "main")
+        git(other, "add", "-A")
+        git(other, "-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "feat: start")
+        git(project.root, "submodule", "--quiet", "add", str(other), name)
+        for key, value in (("user.name", "Ada"), ("user.email", "ada@example.com")):
+            git(project.root / name, "config", key, value)
+    (tmp_path / "block.md").write_text(BLOCK)
+    project.commit("feat: services")
+    terminal = Terminal(project, tmp_path)
+    yield terminal
+    terminal.close()
+
+
+def work(mail: str = "export const x = 1\n") -> tuple[object, ...]:
+    """A conversation that does either part: the types' own file, or the service's."""
+    dto, source = shlex.quote(DTO), shlex.quote(mail)
+    command = (
+        f"if [ -e package.json ]; then printf %s {dto} > mail.dto.ts; "
+        f"else printf %s {source} > src/mail.ts; fi"
+    )
+    return turn(bash(command)), turn(text="Done."), turn(text="It is right.")
+
+
+def order(terminal: Terminal, url: str) -> tuple[str, ...]:
+    return ("handoff", str(terminal.project.root.parent / "block.md"), "--base-url", url, *GATE)
+
+
+def branch(terminal: Terminal, name: str, target: str) -> str:
+    return git(terminal.project.root / name, "branch", "--list", "--format=%(objectname)", target)
+
+
+def test_parts_land_together_and_the_pointers_move_on_demand(terminal: Terminal) -> None:
+    root = terminal.project.root
+    url = terminal.serve(*work())
+
+    ended = terminal.run(*order(terminal, url), "--json", "--bump")
+
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads(ended.stdout.splitlines()[-1])
+    target = f"agentflow/{report['task']}"
+    assert [run["task"] for run in report["runs"]] == [f"{report['task']}-1", f"{report['task']}-2"]
+    assert git(root / TYPES, "diff", "--name-only", "main", target) == "mail.dto.ts"
+    assert git(root / MAIL, "diff", "--name-only", "main", target) == "src/mail.ts"
+    assert f"linked    landed together: {TYPES}, then {MAIL}" in ended.stderr
+    landed = {name: branch(terminal, name, target) for name in (TYPES, MAIL)}
+    assert report["bump"]["pointers"] == landed
+    assert git(root, "diff", "--name-only", "main", target).split() == [MAIL, TYPES]
+    assert git(root, "log", "--format=%s", f"main..{target}") == (
+        f"chore({report['task']}): move {MAIL}, {TYPES}"
+    )
+    assert git(root, "rev-parse", f"{target}:{MAIL}") == landed[MAIL]
+    assert git(root, "status", "--porcelain", "--untracked-files=no") == ""
+
+    again = terminal.run(*order(terminal, "http://127.0.0.1:1"), "--bump")
+    assert (again.returncode, again.stdout.splitlines()[-1]) == (0, f"done  {report['task']}")
+    said = terminal.run("reply", report["task"])
+    assert said.stdout.count("--- FRONTEND TASK HANDOFF") == 2, said.stderr
+    assert "POST /v1/mails { to: string }" in said.stdout
+
+
+def test_a_part_that_fails_keeps_the_other_from_landing_and_is_tried_again(
+    terminal: Terminal,
+) -> None:
+    wrong = terminal.serve(*work(DTO.replace("to: string", "to: number")))
+
+    failed = terminal.run(*order(terminal, wrong), "--json")
+
+    report = json.loads(failed.stdout.splitlines()[-1])
+    target = f"agentflow/{report['task']}"
+    assert (failed.returncode, [run["outcome"] for run in report["runs"]]) == (
+        1, ["done", "failed"],
+    )  # fmt: skip
+    assert report["reason"].endswith("nothing of the handoff landed")
+    assert branch(terminal, TYPES, target) == branch(terminal, MAIL, target) == ""
+
+    ended = terminal.run(*order(terminal, terminal.serve(*work())), "--json")
+
+    again = json.loads(ended.stdout.splitlines()[-1])
+    assert ended.returncode == 0, ended.stderr
+    assert again["runs"][0]["run"] == report["runs"][0]["run"]
+    assert again["bump"] is None
+    assert branch(terminal, TYPES, target)
+    assert branch(terminal, MAIL, target)
+
+
+def test_a_kill_between_the_landings_is_mended_by_the_next_call(terminal: Terminal) -> None:
+    root = terminal.project.root
+    url = terminal.serve(*work())
+    planned = terminal.run(*order(terminal, url), "--json", "--dry-run")
+    name = json.loads(planned.stdout)["task"]
+    target = f"agentflow/{name}"
+    # The second landing waits for a lock that nobody will take away.
+    inner = Path(git(root / MAIL, "rev-parse", "--absolute-git-dir"))
+    lock = inner / f"refs/heads/{target}.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    git(root / MAIL, "config", "core.filesRefLockTimeout", "-1")
+
+    process = terminal.start(*order(terminal, url), PYTHONUNBUFFERED="1")
+    assert process.stderr is not None
+    assert any(line.startswith(f"landed {name}-1 ") for line in iter(process.stderr.readline, ""))
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert branch(terminal, TYPES, target)
+    assert branch(terminal, MAIL, target) == ""
+    lock.unlink()
+
+    # Nothing is planned again: without a gate, no run could be.
+    ended = terminal.run("handoff", str(root.parent / "block.md"), "--json")
+
+    report = json.loads(ended.stdout.splitlines()[-1])
+    assert (ended.returncode, report["outcome"]) == (0, "done"), ended.stderr
+    for each, place in zip(report["runs"], (TYPES, MAIL), strict=True):
+        assert each["landed"] == {
+            "ref": f"refs/heads/{target}",
+            "tip": branch(terminal, place, target),
+            "replaced": None,
+        }
+
+
+def test_a_target_that_cannot_take_its_part_keeps_all_from_landing(terminal: Terminal) -> None:
+    url = terminal.serve(*work())
+    name = json.loads(terminal.run(*order(terminal, url), "--json", "--dry-run").stdout)["task"]
+    target = f"agentflow/{name}"
+    mail = terminal.project.root / MAIL
+
+    process = terminal.start(*order(terminal, url), "--json", PYTHONUNBUFFERED="1")
+    assert process.stderr is not None
+    lines = iter(process.stderr.readline, "")
+    assert any(line.startswith(f"run {name}-2") for line in lines)
+    git(mail, "branch", target, git(mail, "commit-tree", "HEAD^{tree}", "-m", "x"))
+    output, _ = process.communicate(timeout=60)
+
+    report = json.loads(output.splitlines()[-1])
+    assert (process.returncode, report["outcome"]) == (7, "conflict")
+    assert branch(terminal, TYPES, target) == ""
+
+
+def test_what_cannot_be_linked_is_refused(terminal: Terminal) -> None:
+    url = "http://127.0.0.1:1"
+    current = terminal.run(*order(terminal, url), "--land", "current")
+    nothing = terminal.run(*order(terminal, url), "--land", "none", "--bump")
+    at_home = terminal.run(
+        "handoff", str(terminal.project.root.parent / "block.md"), "--service", "app", "--bump",
+        *GATE, "--dry-run",
+    )  # fmt: skip
+    assert (current.returncode, nothing.returncode) == (2, 2)
+    assert "linked runs land on branches" in current.stderr
+    assert "--land none lands nothing" in nothing.stderr
+    assert at_home.returncode == 0, at_home.stderr
