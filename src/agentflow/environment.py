@@ -1,10 +1,12 @@
 """What a checkout needs to work: installed dependencies, variables, services. No I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from agentflow.frozen import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Variables:
     """Environment variables of one place: literal ones, and secrets of the user's environment."""
 
@@ -18,7 +20,7 @@ class Variables:
         return {**self.literal, **self.secret}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Setup:
     """A command that installs what git does not hold, on a clean checkout of a commit."""
 
@@ -41,7 +43,7 @@ class Setup:
     """Files of the user's home folder that it may read, relative to it, as `.npmrc`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Service:
     """A program that runs beside the agent, and again beside each gate."""
 
@@ -56,7 +58,7 @@ class Service:
     """Seconds until it must be ready."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Environment:
     """Everything that stands around the agent and the gates."""
 

@@ -3,14 +3,15 @@
 The journal stores the durable ones and is the message list; sinks see all of them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, get_args
 
+from agentflow.frozen import record
 from agentflow.messages import EndReason, Usage
 from agentflow.records import Candidate, Evidence, Json
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunStarted:
     """Emitted once, first, after the task's lock is held and the base is pinned."""
 
@@ -40,7 +41,7 @@ class RunStarted:
     """A tip of the branch that landing may replace."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunResumed:
     """Emitted when another process goes on with a run, or a person has set it back."""
 
@@ -55,7 +56,7 @@ class RunResumed:
     """The one that goes on."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckpointMade:
     """Emitted when the agent's files and the conversation so far are kept."""
 
@@ -65,7 +66,7 @@ class CheckpointMade:
     commit: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Notice:
     """Emitted for what the user should know and no gate decides."""
 
@@ -74,7 +75,7 @@ class Notice:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetupStarted:
     """Emitted when the setup command begins, because what it makes is not kept yet."""
 
@@ -83,7 +84,7 @@ class SetupStarted:
     command: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetupFinished:
     """Emitted when the directories that the setup command makes are there, once for each key."""
 
@@ -96,7 +97,7 @@ class SetupFinished:
     """Relative to the repository's root."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UserMessage:
     """Emitted when a message is added for the model: the task, tool results, a nudge, a repair."""
 
@@ -107,7 +108,7 @@ class UserMessage:
     """A `conversation.Kind`: why it was added."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AssistantMessage:
     """Emitted when a reply of the model is complete, before any of its calls runs."""
 
@@ -125,7 +126,7 @@ class AssistantMessage:
     """The model that answered; empty in journals that had only one."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reference:
     """A line that is sent in the place of a tool's result."""
 
@@ -138,7 +139,7 @@ class Reference:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ContextReduced:
     """Emitted before a request, when results of tools are taken out of what is sent from now on."""
 
@@ -150,7 +151,7 @@ class ContextReduced:
     references: tuple[Reference, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ContextSummarized:
     """Emitted before a request, when the model has summed up what is not sent from now on."""
 
@@ -170,7 +171,7 @@ class ContextSummarized:
     """All four of the summary, as in `AssistantMessage`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TextDelta:
     """Emitted for each piece of text that the model streams."""
 
@@ -179,7 +180,7 @@ class TextDelta:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RetryScheduled:
     """Emitted when a call of the model failed and will be repeated; text shown so far is void."""
 
@@ -192,7 +193,7 @@ class RetryScheduled:
     """Seconds until the next attempt."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReplyFailed:
     """Emitted when a call of the model failed for good: the run goes on with another, or ends."""
 
@@ -206,7 +207,7 @@ class ReplyFailed:
     """US dollars; None if the price is unknown."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FallbackStarted:
     """Emitted when another model goes on with the run, from this call to the run's end."""
 
@@ -219,7 +220,7 @@ class FallbackStarted:
     """How many there were in the conversation."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LimitNear:
     """Emitted when 80 % of a limit are spent, once for each limit."""
 
@@ -233,7 +234,7 @@ class LimitNear:
     """The same in words."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ToolStarted:
     """Emitted when a tool call begins."""
 
@@ -245,7 +246,7 @@ class ToolStarted:
     """What it works on, in a few words: a path, a pattern, a command."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ToolFinished:
     """Emitted when a tool call ended, before its result becomes part of a message."""
 
@@ -262,7 +263,7 @@ class ToolFinished:
     """Name and text of each marker file that the call wrote."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AgentEnded:
     """Emitted when the agent says that it is finished, signals it, or falls silent."""
 
@@ -272,7 +273,7 @@ class AgentEnded:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Collected:
     """Emitted when the agent's work is in our repository as re-created commits."""
 
@@ -300,7 +301,7 @@ class Collected:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signed:
     """Emitted when the verified commits have their signatures, and so other names."""
 
@@ -312,7 +313,7 @@ class Signed:
     """All three as in `Collected`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recorded:
     """Emitted when verified commits are written down in a commit of agentflow's own."""
 
@@ -324,7 +325,7 @@ class Recorded:
     """The documents that it changes."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PackagesChanged:
     """Emitted after `Collected` if the candidate's manifests ask for other packages."""
 
@@ -334,7 +335,7 @@ class PackagesChanged:
     """As `dependencies.Difference.as_json` says."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PromisesCompared:
     """Emitted after `Collected` if there are promises that the report may claim."""
 
@@ -344,7 +345,7 @@ class PromisesCompared:
     """As `gates.promises.compare_promises` says."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReplyMeasured:
     """Emitted after verification of a handoff's work: what whoever handed it over can consume."""
 
@@ -354,7 +355,7 @@ class ReplyMeasured:
     """As `replies.measure_reply` says."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BaseCheckStarted:
     """Emitted when a gate's command begins on the base, before any spend."""
 
@@ -363,7 +364,7 @@ class BaseCheckStarted:
     gate: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BaseCheckFinished:
     """Emitted when it is known how a gate's command ends on the base."""
 
@@ -376,7 +377,7 @@ class BaseCheckFinished:
     """Whether the gate is to fail before the change."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GateStarted:
     """Emitted when a gate begins."""
 
@@ -385,7 +386,7 @@ class GateStarted:
     gate: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GateFinished:
     """Emitted when a gate has measured."""
 
@@ -394,7 +395,7 @@ class GateFinished:
     evidence: Evidence
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RepairStarted:
     """Emitted when a failed verdict goes back to the agent."""
 
@@ -405,7 +406,7 @@ class RepairStarted:
     of: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verified:
     """Emitted when the commits that are to land are there, signed and written down."""
 
@@ -415,7 +416,7 @@ class Verified:
     tip: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LandingDone:
     """Emitted when the target ref holds the verified commits."""
 
@@ -426,7 +427,7 @@ class LandingDone:
     replaced: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunFinished:
     """Emitted once, last, in every ending that agentflow itself survives."""
 

@@ -1,15 +1,15 @@
 """What is said to a model and by it: requests, replies, tool calls and their results. No I/O."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from agentflow.errors import ProviderFailure
+from agentflow.frozen import record
 from agentflow.records import Effort, Json
 
 EndReason = Literal["finished", "signalled", "silent"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Usage:
     """Tokens of one reply or the sum of several. The four input kinds do not overlap."""
 
@@ -46,7 +46,7 @@ class Usage:
         return self.prompt_tokens + self.output_tokens
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """One call of the Messages API."""
 
@@ -61,7 +61,7 @@ class Request:
     """How many attempts that used tokens the budget bears; None means any number."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ToolCall:
     """A tool call that the model asked for in a finished reply."""
 
@@ -73,7 +73,7 @@ class ToolCall:
     """Why `arguments` is None, for the model to read."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reply:
     """One finished reply of the model."""
 
@@ -110,7 +110,7 @@ class CallFailed(ProviderFailure):
         self.temporary = temporary
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signal:
     """A marker file that the agent wrote: a claim, never a result."""
 
@@ -119,7 +119,7 @@ class Signal:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ToolResult:
     """What the model reads after a tool call."""
 
@@ -130,7 +130,7 @@ class ToolResult:
     signals: tuple[Signal, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ending:
     """How the agent's work ended, if it was not stopped."""
 

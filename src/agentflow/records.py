@@ -1,9 +1,11 @@
 """What one stage hands to the next: frozen records, no I/O."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
+
+from agentflow.frozen import record
 
 Json = dict[str, Any]
 """One JSON object as it stands on the wire of the Messages API, or in a file."""
@@ -42,7 +44,7 @@ SKILLS = "/run/agentflow/skills"
 """Where the user's own skills are shown to an agent, read-only."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProcessLimits:
     """What processes in a sandbox may use; the toolbox sets and watches it.
 
@@ -65,7 +67,7 @@ class ProcessLimits:
     """Files and directories that they may hold more, in memory too."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Boundaries:
     """Which paths a task may change. Globs are relative to the repository's root; deny wins."""
 
@@ -76,7 +78,7 @@ class Boundaries:
     """Wider allow lists, each of which a path must match as well."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BuildCommand:
     """A command that must exit with 0 on a clean checkout of the result."""
 
@@ -98,7 +100,7 @@ class BuildCommand:
     """Whether its changes to allowed files are taken into the result."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limits:
     """What a run may spend."""
 
@@ -117,7 +119,7 @@ class Limits:
     """None means unlimited."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Handed:
     """What a handoff asks for, as far as the block that is given back speaks of it."""
 
@@ -127,7 +129,7 @@ class Handed:
     """Method and path of each."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Task:
     """What to do, where, and what must hold."""
 
@@ -168,7 +170,7 @@ class Task:
         return self.tracking_id or self.id
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Profile:
     """What a prompt expects of its orchestrator."""
 
@@ -183,7 +185,7 @@ class Profile:
     """Parts that its last message has, under a heading or a label each."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prompt:
     """Who the agent is and which tools it has: one Markdown file with a header."""
 
@@ -213,7 +215,7 @@ class Prompt:
     """What decided on the profile."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Skill:
     """A skill that a prompt asked for and that was found."""
 
@@ -233,7 +235,7 @@ class Skill:
         return {"name": self.name, "path": self.path, "sha256": self.sha256}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Promise:
     """One promise of an intent document."""
 
@@ -242,7 +244,7 @@ class Promise:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rendered:
     """A prompt filled with one task's context."""
 
@@ -250,7 +252,7 @@ class Rendered:
     first_message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """One path changed by one commit."""
 
@@ -263,7 +265,7 @@ class Change:
     """The new object's name."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Commit:
     """One commit between the base and the result."""
 
@@ -279,7 +281,7 @@ class Commit:
         return self.message.strip().split("\n", 1)[0]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Candidate:
     """The re-created commits of a run, in our repository, waiting for judgement."""
 
@@ -301,7 +303,7 @@ class Candidate:
     """The agent's last words: claims about all this."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Criterion:
     """One box of a checklist, and what is known about it."""
 
@@ -312,7 +314,7 @@ class Criterion:
     """The gate or the look that measured it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Evidence:
     """The measured result of one gate."""
 
@@ -337,7 +339,7 @@ LEFT_TO_CI = "left to CI"
 """The summary of a gate that only a CI job runs."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict:
     """All evidence on one candidate."""
 
@@ -361,7 +363,7 @@ class Verdict:
         return tuple(e.gate for e in self.evidence if e.summary == LEFT_TO_CI)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bookkeeping:
     """What agentflow writes down about verified commits, in a commit of its own on top of them."""
 
@@ -370,7 +372,7 @@ class Bookkeeping:
     """Contents by path."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ledger:
     """The document that a run's task stands in, which agentflow alone writes."""
 
@@ -382,7 +384,7 @@ class Ledger:
     """What is written once a commit, given by its name, is verified."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Landed:
     """Where the verified commits went."""
 

@@ -1,10 +1,11 @@
 """What a sandbox shows and allows: frozen records, no I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from agentflow.environment import Service
+from agentflow.frozen import record
 from agentflow.records import Json, ProcessLimits
 
 GIT_DIRECTORY = "/run/agentflow/git"
@@ -46,7 +47,7 @@ GIT_CONFIGURATION = (
 """Git's system-wide configuration inside. The tree belongs to the agent there, whoever owns it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mount:
     """One file or directory of the host, shown inside."""
 
@@ -56,7 +57,7 @@ class Mount:
     writable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Provided:
     """A directory that git does not hold, shown in the work tree, read-only.
 
@@ -71,7 +72,7 @@ class Provided:
     Each holds at most `Policy.scratch_size`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Network:
     """What can be reached besides the sandbox's own loopback. Without a sandbox: everything."""
 
@@ -88,7 +89,7 @@ class Network:
     """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Policy:
     """Everything that a sandbox shows and allows. What is not named here is not there."""
 
@@ -126,7 +127,7 @@ class Policy:
     """Bytes of the home folder, which is in memory."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Session:
     """What the toolbox is told when it starts: paths as it sees them."""
 

@@ -1,0 +1,65 @@
+"""Records behave as the frozen dataclasses that they are."""
+
+from dataclasses import FrozenInstanceError, asdict, dataclass, field, replace
+
+import pytest
+
+from agentflow.frozen import record
+
+
+@record
+class Point:
+    """A record."""
+
+    x: int
+    y: int = 0
+    secret: str = field(default="", repr=False)
+    note: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """The same, as the standard library makes it."""
+
+    x: int
+    y: int = 0
+    secret: str = field(default="", repr=False)
+    note: str = field(default="", compare=False)
+
+
+@record
+class Other:
+    """The same fields, and another record."""
+
+    x: int
+    y: int = 0
+
+
+def test_it_is_compared_and_hashed_by_its_compared_fields() -> None:
+    assert Point(1, 2) == Point(1, 2, note="n")
+    assert hash(Point(1, 2)) == hash(Point(1, 2, note="n")) == hash(Plain(1, 2))
+    assert Point(1, 2) != Point(1, 3)
+    assert Point(1, 2) != Point(1, 2, "s")
+
+
+def test_another_class_is_never_equal() -> None:
+    one: object = Point(1, 2)
+    assert one != Other(1, 2)
+    assert one != (1, 2)
+
+
+def test_it_is_shown_without_hidden_fields() -> None:
+    assert repr(Point(1, 2, "hunter2")) == "Point(x=1, y=2, note='')"
+    assert repr(Plain(1, 2, "hunter2")) == "Plain(x=1, y=2, note='')"
+
+
+def test_it_cannot_be_changed_and_gives_new_ones() -> None:
+    point = Point(1)
+    with pytest.raises(FrozenInstanceError):
+        point.x = 2  # pyright: ignore[reportAttributeAccessIssue]
+    assert not hasattr(point, "__dict__")
+    assert replace(point, x=2) == Point(2)
+    assert asdict(point) == {"x": 1, "y": 0, "secret": "", "note": ""}
+    match point:
+        case Point(x, y):
+            assert (x, y) == (1, 0)
