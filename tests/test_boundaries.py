@@ -18,6 +18,7 @@ from agentflow.boundaries import (
 )
 from agentflow.errors import UsageError
 from agentflow.records import Boundaries
+from tests.slowness import slowness
 
 
 def reference(glob: str, path: str) -> bool:
@@ -206,7 +207,9 @@ def test_many_wildcards_on_a_chosen_path_take_no_time() -> None:
     assert not matches("*a" * 30 + "b", "a" * 255)
     assert not matches("**/a/" * 30 + "b", "a/" * 500 + "c")
     assert not matches("**/*a*a*a*/" * 10 + "b", "aaaaaaaaaaaa/" * 100 + "c")
-    assert time.perf_counter() - started < 20  # a guard against blow-up, not a measurement
+    assert (
+        time.perf_counter() - started < 20 * slowness()
+    )  # a guard against blow-up, not a measurement
 
 
 def test_literal_prefix_and_is_path() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agentflow.errors import UsageError
 from agentflow.frontmatter import MAX_HEADER, Header, read_header, read_markdown, split_header
+from tests.slowness import slowness
 
 
 def test_scalars_stay_text_and_keys_have_lines() -> None:
@@ -93,7 +94,9 @@ def test_what_is_malformed_is_refused_with_its_line(text: str, message: str) -> 
     with pytest.raises(UsageError) as caught:
         read_header(text, where="f.md")
     assert caught.value.message.startswith(message)
-    assert time.perf_counter() - started < 20  # a guard against blow-up, not a measurement
+    assert (
+        time.perf_counter() - started < 20 * slowness()
+    )  # a guard against blow-up, not a measurement
 
 
 def test_a_billion_laughs_are_refused_at_the_first_alias() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentflow.neutral import json_line, markup, neutral, one_line, stopped_commands
+from tests.slowness import slowness
 
 R = "\ufffd"
 
@@ -74,7 +75,7 @@ def test_nothing_that_commands_is_left(text: str) -> None:
 def test_a_long_text_takes_time_in_proportion(piece: str) -> None:
     started = time.perf_counter()
     neutral(piece * 50_000)
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 1 * slowness()
 
 
 def test_one_line_has_a_width() -> None:

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from agentflow.strict_toml import MAX_NAMES, parse_toml
+from tests.slowness import slowness
 
 
 def test_ordinary_toml_is_read() -> None:
@@ -21,7 +22,7 @@ def test_a_long_key_is_refused_at_once(name: str, form: str) -> None:
     started = time.monotonic()
     with pytest.raises(ValueError, match="names"):
         parse_toml(form.format(".".join([name] * 200_000)))
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 2 * slowness()
 
 
 @pytest.mark.parametrize(
@@ -31,4 +32,4 @@ def test_no_text_takes_long(piece: str) -> None:
     started = time.monotonic()
     with pytest.raises(ValueError):  # noqa: PT011
         parse_toml(piece * 500_000)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 3 * slowness()

@@ -178,10 +178,11 @@ def _is_landing(landed: object) -> bool:
 def shown(report: Json) -> Json:
     """The fields of a report that are shown, each there and of its type, whatever was given.
 
-    `landed` is None, or has all its fields.
+    `landed` and `reply` are None, or have all their fields.
     """
     fields: Json = _like(_FIELDS, report)
-    return fields if isinstance(report.get("landed"), dict) else {**fields, "landed": None}
+    absent = [name for name in ("landed", "reply") if not isinstance(report.get(name), dict)]
+    return {**fields, **dict.fromkeys(absent)}
 
 
 def _like(pattern: Any, value: Any) -> Any:

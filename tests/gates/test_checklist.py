@@ -9,6 +9,7 @@ from agentflow.gates.checklist import MAX_ITEMS, ChecklistAudit, Item, checklist
 from agentflow.gates.looks import asked_looks
 from agentflow.gates.secrets import SecretsGate
 from agentflow.records import Candidate, Criterion, Evidence
+from tests.slowness import slowness
 from tests.workspace.place import Work
 
 GREEN = (
@@ -275,7 +276,7 @@ async def test_hostile_checklists_are_bounded(work: Work, nothing: Candidate) ->
     short = [f"- [ ] box {number}\x1b[2J" for number in range(1000)]
     started = time.monotonic()
     evidence = await judged("\n".join((*boxes, *short, "```" * 100_000)), work, nothing)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 10 * slowness()
     assert len(evidence.criteria) == MAX_ITEMS
     assert all(len(c.text) <= 200 and "\x1b" not in c.text for c in evidence.criteria)
 

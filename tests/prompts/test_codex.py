@@ -12,6 +12,7 @@ from agentflow.prompts.listing import list_prompts
 from agentflow.prompts.loader import find_prompt, load_prompt
 from agentflow.prompts.reading import Reading, take_apart
 from agentflow.tools import DEFAULT_TOOLS
+from tests.slowness import slowness
 
 BODY = 'developer_instructions = """\nDo it.\nCommit your work.\n"""\n'
 
@@ -94,4 +95,4 @@ def test_no_file_crashes(value: str | dict[str, str]) -> None:
 def test_many_keys_take_no_long_time() -> None:
     started = time.monotonic()
     read("".join(f"k{number} = 1\n" for number in range(20_000)) + BODY)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 5 * slowness()

@@ -12,6 +12,7 @@ from agentflow.order import Order
 from agentflow.plan import make_plan
 from agentflow.prompts.denials import Denial, find_denials
 from tests.run.project import make_project
+from tests.slowness import slowness
 
 SEED = """# Boundaries
 
@@ -73,7 +74,7 @@ def test_no_text_crashes_and_every_glob_is_one(body: str) -> None:
 def test_hostile_texts_take_no_long_time(piece: str) -> None:
     started = time.monotonic()
     find_denials("Do NOT modify: " + (piece * (1 << 20))[: 1 << 20])
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 5 * slowness()
 
 
 async def test_a_plan_adds_them_to_deny_and_says_so(tmp_path: Path) -> None:

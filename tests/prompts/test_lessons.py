@@ -10,6 +10,7 @@ from agentflow.prompts import lessons as module
 from agentflow.prompts.lessons import relevant_lessons
 from agentflow.records import Boundaries, Task
 from tests.prompts.trees import tree
+from tests.slowness import slowness
 
 TASK = Task(
     "TASK-7", "Paging of the API", "Add a cursor to the user list. Mind row level security."
@@ -86,4 +87,4 @@ def test_no_lesson_crashes(text: str) -> None:
 def test_a_hostile_lesson_takes_no_long_time(line: str) -> None:
     started = time.monotonic()
     chosen(f"## Applicability\n{line}\n")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 5 * slowness()

@@ -23,6 +23,7 @@ from agentflow.prompts.references import MAX_TEXT
 from agentflow.tools import DEFAULT_TOOLS
 from tests.prompts.trees import tree
 from tests.run.project import make_project
+from tests.slowness import slowness
 
 DEVELOPER = ".claude/agents/developer.md"
 SEED = (
@@ -153,7 +154,7 @@ def test_no_text_crashes(pieces: list[str]) -> None:
 def test_hostile_texts_take_no_long_time(piece: str) -> None:
     started = time.monotonic()
     find_orders((piece * (1 << 20))[: 1 << 20])
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 5 * slowness()
 
 
 async def test_a_plan_attaches_the_persona_and_says_who_commits(tmp_path: Path) -> None:

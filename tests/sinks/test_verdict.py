@@ -121,6 +121,7 @@ def test_what_is_shown_of_a_report_of_ours_is_what_it_says() -> None:
     gate: dict[str, Any] = {**FIELDS["verification"]["gates"][0], "seconds": 0, "notices": []}
     assert shown({**FIELDS, "type": "result"}) == {
         **FIELDS,
+        "reply": None,
         "usage": {**FIELDS["usage"], **usage},
         "verification": {"repairs": 1, "gates": [gate]},
     }

@@ -17,6 +17,7 @@ from agentflow.tasks.handoff import (
     names,
     read_handoffs,
 )
+from tests.slowness import slowness
 
 FIVE = """- **Trigger**: The inbox calls a missing endpoint
 - **Expected backend work**:
@@ -291,4 +292,4 @@ def test_a_megabyte_of_anything_takes_less_than_two_seconds(name: str) -> None:
     started = time.process_time()
     with contextlib.suppress(UsageError):
         read_handoffs(HOSTILE[name][:MAX_HANDOFF], where="x")
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 2 * slowness()
