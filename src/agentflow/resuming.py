@@ -15,8 +15,8 @@ from agentflow.journal import load, open_regular
 from agentflow.markers import own_folder, write_atomically
 from agentflow.order import Order, read_order
 from agentflow.plan import Plan
-from agentflow.records import Rendered
-from agentflow.runs import FOLDER, JOURNAL
+from agentflow.records import Rendered, Task
+from agentflow.runs import FOLDER, JOURNAL, unfinished_run
 from agentflow.strict_json import parse_object
 from agentflow.workspace.checkpoint import Checkpoint, read_checkpoints, remove_locks
 from agentflow.workspace.git import Git, GitError, isolated
@@ -90,6 +90,20 @@ def order_of(repository: Repository, cache: Path, run: str) -> Order:
         raise UsageError(
             f"the run {run} was begun by another version of agentflow", hint=ANEW
         ) from error
+
+
+def left_of(repository: Repository, cache: Path, made: Task, base: str) -> str | None:
+    """The unfinished run of a task that a document made, if it began from the same commit with the
+    same words; None if the task has to begin anew."""
+    run = unfinished_run(repository.root, made.id)
+    if run is None:
+        return None
+    try:
+        order = order_of(repository, cache, run)
+    except UsageError:
+        return None
+    fits = order.base == base and order.made is not None and order.made.text == made.text
+    return run if fits else None
 
 
 def resume(plan: Plan, cache: Path, run: str) -> Resumption:

@@ -200,6 +200,22 @@ async def test_a_batch_that_fails_lands_nothing_and_says_why_and_can_be_tried_ag
     assert "## Batch 1: Greeting ✅ COMPLETE" in shown(tracked)
 
 
+async def test_a_batch_that_was_cut_off_goes_on_where_it_was(tracked: Project) -> None:
+    work = [turn(write("hello")), turn(write("more")), turn(commit("feat: hello")),
+            turn(text="Done.")]  # fmt: skip
+
+    cut, _ = await phase6(tracked, work, flags={"max_turns": 2}, one=True)
+    assert (cut["outcome"], cut["batches"][0]["outcome"]) == ("budget", "budget")
+    tracked.requests.clear()
+    report, steps = await phase6(tracked, work, one=True)
+
+    assert report["outcome"] == "done"
+    assert report["batches"][0]["run"] == cut["batches"][0]["run"]
+    assert len(tracked.requests) == 2
+    assert [step["batch"]["id"] for step in steps] == ["1"]
+    assert tracked.git("show", f"agentflow/{TASK}~1:app/more.txt") == "x"
+
+
 async def test_a_document_that_git_does_not_have_is_written_in_place(project: Project) -> None:
     file = project.write(PATH, DOCUMENT.replace("\n", "\r\n"))
 

@@ -12,6 +12,7 @@ from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
 from agentflow.prompts.context import Measure
 from agentflow.records import Json
+from agentflow.resuming import left_of
 from agentflow.run import Connect, run_task
 from agentflow.runs import task_lock
 from agentflow.tasks.document import Batch
@@ -110,7 +111,8 @@ async def plan_batch(
     check_place(kept, batch, choice.tasks)
     made = assignment(kept.document, batch, kept.path, choice.tasks, choice.work or "do")
     flags = {"prompt": PROMPT, **wanted.flags, "target": wanted.branch, "land": "branch"}
-    order = Order(base=situation.base, fresh=True, flags=flags, made=made)
+    left = left_of(situation.repository, world.cache, made, situation.base)
+    order = Order(base=situation.base, fresh=not left, resume=left, flags=flags, made=made)
     plan = await make_plan(order, world, measure)
     message = commit_message(batch, choice.tasks)
     ledger = batch_ledger(kept, batch, choice.tasks, message, wanted.documents.roots)
