@@ -44,7 +44,7 @@ class Checkpoints:
         now: Callable[[], datetime],
         last: Checkpoint,
     ) -> None:
-        """`turns` is how often the model has answered; `last` the newest checkpoint, or how the
+        """`turns` is how many replies the conversation holds; `last` the newest checkpoint, or how the
         files are before the first."""
         self._run = run
         self._state = state

@@ -44,6 +44,8 @@ class Conversation:
         """All of them."""
         self.context = Context()
         """What of them is sent."""
+        self.turns = 0
+        """Replies of the model that count."""
         self.last_words = ""
         self.nudged = False
         """Whether the model was reminded since it was last given work."""
@@ -78,6 +80,7 @@ class Conversation:
         # The API refuses an empty message; a reply cut inside its only tool call leaves one.
         if reply.content:
             self.messages.append(message)
+        self.turns += 1
         self.last_words = reply.text.strip() or self.last_words
         self.cut = self.cut + 1 if reply.stop_reason == "max_tokens" else 0
         self.full = self.full + 1 if reply.stop_reason == FULL else 0

@@ -51,7 +51,7 @@ class RunResumed:
     """Lines of the journal that count; those between them and this one do not any more."""
     run: str
     turn: int
-    """Of the checkpoint: how often the model had answered."""
+    """How many replies of the model count."""
     model: str
     """The one that goes on."""
 

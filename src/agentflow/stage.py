@@ -108,7 +108,8 @@ class Stage:
     def _beginning(self) -> RunStarted | RunResumed:
         plan = self.plan
         if self.checkpoint is not None:
-            return RunResumed(self.history.kept, self.run, self.checkpoint.turn, plan.model)
+            turn = self.history.conversation.turns
+            return RunResumed(self.history.kept, self.run, turn, plan.model)
         return run_started(plan, self.run, self.replaceable)
 
     def agent(self, model: Model) -> Agent:
@@ -169,7 +170,7 @@ class Stage:
             bench.state,
             self.journal,
             self.emit,
-            lambda: self.budget.spent.turns,
+            lambda: self.history.conversation.turns,
             self.now,
             self.checkpoint or Checkpoint("", 0, 0, 0, base, tree),
         )

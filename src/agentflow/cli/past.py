@@ -33,7 +33,7 @@ def rewind(
     run: Run,
     to: Annotated[int, typer.Option(metavar="TURN", min=0, help="The turn that stays the last.")],
 ) -> None:
-    """Set a run back: files and conversation as they were after a turn."""
+    """Go back to the end of a turn."""
     with exit_codes("text"):
         from agentflow.rewinding import rewind as set_back
 
@@ -51,7 +51,10 @@ def fork(
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Begin another run where a turn of a run ended, with its conversation and files."""
+    """Begin another run after a turn.
+
+    It has the conversation and the files of that moment, and has cost nothing yet.
+    """
     with exit_codes("json" if json else "text"):
         import asyncio
 
@@ -79,7 +82,10 @@ def diff(
     ] = None,
     stat: Annotated[bool, typer.Option("--stat", help="Files and counts only.")] = False,
 ) -> None:
-    """Show what changed in the agent's files: in a turn, between two, or in all."""
+    """Show what an agent changed.
+
+    In one turn (7), in several (3..7), or in the whole run.
+    """
     with exit_codes("text"):
         from agentflow.neutral import neutral
         from agentflow.resuming import checkpoints_of, state_of
@@ -105,7 +111,10 @@ def export(
         Path | None, typer.Option("--output", "-o", help="Default: <run>.tar.gz here.")
     ] = None,
 ) -> None:
-    """Pack a run's journal, report, prompt and checkpoints into one file."""
+    """Pack a run into one file.
+
+    Journal, report and prompt, and its checkpoints as a git bundle.
+    """
     with exit_codes("text"):
         from agentflow.archive import export as pack
         from agentflow.errors import EnvironmentFailure, UsageError
@@ -133,7 +142,10 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Remove the journals, clones and refs of old runs; landed commits and branches stay."""
+    """Remove what is left of old runs.
+
+    Journals, clones and refs; landed commits and branches stay.
+    """
     with exit_codes("json" if json else "text"):
         from datetime import timedelta
 

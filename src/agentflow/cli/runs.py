@@ -14,8 +14,6 @@ runs = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-for command in (rewind, fork, diff, export, prune):
-    runs.command()(command)
 
 
 @runs.command("list")
@@ -97,3 +95,7 @@ def _line(report: Json) -> str:
     took = "" if milliseconds is None else format_duration(milliseconds / 1000)
     title = one_line(fields["title"], 60)
     return f"{run:<40} {outcome:<12} {spent:>9} {took:>12}  {title}".rstrip()
+
+
+for command in (diff, rewind, fork, export, prune):
+    runs.command()(command)

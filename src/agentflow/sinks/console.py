@@ -20,6 +20,7 @@ from agentflow.events import (
     RepairStarted,
     RetryScheduled,
     RunFinished,
+    RunResumed,
     RunStarted,
     SetupFinished,
     SetupStarted,
@@ -67,7 +68,7 @@ class ConsoleSink:
     def _follow(self, event: Event) -> None:
         """What is waited for after this event."""
         match event:
-            case RunStarted():
+            case RunStarted() | RunResumed():
                 self._live = self._printer.follow(self._status)
                 self._wait_for("preparing")
             case UserMessage():
@@ -148,6 +149,10 @@ class ConsoleSink:
 
     def _preparation(self, event: Event) -> None:
         match event:
+            case RunResumed():
+                self._turn = event.turn
+                told = f"going on with {event.run} after turn {event.turn} · {event.model}"
+                self._line(told, "bold")
             case SetupStarted():
                 self._line(f"installing: {one_line(event.command)} …", "dim")
             case SetupFinished():

@@ -143,11 +143,11 @@ def _next_step(report: Json) -> str:
         case "done":
             return _look(report)
         case "blocked":
-            return f"answer it in the task's text, then: {again}"
+            return f"agentflow answer {report['run']} 'your answer'"
         case "environment" if report["hint"]:
             return ""
         case "budget" | "interrupted" | "provider" if report["num_turns"]:
-            return f"{again}, and --fresh" if made else f"{again} --fresh"
+            return f"agentflow resume {report['run']}"
         case _:
             return again
 

@@ -52,7 +52,7 @@ class Checkpoint:
     commit: str
     """Empty before the first one is written."""
     turn: int
-    """How often the model had answered."""
+    """How many replies of the model the conversation holds."""
     lines: int
     size: int
     """Lines and bytes of the journal that this checkpoint and those before it hold."""
