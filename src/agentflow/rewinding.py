@@ -48,10 +48,11 @@ def rewind(repository: Repository, world: World, report: dict[str, object], turn
         kept = checkpoints_of(repository, state, run)
         wanted = checkpoint_at(kept, turn)
         folder = own_folder(repository.root, FOLDER) / run
+        # The files first: lines beyond a checkpoint are done again, files ahead of lines are not.
+        move_to(state, run, wanted.commit, kept[-1].commit)
         journal = Journal(folder / JOURNAL, world.now)
         journal.append(RunResumed(wanted.lines, run, turn, ""))
         journal.close()
-        move_to(state, run, wanted.commit, kept[-1].commit)
         (folder / REPORT).unlink(missing_ok=True)
         remove_markers(repository.root, task)
 

@@ -132,9 +132,7 @@ async def _let_work(
 ) -> Ending:
     plan, bench = stage.plan, stage.bench
     async with bench.agent_sandbox() as sandbox, stage.keeping(sandbox, checkpoints) as keeper:
-        toolkit = Toolkit(
-            sandbox, plan.prompt.tools, stage.redact, plan.prompt.scopes, stage.answers()
-        )
+        toolkit = Toolkit(sandbox, plan.prompt.tools, stage.redact, plan.prompt.scopes, stage.ask)
         return await agent.work(word, toolkit, keeper)
 
 

@@ -82,6 +82,8 @@ class Stage:
     """Where the run goes on."""
     replaceable: str | None = None
     """A tip of the branch that landing may replace."""
+    ask: Ask = field(default_factory=lambda: asking(None))
+    """What the agent gets when it asks."""
 
     def emit(self, event: Event, /) -> None:
         """Write the event down first, then tell everybody; nobody gets a secret."""
@@ -143,17 +145,6 @@ class Stage:
         pending = history.conversation.pending
         asked = pending is not None and any(call.name == ask.NAME for call in pending.calls)
         return None if answer is None or asked else Word("answer", self.redact(answer))
-
-    def answers(self) -> Ask:
-        """What the agent gets when it asks: the answer that the caller brought, once."""
-        left = [self.plan.order.answer] if self.plan.order.answer else []
-
-        def answer(question: str) -> str:
-            if not left:
-                raise Blocked(question)
-            return left.pop()
-
-        return answer
 
     def keeping(
         self, sandbox: Channel, checkpoints: Checkpoints
@@ -339,6 +330,18 @@ class Stage:
         return report
 
 
+def asking(answer: str | None) -> Ask:
+    """Answers the first question with what the caller brought; every other one blocks the run."""
+    left = [answer] if answer else []
+
+    def ask(question: str) -> str:
+        if not left:
+            raise Blocked(question)
+        return left.pop()
+
+    return ask
+
+
 def set_stage(
     plan: Plan,
     world: World,
@@ -387,6 +390,7 @@ def set_stage(
         history=history,
         checkpoint=past.checkpoint if past else None,
         replaceable=replaceable,
+        ask=asking(plan.order.answer),
     )
 
 
