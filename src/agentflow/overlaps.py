@@ -12,6 +12,7 @@ from functools import cache, partial
 from agentflow.boundaries import alternatives
 
 
+@cache
 def overlap(one: str, other: str) -> bool:
     """Whether some path is covered by both globs."""
     return any(_paths_meet(a, b) for a in alternatives(one) for b in alternatives(other))

@@ -1,12 +1,17 @@
 """Which tasks may run together: dependencies first, and never two that may write the same path."""
 
+import asyncio
 import graphlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from agentflow.boundaries import alternatives, literal_prefix
 from agentflow.errors import UsageError
 from agentflow.overlaps import overlap
+
+
+Ending = Literal["succeeded", "failed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +121,39 @@ def _check_names(jobs: Sequence[Job], by_id: Mapping[str, Job]) -> None:
         unknown = [name for name in job.depends_on if name not in by_id]
         if unknown:
             raise UsageError(f"{job.id} depends on {', '.join(unknown)}, which is not among them")
+
+
+async def drive(
+    slots: Sequence[Slot],
+    run: Callable[[Job], Awaitable[bool]],
+    *,
+    at_once: int,
+    keep_going: bool = False,
+) -> dict[str, Ending]:
+    """Run the jobs of a plan, at most so many at once, and return how each ended.
+
+    `run` says whether a job succeeded. Whoever depends on one that did not is skipped; without
+    `keep_going` no other job starts either. What `run` raises ends the others too.
+    """
+    ended: dict[str, Ending] = {}
+    free, changed = asyncio.Semaphore(at_once), asyncio.Condition()
+
+    async def one(slot: Slot) -> None:
+        # A skipped job ends in its turn too: who comes after it waits for those before it.
+        before = {*slot.job.depends_on, *slot.apart_from}
+        async with changed:
+            await changed.wait_for(lambda: before <= ended.keys())
+        async with free:
+            after = ended.values() if not keep_going else [ended[n] for n in slot.job.depends_on]
+            if {"failed", "skipped"}.intersection(after):
+                ending: Ending = "skipped"
+            else:
+                ending = "succeeded" if await run(slot.job) else "failed"
+            async with changed:
+                ended[slot.job.id] = ending
+                changed.notify_all()
+
+    async with asyncio.TaskGroup() as group:
+        for slot in slots:
+            group.create_task(one(slot))
+    return ended
