@@ -10,7 +10,6 @@ from agentflow.boundaries import alternatives, literal_prefix
 from agentflow.errors import UsageError
 from agentflow.overlaps import overlap
 
-
 Ending = Literal["succeeded", "failed", "skipped"]
 
 
@@ -136,22 +135,21 @@ async def drive(
     `keep_going` no other job starts either. What `run` raises ends the others too.
     """
     ended: dict[str, Ending] = {}
-    free, changed = asyncio.Semaphore(at_once), asyncio.Condition()
+    free = asyncio.Semaphore(at_once)
+    over = {slot.job.id: asyncio.Event() for slot in slots}
 
     async def one(slot: Slot) -> None:
         # A skipped job ends in its turn too: who comes after it waits for those before it.
-        before = {*slot.job.depends_on, *slot.apart_from}
-        async with changed:
-            await changed.wait_for(lambda: before <= ended.keys())
+        for name in (*slot.job.depends_on, *slot.apart_from):
+            await over[name].wait()
         async with free:
             after = ended.values() if not keep_going else [ended[n] for n in slot.job.depends_on]
             if {"failed", "skipped"}.intersection(after):
                 ending: Ending = "skipped"
             else:
                 ending = "succeeded" if await run(slot.job) else "failed"
-            async with changed:
-                ended[slot.job.id] = ending
-                changed.notify_all()
+            ended[slot.job.id] = ending
+            over[slot.job.id].set()
 
     async with asyncio.TaskGroup() as group:
         for slot in slots:
