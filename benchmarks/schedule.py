@@ -1,11 +1,12 @@
 """Seconds of processor time to plan 10,000 tasks, by the shape of their boundaries."""
 
 import time
+from collections.abc import Callable
 
 from agentflow.scheduler import Job, schedule
 
 COUNT = 10_000
-SHAPES = {
+SHAPES: dict[str, Callable[[int], tuple[str, ...]]] = {
     "folders": lambda i: (f"apps/a{i % 300}/src/m{i % 7}/**", f"docs/{i % 900}/*.md"),
     "one glob": lambda _: ("src/**",),
     "rooted wildcards": lambda i: (f"**/m{i % 50}*.py", f"apps/a{i % 300}/**"),
