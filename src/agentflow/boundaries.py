@@ -87,7 +87,7 @@ def _malformed(text: str) -> str | None:
 
 def _leaving(text: str) -> str | None:
     """Why one of the alternatives does not stay in the repository's tree."""
-    for alternative in _alternatives(text):
+    for alternative in alternatives(text):
         names = alternative.split("/")
         problems = {
             "leaves the repository": ".." in names,
@@ -106,7 +106,7 @@ def _leaving(text: str) -> str | None:
     return None
 
 
-def _alternatives(glob: str) -> tuple[str, ...]:
+def alternatives(glob: str) -> tuple[str, ...]:
     """The globs without braces that a glob stands for."""
     parts = _BRACES.split(glob)
     choices = [part.split(",") if i % 2 else [part] for i, part in enumerate(parts)]
@@ -116,7 +116,7 @@ def _alternatives(glob: str) -> tuple[str, ...]:
 @cache
 def _pattern(glob: str) -> re.Pattern[str]:
     """The regular expression of a normal glob; it matches a file's whole path."""
-    return re.compile(rf"(?:{'|'.join(map(_translate, _alternatives(glob)))})\Z", re.DOTALL)
+    return re.compile(rf"(?:{'|'.join(map(_translate, alternatives(glob)))})\Z", re.DOTALL)
 
 
 def _translate(glob: str) -> str:
@@ -193,7 +193,7 @@ def _names_protected(allow: Iterable[str], protected: str) -> bool:
     samples = (
         re.sub(r"\*+|\?", "x", alternative).rstrip("/")
         for glob in allow
-        for alternative in _alternatives(glob)
+        for alternative in alternatives(glob)
     )
     return any(
         _covers(protected, sample) or _covers(protected, f"{sample}/x") for sample in samples

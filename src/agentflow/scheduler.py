@@ -1,0 +1,157 @@
+"""Which tasks may run together: dependencies first, and never two that may write the same path."""
+
+import asyncio
+import graphlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from agentflow.boundaries import alternatives, literal_prefix
+from agentflow.errors import UsageError
+from agentflow.overlaps import overlap
+
+Ending = Literal["succeeded", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A task as the scheduler sees it."""
+
+    id: str
+    depends_on: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    """Globs of what it may write; none means anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A job's place in the plan."""
+
+    job: Job
+    wave: int
+    """Counted from 0: every job that this one waits for is in an earlier wave."""
+    apart_from: tuple[str, ...]
+    """Earlier jobs that may write what this one may write; they must have ended."""
+
+
+@dataclass(slots=True)
+class _Folder:
+    """The globs whose literal prefix is this folder, each with the last job that has it."""
+
+    globs: dict[str, str] = field(default_factory=dict[str, str])
+    folders: "dict[str, _Folder]" = field(default_factory=dict[str, "_Folder"])
+
+    def add(self, glob: str, job: str) -> None:
+        folder = self
+        for name in _prefix(glob):
+            folder = folder.folders.setdefault(name, _Folder())
+        folder.globs[glob] = job
+
+    def meeting(self, glob: str) -> Iterator[str]:
+        """The last job of each glob here that overlaps this one."""
+        folder: _Folder | None = self
+        for name in _prefix(glob):
+            yield from folder._overlapping(glob)
+            folder = folder.folders.get(name)
+            if folder is None:
+                return
+        below = [folder]
+        while below:
+            folder = below.pop()
+            yield from folder._overlapping(glob)
+            below += folder.folders.values()
+
+    def _overlapping(self, glob: str) -> Iterator[str]:
+        return (job for other, job in self.globs.items() if overlap(glob, other))
+
+
+def _prefix(glob: str) -> list[str]:
+    return [name for name in literal_prefix(glob).split("/") if name]
+
+
+def schedule(jobs: Sequence[Job]) -> tuple[Slot, ...]:
+    """The jobs in the order in which they start.
+
+    Depends only on the jobs and their order. Of jobs with one glob only the last is kept: they
+    wait for each other already. Raises `UsageError`, which names the jobs, for an id that is
+    given twice, a dependency that is not among them, or a cycle.
+    """
+    waves: dict[str, int] = {}
+    slots: list[Slot] = []
+    tree, alone, since = _Folder(), (), list[str]()
+    for job in _ordered(jobs):
+        globs = [glob for written in job.writes for glob in alternatives(written)]
+        met = [other for glob in globs for other in tree.meeting(glob)] if globs else since
+        apart = tuple(dict.fromkeys((*alone, *met)))
+        wave = max((waves[other] + 1 for other in (*job.depends_on, *apart)), default=0)
+        waves[job.id] = wave
+        slots.append(Slot(job, wave, apart))
+        if globs:
+            since.append(job.id)
+            for glob in globs:
+                tree.add(glob, job.id)
+        else:
+            tree, alone, since = _Folder(), (job.id,), []
+    return tuple(slots)
+
+
+def _ordered(jobs: Sequence[Job]) -> Iterator[Job]:
+    """Dependencies first, otherwise as given."""
+    by_id = {job.id: job for job in jobs}
+    _check_names(jobs, by_id)
+    sorter = graphlib.TopologicalSorter({job.id: job.depends_on for job in jobs})
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as error:
+        circle = " → ".join(reversed(error.args[1]))
+        raise UsageError(f"these tasks wait for each other: {circle}") from error
+    place = {job.id: i for i, job in enumerate(jobs)}
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=place.__getitem__)
+        yield from (by_id[name] for name in ready)
+        sorter.done(*ready)
+
+
+def _check_names(jobs: Sequence[Job], by_id: Mapping[str, Job]) -> None:
+    if len(by_id) != len(jobs):
+        seen = [job.id for job in jobs]
+        raise UsageError(f"given twice: {', '.join(n for n in by_id if seen.count(n) > 1)}")
+    for job in jobs:
+        unknown = [name for name in job.depends_on if name not in by_id]
+        if unknown:
+            raise UsageError(f"{job.id} depends on {', '.join(unknown)}, which is not among them")
+
+
+async def drive(
+    slots: Sequence[Slot],
+    run: Callable[[Job], Awaitable[bool]],
+    *,
+    at_once: int,
+    keep_going: bool = False,
+) -> dict[str, Ending]:
+    """Run the jobs of a plan, at most so many at once, and return how each ended.
+
+    `run` says whether a job succeeded. Whoever depends on one that did not is skipped; without
+    `keep_going` no other job starts either. What `run` raises ends the others too.
+    """
+    ended: dict[str, Ending] = {}
+    free = asyncio.Semaphore(at_once)
+    over = {slot.job.id: asyncio.Event() for slot in slots}
+
+    async def one(slot: Slot) -> None:
+        # A skipped job ends in its turn too: who comes after it waits for those before it.
+        for name in (*slot.job.depends_on, *slot.apart_from):
+            await over[name].wait()
+        async with free:
+            after = ended.values() if not keep_going else [ended[n] for n in slot.job.depends_on]
+            if {"failed", "skipped"}.intersection(after):
+                ending: Ending = "skipped"
+            else:
+                ending = "succeeded" if await run(slot.job) else "failed"
+            ended[slot.job.id] = ending
+            over[slot.job.id].set()
+
+    async with asyncio.TaskGroup() as group:
+        for slot in slots:
+            group.create_task(one(slot))
+    return ended
