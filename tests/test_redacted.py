@@ -3,7 +3,7 @@
 from agentflow.events import AssistantMessage, Collected, GateFinished, Notice, UserMessage
 from agentflow.messages import Reply, ToolCall, Usage
 from agentflow.records import Evidence, Json
-from agentflow.redacted import redacted_event, redacted_reply
+from agentflow.redacted import HELD, redacted_event, redacted_reply
 from agentflow.redaction import redactor
 
 SECRET = "s3cr3t-value"
@@ -31,7 +31,7 @@ def test_a_reply_runs_what_is_written_down() -> None:
         block("text", text="It is [redacted]."),
         block("tool_use", id="toolu_01", name="Bash", input=shown),
     )
-    assert made.calls == (ToolCall("toolu_01", "Bash", shown),)
+    assert made.calls == (ToolCall("toolu_01", "Bash", None, HELD),)
     assert (made.stop_reason, made.usage) == ("tool_use", Usage(output_tokens=3))
 
 

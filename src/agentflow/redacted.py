@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from agentflow.events import Event
 from agentflow.messages import Reply, ToolCall
 from agentflow.records import Json
-from agentflow.redaction import Redact
+from agentflow.redaction import MARK, Redact
 
 OPAQUE_BLOCK = frozenset({"type", "id", "tool_use_id", "signature", "data", "source"})
 """Keys of a content block. A thinking block is valid only with the very text that was signed, so
@@ -27,8 +27,16 @@ OPAQUE_EVENT = frozenset({
 _Record = TypeVar("_Record")
 
 
+HELD = (
+    "This call was not run: its input holds what looks like a key, a token or a value that is kept "
+    f"secret here (shown as {MARK}). Read secrets from the environment; write none."
+)
+"""What the model reads instead of a result."""
+
+
 def redacted_reply(reply: Reply, redact: Redact) -> Reply:
-    """The reply as it is journaled, sent back and run: its calls get the redacted input too."""
+    """The reply as it is journaled, sent back and run; a call whose input held a secret is not run,
+    and its `problem` says so."""
     content = tuple(
         redacted_block(block, redact)
         for block in reply.content
@@ -97,11 +105,13 @@ def _record(record: _Record, redact: Redact) -> _Record:
 
 
 def _redacted_call(call: ToolCall, redact: Redact) -> ToolCall:
+    arguments = redacted_json(call.arguments, redact)
+    held = arguments != call.arguments
     return dataclasses.replace(
         call,
         name=redact(call.name),
-        arguments=redacted_json(call.arguments, redact),
-        problem=redact(call.problem),
+        arguments=None if held else arguments,
+        problem=HELD if held else redact(call.problem),
     )
 
 

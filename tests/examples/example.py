@@ -28,6 +28,15 @@ TURNSTILE = "smoke"
 """The name of the gate that a turnstile decides."""
 
 
+def _write(path: str, content: str) -> Json:
+    """The call that makes a file. A key is put together by the shell: what holds one is not run."""
+    if SECRET not in content:
+        return call("Write", file_path=path, content=content)
+    first, last = SECRET[:4], SECRET[4:]
+    parts = content.replace(SECRET, "%s%s").rstrip("\n")
+    return bash(f"printf '{parts}\\n' {first} {last} > {path}")
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What the scripted model does for one task."""
@@ -49,10 +58,7 @@ class Change:
                 call("Edit", file_path=path, old_string=old, new_string=new)
                 for path, old, new in self.edits
             ),
-            *(
-                call("Write", file_path=path, content=content)
-                for path, content in (self.files or {}).items()
-            ),
+            *(_write(path, content) for path, content in (self.files or {}).items()),
         ]
         marker = call("Write", file_path=f".orchestrator/complete/{self.task}.done", content="done")
         return [

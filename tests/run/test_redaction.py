@@ -53,12 +53,17 @@ async def test_no_secret_is_written_down_or_sent(project: Project) -> None:
     assert len(texts) > 5
 
 
-async def test_what_is_written_down_is_what_ran(project: Project) -> None:
-    write = call("Write", file_path="app/hello.txt", content=f"{GITHUB}\n")
+async def test_a_call_that_holds_a_key_is_not_run(project: Project) -> None:
+    write = call("Write", file_path="app/key.txt", content=f"{GITHUB}\n")
 
-    report = await project.run([turn(write), turn(bash("cat app/hello.txt")), turn(), turn()])
+    report = await project.run([turn(write), turn(HELLO), turn()])
 
     assert report["outcome"] == "done"
-    assert project.git("show", "agentflow/TASK-1:app/hello.txt") == "[redacted]"
-    result = project.requests[2]["messages"][-1]["content"][0]["content"]
-    assert result == "[redacted]"
+    assert project.git("ls-tree", "--name-only", "agentflow/TASK-1", "app/").split() == [
+        "app/hello.txt",
+        "app/main.py",
+    ]
+    (result,) = project.requests[1]["messages"][-1]["content"]
+    assert result["is_error"] is True
+    assert result["content"].startswith("Write: This call was not run: its input holds")
+    assert project.requests[1]["messages"][-2]["content"][-1]["input"]["content"] == "[redacted]\n"

@@ -126,7 +126,7 @@ def test_target(name: str, arguments: Json, target: str) -> None:
         (ToolCall("1", "Deploy", {}), "There is no tool 'Deploy' here. Available: Bash, Glob."),
         (
             ToolCall("1", "Bash", None, "Expecting ',' at column 7"),
-            "The input of Bash is not a JSON object: Expecting ',' at column 7",
+            "Bash: Expecting ',' at column 7",
         ),
         (ToolCall("1", "Bash", {}), "Bash: `command` is required."),
         (

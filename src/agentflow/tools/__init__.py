@@ -122,9 +122,7 @@ class Toolkit:
         if tool is None:
             raise ToolFailure(_unknown(call.name, self._tools))
         if call.arguments is None:
-            raise ToolFailure(
-                f"The input of {call.name} is not a JSON object: {call.problem or 'no reason given'}"
-            )
+            raise ToolFailure(f"{call.name}: {call.problem or 'the input is not a JSON object.'}")
         try:
             arguments = tool.input.model_validate(call.arguments)
         except ValidationError as error:
