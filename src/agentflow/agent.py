@@ -106,7 +106,7 @@ class Agent:
         while True:
             if self.conversation.signals:
                 return self._signalled(self.conversation.signals[0])
-            reply = self.conversation.pending or await self._ask(toolkit)
+            reply = self.conversation.pending or await self._ask(toolkit, keeper)
             if reply.calls and reply.stop_reason in RUNNABLE:
                 await self._execute(reply.calls, toolkit, keeper)
             elif ending := self._without_calls(reply):
@@ -138,8 +138,10 @@ class Agent:
             return NO_ROOM if self.conversation.full == 1 else ""
         return CUT if 0 < self.conversation.cut < MAX_CUT_REPLIES else ""
 
-    async def _ask(self, toolkit: Toolkit) -> Reply:
+    async def _ask(self, toolkit: Toolkit, keeper: Keeper) -> Reply:
         reply = await self.asking.reply(self.conversation, toolkit)
+        # What is written down of a reply can be gone on from: all before it is in a checkpoint.
+        await keeper.settled()
         message = self.conversation.hear(reply)
         problems = {call.id: call.problem for call in reply.calls if call.arguments is None}
         self.emit(

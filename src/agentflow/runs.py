@@ -4,6 +4,7 @@ import fcntl
 import glob
 import os
 import re
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ RESUMABLE = frozenset({
 LEFT = RESUMABLE - {"blocked", "environment", "conflict"}
 """Those after which a new run of the task would lose what was paid for."""
 
+PATIENCE = 0.3
+"""Seconds until a process that was killed has let go of its lock."""
 MAX_REPORT = 16 << 20
 MAX_JOURNAL = 64 << 20
 """Bytes that are read of files in the work tree."""
@@ -94,10 +97,19 @@ def started_at(run: str) -> datetime | None:
         return None
 
 
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextmanager
-def task_lock(folder: Path, task: str) -> Generator[None]:
+def task_lock(folder: Path, task: str, patience: float = PATIENCE) -> Generator[None]:
     """Hold the only lock of a task; the kernel lets go of it when the process dies.
 
+    `patience`: seconds that it may still be held, by a process that is dying.
     Raises `UsageError` if another process holds it, `EnvironmentFailure` if it cannot be made.
     """
     path = folder / f"{task}.lock"
@@ -107,13 +119,14 @@ def task_lock(folder: Path, task: str) -> Generator[None]:
     except OSError as error:
         raise EnvironmentFailure(f"cannot make the lock {path}: {error.strerror}") from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(
-                f"another run of {task} is at work",
-                hint="Wait for it, or stop it with Ctrl-C where it runs.",
-            ) from error
+        deadline = time.monotonic() + patience
+        while not _locked(descriptor):
+            if time.monotonic() >= deadline:
+                raise UsageError(
+                    f"another run of {task} is at work",
+                    hint="Wait for it, or stop it with Ctrl-C where it runs.",
+                )
+            time.sleep(0.02)
         yield
     finally:
         os.close(descriptor)
@@ -274,7 +287,7 @@ def _was_answered(journal: Path) -> bool:
 def is_running(folder: Path, task: str) -> bool:
     """Whether a process holds a task's lock."""
     try:
-        with task_lock(folder, task):
+        with task_lock(folder, task, patience=0.0):
             return False
     except UsageError:
         return True

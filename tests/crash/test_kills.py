@@ -47,6 +47,12 @@ def result(project: Project) -> Json:
         for line in lines
         if isinstance(line.event, UserMessage | AssistantMessage)
     ]
+    # A process that dies before its first checkpoint has paid nothing: the next one begins anew.
+    begun = [
+        ref
+        for ref in project.git("for-each-ref", "--format=%(refname)").splitlines()
+        if not ref.startswith("refs/agentflow/base/") or ref.endswith(run)
+    ]
     report = json.loads((project.root / ".orchestrator/runs" / run / "report.json").read_text())
     return {
         "files": project.git("rev-parse", "agentflow/TASK-1^{tree}"),
@@ -55,7 +61,7 @@ def result(project: Project) -> Json:
         "landings": sum(isinstance(line.event, LandingDone) for line in lines),
         "moves": len(project.git("reflog", "show", "agentflow/TASK-1").splitlines()),
         "marker": project.marker("done"),
-        "refs": plain(project.git("for-each-ref", "--format=%(refname)")),
+        "refs": plain("\n".join(begun)),
         "outcome": report["outcome"],
         "gates": [(gate["gate"], gate["status"]) for gate in report["verification"]["gates"]],
         "repairs": report["verification"]["repairs"],
@@ -92,7 +98,7 @@ async def test_killed_at_random_a_run_ends_as_if_nothing_had_happened(
             code = await lives(replace(life, dies_at=at if kills < KILLS else None), told)
             if code == 0:
                 break
-            assert code == -signal.SIGKILL, f"seed {seed}, round {rounds}"
+            assert code == -signal.SIGKILL, f"seed {seed}, round {rounds}: {told.read_text()}"
             kills += 1
         assert result(torn) == wanted, f"seed {seed}"
         assert len(server.requests) <= TURNS + kills

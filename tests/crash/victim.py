@@ -84,7 +84,11 @@ def live(life: Life, told: Path) -> None:
     moments = Moments(life.dies_at)
     sys.addaudithook(moments.audit)
     world = World(life.root, life.environment, life.cache, now=moments.now)
-    report = asyncio.run(_run(life, world, moments))
+    try:
+        report = asyncio.run(_run(life, world, moments))
+    except Exception as error:
+        told.write_text(f"{moments.seen} {error!r}", "utf-8")
+        raise
     moments.armed = False
     told.write_text(f"{moments.seen} {report['outcome']}\n" + "\n".join(moments.names), "utf-8")
 
