@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentflow.events import ConnectionClosed, Event, Notice
 from agentflow.sandbox import proxy
 from agentflow.sandbox.hosts import parse_rules
 from agentflow.sandbox.proxy import serve
 from agentflow.sandbox.proxy_request import ProxyRequest, Refusal, parse_request
+from agentflow.sandbox.traffic import LISTED, QuotaUsedUp, Traffic
 
 NAMES = {
     "allowed.test": ["127.0.0.1"],
@@ -36,11 +38,16 @@ class Site:
         self.seen = list[bytes]()
         self.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
         self.port = 0
+        self.cut: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        """How much of a request came that ended early."""
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-        self.seen.append(head + await reader.readexactly(int(length or 0)))
+        try:
+            self.seen.append(head + await reader.readexactly(int(length or 0)))
+        except asyncio.IncompleteReadError as error:
+            self.cut.set_result(len(head) + len(error.partial))
         writer.write(self.answer)
         writer.close()
 
@@ -48,10 +55,47 @@ class Site:
 class Proxied:
     """A proxy and the site behind it."""
 
-    def __init__(self, port: int, site: Site, refused: list[str]) -> None:
+    def __init__(self, port: int, site: Site) -> None:
         self.port = port
         self.site = site
-        self.refused = refused
+        self.events = list[Event]()
+        self._news = asyncio.Event()
+
+    def emit(self, event: Event) -> None:
+        """Take what the proxy tells."""
+        self.events.append(event)
+        self._news.set()
+
+    @property
+    def refused(self) -> list[tuple[str, int, str]]:
+        """Host, port and reason of each connection that was refused."""
+        return [(each.host, each.port, each.refused) for each in self.closed if each.refused]
+
+    @property
+    def closed(self) -> list[ConnectionClosed]:
+        """All connections that were told."""
+        return [each for each in self.events if isinstance(each, ConnectionClosed)]
+
+    async def told(self, count: int) -> list[ConnectionClosed]:
+        """The connections, when there are so many."""
+        while len(self.closed) < count:
+            self._news.clear()
+            await asyncio.wait_for(self._news.wait(), 10)
+        return self.closed
+
+    async def tunnel(self, host: str, *sent: bytes) -> bytes:
+        """Send bytes through a tunnel; what comes back until it ends."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(f"CONNECT {host}:{self.site.port} HTTP/1.1\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            for each in sent:
+                writer.write(each)
+                await writer.drain()
+            answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        return head + answer
 
     async def ask(self, request: bytes) -> bytes:
         """Send bytes and return all that comes back."""
@@ -66,19 +110,27 @@ class Proxied:
             writer.close()
 
 
-@pytest.fixture
-async def proxied() -> AsyncGenerator[Proxied]:
-    site, refused = Site(), list[str]()
+@contextlib.asynccontextmanager
+async def proxy_before_a_site(upload: int = 10**6) -> AsyncGenerator[Proxied]:
+    site = Site()
     server = await asyncio.start_server(site.handle, "127.0.0.1", 0)
     site.port = server.sockets[0].getsockname()[1]
     listener = socket.create_server(("127.0.0.1", 0))
     names = ("allowed.test", "*.wild.test", "rebound.test", "mixed.test", "gone.test")
     entries = (*(f"{name}:{site.port}" for name in names), f"127.0.0.1:{site.port}")
+    proxied = Proxied(listener.getsockname()[1], site)
+    account = Traffic(upload, emit=proxied.emit).account("agent")
     try:
-        async with serve(listener, parse_rules(entries), refused.append, _resolve):
-            yield Proxied(listener.getsockname()[1], site, refused)
+        async with serve(listener, parse_rules(entries), account, _resolve):
+            yield proxied
     finally:
         server.close()
+
+
+@pytest.fixture
+async def proxied() -> AsyncGenerator[Proxied]:
+    async with proxy_before_a_site() as found:
+        yield found
 
 
 def _status(answer: bytes) -> int:
@@ -155,14 +207,17 @@ async def test_other_hosts_are_refused_by_name(proxied: Proxied, host: str) -> N
         answer = await proxied.ask(f"{line} HTTP/1.1\r\n\r\n".encode())
         assert _status(answer) == 403
         assert answer.endswith(b" is not listed in environment.network\n")
-    assert proxied.refused == [target, target]
+    await proxied.told(2)
+    told = (host.strip("[]"), proxied.site.port, f"{target} is not listed in environment.network")
+    assert proxied.refused == [told, told]
     assert proxied.site.seen == []
 
 
 async def test_other_ports_of_a_listed_host_are_refused(proxied: Proxied) -> None:
     for target in ("CONNECT allowed.test:22", "GET http://allowed.test/"):
         assert _status(await proxied.ask(f"{target} HTTP/1.1\r\n\r\n".encode())) == 403
-    assert proxied.refused == ["allowed.test:22", "allowed.test:80"]
+    await proxied.told(2)
+    assert [each[:2] for each in proxied.refused] == [("allowed.test", 22), ("allowed.test", 80)]
 
 
 async def test_a_name_that_leads_to_a_private_address_is_refused(proxied: Proxied) -> None:
@@ -172,7 +227,8 @@ async def test_a_name_that_leads_to_a_private_address_is_refused(proxied: Proxie
     assert b"rebound.test resolves to an address that is not public" in answer
     assert b"environment.network" in answer
     assert b"169.254" not in answer
-    assert proxied.refused == [f"{target} (169.254.169.254)"]
+    await proxied.told(1)
+    assert proxied.refused[0][2].endswith("environment.network (169.254.169.254)")
 
 
 async def test_a_listed_host_that_is_not_there_is_a_bad_gateway(proxied: Proxied) -> None:
@@ -247,7 +303,8 @@ async def test_a_tunnel_ends_when_the_proxy_does() -> None:
     silent = socket.create_server(("127.0.0.1", 0))
     port = silent.getsockname()[1]
     with silent:
-        async with serve(listener, parse_rules((f"127.0.0.1:{port}",)), print):
+        account = Traffic().account("agent")
+        async with serve(listener, parse_rules((f"127.0.0.1:{port}",)), account):
             reader, writer = await asyncio.open_connection(*listener.getsockname())
             writer.write(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
             await reader.readuntil(b"\r\n\r\n")
@@ -270,3 +327,81 @@ def test_nothing_smuggled_reaches_the_forwarded_head(parts: list[bytes]) -> None
         assert forwarded.count(b"Host:") == 1
         lines = forwarded.removesuffix(b"\r\n\r\n").split(b"\r\n")
         assert not any(byte in line for line in lines for byte in (b"\r", b"\n", b"\0"))
+
+
+async def test_every_connection_is_told_with_what_it_carried(proxied: Proxied) -> None:
+    port = proxied.site.port
+    plain = await proxied.ask(
+        f"POST http://allowed.test:{port}/ HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody".encode()
+    )
+    assert plain.endswith(b"hello")
+    assert (await proxied.tunnel("x.wild.test", b"GET / HTTP/1.0\r\n\r\n")).endswith(b"hello")
+    await proxied.ask(b"nonsense\r\n\r\n")
+
+    first, second, third = await proxied.told(3)
+    answer = len(proxied.site.answer)
+    assert (first.place, first.host, first.port) == ("agent", "allowed.test", port)
+    assert (first.uploaded, first.downloaded) == (len(proxied.site.seen[0]), answer)
+    assert (second.host, second.uploaded, second.downloaded) == ("x.wild.test", 18, answer)
+    assert (first.refused, second.refused, second.connections) == ("", "", 1)
+    assert 0 <= second.seconds < 60
+    assert (third.host, third.uploaded, third.downloaded) == ("", 0, 0)
+    assert third.refused == "the proxy takes CONNECT host:port and http://host/path only"
+
+
+async def test_no_byte_beyond_the_quota_leaves() -> None:
+    head = b"POST / HTTP/1.0\r\nContent-Length: 400000\r\n\r\n"
+    async with proxy_before_a_site(upload=300_000) as proxied:
+        await proxied.tunnel("allowed.test", head, *[b"x" * 50_000] * 8)
+        (cut,) = await proxied.told(1)
+        assert 0 < cut.uploaded <= 300_000
+        assert await proxied.site.cut == cut.uploaded
+        assert cut.refused == "cut off: this run's upload quota of 300,000 bytes is used up"
+        refused = b"this run's upload quota of 300,000 bytes is used up"
+        for line in ("CONNECT allowed.test:{}", "GET http://allowed.test:{}/"):
+            request = f"{line.format(proxied.site.port)} HTTP/1.1\r\n\r\n"
+            answer = await proxied.ask(request.encode())
+            assert (_status(answer), refused in answer) == (403, True)
+        notices = [each.text for each in proxied.events if isinstance(each, Notice)]
+        assert notices == [f"{refused.decode()}: nothing more is sent. `upload` under [sandbox] of "
+                           "your own configuration raises it."]  # fmt: skip
+
+
+async def test_a_plain_request_that_is_larger_than_the_quota_is_refused_whole() -> None:
+    async with proxy_before_a_site(upload=1000) as proxied:
+        port = proxied.site.port
+        head = f"POST http://allowed.test:{port}/ HTTP/1.1\r\nContent-Length: 2000\r\n\r\n"
+        assert _status(await proxied.ask(head.encode() + b"x" * 2000)) == 403
+        assert proxied.site.seen == []
+        assert (await proxied.ask(head.replace("2000", "5").encode() + b"small")).endswith(b"hello")
+
+
+def test_several_sandboxes_share_the_quota_and_what_went_before_counts() -> None:
+    traffic = Traffic(100, uploaded=30)
+    traffic.account("setup").flow().send(40)
+    flow = traffic.account("agent").flow()
+    flow.send(30)
+    with pytest.raises(QuotaUsedUp, match="quota of 100 bytes"):
+        flow.send(1)
+    assert flow.uploaded == 30
+
+
+def test_after_many_connections_only_their_sums_are_told() -> None:
+    events = list[Event]()
+    account = Traffic(10**9, emit=events.append).account("agent")
+    for number in range(LISTED + 3):
+        for refused in ("", "no"):
+            flow = account.flow()
+            flow.host, flow.refused = f"{number}.test", refused
+            flow.send(2)
+            flow.receive(3)
+            account.close(flow, 0.5)
+    assert len(events) == 2 * LISTED
+    account.settle()
+    sums = [each for each in events[2 * LISTED :] if isinstance(each, ConnectionClosed)]
+    assert [(each.host, each.connections, each.uploaded, each.seconds) for each in sums] == [
+        ("(others)", 3, 6, 1.5)
+    ] * 2
+    assert [bool(each.refused) for each in sums] == [False, True]
+    account.settle()
+    assert len(events) == 2 * LISTED + 2
