@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Sequence
 
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 
 from agentflow.events import ConnectionClosed, Event, Notice
 from agentflow.sandbox import proxy
+from agentflow.sandbox.client_hello import read_opening
 from agentflow.sandbox.hosts import parse_rules
 from agentflow.sandbox.proxy import serve
 from agentflow.sandbox.proxy_request import ProxyRequest, Refusal, parse_request
-from agentflow.sandbox.traffic import LISTED, QuotaUsedUp, Traffic
+from agentflow.sandbox.traffic import LISTED, CutOff, Traffic
 
 NAMES = {
     "allowed.test": ["127.0.0.1"],
@@ -381,7 +383,7 @@ def test_several_sandboxes_share_the_quota_and_what_went_before_counts() -> None
     traffic.account("setup").flow().send(40)
     flow = traffic.account("agent").flow()
     flow.send(30)
-    with pytest.raises(QuotaUsedUp, match="quota of 100 bytes"):
+    with pytest.raises(CutOff, match="quota of 100 bytes"):
         flow.send(1)
     assert flow.uploaded == 30
 
@@ -405,3 +407,92 @@ def test_after_many_connections_only_their_sums_are_told() -> None:
     assert [bool(each.refused) for each in sums] == [False, True]
     account.settle()
     assert len(events) == 2 * LISTED + 2
+
+
+def hello(name: str | None) -> bytes:
+    """The ClientHello of a real client that asks for a name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    outgoing = ssl.MemoryBIO()
+    client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+def in_records(data: bytes, size: int) -> bytes:
+    """The same message in records of so many bytes."""
+    body = data[5:]
+    parts = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(data[:3] + len(part).to_bytes(2) + part for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("allowed.test", "allowed.test"),
+        ("allowed.test", "Allowed.test"),
+        ("allowed.test", "x.wild.test"),
+        ("127.0.0.1", None),
+        ("127.0.0.1", "allowed.test"),
+    ],
+)
+async def test_tls_for_a_listed_name_is_carried_as_it_is(
+    proxied: Proxied, host: str, name: str | None
+) -> None:
+    for sent in (hello(name), in_records(hello(name), 7)):
+        data = sent + b"\r\n\r\n"
+        assert (await proxied.tunnel(host, data[:3], data[3:])).endswith(b"hello")
+        assert proxied.site.seen[-1] == data
+    assert proxied.refused == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (hello("evil.test"), "names evil.test, which is not listed"),
+        (in_records(hello("evil.test"), 3), "names evil.test, which is not listed"),
+        (hello("wild.test"), "names wild.test, which is not listed"),
+        (hello(None), "names no host"),
+        (b"\x16\x03\x01\x00\x05\x02\x00\x00\x01\x00", "no ClientHello that can be read"),
+        (b"\x16\x03\x01\x00\x00" * 2, "no ClientHello that can be read"),
+        (b"\x16\x03\x01\x00\x01\x01\x17\x03\x01\x00\x01\x01", "no ClientHello that can be read"),
+        (b"\x16\x03\x01\xff\xff" + bytes(70_000), "no ClientHello that can be read"),
+        (hello("allowed.test")[:5] + b"\x01\x00\x00\x20" + bytes(2000), "no ClientHello"),
+    ],
+    ids=["other", "in pieces", "apex", "none", "server's", "empty", "mixed", "huge", "short"],
+)
+async def test_tls_for_another_name_never_reaches_the_host(
+    proxied: Proxied, sent: bytes, reason: str
+) -> None:
+    answer = await proxied.tunnel("allowed.test", sent + b"\r\n\r\n")
+    assert answer == b"HTTP/1.1 200 Connection established\r\n\r\n"
+    (cut,) = await proxied.told(1)
+    assert cut.refused.startswith("cut off: it")
+    assert reason in cut.refused
+    assert (cut.uploaded, proxied.site.seen) == (0, [])
+
+
+@given(st.binary(max_size=400), st.integers(0, 400), st.binary(max_size=3))
+def test_any_opening_is_read_or_cut_off(data: bytes, place: int, changed: bytes) -> None:
+    whole = HELLO[:place] + changed + HELLO[place + len(changed) :]
+    for sent in (b"\x16" + data, whole):
+        assert asyncio.run(_opened(sent)) in {"read", "cut off", "reset"}
+
+
+HELLO = hello("allowed.test")
+
+
+async def _opened(sent: bytes) -> str:
+    source = asyncio.StreamReader()
+    source.feed_data(sent)
+    source.feed_eof()
+    try:
+        opening = await read_opening(source)
+    except CutOff:
+        return "cut off"
+    except ConnectionResetError:
+        return "reset"
+    assert sent.startswith(opening.data)
+    return "read"

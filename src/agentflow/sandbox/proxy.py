@@ -1,18 +1,21 @@
 """The only way out of a sandbox with a list of hosts: an HTTP proxy on a listener from inside it.
 
 It takes `CONNECT host:port` and plain requests in absolute form (RFC 9112, section 3.2), judges
-the host, resolves it here, judges the addresses and connects to one that it judged. Whom an
-allowed host serves, and what is sent to it, is not judged; how much is, for a whole run.
+the host, resolves it here, judges the addresses and connects to one that it judged. A tunnel that opens with TLS must
+ask for a name on the list. Whom an allowed host serves beyond that, and what is sent to it, is not
+judged; how much is, for a whole run.
 """
 
 import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
 
+from agentflow.sandbox.client_hello import Opening, read_opening
 from agentflow.sandbox.hosts import Rule, may_connect, parse_address, permits
 from agentflow.sandbox.proxy_request import ProxyRequest, Refusal, parse_request
-from agentflow.sandbox.traffic import Account, Flow, QuotaUsedUp
+from agentflow.sandbox.traffic import Account, CutOff, Flow
 
 HEAD_BYTES = 64 * 1024
 """Of a request's line and header fields."""
@@ -27,6 +30,8 @@ CONNECTIONS = 128
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses of a host. Raises `OSError` if it has none."""
+Judge = Callable[[Opening], None]
+"""Raises `CutOff` for a tunnel that may not go on."""
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
@@ -91,7 +96,8 @@ class _Proxy:
                 request = await _read_request(reader)
             flow.host, flow.port = request.host, request.port
             upstream = await self._connect(request)
-            await _relay(request, (reader, writer), upstream, flow)
+            judge = partial(_judge_name, self._rules, request)
+            await _relay(request, (reader, writer), upstream, flow, judge)
         except Refusal as refusal:
             flow.refused = refusal.reason
             await _refuse(refusal, reader, writer)
@@ -131,6 +137,20 @@ class _Proxy:
         raise Refusal("502 Bad Gateway", f"{request.target} does not answer")
 
 
+def _judge_name(rules: Sequence[Rule], request: ProxyRequest, opening: Opening) -> None:
+    """Refuse TLS that asks the host's address for another name, which a host of many may serve.
+
+    Raises `CutOff`.
+    """
+    if not opening.tls or opening.name == request.host:
+        return
+    if opening.name is None:
+        if parse_address(request.host) is None:
+            raise CutOff("its TLS handshake names no host")
+    elif not permits(rules, opening.name, request.port):
+        raise CutOff(f"its TLS handshake names {opening.name}, which is not listed")
+
+
 async def _read_request(reader: asyncio.StreamReader) -> ProxyRequest:
     try:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -148,6 +168,7 @@ async def _relay(
     client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     flow: Flow,
+    judge: Judge,
 ) -> None:
     """Carry bytes both ways until the host has said everything, or may be sent no more."""
     now = asyncio.get_running_loop().time
@@ -168,12 +189,12 @@ async def _relay(
                 flow.receive(size)
                 idle.reschedule(now() + IDLE_SECONDS)
 
-            upload = group.create_task(_upload(from_client, to_host, request.body, sent))
+            upload = group.create_task(_upload(from_client, to_host, request.body, judge, sent))
             if request.head is not None:
                 await _pass_head(from_host, to_client, received)
             await _pump(from_host, to_client, received)
             upload.cancel()
-    except* QuotaUsedUp as used_up:
+    except* CutOff as used_up:
         flow.refused = f"cut off: {used_up.exceptions[0]}"
     except* OSError:
         pass
@@ -185,9 +206,14 @@ async def _upload(
     source: asyncio.StreamReader,
     sink: asyncio.StreamWriter,
     most: int | None,
+    judge: Judge,
     carried: Callable[[int], None],
 ) -> None:
     if most is None:
+        opening = await read_opening(source)
+        judge(opening)
+        carried(len(opening.data))
+        sink.write(opening.data)
         await _pump(source, sink, carried)
         sink.write_eof()
         return

@@ -14,8 +14,8 @@ OTHERS = "(others)"
 """Stands for the hosts in that line."""
 
 
-class QuotaUsedUp(Exception):
-    """More bytes than the run may upload. Nothing is sent from then on."""
+class CutOff(Exception):
+    """A connection that may not go on, with the reason."""
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Flow:
     """Why it was refused or cut off."""
 
     def send(self, size: int) -> None:
-        """Count bytes before they go to the host. Raises `QuotaUsedUp`."""
+        """Count bytes before they go to the host. Raises `CutOff`."""
         self.spend(size)
         self.uploaded += size
 
@@ -58,7 +58,10 @@ class Traffic:
         return Account(self, place)
 
     def spend(self, size: int) -> None:
-        """Take bytes from what may still be uploaded. Raises `QuotaUsedUp`."""
+        """Take bytes from what may still be uploaded; if there are too few, none are left.
+
+        Raises `CutOff`.
+        """
         if size <= self.left:
             self.left -= size
             return
@@ -71,7 +74,7 @@ class Traffic:
                     "configuration raises it."
                 )
             )
-        raise QuotaUsedUp(self.used_up)
+        raise CutOff(self.used_up)
 
     @property
     def used_up(self) -> str:
