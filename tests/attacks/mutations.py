@@ -109,11 +109,17 @@ MUTATIONS = (
         "return any(not rule.below and rule.matches(str(parsed), port) for rule in rules)",
         "return True", "NW-06..23",
     ),
-    one(
-        "proxy: hosts strictly written", "sandbox/proxy_request.py", "    if match is None or port is None",
-        "    match = match or re.fullmatch(r'(.*):([0-9]+)', written.decode('latin-1'))\n"
-        "    port = int(match[2]) if match else None\n    if match is None or port is None",
-        "NW-06..23",
+    Mutation(
+        "proxy: hosts strictly written (in requests, and as names)",
+        (
+            Edit(
+                "sandbox/proxy_request.py", "    if match is None or port is None",
+                "    match = match or re.fullmatch(r'(.*):([0-9]+)', written.decode('latin-1'))\n"
+                "    port = int(match[2]) if match else None\n    if match is None or port is None",
+            ),
+            Edit(HOSTS, "    if not _NAME.fullmatch(name):\n", "    if False:\n"),
+        ),
+        ("NW-06..23",),
     ),
     one(
         "proxy: names that are addresses of the C library refused", HOSTS,
