@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentflow.events import ConnectionClosed, Event, Notice
-from agentflow.sandbox import proxy
+from agentflow.sandbox import proxy, traffic
 from agentflow.sandbox.client_hello import read_opening
 from agentflow.sandbox.hosts import parse_rules
 from agentflow.sandbox.proxy import serve
@@ -379,9 +379,9 @@ async def test_a_plain_request_that_is_larger_than_the_quota_is_refused_whole() 
 
 
 def test_several_sandboxes_share_the_quota_and_what_went_before_counts() -> None:
-    traffic = Traffic(100, uploaded=30)
-    traffic.account("setup").flow().send(40)
-    flow = traffic.account("agent").flow()
+    shared = Traffic(100, uploaded=30)
+    shared.account("setup").flow().send(40)
+    flow = shared.account("agent").flow()
     flow.send(30)
     with pytest.raises(CutOff, match="quota of 100 bytes"):
         flow.send(1)
@@ -409,6 +409,17 @@ def test_after_many_connections_only_their_sums_are_told() -> None:
     assert len(events) == 2 * LISTED + 2
 
 
+async def test_the_sums_are_told_when_the_proxy_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "LISTED", 1)
+    async with proxy_before_a_site() as proxied:
+        for number in range(3):
+            await proxied.ask(f"CONNECT {number}.evil.test:443 HTTP/1.1\r\n\r\n".encode())
+    assert [(each.host, each.connections) for each in proxied.closed] == [
+        ("0.evil.test", 1),
+        ("(others)", 2),
+    ]
+
+
 def hello(name: str | None) -> bytes:
     """The ClientHello of a real client that asks for a name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -428,6 +439,20 @@ def in_records(data: bytes, size: int) -> bytes:
     return b"".join(data[:3] + len(part).to_bytes(2) + part for part in parts)
 
 
+def made_hello(*names: str, padding: int = 0) -> bytes:
+    """A ClientHello by hand, with an extension for each name, in as many records as it takes."""
+    extensions = b"".join(
+        b"\0\0" + _sized(_sized(b"\0" + _sized(name.encode(), 2), 2), 2) for name in names
+    )
+    extensions += b"\0\x15" + _sized(bytes(padding), 2)
+    body = b"\3\3" + bytes(32) + b"\0" + _sized(b"\x13\x01", 2) + b"\1\0" + _sized(extensions, 2)
+    return in_records(b"\x16\3\1\0\0\1" + _sized(body, 3), 16_000)
+
+
+def _sized(data: bytes, width: int) -> bytes:
+    return len(data).to_bytes(width) + data
+
+
 @pytest.mark.parametrize(
     ("host", "name"),
     [
@@ -441,7 +466,8 @@ def in_records(data: bytes, size: int) -> bytes:
 async def test_tls_for_a_listed_name_is_carried_as_it_is(
     proxied: Proxied, host: str, name: str | None
 ) -> None:
-    for sent in (hello(name), in_records(hello(name), 7)):
+    made = made_hello(*filter(None, [name]), padding=20_000)
+    for sent in (hello(name), in_records(hello(name), 7), made):
         data = sent + b"\r\n\r\n"
         assert (await proxied.tunnel(host, data[:3], data[3:])).endswith(b"hello")
         assert proxied.site.seen[-1] == data
@@ -459,9 +485,23 @@ async def test_tls_for_a_listed_name_is_carried_as_it_is(
         (b"\x16\x03\x01\x00\x00" * 2, "no ClientHello that can be read"),
         (b"\x16\x03\x01\x00\x01\x01\x17\x03\x01\x00\x01\x01", "no ClientHello that can be read"),
         (b"\x16\x03\x01\xff\xff" + bytes(70_000), "no ClientHello that can be read"),
+        (made_hello("allowed.test", padding=40_000), "no ClientHello that can be read"),
+        (made_hello("allowed.test", "evil.test"), "no ClientHello that can be read"),
         (hello("allowed.test")[:5] + b"\x01\x00\x00\x20" + bytes(2000), "no ClientHello"),
     ],
-    ids=["other", "in pieces", "apex", "none", "server's", "empty", "mixed", "huge", "short"],
+    ids=[
+        "other",
+        "in pieces",
+        "apex",
+        "none",
+        "server's",
+        "empty",
+        "mixed",
+        "huge",
+        "padded",
+        "two names",
+        "short",
+    ],
 )
 async def test_tls_for_another_name_never_reaches_the_host(
     proxied: Proxied, sent: bytes, reason: str
