@@ -230,6 +230,10 @@ def test_limits_of_the_sandbox_are_lowered_each_alone(sources: Sources) -> None:
     )
     high = sources.load(user=table.format("64GiB", 64), sandbox="bubblewrap").sandbox
     assert (high.backend, high.memory, high.processes) == ("bubblewrap", 64 << 30, 64)
+    assert sources.load(repository="[sandbox]\nupload = '30MB'").sandbox.upload == 20_000_000
+    assert sources.load(repository="[sandbox]\nupload = '1MB'").sandbox.upload == 10**6
+    own = sources.load(user="sandbox.upload = '1GB'", repository="sandbox.upload = '2GB'")
+    assert own.sandbox.upload == 10**9
     for said in ("[sandbox]\nbackend = 'auto'", "sandbox = 'none'"):
         error = sources.refusal(repository=said)
         assert error.message == f"{CONFIG}: sandbox.backend may not be set by a repository"
@@ -340,6 +344,18 @@ def test_what_widens_a_repository_s_reach_needs_the_user_s_trust(sources: Source
     settings = sources.load(repository=WIDE, trust=Trust(WIDE_WORDS))
     assert settings.readable == ("/opt/b", "/opt/a")
     assert settings.environment.network == ("registry.example",)
+
+
+def test_a_list_for_the_agent_needs_trust_and_not_that_of_setup(sources: Sources) -> None:
+    wide = "[environment.agent]\nnetwork = ['a.example']"
+    error = sources.refusal(repository=wide)
+    assert error.message == f"{CONFIG} asks for what only you may grant: environment.agent.network"
+    granted = Trust('environment.agent.network = [\n  "a.example",\n]\n')
+    agent = sources.load(repository=wide, trust=granted).environment.agent
+    assert agent.network == ("a.example",)
+    assert sources.load(user=wide).environment.agent.network == ("a.example",)
+    for place in ("gates", "variables"):
+        assert "network" in sources.refusal(repository=wide.replace("agent", place)).message
 
 
 def test_a_repository_s_setup_without_network_needs_no_trust(sources: Sources) -> None:

@@ -53,7 +53,7 @@ def test_every_widening_part_is_written_sorted_and_in_ascii() -> None:
             "network": ["b.example", "a.example"],
             "env_from": ["TOKEN"],
             "files": [".npmrc"],
-            "agent": {"env_from": ["A"], "variables": {"Y": "1"}},
+            "agent": {"env_from": ["A"], "network": ["c.example"], "variables": {"Y": "1"}},
             "gates": {"env_from": ["G"]},
         },
         "max_turns": 3,
@@ -62,6 +62,9 @@ def test_every_widening_part_is_written_sorted_and_in_ascii() -> None:
         widening(table)
         == r"""environment.agent.env_from = [
   "A",
+]
+environment.agent.network = [
+  "c.example",
 ]
 environment.env_from = [
   "TOKEN",

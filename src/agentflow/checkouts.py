@@ -44,6 +44,7 @@ from agentflow.sandbox.policy import (
     Policy,
     Provided,
 )
+from agentflow.sandbox.traffic import Account, Traffic
 from agentflow.workspace.clone import (
     Clone,
     exclude,
@@ -88,8 +89,11 @@ class Checkouts:
         readable: Sequence[str] = (),
         environment: Environment,
         gates: Sequence[BuildCommand],
+        traffic: Traffic | None = None,
     ) -> None:
         self.folder = folder
+        self.traffic = traffic or Traffic()
+        """What goes through the proxies of setup and agent."""
         self.state: Git
         self.mounted = backend in MOUNTING
         self.provide: Provide = _nothing
@@ -160,13 +164,15 @@ class Checkouts:
                 yield channel
 
     @asynccontextmanager
-    async def sandbox(self, policy: Policy, state: Json | None = None) -> AsyncGenerator[Channel]:
+    async def sandbox(
+        self, policy: Policy, state: Json | None = None, account: Account | None = None
+    ) -> AsyncGenerator[Channel]:
         """A sandbox with the services. Raises what `open_sandbox` does, without secret values: a
         service that does not start may print its environment."""
         async with AsyncExitStack() as stack:
             try:
                 channel = await stack.enter_async_context(
-                    open_sandbox(self._backend, policy, state)
+                    open_sandbox(self._backend, policy, state, account)
                 )
             except ServiceFailure as failure:
                 redact = redactor(self._environment.secrets)
@@ -215,7 +221,8 @@ class Checkouts:
                 network=Network(setup.network, setup.host_network),
                 variables=variables,
             )
-            async with open_sandbox(self._backend, policy) as channel:
+            account = self.traffic.account("setup")
+            async with open_sandbox(self._backend, policy, account=account) as channel:
                 yield channel, clone.tree
 
     @asynccontextmanager

@@ -22,6 +22,7 @@ from agentflow.durations import parse_duration
 from agentflow.environment import Environment, Service, Setup, Variables
 from agentflow.errors import UsageError
 from agentflow.records import (
+    UPLOAD,
     Backend,
     Boundaries,
     BuildCommand,
@@ -129,6 +130,13 @@ class VariablesSetting(Table):
     """Names of the user's environment whose values are passed on, and redacted everywhere."""
 
 
+class AgentSetting(VariablesSetting):
+    """`[environment.agent]`: variables, and what the agent may reach."""
+
+    network: tuple[str, ...] = ()
+    """Hosts, as those of setup."""
+
+
 class EnvironmentSetting(Table):
     """`[environment]`: what a checkout needs to work. `env_from` and `files` reach setup only."""
 
@@ -143,7 +151,7 @@ class EnvironmentSetting(Table):
     env_from: tuple[VariableName, ...] = ()
     files: tuple[str, ...] = ()
     """Relative to the user's home folder."""
-    agent: VariablesSetting = VariablesSetting()
+    agent: AgentSetting = AgentSetting()
     gates: VariablesSetting = VariablesSetting()
 
 
@@ -227,11 +235,13 @@ class SandboxSetting(Table):
     open_files: Annotated[Count, Field(ge=16)] = _LIMITS.open_files
     disk: Size = _LIMITS.disk
     inodes: Count = _LIMITS.inodes
+    upload: Size = UPLOAD
+    """Bytes that a whole run may send through its proxies."""
 
     @property
     def limits(self) -> ProcessLimits:
         """The limits as the record that a sandbox takes."""
-        values = self.model_dump(exclude={"backend"})
+        values = self.model_dump(exclude={"backend", "upload"})
         return ProcessLimits(**{**values, "cpu": int(self.cpu)})
 
 
@@ -373,6 +383,7 @@ class Settings(Table):
                 for name, each in self.services.items()
             ),
             agent=variables(table.agent.variables, table.agent.env_from),
+            agent_network=table.agent.network,
             gates=variables(table.gates.variables, table.gates.env_from),
         )
 

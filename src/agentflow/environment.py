@@ -65,6 +65,8 @@ class Environment:
     setup: Setup | None = None
     services: tuple[Service, ...] = ()
     agent: Variables = Variables()
+    agent_network: tuple[str, ...] = ()
+    """Hosts that the agent may reach, and the services beside it; as `Setup.network`."""
     gates: Variables = Variables()
 
     @property

@@ -39,6 +39,8 @@ class RunStarted:
     """What the caller asked for, so that the run can go on: `order.as_json`."""
     replaceable: str | None = None
     """A tip of the branch that landing may replace."""
+    network: tuple[str, ...] = ()
+    """Hosts that the agent may reach."""
 
 
 @record
@@ -95,6 +97,27 @@ class SetupFinished:
     """Whether they were kept from before, and nothing was run."""
     directories: tuple[str, ...]
     """Relative to the repository's root."""
+
+
+@record
+class ConnectionClosed:
+    """Emitted when a connection through the proxy of a sandbox has ended, or was refused."""
+
+    type: ClassVar[str] = "agentflow.connection_closed"
+    durable: ClassVar[bool] = True
+    place: str
+    """Whose sandbox: `agent` or `setup`."""
+    host: str
+    """As it was asked for; empty where a request named none."""
+    port: int
+    uploaded: int
+    downloaded: int
+    """Bytes to the host, and from it."""
+    seconds: float
+    refused: str = ""
+    """Why nothing was carried, or no more."""
+    connections: int = 1
+    """More where one line tells the sums of several."""
 
 
 @record
@@ -449,6 +472,7 @@ Event = (
     | Notice
     | SetupStarted
     | SetupFinished
+    | ConnectionClosed
     | UserMessage
     | AssistantMessage
     | ContextReduced

@@ -13,6 +13,7 @@ from agentflow.events import (
     AgentEnded,
     AssistantMessage,
     Collected,
+    ConnectionClosed,
     ContextReduced,
     ContextSummarized,
     Event,
@@ -36,6 +37,8 @@ MILESTONES = (AgentEnded, RepairStarted, UserMessage, Verified, LandingDone, Run
 judgement."""
 PAID = (AssistantMessage, ContextSummarized, ReplyFailed)
 """What used tokens."""
+LASTING = (*PAID, ConnectionClosed)
+"""What going on from an earlier line does not undo."""
 FINAL = frozenset({"done", "failed"})
 """Outcomes after which a run does not go on."""
 
@@ -70,7 +73,7 @@ class History:
     lines: tuple[Line, ...] = ()
     """Those that count."""
     paid: tuple[Line, ...] = ()
-    """The same, with the replies that do not count any more."""
+    """The same, with the replies and connections that do not count any more."""
     spent: Spent = field(default_factory=Spent)
     started: RunStarted | None = None
     fallen_at: int | None = None
@@ -87,6 +90,12 @@ class History:
     finished: RunFinished | None = None
     """The run's end, if only its report or its marker may be missing."""
     conversation: Conversation = field(default_factory=Conversation)
+
+    @property
+    def uploaded(self) -> int:
+        """Bytes that the run's sandboxes have sent."""
+        events = (line.event for line in self.paid)
+        return sum(each.uploaded for each in events if isinstance(each, ConnectionClosed))
 
 
 def decode(lines: Iterable[Json]) -> list[Line]:
@@ -168,7 +177,7 @@ def read_history(lines: Sequence[Line], tip: int) -> History:
     valid = [line for line in counting(lines) if line.number < kept]
     numbers = {line.number for line in valid}
     own = _own(lines)
-    paid = [line for line in own if line.number in numbers or isinstance(line.event, PAID)]
+    paid = [line for line in own if line.number in numbers or isinstance(line.event, LASTING)]
     return _told(History(kept, tuple(valid), tuple(paid), _spent(own)), valid)
 
 

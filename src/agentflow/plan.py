@@ -21,6 +21,7 @@ from agentflow.plan_checks import (
     check_documents,
     check_event,
     check_gates,
+    check_network,
     is_directory,
     tracked_secrets,
     uncommitted,
@@ -133,6 +134,7 @@ def _make_plan(
     boundaries = _denied(settings.boundaries, [denial.glob for denial in denials])
     choice = choose_model(settings, prompt, order.flags)
     environment = settings.surroundings(world.environment)
+    check_network(environment.agent_network, sandbox.backend)
     gates, by_project = _gates(settings, task, found, environment)
     check_gates(gates, base_paths, world, environment, by_project=by_project)
     context = gather(

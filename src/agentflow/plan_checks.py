@@ -12,7 +12,9 @@ from agentflow.nearest import nearest
 from agentflow.programs import check_program
 from agentflow.prompts.base_tree import is_environment_file
 from agentflow.prompts.profile import missing_documents
-from agentflow.records import Boundaries, BuildCommand, Prompt, Task
+from agentflow.records import Backend, Boundaries, BuildCommand, Prompt, Task
+from agentflow.sandbox.hosts import parse_rules
+from agentflow.sandbox.policy import Network
 from agentflow.settings import CONFIG
 from agentflow.strict_json import parse_object
 from agentflow.words import counted
@@ -46,6 +48,19 @@ def check_event(environment: Mapping[str, str], *, allowed: bool) -> None:
             hint="Use the event pull_request. If the text of a stranger may steer an agent here, "
             + "give --allow-foreign-head.",
         )
+
+
+def check_network(hosts: Sequence[str], backend: Backend) -> None:
+    """Refuse a list of hosts for the agent that cannot be read, or that the sandbox cannot hold to.
+
+    Raises `UsageError` and `EnvironmentFailure`.
+    """
+    setting = "environment.agent.network"
+    parse_rules(hosts, setting)
+    if hosts and backend == "landlock":
+        from agentflow.sandbox import landlock  # few need it, and it brings ctypes
+
+        landlock.check_network(Network(tuple(hosts), setting=setting))
 
 
 def check_dependencies(task: Task, repository: Repository, base: str) -> None:

@@ -67,6 +67,10 @@ class ProcessLimits:
     """Files and directories that they may hold more, in memory too."""
 
 
+UPLOAD = 20_000_000
+"""Bytes that one run may send through its proxies, if nobody says otherwise."""
+
+
 @record
 class Boundaries:
     """Which paths a task may change. Globs are relative to the repository's root; deny wins."""

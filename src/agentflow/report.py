@@ -15,6 +15,7 @@ from agentflow.events import (
     AgentEnded,
     AssistantMessage,
     Collected,
+    ConnectionClosed,
     ContextSummarized,
     Event,
     FallbackStarted,
@@ -53,6 +54,7 @@ class Summary:
         self._models: dict[str, Spending] = {}
         self._evidence: list[Json] = []
         self._notices: list[str] = []
+        self._network: list[Json] = []
         self._packages: Json = {}
         self._answer: Json | None = None
 
@@ -66,8 +68,8 @@ class Summary:
                 self._answer = evidence.pop("answer") or self._answer
                 lists = {name: list(evidence[name]) for name in ("notices", "criteria")}
                 self._evidence.append({**evidence, **lists})
-            case Notice():
-                self._notices.append(event.text)
+            case Notice() | ConnectionClosed():
+                self._note(event)
             case Signed():
                 self._last[Collected.type] |= dataclasses.asdict(event)
             case PackagesChanged():
@@ -154,6 +156,7 @@ class Summary:
             "effort": started.get("effort"),
             "skills": list(started.get("skills", ())),
             "sandbox": started.get("sandbox"),
+            "network": self._network,
             "notices": self._notices,
             "started_at": self._started.isoformat(timespec="milliseconds"),
             "versions": {
@@ -166,6 +169,12 @@ class Summary:
     @property
     def _spent(self) -> Spending:
         return sum(self._models.values(), Spending())
+
+    def _note(self, event: Notice | ConnectionClosed) -> None:
+        if isinstance(event, Notice):
+            self._notices.append(event.text)
+        else:
+            self._network.append(dataclasses.asdict(event))
 
     def _spend(self, event: AssistantMessage | ContextSummarized | ReplyFailed) -> None:
         amount = Spending(0, event.usage, event.cost)

@@ -56,6 +56,7 @@ def run_started(plan: Plan, run: str, replaceable: str | None) -> RunStarted:
         first_message=plan.rendered.first_message,
         order=plan.order.as_json,
         replaceable=replaceable,
+        network=plan.environment.agent_network,
     )
 
 

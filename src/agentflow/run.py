@@ -71,6 +71,7 @@ async def _work(stage: Stage, open_model: OpenModel) -> Candidate:
     plan, bench = stage.plan, stage.bench
     model = OpeningModel(open_model)
     try:
+        bench.traffic.emit = stage.emit
         await asyncio.to_thread(pin_base, plan.repository, stage.run, plan.base)
         await bench.prepare(stage.checkpoint)
         for text in bench.notices:
@@ -132,7 +133,14 @@ async def _let_work(
 ) -> Ending:
     plan, bench = stage.plan, stage.bench
     async with bench.agent_sandbox() as sandbox, stage.keeping(sandbox, checkpoints) as keeper:
-        toolkit = Toolkit(sandbox, plan.prompt.tools, stage.redact, plan.prompt.scopes, stage.ask)
+        toolkit = Toolkit(
+            sandbox,
+            plan.prompt.tools,
+            stage.redact,
+            plan.prompt.scopes,
+            stage.ask,
+            repeated=stage.repeated,
+        )
         return await agent.work(word, toolkit, keeper)
 
 

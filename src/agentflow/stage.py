@@ -146,6 +146,18 @@ class Stage:
         asked = pending is not None and any(call.name == ask.NAME for call in pending.calls)
         return None if answer is None or asked else Word("answer", self.redact(answer))
 
+    @property
+    def repeated(self) -> frozenset[str]:
+        """The ids of calls that an earlier process may have begun, if they could reach anything:
+        files are as they were before, but not what was reached."""
+        started, pending = self.history.started, self.history.conversation.pending
+        hosts = self.plan.environment.agent_network or (started and started.network)
+        if self.checkpoint is None or not pending:
+            return frozenset()
+        if not hosts and self.plan.settings.sandbox.backend != "none":
+            return frozenset()
+        return frozenset(call.id for call in pending.calls)
+
     def keeping(
         self, sandbox: Channel, checkpoints: Checkpoints
     ) -> AbstractAsyncContextManager[Keeper]:
@@ -380,7 +392,11 @@ def set_stage(
         started=started,
         now=world.now,
         bench=Workbench(
-            plan, world, world.cache / plan.repository.key / "runs" / run, plan.environment
+            plan,
+            world,
+            world.cache / plan.repository.key / "runs" / run,
+            plan.environment,
+            history.uploaded,
         ),
         budget=budget,
         journal=journal,

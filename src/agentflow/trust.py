@@ -25,6 +25,7 @@ from agentflow.strict_json import parse_object
 
 WIDENING = (
     "environment.agent.env_from",
+    "environment.agent.network",
     "environment.env_from",
     "environment.files",
     "environment.gates.env_from",

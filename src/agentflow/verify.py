@@ -27,6 +27,7 @@ from agentflow.provisions import Provisions
 from agentflow.records import Backend, Candidate, Json, Task, Verdict
 from agentflow.redaction import Redact, redactor
 from agentflow.sandbox import notices, require
+from agentflow.sandbox.traffic import Traffic
 from agentflow.settings import CONFIG, load_settings
 from agentflow.tasks.task import FOLDER, check_id, read_task
 from agentflow.trust import read_trust
@@ -107,6 +108,7 @@ async def _judge(
         readable=settings.readable,
         environment=subject.environment,
         gates=settings.commands,
+        traffic=Traffic(settings.sandbox.upload, emit=emit),
     )
     await asyncio.to_thread(checkouts.prepare)
     redact = redactor(subject.environment.secrets)

@@ -19,7 +19,8 @@ from agentflow.plan import Plan
 from agentflow.records import WORKSPACE, BuildCommand, Candidate, Json
 from agentflow.redaction import Redact
 from agentflow.sandbox.channel import Channel
-from agentflow.sandbox.policy import Mount, Provided
+from agentflow.sandbox.policy import Mount, Network, Provided
+from agentflow.sandbox.traffic import Traffic
 from agentflow.skill_copies import copy_skills, readable_skills
 from agentflow.words import counted
 from agentflow.workspace.checkpoint import (
@@ -48,8 +49,14 @@ class Workbench:
     """One run's folder in the cache: `agent/` (tree and git), `state.git` (ours), checkouts."""
 
     def __init__(
-        self, plan: Plan, world: World, folder: Path, environment: Environment | None = None
+        self,
+        plan: Plan,
+        world: World,
+        folder: Path,
+        environment: Environment | None = None,
+        uploaded: int = 0,
     ) -> None:
+        """`uploaded`: bytes that sandboxes of the run have sent before."""
         self.plan = plan
         self.folder = folder
         self.documents: tuple[str, ...] = ()
@@ -66,6 +73,7 @@ class Workbench:
             readable=plan.settings.readable,
             environment=self._environment,
             gates=plan.gates,
+            traffic=Traffic(plan.settings.sandbox.upload, uploaded),
         )
         self._agent: Clone
         self.provided: tuple[Provided, ...] = ()
@@ -78,6 +86,11 @@ class Workbench:
     def state(self) -> Git:
         """Our repository."""
         return self._checkouts.state
+
+    @property
+    def traffic(self) -> Traffic:
+        """What goes through the proxies of the run."""
+        return self._checkouts.traffic
 
     @property
     def tree(self) -> Path:
@@ -209,9 +222,11 @@ class Workbench:
             mounts=(*self._skills, Mount(self._kept, kept, writable=True)),
             provided=self.provided,
             services=self._environment.services,
+            network=Network(self._environment.agent_network, setting="environment.agent.network"),
             variables=self._environment.agent.all,
         )
-        async with self._checkouts.sandbox(policy, self._continued) as channel:
+        account = self.traffic.account("agent")
+        async with self._checkouts.sandbox(policy, self._continued, account) as channel:
             yield channel
             self._continued = await channel.state()
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentflow.environment import Environment
 from agentflow.errors import UsageError
 from agentflow.prompts.loader import load_prompt
 from agentflow.prompts.render import render, substitute
@@ -63,13 +64,15 @@ def test_the_built_in_prompts_read_as_pinned(name: str) -> None:
         ("no_commits", {"commits": "none", "completion": "json"}, OPEN),
         ("within", {}, Boundaries(("src/api/**",), (), (("src/**", "docs/**"), ("**/*.py",)))),
         ("only_within", {}, Boundaries((), (), (("src/**",),))),
+        ("hosts", {}, OPEN),
     ],
 )
 def test_the_first_message_reads_as_pinned(
     name: str, profile: dict[str, object], boundaries: Boundaries
 ) -> None:
     task = Task("TASK-7", "Say hello", "Say hello.")
-    rendered = render(prompt("x", **profile), task, boundaries, ())
+    around = Environment(agent_network=("a.example", "*.b.example:8443") if name == "hosts" else ())
+    rendered = render(prompt("x", **profile), task, boundaries, (), around=around)
     check(f"first_message_{name}.md", rendered.first_message)
 
 

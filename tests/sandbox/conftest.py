@@ -1,7 +1,7 @@
 """Fixtures of the sandbox tests: a work tree, and scripts run inside a sandbox around it."""
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from agentflow.sandbox import bubblewrap
 from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Policy
+from tests.sandbox.proxied import Proxied, proxy_before_a_site
 
 Inside = Callable[[Policy, Sequence[str]], subprocess.CompletedProcess[str]]
 """Runs one program in a sandbox."""
@@ -44,3 +45,10 @@ def inside(bwrap: str) -> Inside:
             )
 
     return run
+
+
+@pytest.fixture
+async def proxied() -> AsyncGenerator[Proxied]:
+    """The proxy, and a site behind it."""
+    async with proxy_before_a_site() as found:
+        yield found

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from agentflow.errors import UsageError
+from agentflow.events import ConnectionClosed, Event
 from agentflow.sandbox import open_sandbox
 from agentflow.sandbox.channel import Channel, toolbox_command
 from agentflow.sandbox.policy import Network, Policy
+from agentflow.sandbox.traffic import Traffic
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("bwrap")]
 
@@ -51,6 +53,12 @@ def port() -> Iterator[int]:
         thread.join()
 
 
+def refusals(events: list[Event]) -> list[tuple[str, int]]:
+    """Host and port of each refused connection."""
+    told = [each for each in events if isinstance(each, ConnectionClosed)]
+    return [(each.host, each.port) for each in told if each.refused]
+
+
 async def fetch(channel: Channel, *urls: str) -> list[str]:
     result = await channel.call(
         "Bash", {"command": f"{PYTHON} fetch.py {' '.join(urls)}", "timeout": 20}
@@ -66,7 +74,10 @@ def files(tree: Path) -> Path:
 
 async def test_the_list_is_the_only_way_out(files: Path, port: int) -> None:
     network = Network(hosts=(f"localhost:{port}", "*.listed.test"))
-    async with open_sandbox("bubblewrap", Policy(tree=files, network=network)) as channel:
+    events = list[Event]()
+    account = Traffic(emit=events.append).account("agent")
+    policy = Policy(tree=files, network=network)
+    async with open_sandbox("bubblewrap", policy, account=account) as channel:
         site = f"http://localhost:{port}"
         refused = "403 agentflow: {} is not listed in environment.network"
         urls = (f"{site}/a", f"{site}/away", "http://evillisted.test/", f"http://127.0.0.1:{port}/")
@@ -76,7 +87,11 @@ async def test_the_list_is_the_only_way_out(files: Path, port: int) -> None:
             refused.format("evillisted.test:80"),
             refused.format(f"127.0.0.1:{port}"),
         ]
-        assert channel.refused == ("elsewhere.test:80", "evillisted.test:80", f"127.0.0.1:{port}")
+        assert refusals(events) == [
+            ("elsewhere.test", 80),
+            ("evillisted.test", 80),
+            ("127.0.0.1", port),
+        ]
         direct = (
             f"curl -sS --noproxy '*' -m 2 {site}/ 2>&1 | grep -o 'curl: ([0-9]*)';"
             f"curl -s -p -x http://127.0.0.1:3128 {site}/tunnel; echo;"
@@ -125,9 +140,12 @@ async def test_a_list_that_cannot_be_read_starts_nothing(tree: Path) -> None:
 
 async def test_two_sandboxes_have_a_proxy_each(files: Path, port: int) -> None:
     listed, other = Network(hosts=(f"localhost:{port}",)), Network(hosts=("other.test",))
+    events: tuple[list[Event], list[Event]] = [], []
+    accounts = [Traffic(emit=each.append).account("agent") for each in events]
+    policies = [Policy(tree=files, network=each) for each in (listed, other)]
     async with (
-        open_sandbox("bubblewrap", Policy(tree=files, network=listed)) as first,
-        open_sandbox("bubblewrap", Policy(tree=files, network=other)) as second,
+        open_sandbox("bubblewrap", policies[0], account=accounts[0]) as first,
+        open_sandbox("bubblewrap", policies[1], account=accounts[1]) as second,
     ):
         answers = await asyncio.gather(
             fetch(first, f"http://localhost:{port}/"), fetch(second, "http://elsewhere.test/")
@@ -136,7 +154,7 @@ async def test_two_sandboxes_have_a_proxy_each(files: Path, port: int) -> None:
         ["hello /"],
         ["403 agentflow: elsewhere.test:80 is not listed in environment.network"],
     ]
-    assert (first.refused, second.refused) == ((), ("elsewhere.test:80",))
+    assert [refusals(each) for each in events] == [[], [("elsewhere.test", 80)]]
 
 
 async def test_the_machines_network_is_reached_but_no_unix_socket(

@@ -1,9 +1,8 @@
-"""The proxy on a loopback listener: who is let through, and what every other client reads."""
+"""The proxy: who is let through, and what every other client reads."""
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 from hypothesis import given
@@ -13,76 +12,8 @@ from agentflow.sandbox import proxy
 from agentflow.sandbox.hosts import parse_rules
 from agentflow.sandbox.proxy import serve
 from agentflow.sandbox.proxy_request import ProxyRequest, Refusal, parse_request
-
-NAMES = {
-    "allowed.test": ["127.0.0.1"],
-    "x.wild.test": ["127.0.0.1"],
-    "rebound.test": ["169.254.169.254"],
-    "mixed.test": ["10.255.255.1", "127.0.0.1"],
-}
-"""What the stand-in for this machine's resolver knows."""
-
-
-async def _resolve(host: str, port: int) -> Sequence[str]:
-    if host not in NAMES:
-        raise OSError(f"{host}:{port} is unknown")
-    return NAMES[host]
-
-
-class Site:
-    """A web server that keeps what it was sent."""
-
-    def __init__(self) -> None:
-        self.seen = list[bytes]()
-        self.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
-        self.port = 0
-
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-        self.seen.append(head + await reader.readexactly(int(length or 0)))
-        writer.write(self.answer)
-        writer.close()
-
-
-class Proxied:
-    """A proxy and the site behind it."""
-
-    def __init__(self, port: int, site: Site, refused: list[str]) -> None:
-        self.port = port
-        self.site = site
-        self.refused = refused
-
-    async def ask(self, request: bytes) -> bytes:
-        """Send bytes and return all that comes back."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            with contextlib.suppress(ConnectionError):
-                writer.write(request)
-                await writer.drain()
-                return await asyncio.wait_for(reader.read(), 10)
-            return b"reset"
-        finally:
-            writer.close()
-
-
-@pytest.fixture
-async def proxied() -> AsyncGenerator[Proxied]:
-    site, refused = Site(), list[str]()
-    server = await asyncio.start_server(site.handle, "127.0.0.1", 0)
-    site.port = server.sockets[0].getsockname()[1]
-    listener = socket.create_server(("127.0.0.1", 0))
-    names = ("allowed.test", "*.wild.test", "rebound.test", "mixed.test", "gone.test")
-    entries = (*(f"{name}:{site.port}" for name in names), f"127.0.0.1:{site.port}")
-    try:
-        async with serve(listener, parse_rules(entries), refused.append, _resolve):
-            yield Proxied(listener.getsockname()[1], site, refused)
-    finally:
-        server.close()
-
-
-def _status(answer: bytes) -> int:
-    return int(answer.split(b" ", 2)[1])
+from agentflow.sandbox.traffic import Traffic
+from tests.sandbox.proxied import Proxied, status
 
 
 async def test_a_plain_request_reaches_the_host_in_our_words(proxied: Proxied) -> None:
@@ -153,31 +84,35 @@ async def test_other_hosts_are_refused_by_name(proxied: Proxied, host: str) -> N
     target = f"{host}:{proxied.site.port}"
     for line in (f"CONNECT {target}", f"GET http://{target}/"):
         answer = await proxied.ask(f"{line} HTTP/1.1\r\n\r\n".encode())
-        assert _status(answer) == 403
+        assert status(answer) == 403
         assert answer.endswith(b" is not listed in environment.network\n")
-    assert proxied.refused == [target, target]
+    await proxied.told(2)
+    told = (host.strip("[]"), proxied.site.port, f"{target} is not listed in environment.network")
+    assert proxied.refused == [told, told]
     assert proxied.site.seen == []
 
 
 async def test_other_ports_of_a_listed_host_are_refused(proxied: Proxied) -> None:
     for target in ("CONNECT allowed.test:22", "GET http://allowed.test/"):
-        assert _status(await proxied.ask(f"{target} HTTP/1.1\r\n\r\n".encode())) == 403
-    assert proxied.refused == ["allowed.test:22", "allowed.test:80"]
+        assert status(await proxied.ask(f"{target} HTTP/1.1\r\n\r\n".encode())) == 403
+    await proxied.told(2)
+    assert [each[:2] for each in proxied.refused] == [("allowed.test", 22), ("allowed.test", 80)]
 
 
 async def test_a_name_that_leads_to_a_private_address_is_refused(proxied: Proxied) -> None:
     target = f"rebound.test:{proxied.site.port}"
     answer = await proxied.ask(f"CONNECT {target} HTTP/1.1\r\n\r\n".encode())
-    assert _status(answer) == 403
+    assert status(answer) == 403
     assert b"rebound.test resolves to an address that is not public" in answer
     assert b"environment.network" in answer
     assert b"169.254" not in answer
-    assert proxied.refused == [f"{target} (169.254.169.254)"]
+    await proxied.told(1)
+    assert proxied.refused[0][2].endswith("environment.network (169.254.169.254)")
 
 
 async def test_a_listed_host_that_is_not_there_is_a_bad_gateway(proxied: Proxied) -> None:
     answer = await proxied.ask(f"CONNECT gone.test:{proxied.site.port} HTTP/1.1\r\n\r\n".encode())
-    assert (_status(answer), answer.endswith(b"gone.test cannot be resolved\n")) == (502, True)
+    assert (status(answer), answer.endswith(b"gone.test cannot be resolved\n")) == (502, True)
 
 
 MALFORMED = [
@@ -215,15 +150,15 @@ MALFORMED = [
 @pytest.mark.parametrize("request_line", MALFORMED)
 async def test_what_is_malformed_goes_nowhere(proxied: Proxied, request_line: bytes) -> None:
     answer = await proxied.ask(request_line + b"\r\n")
-    assert _status(answer) == 400
+    assert status(answer) == 400
     assert answer.partition(b"\r\n\r\n")[2].startswith(b"agentflow: ")
 
 
 async def test_a_chunked_body_and_a_huge_header_are_refused(proxied: Proxied) -> None:
     chunked = b"POST http://allowed.test/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-    assert _status(await proxied.ask(chunked)) == 411
+    assert status(await proxied.ask(chunked)) == 411
     huge = b"GET http://allowed.test/ HTTP/1.1\r\nX: " + b"x" * (4 * proxy.HEAD_BYTES)
-    assert _status(await proxied.ask(huge + b"\r\n\r\n")) == 431
+    assert status(await proxied.ask(huge + b"\r\n\r\n")) == 431
 
 
 async def test_connections_are_counted_and_all_end_with_the_proxy(proxied: Proxied) -> None:
@@ -247,7 +182,8 @@ async def test_a_tunnel_ends_when_the_proxy_does() -> None:
     silent = socket.create_server(("127.0.0.1", 0))
     port = silent.getsockname()[1]
     with silent:
-        async with serve(listener, parse_rules((f"127.0.0.1:{port}",)), print):
+        account = Traffic().account("agent")
+        async with serve(listener, parse_rules((f"127.0.0.1:{port}",)), account):
             reader, writer = await asyncio.open_connection(*listener.getsockname())
             writer.write(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
             await reader.readuntil(b"\r\n\r\n")

@@ -16,6 +16,7 @@ from agentflow.provisions import Provisions
 from agentflow.records import Backend, Evidence
 from agentflow.redaction import redactor
 from agentflow.sandbox import require
+from agentflow.sandbox.traffic import Traffic
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
 
@@ -54,6 +55,7 @@ async def _try(
         limits=settings.sandbox.limits,
         environment=environment,
         gates=settings.commands,
+        traffic=Traffic(settings.sandbox.upload),
     )
     await asyncio.to_thread(checkouts.prepare)
     redact = redactor(environment.secrets)

@@ -93,6 +93,7 @@ def render(
         "workspace": WORKSPACE if mounted else "",
         "promises": promises[:LISTED_PROMISES],
         "more_promises": max(0, len(promises) - LISTED_PROMISES),
+        "hosts": around.agent_network,
         "setup": around.setup,
         "services": around.services,
     }

@@ -18,14 +18,15 @@ from agentflow.sandbox.channel import Channel, Program
 from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Policy
 from agentflow.sandbox.services import start_services
+from agentflow.sandbox.traffic import Account
 
 
 def _open_landlock(
-    policy: Policy, state: Json | None = None
+    policy: Policy, state: Json | None = None, account: Account | None = None
 ) -> contextlib.AbstractAsyncContextManager[Channel]:
     from agentflow.sandbox import landlock  # few need it, and it brings ctypes
 
-    return landlock.open_channel(policy, state)
+    return landlock.open_channel(policy, state, account)
 
 
 BACKENDS = {
@@ -91,17 +92,18 @@ ROOT = (
 
 @contextlib.asynccontextmanager
 async def open_sandbox(
-    backend: Backend, policy: Policy, state: Json | None = None
+    backend: Backend, policy: Policy, state: Json | None = None, account: Account | None = None
 ) -> AsyncGenerator[Channel]:
     """Open a sandbox for a policy, its services ready; it is gone, with all its processes, when the
     block ends.
 
     `auto` means bubblewrap here: who may also take another has chosen before (`choose`). `state`
-    is what an earlier channel's `state()` returned. Raises `EnvironmentFailure` if there is no
+    is what an earlier channel's `state()` returned; `account` is told what goes through the proxy.
+    Raises `EnvironmentFailure` if there is no
     sandbox or a service does not start, `UsageError` for a boundary that crosses a symbolic link.
     """
     name = "bubblewrap" if backend == "auto" else backend
-    async with BACKENDS[name](policy, state) as channel:
+    async with BACKENDS[name](policy, state, account) as channel:
         await start_services(channel, policy.services)
         yield channel
 

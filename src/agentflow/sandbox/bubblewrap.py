@@ -30,6 +30,7 @@ from agentflow.sandbox.policy import (
 from agentflow.sandbox.scope import Scope, find_scope
 from agentflow.sandbox.seccomp import assemble
 from agentflow.sandbox.services import service_variables
+from agentflow.sandbox.traffic import Account, Traffic
 from agentflow.sandbox.tree import TreeMounts, refuse_sockets
 
 NAMESPACES = (
@@ -77,19 +78,21 @@ SHARED_MEMORY_SIZE = 256 * 1024**2
 async def open_channel(
     policy: Policy,
     state: Json | None = None,
+    account: Account | None = None,
     search: str | None = None,
     scope: Callable[[], Scope | None] = find_scope,
 ) -> AsyncGenerator[Channel]:
     """Start a toolbox as the first process of its own namespaces.
 
-    `search` is the PATH on which bubblewrap is looked for, this process's own if None; `scope`
+    `account` is told what goes through the proxy; `search` is the PATH on which bubblewrap is looked for, this process's own if None; `scope`
     finds the control group around it. Raises
     `EnvironmentFailure` if bubblewrap is missing or refused, `UsageError` for a boundary that
     crosses a link and for a list of hosts that cannot be read.
     """
     executable = find(search)
-    rules = parse_rules(policy.network.hosts)
-    proxied = bool(rules) and not policy.network.host
+    network = policy.network
+    rules = parse_rules(network.hosts, network.setting)
+    proxied = bool(rules) and not network.host
     async with contextlib.AsyncExitStack() as stack:
         ours, theirs = socket.socketpair()
         stack.callback(ours.close)
@@ -114,8 +117,9 @@ async def open_channel(
         if proxied:
             from agentflow.sandbox.proxy import serve
 
-            listener = await _received(ours, channel)
-            await stack.enter_async_context(serve(listener, rules, channel.note_refusal))
+            account = account or Traffic().account("sandbox")
+            proxy = serve(await _received(ours, channel), rules, account, setting=network.setting)
+            await stack.enter_async_context(proxy)
         yield channel
 
 

@@ -30,9 +30,6 @@ START_PATIENCE = 30.0
 CALL_PATIENCE = 60.0
 """Seconds until the toolbox is ready; and for a call, beyond its own `timeout` argument."""
 
-REFUSALS = 100
-"""How many refused hosts are remembered."""
-
 END_PATIENCE = 3.0
 """Seconds between asking a process to end and insisting."""
 
@@ -80,7 +77,6 @@ class Channel:
         self._init: int | None = None
         self._pending: dict[int, tuple[asyncio.Future[Json], float]] = {}
         self._late_signals: list[Json] = []
-        self._refused: dict[str, None] = {}
         self._last_id = 0
         self._gone = ""
         self._closed = False
@@ -128,16 +124,6 @@ class Channel:
     def name(self) -> str:
         """The back end: `bubblewrap`, `landlock` or `none`."""
         return self._name
-
-    @property
-    def refused(self) -> tuple[str, ...]:
-        """The hosts, each with its port, that the network list kept from processes inside."""
-        return tuple(self._refused)
-
-    def note_refusal(self, host: str) -> None:
-        """Remember a host that was refused; the first ones, each once."""
-        if len(self._refused) < REFUSALS:
-            self._refused[host] = None
 
     async def call(self, tool: str, arguments: Mapping[str, object]) -> Json:
         """Run one tool body and return its raw result.

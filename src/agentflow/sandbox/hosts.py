@@ -63,9 +63,18 @@ class Rule:
         return host.endswith(f".{self.host}") if self.below else host == self.host
 
 
-def parse_rules(entries: Sequence[str]) -> tuple[Rule, ...]:
-    """Read a list of hosts. Raises `UsageError` for an entry that means none."""
-    return tuple(_rule(entry) for entry in entries)
+def parse_rules(entries: Sequence[str], setting: str = "environment.network") -> tuple[Rule, ...]:
+    """Read a list of hosts. Raises `UsageError` for an entry that means none, naming the setting."""
+    found = list[Rule]()
+    for entry in entries:
+        try:
+            found.append(_rule(entry))
+        except ValueError as error:
+            raise UsageError(
+                f"{setting}: {entry!r} does not name a host",
+                hint="write name, *.name or name:port",
+            ) from error
+    return tuple(found)
 
 
 def canonical(host: str) -> str:
@@ -140,25 +149,16 @@ def proxy_environment(network: Network) -> dict[str, str]:
 
 
 def _rule(entry: str) -> Rule:
+    """Raises `ValueError` for an entry that means no host."""
     bare = parse_address(entry)  # an IPv6 address without brackets has no room for a port
     match = _RULE.fullmatch(f"[{bare}]" if bare and bare.version == 6 else entry)
     if match is None:
-        raise _unreadable(entry)
+        raise ValueError(entry)
     below, written, port = bool(match[1]), match[2], int(match[3]) if match[3] else None
-    try:
-        host = canonical(written.removeprefix("[").removesuffix("]"))
-    except ValueError as error:
-        raise _unreadable(entry) from error
+    host = canonical(written.removeprefix("[").removesuffix("]"))
     is_named = parse_address(host) is None
     if (below and not is_named) or written.startswith("[") != (":" in host):
-        raise _unreadable(entry)
+        raise ValueError(entry)
     if port is not None and not 0 < port < 1 << 16:
-        raise _unreadable(entry)
+        raise ValueError(entry)
     return Rule(host, below, port)
-
-
-def _unreadable(entry: str) -> UsageError:
-    return UsageError(
-        f"environment.network: {entry!r} does not name a host",
-        hint="write name, *.name or name:port",
-    )

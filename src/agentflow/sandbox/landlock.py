@@ -24,8 +24,9 @@ from agentflow.sandbox.channel import TOOLBOX, Channel, Program, toolbox_command
 from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.host_paths import private_folders, provide, variables
 from agentflow.sandbox.mountpoints import open_beneath, open_tree
-from agentflow.sandbox.policy import SYSTEM_PATH, Policy, Session
+from agentflow.sandbox.policy import SYSTEM_PATH, Network, Policy, Session
 from agentflow.sandbox.seccomp import assemble
+from agentflow.sandbox.traffic import Account
 from agentflow.threads import to_the_end
 from agentflow.toolbox.ending import KILL_SECONDS
 from agentflow.toolbox.landlock import LEAST_ABI, SCOPE_ABI, abi, started
@@ -65,11 +66,14 @@ def weaknesses() -> tuple[str, ...]:
 
 
 @contextlib.asynccontextmanager
-async def open_channel(policy: Policy, state: Json | None = None) -> AsyncGenerator[Channel]:
+async def open_channel(
+    policy: Policy, state: Json | None = None, account: Account | None = None
+) -> AsyncGenerator[Channel]:
     """Start a toolbox that the kernel keeps to what the policy names, under the paths of this
     machine.
 
-    What an earlier one left alive in the same tree is killed first. Raises `EnvironmentFailure`
+    What an earlier one left alive in the same tree is killed first. There is no network, so
+    `account` is told nothing. Raises `EnvironmentFailure`
     if the kernel has no Landlock of at least ABI 3, or the policy asks for what only mounts and
     namespaces can give; `UsageError` for a boundary that crosses a link.
     """
@@ -93,17 +97,22 @@ def check(policy: Policy) -> None:
             f"this kernel offers Landlock with ABI {version}, and at least {LEAST_ABI} is needed",
             hint="use Linux 6.2 or later with Landlock enabled (lsm=landlock,…), or bubblewrap",
         )
-    asked = "a list of hosts" if policy.network.hosts else "this machine's network"
-    if policy.network.hosts or policy.network.host:
-        raise EnvironmentFailure(
-            f"the Landlock sandbox has no network, and {asked} is configured",
-            hint="take it out of [environment], or make bubblewrap work: `agentflow doctor`",
-        )
+    check_network(policy.network)
     if policy.services:
         raise EnvironmentFailure(
             f"the service {policy.services[0].name!r} needs a network of its own, which the "
             "Landlock sandbox does not have",
             hint="take it out of [services], or make bubblewrap work: `agentflow doctor`",
+        )
+
+
+def check_network(network: Network) -> None:
+    """Refuse any. Raises `EnvironmentFailure`."""
+    asked = f"a list of hosts ({network.setting})" if network.hosts else "this machine's network"
+    if network.hosts or network.host:
+        raise EnvironmentFailure(
+            f"the Landlock sandbox has no network, and {asked} is configured",
+            hint="take it out of [environment], or make bubblewrap work: `agentflow doctor`",
         )
 
 

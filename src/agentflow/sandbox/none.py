@@ -10,17 +10,21 @@ from agentflow.records import Json
 from agentflow.sandbox.channel import TOOLBOX, Channel, Program, toolbox_command
 from agentflow.sandbox.host_paths import private_folders, provide, variables
 from agentflow.sandbox.policy import Policy, Session
+from agentflow.sandbox.traffic import Account
 from agentflow.threads import to_the_end
 
 
 @contextlib.asynccontextmanager
-async def open_channel(policy: Policy, state: Json | None = None) -> AsyncGenerator[Channel]:
+async def open_channel(
+    policy: Policy, state: Json | None = None, account: Account | None = None
+) -> AsyncGenerator[Channel]:
     """Start a toolbox that sees this machine as it is, with an environment of its own.
 
     Its root is the work tree's real path. Of the policy only the tree, the completion
     directory, the environment, the path, the limits, the services and what is provided matter:
     nothing is mounted, so whoever makes the tree writes real paths into its `.git` file, and what
-    is provided is copied. Services share the ports of this machine.
+    is provided is copied. Services share the ports of this machine. There is no proxy, so `account`
+    is told nothing.
     """
     with tempfile.TemporaryDirectory(prefix="agentflow-", ignore_cleanup_errors=True) as folder:
         program, session = await to_the_end(prepare, policy, Path(folder), state)

@@ -87,6 +87,8 @@ class Network:
     make a Unix socket then (`socketpair` works), so process pools and daemons that need one do
     not work either.
     """
+    setting: str = "environment.network"
+    """The setting that lists the hosts: what is refused names it."""
 
 
 @record

@@ -1,17 +1,21 @@
 """The only way out of a sandbox with a list of hosts: an HTTP proxy on a listener from inside it.
 
 It takes `CONNECT host:port` and plain requests in absolute form (RFC 9112, section 3.2), judges
-the host, resolves it here, judges the addresses and connects to one that it judged. Whom an
-allowed host serves, and what is sent to it, is not judged.
+the host, resolves it here, judges the addresses and connects to one that it judged. A tunnel that opens with TLS must
+ask for a name on the list. Whom an allowed host serves beyond that, and what is sent to it, is not
+judged; how much is, for a whole run.
 """
 
 import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
 
+from agentflow.sandbox.client_hello import Opening, read_opening
 from agentflow.sandbox.hosts import Rule, may_connect, parse_address, permits
 from agentflow.sandbox.proxy_request import ProxyRequest, Refusal, parse_request
+from agentflow.sandbox.traffic import Account, CutOff, Flow
 
 HEAD_BYTES = 64 * 1024
 """Of a request's line and header fields."""
@@ -26,6 +30,8 @@ CONNECTIONS = 128
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses of a host. Raises `OSError` if it has none."""
+Judge = Callable[[Opening], None]
+"""Raises `CutOff` for a tunnel that may not go on."""
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
@@ -38,29 +44,33 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 async def serve(
     listener: socket.socket,
     rules: Sequence[Rule],
-    note_refusal: Callable[[str], None],
+    account: Account,
     resolver: Resolve = resolve,
+    setting: str = "environment.network",
 ) -> AsyncGenerator[None]:
     """Serve a listener until the block ends; all connections are closed then.
 
-    `note_refusal` is told each host, with its port, that the rules refuse.
+    `account` is told every connection and bounds what is uploaded; `setting` is where the rules
+    are from.
     """
-    proxy = _Proxy(rules, note_refusal, resolver)
+    proxy = _Proxy(rules, account, resolver, setting)
     server = await asyncio.start_server(proxy.accept, sock=listener, limit=HEAD_BYTES)
     try:
         yield
     finally:
         server.close()
         await proxy.close()
+        account.settle()
 
 
 class _Proxy:
     def __init__(
-        self, rules: Sequence[Rule], note_refusal: Callable[[str], None], resolver: Resolve
+        self, rules: Sequence[Rule], account: Account, resolver: Resolve, setting: str
     ) -> None:
         self._rules = rules
-        self._note_refusal = note_refusal
+        self._account = account
         self._resolve = resolver
+        self._setting = setting
         self._tasks = set[asyncio.Task[None]]()
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -79,17 +89,23 @@ class _Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        now = asyncio.get_running_loop().time
+        started, flow = now(), self._account.flow()
         try:
             async with asyncio.timeout(HEAD_SECONDS):
                 request = await _read_request(reader)
+            flow.host, flow.port = request.host, request.port
             upstream = await self._connect(request)
-            await _relay(request, (reader, writer), upstream)
+            judge = partial(_judge_name, self._rules, request)
+            await _relay(request, (reader, writer), upstream, flow, judge)
         except Refusal as refusal:
+            flow.refused = refusal.reason
             await _refuse(refusal, reader, writer)
         except OSError:
             pass  # a side went away, or said nothing for too long
         finally:
             writer.close()
+            self._account.close(flow, round(now() - started, 3))
 
     async def _connect(
         self, request: ProxyRequest
@@ -97,8 +113,9 @@ class _Proxy:
         """Connect to the host. Raises `Refusal` if the rules or the host itself do not let us."""
         host, port = request.host, request.port
         if not permits(self._rules, host, port):
-            self._note_refusal(request.target)
-            raise Refusal("403 Forbidden", f"{request.target} is not listed in environment.network")
+            raise Refusal("403 Forbidden", f"{request.target} is not listed in {self._setting}")
+        if not request.upload <= self._account.traffic.left:
+            raise Refusal("403 Forbidden", self._account.traffic.used_up)
         try:
             is_address = parse_address(host) is not None
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -107,17 +124,31 @@ class _Proxy:
             raise Refusal("502 Bad Gateway", f"{host} cannot be resolved") from error
         judged = [each for each in addresses if may_connect(self._rules, host, each, port)]
         if not judged:
-            self._note_refusal(f"{request.target} ({', '.join(addresses)})")
             raise Refusal(
                 "403 Forbidden",
                 f"{host} resolves to an address that is not public and not itself listed in "
-                "environment.network",
+                f"{self._setting}",
+                ", ".join(addresses),
             )
         for address in judged:
             with contextlib.suppress(OSError):
                 async with asyncio.timeout(CONNECT_SECONDS):
                     return await asyncio.open_connection(address, port)
         raise Refusal("502 Bad Gateway", f"{request.target} does not answer")
+
+
+def _judge_name(rules: Sequence[Rule], request: ProxyRequest, opening: Opening) -> None:
+    """Refuse TLS that asks the host's address for another name, which a host of many may serve.
+
+    Raises `CutOff`.
+    """
+    if not opening.tls or opening.name == request.host:
+        return
+    if opening.name is None:
+        if parse_address(request.host) is None:
+            raise CutOff("its TLS handshake names no host")
+    elif not permits(rules, opening.name, request.port):
+        raise CutOff(f"its TLS handshake names {opening.name}, which is not listed")
 
 
 async def _read_request(reader: asyncio.StreamReader) -> ProxyRequest:
@@ -136,25 +167,35 @@ async def _relay(
     request: ProxyRequest,
     client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    flow: Flow,
+    judge: Judge,
 ) -> None:
-    """Carry bytes both ways until the host has said everything."""
+    """Carry bytes both ways until the host has said everything, or may be sent no more."""
     now = asyncio.get_running_loop().time
     (from_client, to_client), (from_host, to_host) = client, upstream
-    if request.head is None:
-        to_client.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-    else:
-        to_host.write(request.head)
     try:
+        if request.head is None:
+            to_client.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        else:
+            flow.send(len(request.head))
+            to_host.write(request.head)
         async with asyncio.timeout(IDLE_SECONDS) as idle, asyncio.TaskGroup() as group:
 
-            def alive() -> None:
+            def sent(size: int) -> None:
+                flow.send(size)
                 idle.reschedule(now() + IDLE_SECONDS)
 
-            upload = group.create_task(_upload(from_client, to_host, request.body, alive))
+            def received(size: int) -> None:
+                flow.receive(size)
+                idle.reschedule(now() + IDLE_SECONDS)
+
+            upload = group.create_task(_upload(from_client, to_host, request.body, judge, sent))
             if request.head is not None:
-                await _pass_head(from_host, to_client, alive)
-            await _pump(from_host, to_client, alive)
+                await _pass_head(from_host, to_client, received)
+            await _pump(from_host, to_client, received)
             upload.cancel()
+    except* CutOff as used_up:
+        flow.refused = f"cut off: {used_up.exceptions[0]}"
     except* OSError:
         pass
     finally:
@@ -165,21 +206,26 @@ async def _upload(
     source: asyncio.StreamReader,
     sink: asyncio.StreamWriter,
     most: int | None,
-    alive: Callable[[], None],
+    judge: Judge,
+    carried: Callable[[int], None],
 ) -> None:
     if most is None:
-        await _pump(source, sink, alive)
+        opening = await read_opening(source)
+        judge(opening)
+        carried(len(opening.data))
+        sink.write(opening.data)
+        await _pump(source, sink, carried)
         sink.write_eof()
         return
     while most and (data := await source.read(min(most, HEAD_BYTES))):
         most -= len(data)
-        alive()
+        carried(len(data))
         sink.write(data)
         await sink.drain()
 
 
 async def _pass_head(
-    source: asyncio.StreamReader, sink: asyncio.StreamWriter, alive: Callable[[], None]
+    source: asyncio.StreamReader, sink: asyncio.StreamWriter, carried: Callable[[int], None]
 ) -> None:
     """Pass on the head of a plain answer, saying that the connection ends with it.
 
@@ -189,11 +235,12 @@ async def _pass_head(
         try:
             head = await source.readuntil(b"\r\n\r\n")
         except asyncio.IncompleteReadError as error:
+            carried(len(error.partial))
             sink.write(error.partial)
             return
         except asyncio.LimitOverrunError:
             return  # too long to be read: it goes on as it is
-        alive()
+        carried(len(head))
         interim = head.startswith((b"HTTP/1.1 1", b"HTTP/1.0 1"))
         sink.write(head if interim else _ending(head))
         if not interim:
@@ -208,10 +255,10 @@ def _ending(head: bytes) -> bytes:
 
 
 async def _pump(
-    source: asyncio.StreamReader, sink: asyncio.StreamWriter, alive: Callable[[], None]
+    source: asyncio.StreamReader, sink: asyncio.StreamWriter, carried: Callable[[int], None]
 ) -> None:
     while data := await source.read(HEAD_BYTES):
-        alive()
+        carried(len(data))
         sink.write(data)
         await sink.drain()
 

@@ -22,10 +22,17 @@ _OWN_FIELDS = frozenset((
 class Refusal(Exception):
     """A request that gets an answer of ours: a status and one sentence."""
 
-    def __init__(self, status: str, sentence: str) -> None:
+    def __init__(self, status: str, sentence: str, detail: str = "") -> None:
+        """`detail` is for the report and not for the client."""
         super().__init__(sentence)
         self.status = status
         self.sentence = sentence
+        self.detail = detail
+
+    @property
+    def reason(self) -> str:
+        """What the report says."""
+        return f"{self.sentence} ({self.detail})" if self.detail else self.sentence
 
     @property
     def answer(self) -> bytes:
@@ -49,6 +56,11 @@ class ProxyRequest:
     """What goes to the host in the client's place; None for a tunnel."""
     body: int | None = None
     """Bytes that may follow from the client; None for as many as it likes."""
+
+    @property
+    def upload(self) -> int:
+        """Bytes that it will send at least."""
+        return len(self.head) + (self.body or 0) if self.head is not None else 1
 
     @property
     def target(self) -> str:

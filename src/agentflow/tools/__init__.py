@@ -26,6 +26,10 @@ TOOLS: dict[str, Tool] = {
 }
 DEFAULT_TOOLS = tuple(name for name in TOOLS if name != ask.NAME)
 """What a prompt has that names no tools: it does not ask."""
+REPEATED = (
+    "[This call was interrupted earlier, outcome of network effects unknown: the files were set back "
+    "and it ran once more, but what it sent before was sent.]"
+)
 Ask = Callable[[str], str]
 """Returns a person's answer to a question. Raises `Blocked` with the question if there is none."""
 
@@ -48,9 +52,12 @@ class Toolkit:
         redact: Redact = _as_it_is,
         scopes: tuple[str, ...] = (),
         ask: Ask = _nobody,
+        *,
+        repeated: frozenset[str] = frozenset(),
     ) -> None:
         """`redact` sees every text before it becomes a message; `scopes` are the patterns that
-        each command of Bash must match one of, none for no limit.
+        each command of Bash must match one of, none for no limit; `repeated` are the ids of calls
+        that may have been begun before with a network: a command's result says so.
 
         Raises `UsageError` for a name that is no tool of ours.
         """
@@ -63,6 +70,7 @@ class Toolkit:
         self._redact = redact
         self._scopes = scopes
         self._ask = ask
+        self._repeated = repeated
         self._tools = {name: tool for name, tool in TOOLS.items() if name in names}
         self.schemas: list[Json] = [tool.schema for tool in self._tools.values()]
         """For the request, always in the registry's order: a change would cost the cache."""
@@ -101,7 +109,10 @@ class Toolkit:
             Signal(self._cleaned(signal["name"]), self._cleaned(signal["text"]))
             for signal in result.get("signals", ())
         )
-        content = self._cleaned(content) if isinstance(content, str) else content
+        if isinstance(content, str):
+            content = self._cleaned(content)
+            if isinstance(arguments, bash.Input) and call.id in self._repeated:
+                content = f"{REPEATED}\n{content}"
         return ToolResult(call.id, content, is_error, signals)
 
     async def keep(self, name: str, text: str) -> str:
