@@ -44,6 +44,7 @@ def refused(place: Place, work: Work, candidate: Candidate) -> Conflict:
         lands(work, candidate)
     assert caught.value.hint.endswith(f"The verified commits are on {VERIFIED}.")
     assert lock.exists() == locked
+    assert list((place.root / ".git").glob("agentflow-*")) == []
     assert picture(place) == before
     assert place.user(f"git rev-parse {VERIFIED}") == candidate.tip
     return caught.value
