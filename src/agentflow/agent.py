@@ -140,8 +140,14 @@ class Agent:
 
     async def _ask(self, toolkit: Toolkit, keeper: Keeper) -> Reply:
         reply = await self.asking.reply(self.conversation, toolkit)
-        # What is written down of a reply can be gone on from: all before it is in a checkpoint.
-        await keeper.settled()
+        try:
+            # What is written down of a reply can be gone on from: all before it is in a checkpoint.
+            await keeper.settled()
+        finally:
+            self._hear(reply)  # it is paid, whatever happened
+        return reply
+
+    def _hear(self, reply: Reply) -> None:
         message = self.conversation.hear(reply)
         problems = {call.id: call.problem for call in reply.calls if call.arguments is None}
         self.emit(
@@ -155,7 +161,6 @@ class Agent:
                 reply.model,
             )
         )
-        return reply
 
     def _tell(self, content: str | list[Json], kind: Kind) -> None:
         message: Json = {"role": "user", "content": content}

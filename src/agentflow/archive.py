@@ -53,14 +53,21 @@ def prune(
         began = started_at(run)
         if began is None or now - began < keep or is_running(repository.locks(cache), task):
             continue
-        folders = [repository.root / FOLDER / run, cache / repository.key / "runs" / run]
-        removed.append(Old(run, str(report["outcome"]), sum(map(_size, folders))))
+        folder, work = repository.root / FOLDER / run, cache / repository.key / "runs" / run
+        removed.append(Old(run, str(report["outcome"]), _size(folder) + _size(work)))
         if really:
-            for kind in ("base", "verified"):
-                repository.git.succeeds("update-ref", "-d", f"refs/agentflow/{kind}/{run}")
-            for folder in folders:
-                remove_folder(folder)
+            _remove(repository, run, folder, work)
     return removed
+
+
+def _remove(repository: Repository, run: str, folder: Path, work: Path) -> None:
+    """Remove a run. First what says that it could go on, last what says that it is there: if this
+    is cut short, it can be done again."""
+    (folder / JOURNAL).unlink(missing_ok=True)
+    for kind in ("base", "verified"):
+        repository.git.succeeds("update-ref", "-d", f"refs/agentflow/{kind}/{run}")
+    remove_folder(work)
+    remove_folder(folder)
 
 
 def _size(folder: Path) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from agentflow.disk import check_room
 from agentflow.errors import AgentflowError, EnvironmentFailure, ToolFailure
 from agentflow.events import CheckpointMade, Notice
 from agentflow.interfaces import Emit
@@ -56,16 +57,18 @@ class Checkpoints:
         self._missed = False
         """Whether files may have changed since the last one."""
         self._told = ""
+        self._full: EnvironmentFailure | None = None
         self._work: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def during(self, channel: Channel, place: Place) -> AsyncGenerator["_During"]:
-        """Keep what happens in one sandbox; when this ends, all that was begun is kept."""
-        keeper = _During(self, channel, place)
+        """Keep what happens in one sandbox; when this ends, all that was begun is kept. Raises
+        `EnvironmentFailure` if it cannot be, because the disk is full."""
         try:
-            yield keeper
+            yield _During(self, channel, place)
         finally:
-            await asyncio.shield(keeper.settled())
+            await asyncio.shield(self._waited())
+        await self.settled()
 
     def begin(self, channel: Channel, place: Place, *, changed: bool) -> None:
         """Begin to keep the conversation as it is now, and the files if they may have changed."""
@@ -76,7 +79,12 @@ class Checkpoints:
         )
 
     async def settled(self) -> None:
-        """Wait until what was begun is kept."""
+        """See `interfaces.Keeper.settled`."""
+        await self._waited()
+        if self._full:
+            raise self._full
+
+    async def _waited(self) -> None:
         if self._work is not None:
             await asyncio.wait([self._work])
 
@@ -99,7 +107,7 @@ class Checkpoints:
             made = Checkpoint("", turn, *extent, head, tree, session)
             self._last = await asyncio.to_thread(self._write, made)
         except (AgentflowError, ToolFailure) as error:
-            self._tell(f"{error}")
+            await self._failed(error)
         else:
             self._emit(CheckpointMade(turn, self._last.commit))
 
@@ -121,6 +129,7 @@ class Checkpoints:
             said = str(result["output"]).strip()[-300:]
             raise EnvironmentFailure(f"git ended with {result['exit_code']}: {said}")
         if str(result["output"]).strip().endswith("incomplete"):
+            await asyncio.to_thread(check_room, place.folder)
             self._tell("git cannot read some of the agent's files: they are in no checkpoint")
         return await asyncio.to_thread(self._indexed, place.folder)
 
@@ -136,6 +145,14 @@ class Checkpoints:
         return write_checkpoint(
             self._state, self._run, self._last, replace(made, journal=journal), seconds
         )
+
+    async def _failed(self, error: Exception) -> None:
+        try:
+            await asyncio.to_thread(check_room, self._state.directory)
+        except EnvironmentFailure as full:
+            self._full = full
+        else:
+            self._tell(f"{error}")
 
     def _tell(self, problem: str) -> None:
         """Say once that a run which dies now would lose its last turns."""

@@ -83,7 +83,8 @@ class Keeper(Protocol):
         ...
 
     async def settled(self) -> None:
-        """Wait until what was begun is kept. Does not raise: a run goes on without."""
+        """Wait until what was begun is kept. A run goes on without, but not on a full disk: raises
+        `EnvironmentFailure`."""
         ...
 
 

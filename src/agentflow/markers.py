@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
+from agentflow.disk import FREE
 from agentflow.errors import EnvironmentFailure
 
 FOLDER = ".orchestrator/complete"
@@ -97,7 +98,7 @@ def _told(verb: str, path: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise EnvironmentFailure(f"cannot {verb} {path}: {error.strerror}") from error
+        raise EnvironmentFailure(f"cannot {verb} {path}: {error.strerror}", hint=FREE) from error
     except RuntimeError as error:  # what Path.resolve raises up to Python 3.12
         raise EnvironmentFailure(f"cannot {verb} {path}: its links lead in a circle") from error
 

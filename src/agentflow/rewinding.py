@@ -76,11 +76,13 @@ def fork(plan: Plan, world: World, source: str, turn: int) -> str:
             repository.object_stores,
         )
         take_over(state, run, old, source, wanted.commit)
+        # Under its name only when it is whole: a half one would be taken for a run.
         folder = own_folder(repository.root, FOLDER) / run
-        folder.mkdir(parents=True)
+        begun = folder.with_name(f"{run}.part")
+        begun.mkdir()
         earlier = b"".join(each.journal for each in kept[: kept.index(wanted) + 1])
-        (folder / JOURNAL).write_bytes(earlier)
-        journal = Journal(folder / JOURNAL, world.now)
+        (begun / JOURNAL).write_bytes(earlier)
+        journal = Journal(begun / JOURNAL, world.now)
         journal.append(_begun(plan, run, past.started))
         lines, size = journal.extent
         added = journal.read(wanted.size, size)
@@ -88,6 +90,7 @@ def fork(plan: Plan, world: World, source: str, turn: int) -> str:
         made = replace(wanted, commit="", lines=lines, size=size, journal=added)
         write_checkpoint(state, run, wanted, made, int(world.now().timestamp()))
         pin_base(repository, run, plan.base)
+        begun.rename(folder)
     return run
 
 

@@ -8,6 +8,7 @@ from agentflow.admission import admit, finished_before
 from agentflow.agent import Agent
 from agentflow.checkpoints import Checkpoints
 from agentflow.conversation import Word
+from agentflow.disk import check_room
 from agentflow.errors import AgentFailed, AgentflowError, Interrupted
 from agentflow.events import LandingDone, Notice, RepairStarted, RunFinished
 from agentflow.gates import verify
@@ -114,6 +115,8 @@ async def _work_until_verified(
             signed = await stage.sign(candidate)
             await stage.reply(signed)
             return stage.verified(await stage.record(signed))
+        # On a full disk gates fail for that alone.
+        await asyncio.to_thread(check_room, stage.bench.folder)
         if not verdict.failures:
             raise AgentFailed(
                 "no build gate ran and passed, so nothing is verified",

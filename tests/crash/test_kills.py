@@ -25,6 +25,9 @@ pytestmark = pytest.mark.sandbox
 
 KILLS = int(os.environ.get("AGENTFLOW_KILLS", "10"))
 """In `.ci/run` 40, in the long form 200: see CONTRIBUTING."""
+PER_RUN = 10
+"""How often one run is killed at most: more often, and none would get beyond its beginning."""
+SEED = os.environ.get("AGENTFLOW_KILL_SEED", "1")
 
 
 async def lives(life: Life, told: Path) -> int | None:
@@ -74,12 +77,23 @@ def life_of(project: Project, url: str) -> Life:
     return Life(project.root, project.world.cache, project.world.environment, flags)
 
 
+async def killed(life: Life, chance: random.Random, moments: int, kills: int, folder: Path) -> int:
+    """Let a run be killed and go on until it is done; return how often it was killed."""
+    done = 0
+    while True:
+        at = chance.randint(1, 3 * moments // PER_RUN)
+        told = folder / f"told-{done}.txt"
+        code = await lives(replace(life, dies_at=at if done < kills else None), told)
+        if code == 0:
+            return done
+        assert code == -signal.SIGKILL, told.read_text()
+        done += 1
+
+
 async def test_killed_at_random_a_run_ends_as_if_nothing_had_happened(
     tmp_path: Path, bwrap: str
 ) -> None:
-    seed = os.environ.get("AGENTFLOW_KILL_SEED", "1")
-    chance = random.Random(seed)
-    whole, torn = make_project(tmp_path / "whole"), make_project(tmp_path / "torn")
+    whole = make_project(tmp_path / "whole")
     async with ScriptedServer(read_script({"turns": story()})) as server:
         assert await lives(life_of(whole, server.url), tmp_path / "whole.txt") == 0
         moments = int((tmp_path / "whole.txt").read_text().split()[0])
@@ -88,17 +102,15 @@ async def test_killed_at_random_a_run_ends_as_if_nothing_had_happened(
         assert wanted["repairs"] == 1
         assert len(server.requests) == TURNS
 
-        server.requests.clear()
-        kills, rounds = 0, 0
-        life = life_of(torn, server.url)
-        while True:
-            rounds += 1
-            at = chance.randint(1, max(2, 3 * moments // max(KILLS, 1)))
-            told = tmp_path / f"{rounds}.txt"
-            code = await lives(replace(life, dies_at=at if kills < KILLS else None), told)
-            if code == 0:
-                break
-            assert code == -signal.SIGKILL, f"seed {seed}, round {rounds}: {told.read_text()}"
-            kills += 1
-        assert result(torn) == wanted, f"seed {seed}"
-        assert len(server.requests) <= TURNS + kills
+        total, run = 0, 0
+        while total < KILLS:
+            seed = f"{SEED}-{run}"
+            torn = make_project(tmp_path / seed)
+            server.requests.clear()
+            chance = random.Random(seed)
+            wish = min(PER_RUN, KILLS - total)
+            kills = await killed(life_of(torn, server.url), chance, moments, wish, torn.root.parent)
+            assert kills > 0, f"seed {seed}: no moment was reached"
+            assert result(torn) == wanted, f"seed {seed}"
+            assert len(server.requests) <= TURNS + kills, f"seed {seed}"
+            total, run = total + kills, run + 1

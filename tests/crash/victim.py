@@ -11,24 +11,29 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from agentflow.archive import prune
 from agentflow.events import Event
 from agentflow.models.anthropic import import_sdk, open_model
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
 from agentflow.resuming import order_of
+from agentflow.rewinding import fork, rewind
 from agentflow.run import OpenModel, run_task
-from agentflow.runs import newest_run
+from agentflow.runs import find_report, newest_run
 from agentflow.workspace.repository import open_repository
 from agentflow.world import World
 
 import_sdk()
 
-AUDITED = frozenset({"subprocess.Popen", "os.rename", "os.remove", "os.truncate"})
+AUDITED = frozenset({
+    *("subprocess.Popen", "os.rename", "os.remove", "os.truncate"),
+    *("os.link", "os.mkdir", "os.utime"),
+})
 """Before each of them a process may die: what it changes on the disk happens there."""
 
 
@@ -37,6 +42,8 @@ class Moments:
     """Counts the moments of a life; at the given one the process and its group die."""
 
     last: int | None
+    pause: int | None = None
+    """Here they are stopped instead, until somebody lets them go on."""
     seen: int = 0
     armed: bool = False
     names: list[str] = field(default_factory=list[str])
@@ -49,6 +56,8 @@ class Moments:
         self.names.append(name)
         if self.seen == self.last:
             os.killpg(0, signal.SIGKILL)
+        if self.seen == self.pause:
+            os.killpg(0, signal.SIGSTOP)
 
     def now(self) -> datetime:
         """The clock: asked before each line of the journal."""
@@ -75,17 +84,21 @@ class Life:
     flags: Mapping[str, Any]
     dies_at: int | None = None
     """The moment, from 1; None lets it live."""
+    stops_at: int | None = None
+    past: str = ""
+    """What to do with the task's newest run instead of going on: `rewind TURN`, `fork TURN`,
+    `prune`."""
     answer: str | None = None
 
 
 def live(life: Life, told: Path) -> None:
     """Run or go on; write the number of moments and the outcome to a file."""
     os.setpgid(0, 0)
-    moments = Moments(life.dies_at)
+    moments = Moments(life.dies_at, life.stops_at)
     sys.addaudithook(moments.audit)
     world = World(life.root, life.environment, life.cache, now=moments.now)
     try:
-        report = asyncio.run(_run(life, world, moments))
+        report = asyncio.run((_go_back if life.past else _run)(life, world, moments))
     except Exception as error:
         told.write_text(f"{moments.seen} {error!r}", "utf-8")
         raise
@@ -97,6 +110,26 @@ async def _run(life: Life, world: World, moments: Moments) -> dict[str, Any]:
     plan = await make_plan(_order(life, world), world)
     moments.armed = True
     return await run_task(plan, world, _connect, [moments.watch])
+
+
+async def _go_back(life: Life, world: World, moments: Moments) -> dict[str, Any]:
+    repository = open_repository(world.directory, world.environment)
+    deed, _, turn = life.past.partition(" ")
+    match deed:
+        case "rewind":
+            report = find_report(world.directory, "TASK-1")
+            moments.armed = True
+            rewind(repository, world, report, int(turn))
+        case "fork":
+            source = life.flags["source"]
+            order = order_of(repository, world.cache, source)
+            plan = await make_plan(order, world)
+            moments.armed = True
+            fork(plan, world, source, int(turn))
+        case _:
+            moments.armed = True
+            prune(repository, world.cache, world.now(), timedelta(0), really=True)
+    return {"outcome": deed}
 
 
 def _order(life: Life, world: World) -> Order:

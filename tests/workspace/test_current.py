@@ -44,6 +44,7 @@ def refused(place: Place, work: Work, candidate: Candidate) -> Conflict:
         lands(work, candidate)
     assert caught.value.hint.endswith(f"The verified commits are on {VERIFIED}.")
     assert lock.exists() == locked
+    assert list((place.root / ".git").glob("agentflow-*")) == []
     assert picture(place) == before
     assert place.user(f"git rev-parse {VERIFIED}") == candidate.tip
     return caught.value
@@ -222,3 +223,81 @@ def test_a_split_index(place: Place, work: Work, candidate: Candidate) -> None:
 
     assert place.user("git status --porcelain") == ""
     assert open_repository(place.root, work.repository.git.environment).changed_paths() == ()
+
+
+def dies(place: Place, work: Work, candidate: Candidate, script: str = "") -> None:
+    """A process that lands writes the files, does what the script says, and dies; its lock is
+    removed by somebody who wants to use git."""
+    place.user(
+        f"""
+        cp .git/index .git/agentflow-index-run-1
+        GIT_INDEX_FILE=.git/agentflow-index-run-1 git read-tree -m -u {work.base} {candidate.tip}
+        {script}
+        """
+    )
+
+
+def tidy(place: Place, work: Work, candidate: Candidate) -> str:
+    """Land again; return what git says of the work tree then."""
+    assert lands(work, candidate) == Landed("refs/heads/main", candidate.tip)
+    litter = [each.name for each in (place.root / ".git").iterdir() if "lock" in each.name]
+    assert litter + list((place.root / ".git").glob("agentflow-*")) == []
+    return place.user("git status --porcelain")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "",
+        "git checkout -q docs/guide.md app/main.py",
+        "printf he > app/hello; printf 'one\ntw' > app/main.py",
+        "git checkout -q docs/guide.md; rm app/main.py app/hello",
+        "git update-ref refs/heads/main $TIP",
+    ],
+    ids=[
+        "files written",
+        "one file written",
+        "two files torn",
+        "two to be written",
+        "branch moved",
+    ],
+)
+def test_a_lock_that_somebody_removed(
+    script: str, place: Place, work: Work, candidate: Candidate
+) -> None:
+    dies(place, work, candidate, script.replace("$TIP", candidate.tip))
+    assert tidy(place, work, candidate) == ""
+    assert place.user("git rev-parse HEAD") == candidate.tip
+    assert place.user("git reflog main | wc -l") == "3"
+    assert sorted(picture(place)[2]) == ["app/hello", "app/main.py", "tests/test_main.py"]
+
+
+def test_what_the_user_did_since_it_landed_stays(
+    place: Place, work: Work, candidate: Candidate
+) -> None:
+    dies(place, work, candidate, f"git update-ref refs/heads/main {candidate.tip}")
+    place.user("echo mine >> app/main.py; echo mine > mine; git add mine")
+    assert tidy(place, work, candidate) == "M app/main.py\nA  mine"
+    assert place.user("tail -1 app/main.py") == "mine"
+
+
+def test_a_user_who_has_gone_on_from_there_is_left_alone(
+    place: Place, work: Work, candidate: Candidate
+) -> None:
+    dies(place, work, candidate, f"git update-ref refs/heads/main {candidate.tip}; git reset -q")
+    place.user("echo mine >> app/main.py; git commit -qam mine; echo more >> app/main.py")
+    before = picture(place)
+    assert tidy(place, work, candidate) == "M app/main.py"
+    assert picture(place)[1:] == before[1:]
+
+
+def test_an_ignored_file_survives_a_process_that_died_before_it_looked(
+    place: Place, work: Work
+) -> None:
+    place.user("echo out > .git/info/exclude; echo mine > out")
+    made = work.candidate("echo theirs > out; git add -f out; git commit -qm out")
+    keep_verified(work.repository, work.state, "run-1", made)
+    place.user("echo agentflow run-1 > .git/index.lock")
+    with pytest.raises(Conflict, match="out would be overwritten and is not in git"):
+        lands(work, made)
+    assert place.user("cat out; ls .git/index.lock 2>&1 || true").startswith("mine\nls: cannot")

@@ -5,8 +5,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from agentflow.disk import check_room
 from agentflow.errors import Conflict
-from agentflow.records import Candidate
+from agentflow.records import Candidate, Change
 from agentflow.workspace.git import Git, GitError
 from agentflow.workspace.objects import changes_between
 from agentflow.workspace.repository import Repository
@@ -35,6 +36,7 @@ def swap(repository: Repository, ref: str, new: str, old: str, run: str) -> None
     try:
         repository.git.run("update-ref", "-m", f"agentflow: {run}", ref, new, old)
     except GitError as error:
+        check_room(repository.git_dir)
         raise Conflict(f"{ref} could not be moved: {error.said}") from error
 
 
@@ -42,34 +44,37 @@ def land_current(repository: Repository, candidate: Candidate, run: str) -> str:
     """Move the checked-out branch, index and files to the tip; return the branch's full name.
 
     Everything happens under the index lock, in an index of our own that replaces the user's at the
-    end. A process of this run that died meanwhile left its lock, which names the run: then what it
-    began is brought to its end. Raises `Conflict`, with nothing changed, if a local change or a
-    file that git does not track would be lost.
+    end. A process of this run that died meanwhile left its lock, which names the run, or at least
+    that index, if somebody removed the lock: then what it began is brought to its end. Raises
+    `Conflict`, with nothing changed, if a local change or a file that git does not track would be
+    lost; `EnvironmentFailure` if the disk takes no more: then the next call brings it to its end.
     """
     git_dir = repository.git_dir
     lock, own = git_dir / "index.lock", git_dir / f"agentflow-index-{run}"
-    begun = _is_ours(lock, run)
+    held = _is_ours(lock, run)
+    begun = held or own.exists()
     try:
         landed = _holding_branch(repository, candidate.tip)
-        if landed and not begun:
+        if landed and not (begun and repository.resolve("HEAD") == candidate.tip):
+            own.unlink(missing_ok=True)
             return landed
         ref = landed or current_branch(repository, candidate.base)
-        if not begun:
+        if not held:
             _lock_index(git_dir / "index", lock, run)
-            begun = True
-            _copy_index(git_dir / "index", own)
-            _refuse_to_overwrite(repository, candidate)
-        else:
-            _copy_index(git_dir / "index", own)
-            _take_what_is_done(repository, candidate, own)
-        _merge_files(repository, candidate.base, candidate.tip, own)
+            held = True
+        _copy_index(git_dir / "index", own)
+        left = _to_be_done(repository, candidate, own if begun else None, landed=bool(landed))
         if not landed:
+            _refuse_to_overwrite(repository, left)
+            _merge_files(repository, candidate.base, candidate.tip, own)
             _swap_or_go_back(repository, candidate, ref, own, run)
         own.replace(git_dir / "index")
-    finally:
+    except Conflict:
         own.unlink(missing_ok=True)
+        raise
+    finally:
         _written(lock, run).unlink(missing_ok=True)
-        if begun:
+        if held:
             lock.unlink(missing_ok=True)
     return ref
 
@@ -136,21 +141,45 @@ def _copy_index(index: Path, own: Path) -> None:
     os.utime(own, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def _take_what_is_done(repository: Repository, candidate: Candidate, own: Path) -> None:
-    """Enter into the index what a dead process had already written to the files, as the user's git
-    reads them: `read-tree` takes a file that is as the tip wants it for no local change."""
-    git, environment = repository.git, {"GIT_INDEX_FILE": str(own)}
+def _to_be_done(
+    repository: Repository, candidate: Candidate, begun: Path | None, *, landed: bool
+) -> Sequence[Change]:
+    """The changes that no dead process has made to the files already.
+
+    Those that one has made are entered into the index that was `begun`, as the user's git reads
+    the files: `read-tree` takes a file that is as the tip wants it for no local change. Once the
+    branch has the tip, so has the index, whatever the user did to the files since.
+    """
+    git = repository.git
     changes = changes_between(git, candidate.base, candidate.tip)
+    if begun is None:
+        return changes
+    environment = {"GIT_INDEX_FILE": str(begun)}
     paths = "".join(f"{change.path}\0" for change in changes).encode("utf-8", "surrogateescape")
     git.run(
         "update-index", "--add", "--remove", "-z", "--stdin", stdin=paths, environment=environment
     )
     listing = git.text("diff-index", "--cached", "--name-only", "--no-renames", "-z", candidate.tip,
                        environment=environment)  # fmt: skip
-    left = set(listing.split("\0"))
-    for change in changes:
-        if change.path in left:  # as it was, or the user's own: `read-tree` decides
-            git.run("reset", "--quiet", candidate.base, "--", change.path, environment=environment)
+    differing = set(listing.split("\0"))
+    left = [change for change in changes if change.path in differing]
+    for change in left:  # as it was, or the user's own: `read-tree` decides
+        to = candidate.tip if landed else candidate.base
+        if not landed:
+            _remove_if_torn(repository, change, candidate.tip)
+        git.run("reset", "--quiet", to, "--", change.path, environment=environment)
+    return left
+
+
+def _remove_if_torn(repository: Repository, change: Change, tip: str) -> None:
+    """Remove a file that holds no more than the beginning of what it is to hold: git writes files
+    in place, and died amid this one."""
+    path = repository.root / change.path
+    if change.status == "D" or path.is_symlink() or not path.is_file():
+        return
+    whole = repository.git.run("cat-file", "--filters", f"{tip}:{change.path}")
+    if path.stat().st_size < len(whole) and whole.startswith(path.read_bytes()):
+        path.unlink()
 
 
 def _merge_files(repository: Repository, old: str, new: str, index: Path) -> None:
@@ -160,18 +189,18 @@ def _merge_files(repository: Repository, old: str, new: str, index: Path) -> Non
     try:
         repository.git.run("read-tree", "-m", "-u", old, new, environment=environment)
     except GitError as error:
+        check_room(repository.root)  # a full disk is no conflict, and may have cut this short
         raise Conflict(
             f"your work tree cannot take the change: {error.said.removeprefix('error: ')}",
             hint=_HINT,
         ) from error
 
 
-def _refuse_to_overwrite(repository: Repository, candidate: Candidate) -> None:
+def _refuse_to_overwrite(repository: Repository, changes: Sequence[Change]) -> None:
     """Raise `Conflict` if a new file would replace one that git does not track.
 
     `read-tree` sees to that itself, except for ignored files: those it overwrites.
     """
-    changes = changes_between(repository.git, candidate.base, candidate.tip)
     added = [change.path for change in changes if change.status == "A"]
     if not added:
         return

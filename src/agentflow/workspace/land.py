@@ -3,6 +3,7 @@
 from contextlib import suppress
 from pathlib import PurePosixPath
 
+from agentflow.disk import FREE, check_room
 from agentflow.errors import Conflict, EnvironmentFailure
 from agentflow.records import Candidate, Landed, Landing
 from agentflow.workspace.current import current_branch, land_current
@@ -116,8 +117,8 @@ def land(
 ) -> Landed:
     """Move the target from its old value to the verified tip.
 
-    Raises `Conflict` if the target moved, is checked out elsewhere or cannot take it; the
-    verified commits then stay on the run's ref.
+    Raises `Conflict` if the target moved, is checked out elsewhere or cannot take it, and
+    `EnvironmentFailure` if the disk takes no more; the verified commits then stay on the run's ref.
     """
     verified = f"refs/agentflow/verified/{run}"
     if landing == "none" or candidate.tip == candidate.base:
@@ -133,6 +134,10 @@ def land(
     except Conflict as conflict:
         conflict.hint = f"{conflict.hint} The verified commits are on {verified}.".strip()
         raise
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"cannot land in {repository.git_dir}: {error.strerror}", hint=FREE
+        ) from error
     with suppress(GitError):
         repository.git.run("update-ref", "-d", verified, candidate.tip)
     return landed
@@ -174,5 +179,6 @@ def _land_branch(
             stdin="".join(f"{change}\n" for change in changes).encode(),
         )
     except GitError as error:
+        check_room(repository.git_dir)
         raise Conflict(f"{ref} could not be moved: {error.said}") from error
     return Landed(ref, candidate.tip, kept)
