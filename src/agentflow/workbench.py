@@ -199,13 +199,14 @@ class Workbench:
         """The agent's place: its clone within its boundaries. When this ends, so have all its
         processes; the next one continues with the same directory and knowledge of read files."""
         await asyncio.to_thread(make_place, self._agent, self._kept)
+        kept = KEPT_INSIDE if self._checkouts.mounted else str(self._kept)
         policy = self._checkouts.policies.make(
             self._agent,
             writable=self.plan.mounts.writable,
             protected=self.plan.mounts.protected,
             git_writable=True,
             completion=COMPLETION,
-            mounts=(*self._skills, Mount(self._kept, KEPT_INSIDE, writable=True)),
+            mounts=(*self._skills, Mount(self._kept, kept, writable=True)),
             provided=self.provided,
             services=self._environment.services,
             variables=self._environment.agent.all,
