@@ -82,7 +82,7 @@ async def there_is_no_socket_of_the_session(place: Place) -> None:
         f'ls -d {paths} 2>/dev/null; env | grep -E "SSH_|DBUS|XDG_|DOCKER"; '
         "find / -xdev -type s 2>/dev/null; find /workspace /run /tmp /home -type s; echo end"
     )
-    assert said == "end\n"
+    assert said == "end\n", said
 
 
 @case("EN-07")

@@ -27,7 +27,7 @@ for number in range(300):
             time.sleep(20)
             os._exit(0)
     except BlockingIOError:
-        print("refused")
+        print("refused", flush=True)
         os._exit(0)
 time.sleep(20)
 """
@@ -92,14 +92,14 @@ async def a_child_that_holds_the_output_delays_nothing(place: Place) -> None:
 async def signals_can_be_ignored_in_vain(place: Place) -> None:
     result = await place.bash("trap '' TERM INT HUP QUIT; while :; do :; done", 0.5)
     assert result["killed"] == "timeout"
-    assert await place.output("ps -eo args= | grep -c '[t]rap'") == "0\n"
+    assert await place.output("ps -eo args= | grep -c 'while [:]'") == "0\n"
 
 
 @case("PR-05")
 async def a_fork_bomb_is_bounded(place: Place) -> None:
     (result,) = await limited(place, f"{ALONE}{PYTHON} '{BOMB}'")
     if place.backend == "landlock":  # there it is the user's processes that the kernel counts
-        assert (result["killed"], result["output"]) == (None, "refused\n")
+        assert (result["killed"], result["output"]) == (None, "refused\n"), result
     else:
         assert result["killed"] == "processes"
         assert "more than 64 processes and threads" in result["reason"]
@@ -163,6 +163,7 @@ async def folders_in_memory_are_sized(place: Place) -> None:
         "(echo x > /dev/PR-11) 2>&1; (echo x > /PR-11) 2>&1"
     )
     rows = [line.split() for line in said.splitlines()[:4]]
+    assert [len(row) for row in rows] == [2] * 4, said
     assert all(0 < int(size) <= 1024 for size, _ in rows)
     assert said.count("Read-only file system") == 2
 

@@ -72,6 +72,7 @@ async def a_file_outside_the_boundaries_cannot_be_edited(place: Place) -> None:
 
 @case("PT-26")
 async def globs_stay_in_the_tree(place: Place) -> None:
+    own = (await place.inside(), await place.output("printf %s ${TMPDIR:-/tmp}"))
     for pattern, path in (
         ("../../**/*", None),
         ("/**", None),
@@ -80,8 +81,9 @@ async def globs_stay_in_the_tree(place: Place) -> None:
         ("**/id_rsa", None),
     ):
         text = await place.text("Glob", pattern=pattern, **({"path": path} if path else {}))
-        text = text.replace(path or "\0", "").replace(f"{await place.inside()}/", "")
-        assert not re.search(r"outside|id_rsa\n|agentflow-attacks", text)
+        for known in own if path is None else (*own, path):
+            text = text.replace(known, "")
+        assert not re.search(r"outside|id_rsa\n|agentflow-attacks", text), text
 
 
 @case("PT-27")
