@@ -62,11 +62,13 @@ async def test_a_gate_that_is_not_like_others_says_so(tmp_path: Path) -> None:
         BuildCommand("test", "npm test", paths=("src/**",), cwd="src"),
         BuildCommand("e2e", "make e2e", where="ci"),
         BuildCommand("new", "make new", must_fail_on_base=True, fix=True),
+        BuildCommand("unit", "make unit", report="r.xml", tests=("a", "b")),
     )
     text = describe(replace(await plan(tmp_path), gates=gates))
     assert "  test         npm test  (in src; only for src/**)\n" in text
     assert "  e2e          make e2e  (left to CI)\n" in text
     assert "  new          make new  (must fail on the base; a formatter)\n" in text
+    assert "  unit         make unit  (with its report r.xml; which must show a, b)\n" in text
 
 
 async def test_a_prompt_of_another_tool_is_run_as_it_says(tmp_path: Path) -> None:
@@ -105,6 +107,8 @@ async def test_the_object_holds_the_exact_text(tmp_path: Path) -> None:
                 "where": "here",
                 "must_fail_on_base": False,
                 "fix": False,
+                "report": "",
+                "tests": [],
             }
         ],
         "limits": {

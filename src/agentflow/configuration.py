@@ -114,6 +114,11 @@ class GateTable(Table):
     """Whether it must fail before the change: it shows what the task is about."""
     fix: bool = False
     """Whether its changes to allowed files (a formatter's) are taken into the result."""
+    report: str = ""
+    """The JUnit XML that it writes, from `cwd` or absolute. It must be new, hold a test that passed
+    and none that failed."""
+    tests: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Tests that must stand in the report as passed."""
 
 
 class GateSetting(GateTable):

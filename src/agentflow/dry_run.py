@@ -49,6 +49,8 @@ def describe_json(plan: Plan) -> Json:
                 "where": gate.where,
                 "must_fail_on_base": gate.must_fail_on_base,
                 "fix": gate.fix,
+                "report": gate.report,
+                "tests": list(gate.tests),
             }
             for gate in plan.gates
         ],
@@ -112,6 +114,8 @@ def _notes(gate: BuildCommand) -> str:
         "must fail on the base" if gate.must_fail_on_base else "",
         "a formatter" if gate.fix else "",
         f"only for {', '.join(gate.paths)}" if gate.paths else "",
+        f"with its report {gate.report}" if gate.report else "",
+        f"which must show {', '.join(gate.tests)}" if gate.tests else "",
     )
     told = "; ".join(filter(None, notes))
     return f"  ({told})" if told else ""

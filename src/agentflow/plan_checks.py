@@ -111,6 +111,11 @@ def check_gates(
                 f"the gate {gate.name!r} runs in {gate.cwd!r}, which is no folder of the base",
                 hint="Correct its `cwd`.",
             )
+        if gate.tests and not gate.report:
+            raise UsageError(
+                f"the gate {gate.name!r} names tests, and no report that would show them",
+                hint="Let its command write JUnit XML, and name that file as `report`.",
+            )
         check_program(gate, base_paths, world.environment.get("PATH"), environment)
 
 

@@ -120,6 +120,7 @@ def _refuse(
 def _key(gate: BuildCommand, base: str, around: str) -> str:
     """A name for one measurement: everything that it may depend on."""
     parts = (base, gate.name, gate.command, gate.cwd, gate.timeout, gate.retries, around)
+    parts += (gate.report, *gate.tests)
     return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 

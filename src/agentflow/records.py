@@ -102,6 +102,10 @@ class BuildCommand:
     must_fail_on_base: bool = False
     fix: bool = False
     """Whether its changes to allowed files are taken into the result."""
+    report: str = ""
+    """The JUnit XML that it writes, from `cwd` or absolute; empty if its exit code is all."""
+    tests: tuple[str, ...] = ()
+    """Tests that must stand in the report as passed; see `gates.junit.CaseResult.is_called`."""
 
 
 @record

@@ -11,7 +11,7 @@ Attack = Callable[[Place], Awaitable[None]]
 """Attacks the product and asserts that it held."""
 Input = TypeVar("Input")
 
-ALONE = "grep -qz agentflow/toolbox /proc/1/cmdline || exit 97; "
+ALONE = "grep -qaE 'agentflow/toolbox|--unshare-pid' /proc/1/cmdline || exit 97; "
 """The start of a command that kills: it goes on only in a PID namespace of the sandbox's own."""
 
 

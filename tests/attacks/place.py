@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from agentflow.errors import EnvironmentFailure
 from agentflow.messages import ToolCall, ToolResult
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
-from agentflow.records import Candidate, Json
+from agentflow.records import WORKSPACE, Candidate, Json
 from agentflow.sandbox.channel import Channel
 from agentflow.settings import user_file
 from agentflow.tools import Toolkit
@@ -126,12 +126,32 @@ class Place:
             try:
                 await self._sandbox.state()
             except EnvironmentFailure:
-                await self.close()
+                with suppress(EnvironmentFailure):
+                    await self.close()
         if self._sandbox is None:
             bench = await self.bench()
             self._bench = bench
             self._sandbox = await self._stack.enter_async_context(bench.agent_sandbox())
         return self._sandbox
+
+    @property
+    def refused(self) -> str:
+        """What the kernel says to a write that it refuses."""
+        return {"bubblewrap": "Read-only file system"}.get(self.backend, "Permission denied")
+
+    @property
+    def hidden(self) -> str:
+        """What the kernel says of a path of this machine that an agent must not see."""
+        return {"bubblewrap": "No such file or directory"}.get(self.backend, "Permission denied")
+
+    @property
+    def home_files(self) -> str:
+        """What `ls -A ~` prints at the beginning."""
+        return {"bubblewrap": ""}.get(self.backend, ".gitconfig\n")
+
+    async def inside(self) -> str:
+        """The shared sandbox's work tree, as it is named inside."""
+        return {"bubblewrap": WORKSPACE}.get(self.backend, str(await self.tree()))
 
     async def tree(self) -> Path:
         """The shared sandbox's work tree, on this machine."""

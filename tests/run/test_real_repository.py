@@ -249,6 +249,13 @@ async def test_commits_that_cannot_be_signed_are_refused_before_any_spend(
     assert project.requests == []
 
 
+async def test_a_gate_that_names_tests_without_a_report_is_refused(project: Project) -> None:
+    named = {"name": "test", "command": "true", "tests": ["test_f"]}
+    with pytest.raises(UsageError, match="'test' names tests, and no report"):
+        await project.run([turn(HELLO)], gates=[named])
+    assert project.requests == []
+
+
 async def test_a_gate_in_a_folder_that_is_not_there_is_refused(project: Project) -> None:
     nowhere = {"name": "test", "command": "true", "cwd": "nowhere"}
     with pytest.raises(UsageError, match="runs in 'nowhere', which is no folder of the base"):

@@ -1,5 +1,9 @@
 """What one sandbox may use, each limit met by a real command; and what the model reads then."""
 
+import asyncio
+import contextlib
+import fcntl
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -148,23 +152,44 @@ async def test_limits_of_the_kernel_are_explained(tree: Path) -> None:
         assert "/tmp is full: it is in memory, and holds 1 MiB." in read(result)
 
 
-async def test_a_service_that_uses_too_much_ends_with_or_without_a_command(tree: Path) -> None:
-    hog = "import time; time.sleep({}); a = bytearray(300 << 20); time.sleep(60)"
-    for delay, command in ((1.0, "sleep 20"), (0.5, "")):
-        service = Service("hog", f'{PYTHON} "{hog.format(delay)}"', "true", {}, 20.0)
-        policy = Policy(tree=tree, limits=LOW, services=(service,))
-        async with open_sandbox("bubblewrap", policy) as channel:
-            if command:
-                result = await sh(channel, command)
-                assert result["killed"] == "memory"
-            else:
-                result = await sh(channel, "sleep 0.1")
-                while not result["notes"]:
-                    # Nothing runs in the meantime: the toolbox looks on its own.
-                    await channel.call("Read", {"file_path": "apps/web/file"})
-                    result = await sh(channel, "true")
-                assert result["killed"] is None
-            assert "The service 'hog' ended with exit code 137" in "".join(result["notes"])
+HOG = (
+    f'exec 9> lock; flock 9; touch ready; until test -e go; do sleep 0.05; done; {PYTHON} "'
+    'import time; a = bytearray(300 << 20); time.sleep(60)"'
+)
+"""A service that takes too much when it is told to, and holds a lock as long as it lives."""
+HOGGING = Service("hog", HOG, "test -e ready", {}, 20.0)
+ENDED = "The service 'hog' ended with exit code 137"
+
+
+async def test_a_service_that_uses_too_much_ends_with_the_command_beside_it(tree: Path) -> None:
+    policy = Policy(tree=tree, limits=LOW, services=(HOGGING,))
+    async with open_sandbox("bubblewrap", policy) as channel:
+        result = await sh(channel, "touch go; sleep 20")
+        assert result["killed"] == "memory"
+        assert ENDED in "".join(result["notes"])
+
+
+async def test_a_service_that_uses_too_much_ends_while_there_is_no_command(tree: Path) -> None:
+    policy = Policy(tree=tree, limits=LOW, services=(HOGGING,))
+    async with open_sandbox("bubblewrap", policy) as channel:
+        (tree / "go").touch()
+        # Nobody asks the toolbox anything meanwhile: it looks on its own.
+        assert await asyncio.to_thread(_released, tree / "lock")
+        result = await sh(channel, "true")
+        assert result["killed"] is None
+        assert ENDED in "".join(result["notes"])
+
+
+def _released(lock: Path) -> bool:
+    """Whether everybody who holds a lock ends within 20 seconds."""
+    end = time.monotonic() + 20
+    with lock.open("ab") as file:
+        while time.monotonic() < end:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            time.sleep(0.01)
+    return False
 
 
 @pytest.mark.parametrize(

@@ -13,17 +13,16 @@ The history of the commit is there, read-only: `git diff "$AGENTFLOW_BASE"` work
 """
 
 import asyncio
-import base64
-import binascii
 import posixpath
-import shlex
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from agentflow.errors import ServiceFailure, ToolFailure
+from agentflow.gates.fetching import fetch
 from agentflow.gates.sameness import fingerprint
+from agentflow.gates.reports import judge_report, remove_report
 from agentflow.interfaces import Sandbox
 from agentflow.records import BuildCommand, Evidence, Json
 from agentflow.redaction import Redact
@@ -41,8 +40,6 @@ MAX_COMPARED = 1_000_000
 """Bytes of an output that are compared with those of the base."""
 _CUT = "\n[… the middle of "
 """How the toolbox marks a cut."""
-_CHUNK = 21_000
-"""Bytes; in Base64 they are short enough for one answer of the toolbox."""
 
 _LONG_LIST = """\
 export AGENTFLOW_CHANGED_FILES="@${TMPDIR:-/tmp}/agentflow-changed-files"
@@ -115,11 +112,15 @@ class Commands:
         self, command: BuildCommand, commit: str, change: Change, circumstances: str
     ) -> Evidence:
         name, line = f"build:{command.name}", f"`{command.command}`"
+        lacks = tests = ""
         try:
             async with self.checkout(commit, change.variables) as sandbox:
+                await remove_report(sandbox, command)
                 result = await call(sandbox, command, change)
                 passed = result["exit_code"] == 0
                 output = "" if passed else await _whole_output(sandbox, result)
+                if passed and command.report:
+                    lacks, tests = await judge_report(sandbox, command)
         except ToolFailure as failure:
             return Evidence(name, "failed", self.redact(f"could not be run: {failure}"))
         except ServiceFailure as failure:
@@ -127,9 +128,9 @@ class Commands:
                 raise
             said, _, tail = self.redact(failure.message).partition("\n")
             return Evidence(name, "failed", f"could not be run: {said}", tail)
-        if passed:
-            return Evidence(name, "passed", self.redact(f"{line} passed{circumstances}"))
-        reason = _reason(command, result)
+        if passed and not lacks:
+            return Evidence(name, "passed", self.redact(f"{line} passed{tests}{circumstances}"))
+        reason = lacks or _reason(command, result)
         tail = self.redact(end_of(result)).splitlines()[-DETAIL_LINES:]
         return Evidence(
             name,
@@ -199,14 +200,5 @@ async def _whole_output(sandbox: Sandbox, result: Json) -> str | None:
     path = result["full_output"]
     if not result["truncated"]:
         return str(result["output"])
-    parts: list[bytes] = []
-    for number in range(MAX_COMPARED // _CHUNK if path else 0):
-        script = f"tail -c +{number * _CHUNK + 1} {shlex.quote(path)} | head -c {_CHUNK} | base64"
-        try:
-            found = await sandbox.call("Bash", {"command": script, "timeout": 10.0})
-            parts.append(base64.b64decode(str(found["output"])))
-        except (ToolFailure, binascii.Error):
-            return None
-        if len(parts[-1]) < _CHUNK:
-            return b"".join(parts).decode("utf-8", "replace")
-    return None
+    whole = await fetch(sandbox, path, MAX_COMPARED) if path else None
+    return None if whole is None else whole.decode("utf-8", "replace")

@@ -130,7 +130,7 @@ def plain_context(context: Mapping[str, Any], around: Surroundings) -> Json:
     know. No path of this machine, and of variables only their names."""
     task, boundaries = context["task"], context["boundaries"]
     shared = ("text", "commits", "completion", "schema", "checklist", "workspace")
-    gate_fields = ("name", "command", "cwd", "where", "must_fail_on_base", "fix")
+    gate_fields = ("name", "command", "cwd", "where", "must_fail_on_base", "fix", "tests")
     return {
         **{name: context[name] for name in shared},
         "task": {"id": task.id, "title": task.title, "text": task.text, "files": task.files},

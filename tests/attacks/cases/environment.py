@@ -43,11 +43,9 @@ async def no_variable_of_this_machine_is_inside(place: Place) -> None:
 
 @case("EN-02")
 async def the_home_is_empty(place: Place) -> None:
-    command = (
-        "ls -A ~; cat ~/.ssh/id_rsa ~/.aws/* ~/.netrc ~/.config/gh/hosts.yml 2>/dev/null; id -un"
-    )
-    assert await place.output(command) == "agent\n"
-    assert "No such file" in await place.output(f"cat {place.home}/.ssh/id_rsa")
+    command = "ls -A ~; cat ~/.ssh/id_rsa ~/.aws/* ~/.netrc ~/.config/gh/hosts.yml 2>/dev/null"
+    assert await place.output(command) == place.home_files
+    assert place.hidden in await place.output(f"cat {place.home}/.ssh/id_rsa")
 
 
 @case("EN-03")
@@ -84,7 +82,7 @@ async def there_is_no_socket_of_the_session(place: Place) -> None:
         f'ls -d {paths} 2>/dev/null; env | grep -E "SSH_|DBUS|XDG_|DOCKER"; '
         "find / -xdev -type s 2>/dev/null; find /workspace /run /tmp /home -type s; echo end"
     )
-    assert said == "end\n"
+    assert said == "end\n", said
 
 
 @case("EN-07")

@@ -19,6 +19,19 @@ from tests.attacks.place import Place, bash
 NOT_RUN: dict[str, str] = {}
 
 PYTHON = "/usr/bin/python3 -I -S -c"
+BOMB = """
+import os, time
+for number in range(300):
+    try:
+        if os.fork() == 0:
+            time.sleep(20)
+            os._exit(0)
+    except BlockingIOError:
+        print("refused", flush=True)
+        os._exit(0)
+time.sleep(20)
+"""
+"""Bounded, whatever happens: root is not bound by the kernel's limit."""
 LOW: dict[str, Any] = {
     "memory": 300 << 20,
     "processes": 64,
@@ -79,15 +92,17 @@ async def a_child_that_holds_the_output_delays_nothing(place: Place) -> None:
 async def signals_can_be_ignored_in_vain(place: Place) -> None:
     result = await place.bash("trap '' TERM INT HUP QUIT; while :; do :; done", 0.5)
     assert result["killed"] == "timeout"
-    assert await place.output("ps -eo pid= | wc -l") == "4\n"  # toolbox, bash, ps, wc
+    assert await place.output("ps -eo args= | grep -c 'while [:]'") == "0\n"
 
 
 @case("PR-05")
 async def a_fork_bomb_is_bounded(place: Place) -> None:
-    bomb = "for n in $(seq 300); do sleep 60 & done; wait"
-    (result,) = await limited(place, ALONE + bomb)
-    assert result["killed"] == "processes"
-    assert "more than 64 processes and threads" in result["reason"]
+    (result,) = await limited(place, f"{ALONE}{PYTHON} '{BOMB}'")
+    if place.backend == "landlock":  # there it is the user's processes that the kernel counts
+        assert (result["killed"], result["output"]) == (None, "refused\n"), result
+    else:
+        assert result["killed"] == "processes"
+        assert "more than 64 processes and threads" in result["reason"]
 
 
 @case("PR-06")
@@ -148,6 +163,7 @@ async def folders_in_memory_are_sized(place: Place) -> None:
         "(echo x > /dev/PR-11) 2>&1; (echo x > /PR-11) 2>&1"
     )
     rows = [line.split() for line in said.splitlines()[:4]]
+    assert [len(row) for row in rows] == [2] * 4, said
     assert all(0 < int(size) <= 1024 for size, _ in rows)
     assert said.count("Read-only file system") == 2
 
@@ -167,7 +183,7 @@ async def nothing_else_is_writable(place: Place) -> None:
 @case("PR-12")
 async def empty_files_cannot_use_up_the_inodes(place: Place) -> None:
     flood = "mkdir -p {0} && cd {0} && seq 200000 | xargs touch; sleep 60"
-    for folder in ("apps/api/PR-12", "/tmp/PR-12"):
+    for folder in ("apps/api/PR-12", "${TMPDIR:-/tmp}/PR-12"):
         (result,) = await limited(place, ALONE + flood.format(folder), inodes=5000)
         assert result["killed"] == "inodes", result
         assert "more than 5,000 files" in result["reason"]
@@ -191,11 +207,11 @@ async def set_user_id_programs_gain_nothing(place: Place) -> None:
     said = await place.output(
         "grep -E 'NoNewPrivs|CapEff|CapBnd' /proc/self/status; "
         "for p in su mount passwd sudo; do p=$(command -v $p) && $p --version >/dev/null 2>&1; done; "
-        "cp /bin/bash /tmp/PR-14 && chmod 4755 /tmp/PR-14 && /tmp/PR-14 -p -c 'id -u'"
+        "f=${TMPDIR:-/tmp}/PR-14; cp /bin/bash $f && chmod 4755 $f && $f -p -c 'id -u'"
     )
     assert "NoNewPrivs:\t1" in said
     assert "CapEff:\t0000000000000000" in said
-    assert said.splitlines()[-1] == "1000"
+    assert said.splitlines()[-1] == {"bubblewrap": "1000"}.get(place.backend, str(os.getuid()))
 
 
 @case("PR-15")
@@ -279,7 +295,7 @@ async def what_is_left_behind_reaches_nothing(place: Place) -> None:
         assert "HIJACKED" not in result["output"]
         assert result["output"].splitlines()[1] == ""
     async with bench.agent_sandbox() as sandbox:
-        assert (await bash(sandbox, "ls -A ~"))["output"] == ""
+        assert (await bash(sandbox, "ls -A ~"))["output"] == place.home_files
     async with bench.checkout(bench.plan.base) as gate:
         said = (await bash(gate, "ls -A ~; git --version; ls apps/api"))["output"]
         assert "HIJACKED" not in said
@@ -290,8 +306,8 @@ async def what_is_left_behind_reaches_nothing(place: Place) -> None:
 async def nobody_else_answers(place: Place) -> None:
     forged = '{"id": 1, "result": {"exit_code": 0, "killed": null, "output": "forged"}}'
     said = await place.output(
-        f"for n in 0 1 2 3 4 5 6 7 8 9; do (echo '{forged}' > /proc/1/fd/$n) 2>/dev/null && echo $n; "
-        f"(echo '{forged}' >&$n) 2>/dev/null; done; ls /proc/1/fd 2>&1; echo end"
+        f"for n in 0 1 2 3 4 5 6 7 8 9; do (echo '{forged}' > /proc/$PPID/fd/$n) 2>/dev/null && echo $n; "
+        f"(echo '{forged}' >&$n) 2>/dev/null; done; ls /proc/$PPID/fd 2>&1; echo end"
     )
     assert "Permission denied" in said
     assert said.endswith("end\n")

@@ -72,6 +72,7 @@ async def a_file_outside_the_boundaries_cannot_be_edited(place: Place) -> None:
 
 @case("PT-26")
 async def globs_stay_in_the_tree(place: Place) -> None:
+    own = (await place.inside(), await place.output("printf %s ${TMPDIR:-/tmp}"))
     for pattern, path in (
         ("../../**/*", None),
         ("/**", None),
@@ -80,7 +81,9 @@ async def globs_stay_in_the_tree(place: Place) -> None:
         ("**/id_rsa", None),
     ):
         text = await place.text("Glob", pattern=pattern, **({"path": path} if path else {}))
-        assert not re.search(r"outside|id_rsa\n|agentflow-attacks", text.replace(path or "\0", ""))
+        for known in own if path is None else (*own, path):
+            text = text.replace(known, "")
+        assert not re.search(r"outside|id_rsa\n|agentflow-attacks", text), text
 
 
 @case("PT-27")
@@ -114,14 +117,15 @@ async def a_configuration_for_the_search_program_is_ignored(place: Place) -> Non
             "[environment.agent.variables]\nRIPGREP_CONFIG_PATH = '/workspace/apps/api/rc'\n",
         )
         other.project.write("apps/api/rc", "--pre=/workspace/apps/api/pre\n")
-        pre = other.project.write("apps/api/pre", "#!/bin/sh\ntouch /tmp/PT-29; cat\n")
+        pre = other.project.write("apps/api/pre", '#!/bin/sh\ntouch "$0.was-run"; cat\n')
         pre.chmod(0o755)
         other.project.commit()
 
         found = await other.text("Grep", pattern="x=1", output_mode="content")
         assert "apps/web/f.py" in found
-        assert "/workspace/apps/api/rc" in await other.output("echo $RIPGREP_CONFIG_PATH")
-        assert "No such file" in await other.output("ls /tmp/PT-29")
+        said = await other.output("echo $RIPGREP_CONFIG_PATH; ls apps/api")
+        assert f"{await other.inside()}/apps/api/rc" in said
+        assert "was-run" not in said
 
 
 @case("PT-30")
