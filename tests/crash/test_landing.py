@@ -12,11 +12,13 @@ from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.runs import newest_run
 from tests.crash.test_kills import life_of, lives
 from tests.crash.victim import Life
+from tests.needs import need
 from tests.run.project import GATE, HELLO, Project, make_project, turn
+from tests.workspace.test_signing import make_key
 
 pytestmark = pytest.mark.sandbox
 
-EVERY = int(os.environ.get("AGENTFLOW_EVERY_MOMENT", "5"))
+EVERY = int(os.environ.get("AGENTFLOW_EVERY_MOMENT", "12"))
 """Which moments are tried; 1 is all of them, the long form."""
 VERIFIED = "agentflow.verified"
 
@@ -39,11 +41,41 @@ def after(project: Project, land: str) -> dict[str, Any]:
             if path.name.startswith(("agentflow", "index."))
         ),
         "refs": len(project.git("for-each-ref").splitlines()),
+        "signed": has_branch and "gpgsig" in project.git("cat-file", "commit", branch),
     }
 
 
-@pytest.mark.parametrize("land", ["branch", "current", "none"])
-async def test_killed_at_each_moment_of_landing(land: str, tmp_path: Path, bwrap: str) -> None:
+def signing(folder: Path, key: Path) -> Project:
+    """A project whose user signs commits."""
+    project = make_project(folder)
+    for name, value in (
+        ("gpg.format", "ssh"),
+        ("user.signingKey", str(key)),
+        ("commit.gpgSign", "1"),
+    ):
+        project.git("config", name, value)
+    return project
+
+
+@pytest.mark.parametrize(
+    ("land", "after_event", "signs"),
+    [
+        ("branch", VERIFIED, False),
+        ("current", VERIFIED, False),
+        ("none", VERIFIED, False),
+        ("branch", "agentflow.agent_ended", True),
+    ],
+)
+async def test_killed_at_each_moment_of_landing(
+    land: str, after_event: str, signs: bool, tmp_path: Path, bwrap: str
+) -> None:
+    if signs:
+        need("ssh-keygen")
+    key = make_key(tmp_path) if signs else tmp_path
+
+    def make(folder: Path) -> Project:
+        return signing(folder, key) if signs else make_project(folder)
+
     script = read_script({"turns": [turn(HELLO), turn(text="Done.")]})
     async with ScriptedServer(script) as server:
 
@@ -51,17 +83,17 @@ async def test_killed_at_each_moment_of_landing(land: str, tmp_path: Path, bwrap
             life = life_of(project, server.url)
             return replace(life, flags={**life.flags, "gates": [GATE], "land": land})
 
-        whole = make_project(tmp_path / "whole")
+        whole = make(tmp_path / "whole")
         told = tmp_path / "whole.txt"
         assert await lives(begin(whole), told) == 0
         wanted = after(whole, land)
         assert (wanted["marker"], wanted["report"], wanted["litter"]) == ("done", True, [])
-        assert wanted["status"] == ""
+        assert (wanted["status"], wanted["signed"]) == ("", signs)
         names = told.read_text().splitlines()[1:]
-        first = names.index(VERIFIED) + 1
+        first = names.index(after_event) + 1
 
         for moment in range(first, len(names) + 1, EVERY):
-            torn = make_project(tmp_path / f"torn-{moment}")
+            torn = make(tmp_path / f"torn-{moment}")
             code = await lives(replace(begin(torn), dies_at=moment), tmp_path / "told.txt")
             if code == 0:
                 break  # the moments before differ a little from run to run
