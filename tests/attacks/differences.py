@@ -21,6 +21,7 @@ OFTEN: frozenset[str] = frozenset({
     *("FG-01", "FG-06", "GT-02", "GT-03", "GT-04", "GT-05", "GT-10", "PR-01", "PR-02", "PR-03"),
     *("PR-04", "PR-05", "PR-07", "PR-10", "PR-11b", "PR-12", "PR-14", "PR-15", "PR-16", "PR-18"),
     *("PT-02", "PT-04", "PT-10", "PT-11", "PT-15", "PT-16", "PT-18", "PT-21", "PT-26", "SL-01"),
-    *("SL-02", "SL-03", "SL-06", "SL-07", "SL-12"), *LANDLOCK,
+    *("SL-02", "SL-03", "SL-06", "SL-07", "SL-12"),
+    *LANDLOCK,
 })
 """Tried in every run of the tests: what the kernel must refuse, and one whole run of each kind."""

@@ -80,8 +80,8 @@ def test_a_template_knows_no_secret() -> None:
     around = Environment(
         Setup("make", ("a",), ("b/",), variables=secret, files=("s3cret",)),
         (Service("db", "run s3cret", "ready", {"URL": "s3cret"}),),
-        secret,
-        secret,
+        agent=secret,
+        gates=secret,
     )
     names = "task text boundaries gates promises setup services commits completion schema checklist"
     body = " ".join(f"{{{{ {name} }}}}" for name in f"{names} workspace".split())

@@ -21,8 +21,8 @@ from typing import Protocol
 
 from agentflow.errors import ServiceFailure, ToolFailure
 from agentflow.gates.fetching import fetch
-from agentflow.gates.sameness import fingerprint
 from agentflow.gates.reports import judge_report, remove_report
+from agentflow.gates.sameness import fingerprint
 from agentflow.interfaces import Sandbox
 from agentflow.records import BuildCommand, Evidence, Json
 from agentflow.redaction import Redact

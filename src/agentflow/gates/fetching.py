@@ -21,9 +21,7 @@ async def fetch(sandbox: Sandbox, path: str, limit: int, folder: str = ".") -> b
         quoted = shlex.quote(path)
         script = f"test -f {quoted} && tail -c +{number * _CHUNK + 1} -- {quoted} | head -c {_CHUNK} | base64"
         try:
-            found = await sandbox.call(
-                "Bash", {"command": script, "timeout": 10.0, "cwd": folder}
-            )
+            found = await sandbox.call("Bash", {"command": script, "timeout": 10.0, "cwd": folder})
             if found["exit_code"] != 0:
                 return None
             parts.append(base64.b64decode(str(found["output"])))

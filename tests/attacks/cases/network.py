@@ -11,7 +11,7 @@ import shlex
 import socket
 import ssl
 import subprocess
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +69,14 @@ async def knock(place: Place, *addresses: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def listener() -> Iterator[int]:
+def listener() -> Generator[int]:
     """The port of something on this machine's loopback, for IPv4."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
 @contextlib.contextmanager
-def names(**known: str) -> Iterator[None]:
+def names(**known: str) -> Generator[None]:
     """Stand in for this machine's resolver: names with `_` for the dot, each with an address."""
     loop: Any = asyncio.get_running_loop()
     asked = loop.getaddrinfo
@@ -221,7 +221,11 @@ async def the_proxy_opens_what_the_list_names(place: Place) -> None:
                 await _malformed(said, port)
                 await _around(said, port)
         assert seen == []
-    told = {f"{each.host}:{each.port}": each.refused for each in events if _is_refused(each)}
+    told = {
+        f"{each.host}:{each.port}": each.refused
+        for each in events
+        if isinstance(each, ConnectionClosed) and each.refused
+    }
     assert "not listed in environment.agent.network" in told[f"evil.test:{port}"]
     assert "169.254.169.254" in told[f"rebound.test:{port}"]
     assert "names evil.test, which is not listed" in told[f"allowed.test:{port}"]
@@ -229,10 +233,6 @@ async def the_proxy_opens_what_the_list_names(place: Place) -> None:
 
 Said = Callable[..., Any]
 CURL = "curl -sS -k -m 20 -o /dev/null -w '%{http_connect} %{http_code}\\n' 2>/dev/null"
-
-
-def _is_refused(event: Event) -> bool:
-    return isinstance(event, ConnectionClosed) and bool(event.refused)
 
 
 async def _let_through(said: Said, port: int) -> None:

@@ -1,0 +1,150 @@
+"""The beginning, the stations and the end of a run."""
+
+from dataclasses import field
+from typing import ClassVar
+
+from agentflow.frozen import record
+from agentflow.records import Candidate, Json
+
+
+@record
+class RunStarted:
+    """Emitted once, first, after the task's lock is held and the base is pinned."""
+
+    type: ClassVar[str] = "agentflow.run_started"
+    durable: ClassVar[bool] = True
+    run: str
+    task: str
+    task_sha256: str
+    title: str
+    prompt: str
+    prompt_sha256: str
+    model: str
+    base: str
+    sandbox: str
+    branch: str
+    tools: tuple[str, ...]
+    system: str
+    version: str
+    effort: str | None = None
+    """None leaves it to the model."""
+    skills: tuple[Json, ...] = ()
+    """Name, path for the agent and SHA-256 of each skill that the agent was told of."""
+    first_message: str = ""
+    order: Json = field(default_factory=dict[str, object])
+    """What the caller asked for, so that the run can go on: `order.as_json`."""
+    replaceable: str | None = None
+    """A tip of the branch that landing may replace."""
+    network: tuple[str, ...] = ()
+    """Hosts that the agent may reach."""
+
+
+@record
+class RunResumed:
+    """Emitted when another process goes on with a run, or a person has set it back."""
+
+    type: ClassVar[str] = "agentflow.run_resumed"
+    durable: ClassVar[bool] = True
+    kept: int
+    """Lines of the journal that count; those between them and this one do not any more."""
+    run: str
+    turn: int
+    """How many replies of the model count."""
+    model: str
+    """The one that goes on."""
+
+
+@record
+class CheckpointMade:
+    """Emitted when the agent's files and the conversation so far are kept."""
+
+    type: ClassVar[str] = "agentflow.checkpoint_made"
+    durable: ClassVar[bool] = False
+    turn: int
+    commit: str
+
+
+@record
+class Notice:
+    """Emitted for what the user should know and no gate decides."""
+
+    type: ClassVar[str] = "agentflow.notice"
+    durable: ClassVar[bool] = True
+    text: str
+
+
+@record
+class Collected:
+    """Emitted when the agent's work is in our repository as re-created commits."""
+
+    type: ClassVar[str] = "agentflow.collected"
+    durable: ClassVar[bool] = True
+    tip: str
+    commits: tuple[tuple[str, str], ...]
+    """Name and subject of each re-created commit, oldest first."""
+    claimed: dict[str, str]
+    """The agent's commit names, each with the name it was re-created under."""
+    files_changed: int
+    insertions: int
+    deletions: int
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> "Collected":
+        """The event for a candidate."""
+        return cls(
+            candidate.tip,
+            tuple((commit.sha, commit.subject) for commit in candidate.commits),
+            candidate.claimed,
+            candidate.files_changed,
+            candidate.insertions,
+            candidate.deletions,
+        )
+
+
+@record
+class Signed:
+    """Emitted when the verified commits have their signatures, and so other names."""
+
+    type: ClassVar[str] = "agentflow.signed"
+    durable: ClassVar[bool] = True
+    tip: str
+    commits: tuple[tuple[str, str], ...]
+    claimed: dict[str, str]
+    """All three as in `Collected`."""
+
+
+@record
+class Recorded:
+    """Emitted when verified commits are written down in a commit of agentflow's own."""
+
+    type: ClassVar[str] = "agentflow.recorded"
+    durable: ClassVar[bool] = True
+    tip: str
+    """The commit's name."""
+    paths: tuple[str, ...]
+    """The documents that it changes."""
+
+
+@record
+class LandingDone:
+    """Emitted when the target ref holds the verified commits."""
+
+    type: ClassVar[str] = "agentflow.landed"
+    durable: ClassVar[bool] = True
+    ref: str | None
+    tip: str
+    replaced: str | None
+
+
+@record
+class RunFinished:
+    """Emitted once, last, in every ending that agentflow itself survives."""
+
+    type: ClassVar[str] = "agentflow.run_finished"
+    durable: ClassVar[bool] = True
+    outcome: str
+    exit_code: int
+    reason: str
+    """One sentence; empty for `done`."""
+    hint: str
+    """The next step, if there is one."""
