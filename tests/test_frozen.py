@@ -1,5 +1,8 @@
 """Records behave as the frozen dataclasses that they are."""
 
+import copy
+import pickle
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, asdict, dataclass, field, replace
 
 import pytest
@@ -63,3 +66,43 @@ def test_it_cannot_be_changed_and_gives_new_ones() -> None:
     match point:
         case Point(x, y):
             assert (x, y) == (1, 0)
+
+
+@record
+class Basket:
+    """With a default that is made."""
+
+    owner: str
+    items: list[int] = field(default_factory=list[int])
+
+
+def test_the_first_is_made_like_all_others() -> None:
+    first, second = Basket("me"), Basket(owner="me", items=[1])
+    first.items.append(1)
+    assert first == second
+    assert Basket("me").items == []
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        lambda: Point(),  # pyright: ignore[reportCallIssue]
+        lambda: Point(1, colour=2),  # pyright: ignore[reportCallIssue]
+    ],
+)
+def test_wrong_arguments_are_refused(point: Callable[[], Point]) -> None:
+    for _ in range(2):
+        with pytest.raises(TypeError, match=r"^Point\.__init__\(\) "):
+            point()
+
+
+def test_nothing_can_be_deleted() -> None:
+    with pytest.raises(FrozenInstanceError, match="cannot change field 'x' of Point"):
+        del Point(1).x  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_copies_are_equal() -> None:
+    basket = Basket("me", [1])
+    assert copy.copy(basket).items is basket.items
+    assert copy.deepcopy(basket) == pickle.loads(pickle.dumps(basket)) == basket
+    assert copy.deepcopy(basket).items is not basket.items

@@ -4,11 +4,11 @@ import io
 import os
 import tarfile
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from agentflow.checkouts import remove_folder
+from agentflow.frozen import record
 from agentflow.runs import FOLDER, JOURNAL, REPORT, is_running, list_runs, started_at
 from agentflow.workspace.checkpoint import bundle, ref_of
 from agentflow.workspace.git import Git
@@ -17,7 +17,7 @@ from agentflow.workspace.repository import Repository
 EXPORTED = (JOURNAL, REPORT, "prompt.md")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Old:
     """A run that nobody has kept for long enough."""
 

@@ -1,17 +1,16 @@
 """One request from a conversation, that fits the model's window."""
 
-from dataclasses import dataclass
-
 from agentflow.context import reply_tokens
 from agentflow.conversation import Conversation
 from agentflow.errors import ContextExceeded
+from agentflow.frozen import record
 from agentflow.interfaces import Emit, Model, Toolkit
 from agentflow.messages import CallFailed, Reply, Request
 from agentflow.records import Effort, Json
 from agentflow.reduction import Reducer
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Asking:
     """Who is asked, and as whom."""
 

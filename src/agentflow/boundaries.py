@@ -12,11 +12,11 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.records import Boundaries
 
 Label = Literal["kernel-exact", "kernel-parent+import", "import-only"]
@@ -229,7 +229,7 @@ def _unprintable(path: str) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MountPlan:
     """Boundaries as far as mounts can say them; the import check is exact and has the last word."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from agentflow.errors import BudgetExceeded
 from agentflow.events import LimitNear
+from agentflow.frozen import record
 from agentflow.messages import Usage
 from agentflow.records import Limits
 from agentflow.spending import Spending
@@ -23,7 +24,7 @@ CostOf = Callable[[str, Usage], float | None]
 """US dollars for one request, by the model's identifier; None if the price is unknown."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """The next call of the model at its worst: nothing is read from the cache."""
 
@@ -36,7 +37,7 @@ class Call:
     """Output tokens that are wished for."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Admission:
     """What the budget allows for a call."""
 
@@ -46,7 +47,7 @@ class Admission:
     """How many attempts at their worst are affordable; None means any number."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limit:
     """One kind of limit."""
 

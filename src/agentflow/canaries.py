@@ -10,9 +10,9 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from agentflow.frozen import record
 from agentflow.records import Boundaries
 from agentflow.sandbox import bubblewrap
 from agentflow.sandbox.policy import Policy
@@ -53,7 +53,7 @@ PROMISES: Mapping[str, tuple[str, str]] = {
 """By name: what holds, and what mends it where it does not."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Proof:
     """One promise, tried here."""
 

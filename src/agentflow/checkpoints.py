@@ -4,13 +4,14 @@ import asyncio
 import shlex
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from agentflow.disk import check_room
 from agentflow.errors import AgentflowError, EnvironmentFailure, ToolFailure
 from agentflow.events import CheckpointMade, Notice
+from agentflow.frozen import record
 from agentflow.interfaces import Emit
 from agentflow.journal import Journal
 from agentflow.sandbox.channel import Channel
@@ -22,7 +23,7 @@ TIMEOUT = 300.0
 """Seconds for git to look at the tree."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Where the agent's files are packed."""
 

@@ -11,9 +11,10 @@ it is done rarely and in big steps: see `reduction`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from agentflow.events import ContextReduced, ContextSummarized, Reference
+from agentflow.frozen import record
 from agentflow.messages import Usage
 from agentflow.records import Json
 
@@ -25,7 +26,7 @@ IMAGE_TOKENS = 1600
 SUMMARY = "[Earlier messages were replaced by your summary of them:]\n\n"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Context:
     """What was taken out so far, and how large the conversation is."""
 

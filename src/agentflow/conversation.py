@@ -7,11 +7,11 @@ knows what the dead one knew.
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from agentflow.context import Context, sent
 from agentflow.events import ContextReduced, ContextSummarized
+from agentflow.frozen import record
 from agentflow.messages import Reply, Signal, ToolCall, Usage
 from agentflow.records import Json
 
@@ -20,7 +20,7 @@ Kind = Literal["task", "results", "nudge", "cut", "repair", "answer"]
 that was too long, a failed verdict, a person's answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Word:
     """What an agent is told by somebody outside the conversation."""
 

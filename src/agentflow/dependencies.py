@@ -8,10 +8,11 @@ that cannot be read asks for nothing: an agent may have written it.
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
+from agentflow.frozen import record
 from agentflow.records import Json
 from agentflow.strict_json import parse_object
 from agentflow.strict_toml import parse_toml
@@ -36,7 +37,7 @@ _REQUIRED_MODULE = re.compile(r"(?:require\s+)?([^\s()]+)\s+(v[^\s()]+)\s*(?!.*/
 _CREDENTIALS = re.compile(r"://[^/\s@]*@")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Package:
     """A package that one of two trees asks for."""
 
@@ -45,7 +46,7 @@ class Package:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Upgrade:
     """A package of which two trees ask for different versions."""
 
@@ -55,7 +56,7 @@ class Upgrade:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Difference:
     """What a change did to the direct dependencies, each list in order of ecosystem and name."""
 

@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from agentflow.boundaries import matches
 from agentflow.canaries import Prove, prove
 from agentflow.configuration import Settings
 from agentflow.errors import AgentflowError, UsageError
+from agentflow.frozen import record
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint, find_key, key_name
 from agentflow.models.kinds import find_kind
 from agentflow.programs import first_word
@@ -36,7 +36,7 @@ LITTLE, TOO_LITTLE = 2 * 1024**3, 200 * 1024**2
 """Free bytes: below the first there is a warning, below the second no run."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Check:
     """One thing that a run needs."""
 

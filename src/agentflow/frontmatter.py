@@ -6,7 +6,6 @@ Every scalar is read as text (YAML's failsafe schema): an id like `1_000` or a c
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ import yaml
 from yaml.nodes import MappingNode, Node
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 
 MAX_HEADER = 64 * 1024
 """Characters. Larger than any header of 1,579 public agent files by a factor of ten."""
@@ -21,7 +21,7 @@ _OPENING = re.compile(r"\s*^---[ \t]*\r?\n", re.MULTILINE)
 _CLOSING = re.compile(r"^---[ \t]*\r?(?:\n|\Z)", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Header:
     """A Markdown file taken apart."""
 

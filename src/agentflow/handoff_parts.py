@@ -6,10 +6,11 @@ repositories, its parts are linked: verified together, and landed in this order.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.handoffs import SUBMODULE
 from agentflow.neutral import one_line
 from agentflow.prompts.search import plain_name, search
@@ -24,7 +25,7 @@ PROMPTS = ("handoff", "backend-task-handoff-prompt")
 """Prompts for handoffs; without one of them, the configured prompt is taken."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Part:
     """The work of a handoff in one repository."""
 
@@ -39,7 +40,7 @@ class Part:
         return self.submodule or "this repository"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prepared:
     """A handoff that leaves nothing open, ready to be confirmed and run."""
 

@@ -1,7 +1,7 @@
 """What a run's journal says has happened, and where the run can go on."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, cast
@@ -29,6 +29,7 @@ from agentflow.events import (
     UserMessage,
     Verified,
 )
+from agentflow.frozen import record
 from agentflow.messages import Ending, Reply, Signal, ToolCall, Usage
 from agentflow.records import Evidence, Json, Verdict
 
@@ -43,7 +44,7 @@ FINAL = frozenset({"done", "failed"})
 """Outcomes after which a run does not go on."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """One line of a journal."""
 
@@ -52,7 +53,7 @@ class Line:
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Spent:
     """What a run has used, lines that no longer count included: they were paid."""
 
@@ -64,7 +65,7 @@ class Spent:
     """While a process was at work on it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class History:
     """The story of a run up to where it goes on."""
 

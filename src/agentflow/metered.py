@@ -3,11 +3,12 @@
 It stands between whoever asks and the model itself, so nothing that is asked goes uncounted.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 from agentflow.budget import Budget, Call
 from agentflow.events import FallbackStarted, ReplyFailed
+from agentflow.frozen import record
 from agentflow.interfaces import Emit, Model
 from agentflow.messages import CallFailed, Reply, Request
 from agentflow.records import Effort, Json
@@ -20,7 +21,7 @@ IMAGE_TOKENS = 8_000
 """Of one image, at most, whatever its bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fallback:
     """The model that goes on when the first one fails for good, on the same server."""
 

@@ -1,11 +1,11 @@
 """Which model works, on which kind of server, and which one goes on when it fails for good."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from agentflow.configuration import Settings
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.messages import Usage
 from agentflow.metered import Fallback
 from agentflow.models import catalog
@@ -17,7 +17,7 @@ _CATALOGUED = frozenset({"anthropic", "google-cloud"})
 """Kinds of servers whose models are those of the catalog; others have any names."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModelChoice:
     """What is known about the model before the run."""
 

@@ -1,13 +1,14 @@
 """What a caller asked for, in a form that outlives the call."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import Any
 
+from agentflow.frozen import record
 from agentflow.records import Json, Task
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Order:
     """What the caller asked for."""
 

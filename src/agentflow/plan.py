@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from agentflow.configuration import Settings
 from agentflow.environment import Environment
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside
+from agentflow.frozen import record
 from agentflow.metered import Fallback
 from agentflow.model_choice import choose_model
 from agentflow.models.kinds import Kind
@@ -67,7 +68,7 @@ from agentflow.workspace.signing import Signing, find_signing
 from agentflow.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """One task, ready to be run."""
 

@@ -13,12 +13,12 @@ import subprocess
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from agentflow.boundaries import is_path, matches
 from agentflow.environment import Setup
 from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.frozen import record
 from agentflow.journal import open_regular
 from agentflow.prompts.base_tree import is_environment_file
 from agentflow.sandbox.mountpoints import open_beneath, open_tree
@@ -32,7 +32,7 @@ LOCK_INTERVAL = 0.1
 """Seconds between two tries for a lock."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bounds:
     """How much one setup may leave behind."""
 

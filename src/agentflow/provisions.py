@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +21,7 @@ from agentflow.durations import format_duration
 from agentflow.environment import Setup
 from agentflow.errors import EnvironmentFailure, ToolFailure, UsageError
 from agentflow.events import Notice, SetupFinished, SetupStarted
+from agentflow.frozen import record
 from agentflow.gates.command import end_of
 from agentflow.interfaces import Emit, Sandbox
 from agentflow.neutral import neutral, one_line
@@ -52,7 +53,7 @@ Checkout = Callable[[str, Setup], AbstractAsyncContextManager[tuple[SetupSandbox
 of the setup; gives the sandbox and the tree on this machine."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Provisions:
     """The directories that one setup command makes, for any commit."""
 

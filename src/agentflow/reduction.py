@@ -9,7 +9,7 @@ that fills the window, whatever we counted.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
 from agentflow.context import (
@@ -24,6 +24,7 @@ from agentflow.context import (
 )
 from agentflow.errors import ContextExceeded
 from agentflow.events import ContextReduced, ContextSummarized, Reference
+from agentflow.frozen import record
 from agentflow.interfaces import Emit, Toolkit
 from agentflow.messages import Reply
 from agentflow.records import Json
@@ -51,7 +52,7 @@ SUMMARIZE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Candidate:
     """A result that can be moved out."""
 
@@ -145,7 +146,7 @@ Summarize = Callable[[list[Json]], Awaitable[Reply]]
 """Asks the model with these messages. Counts as a turn."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reducer:
     """Takes out what does not fit."""
 

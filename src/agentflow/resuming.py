@@ -4,12 +4,13 @@ What a run's folder in the work tree says is believed only as far as our own rep
 cache confirms it: the folder may have come with a repository.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from agentflow import __version__
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.events import RunStarted
+from agentflow.frozen import record
 from agentflow.history import History, decode, read_history
 from agentflow.journal import load, open_regular
 from agentflow.markers import own_folder, write_atomically
@@ -25,7 +26,7 @@ from agentflow.workspace.repository import Repository
 ANEW = "Start anew with --fresh."
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Resumption:
     """Where a run goes on."""
 

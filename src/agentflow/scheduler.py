@@ -8,12 +8,13 @@ from typing import Literal
 
 from agentflow.boundaries import alternatives, literal_prefix
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.overlaps import overlap
 
 Ending = Literal["succeeded", "failed", "skipped"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Job:
     """A task as the scheduler sees it."""
 
@@ -23,7 +24,7 @@ class Job:
     """Globs of what it may write; none means anything."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slot:
     """A job's place in the plan."""
 

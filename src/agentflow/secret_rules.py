@@ -9,7 +9,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+from agentflow.frozen import record
 
 _PLACEHOLDER = re.compile(
     r"example|placeholder|change[-_]?me|your|insert|dummy|sample|redacted|x{4}|\*{3}|\.{3}|…"
@@ -24,7 +25,7 @@ _WEAK = frozenset({
 """Passwords of URLs in every tutorial."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rule:
     """One kind of secret."""
 

@@ -12,7 +12,7 @@ a command that a repository chose. `gates` are joined by name, `sandbox` key by 
 
 import types
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -28,6 +28,7 @@ from agentflow.configuration import (
     user_folder,
 )
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.nearest import nearest
 from agentflow.records import Task
 from agentflow.strict_toml import parse_toml
@@ -43,7 +44,7 @@ Said = dict[str, tuple[Any, tuple[str, ...]]]
 """Values of fields, each with the sources that said it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Resolved:
     """Settings, and where they come from."""
 

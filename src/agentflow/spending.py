@@ -1,9 +1,10 @@
 """What was spent: turns, tokens and money, of a call, a run, a model, a task."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, cast
 
+from agentflow.frozen import record
 from agentflow.messages import Usage
 from agentflow.records import Json
 
@@ -15,7 +16,7 @@ _COUNTERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Spending:
     """One amount or the sum of several."""
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from agentflow.events import (
     Signed,
     Verified,
 )
+from agentflow.frozen import record
 from agentflow.gates.command import Commands
 from agentflow.history import History
 from agentflow.interfaces import Audit, Emit, Gate, Keeper, Model
@@ -62,7 +63,7 @@ MARKED: dict[str, Kind] = {"done": "done", "failed": "failed", "blocked": "block
 """Outcomes that leave a marker. The others may be continued or tried again."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stage:
     """What the story needs besides the plan."""
 

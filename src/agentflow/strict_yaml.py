@@ -6,11 +6,12 @@ and `false` are truth values. https://yaml.org/spec/1.2.2/#103-core-schema
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from agentflow.frozen import record
 
 Place = tuple[str | int, ...]
 """The keys and positions that lead to a value, from the top."""
@@ -25,7 +26,7 @@ _RESOLVED: Mapping[str, tuple[str, str]] = {
 """Of a tag: the whole text of its plain scalars, and their first characters."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Document:
     """What a file says, and where."""
 

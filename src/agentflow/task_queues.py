@@ -5,12 +5,12 @@ import os
 import stat
 from collections.abc import Collection
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from agentflow.configuration import QueueSetting
 from agentflow.errors import Conflict, UsageError
 from agentflow.frontmatter import check_inside, read_limited
+from agentflow.frozen import record
 from agentflow.markers import read_marker, write_atomically
 from agentflow.records import Task
 from agentflow.runs import task_lock
@@ -22,7 +22,7 @@ from agentflow.tasks.task import MAX_TASK
 from agentflow.workspace.repository import Repository
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class QueueFile:
     """A queue with its place."""
 
@@ -31,7 +31,7 @@ class QueueFile:
     queue: Queue
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Waiting:
     """A pending entry that cannot be done yet."""
 
@@ -40,7 +40,7 @@ class Waiting:
     """Ids of tasks; empty if the entry itself leaves doubts."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NextEntry:
     """What is to be done next in a queue."""
 

@@ -13,12 +13,12 @@ import os
 import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from agentflow.configuration import user_folder
 from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.frozen import record
 from agentflow.markers import write_atomically
 from agentflow.records import Json
 from agentflow.strict_json import parse_object
@@ -53,7 +53,7 @@ _HINT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Trust:
     """What the user has granted one repository."""
 

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from agentflow.configuration import Settings
 from agentflow.environment import Environment
 from agentflow.errors import UsageError
 from agentflow.events import Notice
+from agentflow.frozen import record
 from agentflow.gates import verify
 from agentflow.gates.boundaries import BoundariesGate
 from agentflow.gates.build import BuildGate
@@ -46,7 +47,7 @@ TRUNKS = (
 of a short one git takes a tag first, and tags come with a clone."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Question:
     """What the caller asked about."""
 
@@ -58,7 +59,7 @@ class Question:
     """Settings given as flags."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Subject:
     """The commits that are judged, and by what."""
 

@@ -3,13 +3,14 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import platformdirs
 
 from agentflow.errors import EnvironmentFailure
+from agentflow.frozen import record
 
 
 def _now() -> datetime:
@@ -25,7 +26,7 @@ def _cache() -> Path:
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class World:
     """What a run may ask about where it is."""
 

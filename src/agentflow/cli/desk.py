@@ -1,9 +1,10 @@
 """Where documents of tasks lie, as this repository says."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from agentflow.frozen import record
 
 if TYPE_CHECKING:
     from agentflow.configuration import DocumentsSetting
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from agentflow.workspace.repository import Repository
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Desk:
     """Where documents are looked for."""
 

@@ -3,11 +3,12 @@
 import asyncio
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentflow.cli.execution import connector, execute, start_sdk_import, stop_on_signals
 from agentflow.cli.output import OutputFormat, Tolerant, data, print_json, talk
+from agentflow.frozen import record
 
 if TYPE_CHECKING:
     from agentflow.handoff_parts import Part, Prepared
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from agentflow.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Asked:
     """What the command line asks for."""
 

@@ -1,9 +1,10 @@
 """`--record` and `--replay`: where a run's replies go to, and where they come from."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from agentflow.frozen import record
 
 if TYPE_CHECKING:
     from agentflow.plan import Plan
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from agentflow.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Replies:
     """Another way to a model than straight to it."""
 

@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.records import Change
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import contents, sizes
@@ -15,7 +15,7 @@ _BATCH = 8 * 1024 * 1024
 _GITLINK = "160000"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Added:
     """What one version of a file adds."""
 

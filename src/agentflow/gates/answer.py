@@ -3,8 +3,8 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.records import Json
 from agentflow.strict_json import parse_object
 
@@ -19,7 +19,7 @@ _OPENING = re.compile(r"\{\s{0,1000}[\"}]")
 _NO_OBJECT = "there is no JSON object in it"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """What an answer holds."""
 

@@ -5,9 +5,9 @@ Read from the result's files as git has them; nothing of them is run or imported
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
+from agentflow.frozen import record
 from agentflow.gates.runners import is_test
 from agentflow.gates.shapes.declared import declared_shapes, is_read, named_files
 from agentflow.gates.shapes.expected import expected_shapes
@@ -30,7 +30,7 @@ MAX_BYTES = 4 * 1024 * 1024
 """Of one file, and of all."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ApiContractAudit:
     """Compares the contract's shapes with those of the changed files and the files they import."""
 

@@ -1,11 +1,10 @@
 """The boundaries gate: did every commit stay within the task's paths and within policy?"""
 
-from dataclasses import dataclass
-
+from agentflow.frozen import record
 from agentflow.records import Boundaries, Candidate, Evidence
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BoundariesGate:
     """Reports what the import found: it walked every commit, and imports nothing that violates."""
 

@@ -5,9 +5,10 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from agentflow.boundaries import matches
+from agentflow.frozen import record
 from agentflow.gates.command import Change, Checkout, Commands, several
 from agentflow.gates.pinned import pinned_manifests
 from agentflow.gates.tamper import touched_measures
@@ -34,7 +35,7 @@ _WITH_VALUE = frozenset({
 _AS_IT_IS = value_redactor(())
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BuildGate:
     """Runs one command; 0 passes.
 

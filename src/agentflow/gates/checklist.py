@@ -4,8 +4,9 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from agentflow.frozen import record
 from agentflow.gates.added import added_lines
 from agentflow.gates.kinds import KINDS, fitting, plain_name, words_of
 from agentflow.gates.looks import LOOKS, Look, Seen, asked_looks, see
@@ -48,7 +49,7 @@ _FILLERS = frozenset({
 """Words that say nothing but that a check passes."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Item:
     """One box."""
 
@@ -62,7 +63,7 @@ class Item:
         return " ".join(words_of(self.text))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChecklistAudit:
     """Measures the boxes that can be measured, and says of the others whether the agent spoke of
     them.

@@ -16,10 +16,11 @@ import asyncio
 import posixpath
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from agentflow.errors import ServiceFailure, ToolFailure
+from agentflow.frozen import record
 from agentflow.gates.fetching import fetch
 from agentflow.gates.reports import judge_report, remove_report
 from agentflow.gates.sameness import fingerprint
@@ -56,7 +57,7 @@ class Checkout(Protocol):
     ) -> AbstractAsyncContextManager[Sandbox]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """What a command is told about the change that it judges."""
 
@@ -76,7 +77,7 @@ class Change:
         return told if self.is_long else {**told, "AGENTFLOW_CHANGED_FILES": "\n".join(self.paths)}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Commands:
     """Runs gates' commands."""
 

@@ -1,8 +1,8 @@
 """The commit gate: is there a real change, and did the one who should commit it do so?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.records import Candidate, Commits, Evidence, Expectation
 from agentflow.words import counted
 
@@ -10,7 +10,7 @@ LISTED = 30
 """Paths that are listed one by one."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommitGate:
     """Judges commits by what they change, never by what their messages say."""
 

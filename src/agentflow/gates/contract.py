@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.gates.answer import missing_headings, read_answer
 from agentflow.gates.claims import differences, false_passes
 from agentflow.json_schema import outline, problems
@@ -25,7 +25,7 @@ def asks_for_an_answer(profile: Profile) -> bool:
     return formed or profile.commits == "none"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ContractAudit:
     """Judges the agent's last words by the prompt's profile.
 

@@ -7,8 +7,8 @@ import asyncio
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.gates.answer import MAX_ANSWER
 from agentflow.gates.claims import LISTED, changed_paths
 from agentflow.neutral import one_line
@@ -67,7 +67,7 @@ def _path(text: str) -> str:
     return posixpath.normpath(word) if plain else ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FileListAudit:
     """Compares the list with the candidate; where there is none, there is nothing to say."""
 

@@ -5,14 +5,14 @@ Files that it declares as deleted must be gone, and something that it declares m
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.records import Candidate, Evidence
 from agentflow.words import counted
 from agentflow.workspace.git import Git
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FilesGate:
     """Looks into the re-created commit's tree, not into the agent's."""
 

@@ -5,15 +5,15 @@ what pytest, Jest, Gradle, Surefire, gotestsum and others write alike; there is 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from xml.parsers.expat import ExpatError, ParserCreate
 
+from agentflow.frozen import record
 from agentflow.nearest import nearest
 
 _ENDINGS = {"failure": "failed", "error": "failed", "skipped": "skipped"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CaseResult:
     """How one test ended."""
 

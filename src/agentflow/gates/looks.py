@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from agentflow.boundaries import matches
+from agentflow.frozen import record
 from agentflow.gates.added import Added
 from agentflow.gates.runners import is_test
 
@@ -23,7 +23,7 @@ _CODE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Look:
     """One question that added lines answer."""
 
@@ -34,7 +34,7 @@ class Look:
     """For files by glob, tests aside, what no added line may hold. Empty: the look is for tests."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Seen:
     """What a look saw."""
 

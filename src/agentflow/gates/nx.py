@@ -9,11 +9,11 @@ import posixpath
 import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import cast
 
 from agentflow.boundaries import matches
 from agentflow.environment import Environment
+from agentflow.frozen import record
 from agentflow.neutral import one_line
 from agentflow.records import BuildCommand, Candidate, Evidence, Json
 from agentflow.strict_json import parse_object
@@ -107,7 +107,7 @@ def planned_builds(
     return builds((projects[root] for root in roots if root is not None), paths, environment)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Affected:
     """What a change concerns."""
 
@@ -141,7 +141,7 @@ def _projects(state: Git, commit: str) -> Mapping[str, str]:
     return read_projects(state, commit, listing.split("\0"))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProjectsGate:
     """Fails for a change that no project's build could judge."""
 

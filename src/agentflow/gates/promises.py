@@ -7,8 +7,8 @@ which existing ones nobody mentions.
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.gates.answer import MAX_ANSWER
 from agentflow.neutral import one_line
 from agentflow.records import Candidate, Evidence, Json, Promise
@@ -79,7 +79,7 @@ def _plain(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PromisesAudit:
     """Tells how the report's claims and the intent document differ; it never fails."""
 

@@ -4,10 +4,10 @@ import asyncio
 import hashlib
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import accumulate
 
 from agentflow.boundaries import matches
+from agentflow.frozen import record
 from agentflow.gates.added import Added, added_lines
 from agentflow.gates.runners import is_test
 from agentflow.records import Candidate, Evidence
@@ -30,7 +30,7 @@ LENIENT: tuple[str, ...] = (
 """Where, as in tests, what only looks like a secret is a notice."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """A secret and where it stands; never its value."""
 
@@ -45,7 +45,7 @@ class Finding:
         return f"{self.path}:{self.line}: {self.rule} (fingerprint {self.fingerprint})"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SecretsGate:
     """Reads the added lines and the messages of every commit: what was taken out again by a later
     one would stay in the history."""

@@ -3,8 +3,8 @@
 import asyncio
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.gates.answer import MAX_ANSWER
 from agentflow.gates.file_list import listed_files
 from agentflow.records import Candidate, Evidence, Section
@@ -55,7 +55,7 @@ def _said(text: str) -> Iterator[str]:
                 waiting = name
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SectionsAudit:
     """Fails for a report without one of its parts: it goes back to the agent."""
 

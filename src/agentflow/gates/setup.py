@@ -1,9 +1,9 @@
 """The setup gate: can what the change asks for be installed?"""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from agentflow.errors import EnvironmentFailure
+from agentflow.frozen import record
 from agentflow.records import Candidate, Evidence
 
 Install = Callable[[Candidate], Awaitable[bool]]
@@ -11,7 +11,7 @@ Install = Callable[[Candidate], Awaitable[bool]]
 `EnvironmentFailure`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetupGate:
     """Runs setup on the change, if its key files are not those of the base."""
 

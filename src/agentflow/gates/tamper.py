@@ -7,9 +7,9 @@ import asyncio
 import posixpath
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agentflow.boundaries import matches
+from agentflow.frozen import record
 from agentflow.gates.runners import (
     SKIPS,
     holds_tests,
@@ -64,7 +64,7 @@ def _unnamed_changes(state: Git, candidate: Candidate, boundaries: Boundaries) -
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TamperGate:
     """Compares the base and the result as a whole."""
 

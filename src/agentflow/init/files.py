@@ -2,11 +2,11 @@
 
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 from agentflow.errors import UsageError
 from agentflow.frontmatter import MAX_HEADER, read_header
+from agentflow.frozen import record
 from agentflow.records import Json
 from agentflow.strict_json import parse_object
 from agentflow.workspace.git import GitError
@@ -18,7 +18,7 @@ MAX_LOCK = 16 * 1024 * 1024
 """Bytes of a lock file."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Files:
     """The files of one commit."""
 

@@ -3,8 +3,9 @@
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from agentflow.frozen import record
 
 UNCHANGED: Mapping[str, str] = {}
 TIMEOUT = 10.0
@@ -29,7 +30,7 @@ class Host(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ThisHost:
     """This machine."""
 

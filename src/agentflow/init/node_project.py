@@ -1,8 +1,8 @@
 """A folder with a package.json: its package manager, its workspace, its scripts."""
 
 import re
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.init.files import MAX_LOCK, Files, table
 from agentflow.init.proposal import inside
 from agentflow.records import Json
@@ -12,7 +12,7 @@ MAX_PACKAGES = 100
 """Packages of a workspace that are looked at."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Manager:
     """A package manager: its lines for bash."""
 
@@ -47,7 +47,7 @@ NO_TEST = "no test specified"
 WATCHING = re.compile(r"--watch(?!\s*=?\s*false)\b|--watchAll(?!=false)\b|\bnodemon\b|\s-w\b")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Node:
     """A folder with a manifest, and what was read there."""
 

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from agentflow.frozen import record
 
 Kind = Literal["format", "lint", "typecheck", "build", "test", "other"]
 KINDS: tuple[Kind, ...] = ("format", "lint", "typecheck", "build", "test", "other")
@@ -13,7 +15,7 @@ CHANGED = 'git diff -z --name-only --relative --diff-filter=d "${AGENTFLOW_BASE:
 """Lists the changed files for a formatter, each ended by a NUL byte; paths follow."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GateProposal:
     """One `[[gates]]` table, and why."""
 
@@ -30,7 +32,7 @@ class GateProposal:
     """False writes it as a comment: a person has to decide."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Install:
     """What one package manager needs."""
 
@@ -48,7 +50,7 @@ class Install:
     agent_variables: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServiceProposal:
     """One `[services.<name>]` table, always written as a comment."""
 
@@ -59,7 +61,7 @@ class ServiceProposal:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Proposal:
     """Everything that was found."""
 

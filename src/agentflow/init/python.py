@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from agentflow.frozen import record
 from agentflow.init.files import Files, table
 from agentflow.init.host import Host
 from agentflow.init.proposal import CHANGED, GateProposal, Kind, Proposal, gate_name
@@ -11,7 +12,7 @@ from agentflow.init.python_project import Python, read_python
 from agentflow.init.python_setup import ACTIVATE, setup_of
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tool:
     """A tool, and how one sees that a repository uses it."""
 

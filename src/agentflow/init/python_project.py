@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.init.files import MAX_LOCK, Files, table, texts
 from agentflow.init.proposal import inside
 from agentflow.records import Json
@@ -25,7 +25,7 @@ LOCKS: dict[str, str] = {
 """For each lock file the line that installs what it says into `.venv`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Python:
     """A folder with Python code, and what was read there."""
 

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from agentflow.frozen import record
 from agentflow.init.files import MAX_LOCK, Files
 from agentflow.init.host import Host
 from agentflow.init.proposal import inside
@@ -47,7 +47,7 @@ REQUIREMENTS = re.compile(
 """Options of requirements files."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Question:
     """How a tool is asked for its registry."""
 
@@ -74,7 +74,7 @@ QUESTIONS: dict[str, Question] = {
 """For each ecosystem what its tool is asked."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reach:
     """What installing needs of the network."""
 

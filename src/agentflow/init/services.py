@@ -2,8 +2,8 @@
 
 import re
 import shlex
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.init.files import Files, table, texts
 from agentflow.init.proposal import Proposal, ServiceProposal
 from agentflow.records import Json
@@ -18,7 +18,7 @@ _IMAGE = re.compile(r"^[ \t]*image:[ \t]*[\"']?([\w./:@-]+)", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Known:
     """A service that can be started from a program of this machine."""
 

@@ -1,9 +1,9 @@
 """Writes what `agentflow init` proposes: new files only, and none through a link."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from agentflow.errors import EnvironmentFailure
+from agentflow.frozen import record
 from agentflow.init.example import EXAMPLE, render_example
 from agentflow.init.proposal import Proposal
 from agentflow.init.rendering import render
@@ -14,7 +14,7 @@ IGNORE = ".orchestrator/.gitignore"
 IGNORED = "# What runs leave: not for git.\n/complete/\n/reports/\n/runs/\n"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Written:
     """One file, and whether it is new."""
 

@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
 from agentflow.events import RetryScheduled
+from agentflow.frozen import record
 from agentflow.interfaces import Emit
 from agentflow.loading import without_collector
 from agentflow.messages import CallFailed, Reply, Request, Usage
@@ -38,7 +39,7 @@ _LINGER = 0.5
 _IMPORT = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Patience:
     """How long is waited, in seconds of wall clock."""
 
@@ -48,6 +49,9 @@ class Patience:
     """For one attempt. Pings reset a read timeout, so that does not bound it."""
     silence: float = 300.0
     """Between two reads."""
+
+
+PATIENCE = Patience()
 
 
 def import_sdk() -> None:
@@ -69,7 +73,7 @@ def open_model(
     kind: Kind | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     fraction: Callable[[], float] = random.random,  # noqa: S311  # spreads retries, hides nothing
-    patience: Patience = Patience(),
+    patience: Patience = PATIENCE,
 ) -> "AnthropicModel":
     """Connect to a server of the Messages API; nothing is sent yet.
 

@@ -10,10 +10,10 @@ never $0.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol, get_args
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.messages import Usage
 from agentflow.nearest import nearest
 from agentflow.records import Effort
@@ -39,7 +39,7 @@ class Price(Protocol):
     def cache_write_1h(self) -> float | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Band:
     """A price for prompts up to a length. US dollars per million tokens."""
 
@@ -54,7 +54,7 @@ class Band:
     """None: 2 times the input."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Model:
     """One model of the API."""
 

@@ -4,10 +4,10 @@ What is known of each, and what of it was tried, is in docs/models.md. Nobody ge
 sampling parameters, `tool_choice`, `thinking` or typed tools.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from agentflow.frozen import record
 from agentflow.models.endpoint import endpoint
 from agentflow.records import ServerKind
 
@@ -16,7 +16,7 @@ Caching = Literal["moving", "blocks", "none"]
 the last block instead. `none`: no breakpoints at all."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kind:
     """One kind of server."""
 

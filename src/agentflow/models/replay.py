@@ -6,7 +6,6 @@ model would have said to it nobody knows.
 
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agentflow.errors import ProviderFailure, UsageError
 from agentflow.events import Notice, TextDelta
+from agentflow.frozen import record
 from agentflow.interfaces import Emit
 from agentflow.messages import Reply, Request, ToolCall, Usage
 from agentflow.models.recording import FORMAT, VERSION
@@ -76,7 +76,7 @@ class _Turn(_Line):
 _Kind = TypeVar("_Kind", bound=_Line)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recorded:
     """One turn of a recording."""
 
@@ -86,7 +86,7 @@ class Recorded:
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tape:
     """A whole recording."""
 

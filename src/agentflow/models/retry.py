@@ -7,7 +7,8 @@ Retry-After says.
 import email.utils
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from agentflow.frozen import record
 
 ATTEMPTS = 5
 """At most, the first one included."""
@@ -46,7 +47,7 @@ _HINTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failed:
     """One failed attempt."""
 
@@ -62,7 +63,7 @@ class Failed:
     """Whether the conversation does not fit the model's context window."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refusal:
     """What a server said when it refused, in a response or in an event of the stream."""
 

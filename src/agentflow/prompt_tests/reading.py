@@ -3,7 +3,6 @@
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from agentflow.boundaries import check_glob, is_path
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside, read_limited
+from agentflow.frozen import record
 from agentflow.models.scripted.script import read_turn
 from agentflow.nearest import nearest
 from agentflow.prompt_tests.case import (
@@ -57,7 +57,7 @@ _KINDS = {
 _HINT = "The form of a case: docs/prompts-test.md."
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Suite:
     """A prompt and the cases beside it."""
 

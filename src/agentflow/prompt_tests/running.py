@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agentflow.errors import AgentflowError, UsageError
+from agentflow.frozen import record
 from agentflow.markers import read_marker
 from agentflow.models.anthropic import open_model
 from agentflow.models.scripted.script import Script
@@ -28,7 +28,7 @@ PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TZ")
 """Variables of the user that a case sees: none that configures agentflow, git or a model."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Observed:
     """How a case ended."""
 

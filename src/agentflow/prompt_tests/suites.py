@@ -4,11 +4,11 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from agentflow.checkouts import remove_folder
 from agentflow.errors import EnvironmentFailure, Interrupted
+from agentflow.frozen import record
 from agentflow.prompt_tests.case import Case
 from agentflow.prompt_tests.judging import judge
 from agentflow.prompt_tests.reading import Suite
@@ -17,7 +17,7 @@ from agentflow.records import Json
 from agentflow.sandbox import choose
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Result:
     """How one case went."""
 

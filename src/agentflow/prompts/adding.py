@@ -9,12 +9,12 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside
+from agentflow.frozen import record
 from agentflow.records import Json, Prompt
 from agentflow.strict_json import parse_object
 from agentflow.workspace.repository import open_repository
@@ -32,7 +32,7 @@ _NO_PROMPT = re.compile(r"(?:readme|changelog|contributing|license)(?:[._-].*)?"
 State = Literal["added", "present", "skipped"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Added:
     """What became of one file."""
 
@@ -44,7 +44,7 @@ class Added:
     """Why it was skipped."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Copy:
     source: Path
     target: Path

@@ -1,8 +1,10 @@
 """The files of the base commit, as far as a prompt may speak of them: text, links followed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
+
+from agentflow.frozen import record
 
 MAX_FILE = 1 << 20
 """Bytes. A larger file is named and not read."""
@@ -67,7 +69,7 @@ def _nothing(_: str) -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BaseTree:
     """What a commit holds."""
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from agentflow.frozen import record
 from agentflow.records import Commits
 
 Who = Literal["agent", "other"]
@@ -28,7 +28,7 @@ _WHOLE = (
 _RULE = r"\.env\b|gitignore|secret|credential|password|token"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommitSign:
     """One row of the table: an expression searched in each line without regard to case."""
 
@@ -73,7 +73,7 @@ SIGNS: tuple[CommitSign, ...] = (
 """The signs, compiled when a text first speaks of commits: few do. A line's negations of committing are taken out before those that say `agent`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Statement:
     """A line of a prompt or persona that says who commits."""
 

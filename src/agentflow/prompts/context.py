@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from agentflow.boundaries import matches
 from agentflow.configuration import FileVariable, Settings
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside, read_limited
+from agentflow.frozen import record
 from agentflow.prompts.base_tree import MAX_FILE, BaseTree
 from agentflow.prompts.commit_signs import disagreement, disagreement_told
 from agentflow.prompts.file_boundaries import Planned, planned_boundaries
@@ -42,7 +42,7 @@ from agentflow.workspace.repository import Repository
 from agentflow.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Base:
     """A commit of a repository, and where the locks of its tasks are."""
 
@@ -52,7 +52,7 @@ class Base:
     locks: Path
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Measured:
     """Where commands of `[variables]` are run, and under what settings."""
 
@@ -70,7 +70,7 @@ async def refuse_commands(commands: Commands, where: Measured) -> Mapping[str, s
     raise UsageError(f"[variables] {min(commands)} is a command, and no sandbox is at hand here")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Context:
     """What rendering adds to a prompt and a task."""
 

@@ -1,7 +1,8 @@
 """Bytes of a prompt file to text: UTF-8, and UTF-8 that was once read as something else."""
 
 import unicodedata
-from dataclasses import dataclass
+
+from agentflow.frozen import record
 
 _MISREADINGS = {"mac_roman": "Mac Roman", "cp1252": "Windows-1252"}
 """Encodings that editors on macOS and Windows assume, with their names."""
@@ -11,7 +12,7 @@ _USUAL = "\n\r\t\ufe0f"
 """Of these categories, and usual all the same; the last one follows symbols."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decoded:
     """The text of a file."""
 

@@ -5,10 +5,10 @@ They are added to what a run may not change, never to what it may: a prompt can 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agentflow.boundaries import check_glob
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.prompts.prose import unfenced_lines
 
 MAX_DENIALS = 200
@@ -27,7 +27,7 @@ _SPAN = re.compile(r"`([^`]+)`")
 _PATH_SHAPED = re.compile(r"(?=.*[/*.])[\w.@*?{}/,\[\]()-]*[\w*}/]")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Denial:
     """One glob that a prompt forbids."""
 

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from agentflow.frozen import record
 from agentflow.records import Profile
 
 PLACEHOLDERS = (
@@ -51,7 +51,7 @@ _ANSWER = {
 """The answer of prompts whose example has these three keys; `delete` is in their schema only."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sign:
     """One row of the table: all of its expressions must be found in the prompt."""
 
@@ -113,7 +113,7 @@ OWN = "own"
 """The name of the profile that a prompt's `agentflow:` block states."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Detected:
     """A profile and why."""
 

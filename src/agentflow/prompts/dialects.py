@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from agentflow.errors import UsageError
 from agentflow.frontmatter import MAX_HEADER, Header, read_header, split_header
+from agentflow.frozen import record
 
 Parse = Literal["yaml", "repaired", "scanned", "none", "toml"]
 
@@ -37,7 +38,7 @@ _LATE = 40
 """Lines above a header that does not stand at the top: a fence, a comment, a title."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Problem:
     """Something to say about a file. An error keeps the prompt from being run."""
 
@@ -47,7 +48,7 @@ class Problem:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dialect:
     """A header, however it was read."""
 

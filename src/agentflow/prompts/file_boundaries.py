@@ -8,10 +8,11 @@ What cannot be read for certain is not used at all.
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from agentflow.boundaries import check_glob, is_path, opens_protected
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.neutral import one_line
 from agentflow.prompts.prose import unfenced_lines
 from agentflow.prompts.search import plain_name
@@ -40,7 +41,7 @@ _BETWEEN = re.compile(r"<br\s*/?>|[\s,;]|\band\b|\bor\b", re.IGNORECASE)
 _PATH_SHAPED = re.compile(r"[\w.@*?{}/,\[\]()-]*[\w*}/]")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Row:
     """What the section says of one agent."""
 
@@ -52,7 +53,7 @@ class _Row:
     clear: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Planned:
     """The boundaries that a plan gives, and what the user should know about them."""
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, get_args
 
 from agentflow.frontmatter import Header
+from agentflow.frozen import record
 from agentflow.nearest import nearest
 from agentflow.prompts.dialects import Problem
 from agentflow.prompts.tool_names import Unreadable, names
@@ -24,7 +24,7 @@ _DEFAULT_EFFORTS = {"", "auto", "default", "inherit"}
 _PERMISSION_MODE = "permissionmode"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wishes:
     """What a prompt asks for that is not a tool."""
 

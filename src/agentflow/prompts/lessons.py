@@ -9,13 +9,13 @@ in its boundaries, or if one of its globs meets them. A lesson that says nothing
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, cast
 
 from agentflow.boundaries import check_glob, literal_prefix, matches
 from agentflow.errors import UsageError
 from agentflow.frontmatter import Header, read_header, split_header
+from agentflow.frozen import record
 from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.prose import prose_lines
 from agentflow.prompts.references import excerpt
@@ -40,7 +40,7 @@ _WORD = re.compile(r"[^\W_]+")
 _EVERYTHING = frozenset({"all", "any", "general", "every"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Applicability:
     tags: tuple[str, ...]
     globs: tuple[str, ...]

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.commit_signs import disagreement, disagreement_told
 from agentflow.prompts.detection import PLACEHOLDERS
@@ -19,7 +19,7 @@ from agentflow.prompts.skills import Place, find_skills, missing_skills
 from agentflow.records import Json
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Surroundings:
     """What prompts are judged against."""
 

@@ -1,12 +1,12 @@
 """The prompts that can be named here, and what is wrong with those that cannot."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from agentflow.frozen import record
 from agentflow.prompts.search import Found, search
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Listed:
     """One prompt file of the repository or of agentflow's own."""
 

@@ -8,10 +8,10 @@ not followed.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.neutral import one_line
 from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.prose import unfenced_lines
@@ -44,7 +44,7 @@ _APART = re.compile(r"\s*(?:[-*+]\s|\d+[.)]\s|#|\||>?\s*$)")
 """How a line begins that does not go on with the one above: an item, a heading, a row, nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Order:
     """A place where a prompt orders its reader to become another agent."""
 
@@ -54,7 +54,7 @@ class Order:
     """Of the prompt's body, from 1."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Persona:
     """A file that a prompt orders its reader to adopt."""
 

@@ -7,10 +7,11 @@ that of a prompt whose profile is taken, or its path.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.nearest import nearest
 from agentflow.prompts.detection import DOCUMENTS, OWN, SIGNS
 from agentflow.prompts.loader import find_prompt, load_prompt
@@ -21,7 +22,7 @@ NAMES = ("default", *dict.fromkeys(sign.name for sign in SIGNS))
 """Profiles that have a name of their own; they come before prompts of the same name."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wish:
     """A profile that somebody named."""
 

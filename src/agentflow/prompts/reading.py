@@ -3,12 +3,12 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agentflow.errors import UsageError
 from agentflow.frontmatter import Header, read_limited
+from agentflow.frozen import record
 from agentflow.prompts.codex import codex_lines_above, read_codex
 from agentflow.prompts.decoding import decode
 from agentflow.prompts.detection import OWN, Detected, detect
@@ -26,7 +26,7 @@ _DENYING = {"disallowedtools"}
 _SUFFIXES = re.compile(r"\.(?:agent|chatmode|prompt)$")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reading:
     """What one file says. Problems with the severity `error` keep it from being run."""
 

@@ -12,11 +12,11 @@ once, so that no content is ever searched for references or placeholders.
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from agentflow.boundaries import check_glob, matches
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.neutral import one_line
 from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.prose import prose_lines
@@ -46,7 +46,7 @@ _PATH_SHAPED = re.compile(
 """What was meant as a path, to say that it is missing; `@app.route` and `@types/node` were not."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reference:
     """One reference of a prompt."""
 

@@ -3,11 +3,11 @@
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside, read_limited
+from agentflow.frozen import record
 from agentflow.prompts.reading import MAX_PROMPT, Reading, read_prompt, stem
 
 FOLDER = ".orchestrator/prompts"
@@ -33,7 +33,7 @@ _MOST = 5_000
 """Files of one folder; none of 44 public repositories has a tenth."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Found:
     """One prompt file on the way of the search."""
 

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from agentflow.frozen import record
 from agentflow.nearest import nearest
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -52,7 +53,7 @@ _SERVER = "mcp__"
 _SCOPED = re.compile(r"([A-Za-z]+)\((.*)\)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Grant:
     """What a prompt's header says of tools."""
 

@@ -16,11 +16,11 @@
 import re
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from agentflow.configuration import CommandVariable, FileVariable
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.neutral import one_line
 from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.lessons import relevant_lessons
@@ -52,7 +52,7 @@ Commands = Mapping[str, CommandVariable]
 """Commands by the name of the variable."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sources:
     """What values are taken from."""
 
@@ -67,7 +67,7 @@ class Sources:
     """What commands print, run in a sandbox on the base."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Filled:
     """Values by the placeholder's name without its signs, and the files that they speak of."""
 

@@ -8,10 +8,11 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from agentflow.errors import EnvironmentFailure
+from agentflow.frozen import record
 from agentflow.records import Backend, Json
 from agentflow.sandbox import bubblewrap, none
 from agentflow.sandbox.channel import Channel, Program
@@ -41,7 +42,7 @@ LABELS: Mapping[str, str] = {"landlock": "landlock (reduced)"}
 """What a back end is called where people read it, if not by its name."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """A back end that was proven to work here, or why there is none."""
 

@@ -9,11 +9,12 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Self, cast
 
 from agentflow.errors import EnvironmentFailure, ToolFailure
+from agentflow.frozen import record
 from agentflow.records import Json
 from agentflow.sandbox.policy import Session
 
@@ -34,7 +35,7 @@ END_PATIENCE = 3.0
 """Seconds between asking a process to end and insisting."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Program:
     """A process to start."""
 

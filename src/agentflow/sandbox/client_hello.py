@@ -5,8 +5,8 @@ Encrypted Client Hello the outer name is read.
 """
 
 import asyncio
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.sandbox.hosts import canonical
 from agentflow.sandbox.traffic import CutOff
 
@@ -19,7 +19,7 @@ _SERVER_NAME = 0
 _RECORD_HEADER, _MESSAGE_HEADER = 5, 4
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opening:
     """What a client said first."""
 

@@ -7,9 +7,9 @@ A rule is `name`, `*.name` (what lies below, not the name itself) or an IP addre
 import ipaddress
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.sandbox.policy import Network
 from agentflow.toolbox.listener import PORT
 
@@ -45,7 +45,7 @@ _SPECIAL = tuple(
 """Counted as public by the registry or by an older Python, and not."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rule:
     """One entry of the list."""
 

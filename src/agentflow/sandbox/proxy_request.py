@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.sandbox.hosts import canonical
 
 _TARGET = re.compile(
@@ -45,7 +45,7 @@ class Refusal(Exception):
         return head.encode("ascii") + body
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProxyRequest:
     """What a client asks for."""
 

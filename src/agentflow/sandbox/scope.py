@@ -8,9 +8,9 @@ manager; the command line and its detection are tested, the kernel's answer is n
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from agentflow.frozen import record
 from agentflow.sandbox.policy import Policy
 
 MARGIN = 512 * 1024**2
@@ -21,7 +21,7 @@ CONTROLLERS = {"memory", "pids"}
 """What the user's part of the hierarchy must be able to bound (cgroups(7))."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scope:
     """How to start a program in a scope of its own."""
 

@@ -9,9 +9,9 @@ import errno
 import platform
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from agentflow.errors import EnvironmentFailure
+from agentflow.frozen import record
 
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 """BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ, |BPF_JGE, |BPF_JSET, BPF_RET|BPF_K (linux/bpf_common.h)."""
@@ -52,7 +52,7 @@ NEWER_CALLS: Mapping[str, int] = {
 """Denied calls whose number is the same everywhere."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Machine:
     """The numbers of one architecture."""
 

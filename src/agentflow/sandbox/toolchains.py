@@ -5,9 +5,10 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from agentflow.frozen import record
 from agentflow.records import WORKSPACE
 from agentflow.sandbox.policy import Mount
 
@@ -72,7 +73,7 @@ SYSTEM_SETTINGS = {"java": "java-*", "mvn": "maven"}
 """Programs of the system whose settings are links into /etc: a glob there."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Toolchains:
     """What a policy needs so that programs work inside as they do outside."""
 
@@ -82,7 +83,7 @@ class Toolchains:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Places:
     """The folders that must never be shown as a whole, each by its own and its real path."""
 
@@ -108,7 +109,7 @@ def _within(path: Path, folder: Path | str) -> bool:
     return f"{path}/".startswith(f"{folder}/")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Found:
     """A program and the position on the host's PATH where it was found."""
 

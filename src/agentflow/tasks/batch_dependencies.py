@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
+
+from agentflow.frozen import record
 
 ID = r"-?\d{1,4}[A-Z]?(?:\.\d{1,4}[A-Za-z]?){0,3}"
 """`1`, `2A`, `1.5`, `-1`."""
@@ -39,7 +40,7 @@ _PROSE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reference:
     """A batch or a task that another one waits for."""
 
@@ -47,7 +48,7 @@ class Reference:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dependencies:
     """What a text names, and what of it could not be read."""
 

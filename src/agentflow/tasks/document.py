@@ -1,8 +1,8 @@
 """A tasks.md as records: batches and tasks, their tokens with places, and what is wrong."""
 
-from dataclasses import dataclass
 from typing import Literal
 
+from agentflow.frozen import record
 from agentflow.tasks.batch_dependencies import Dependencies
 from agentflow.tasks.document_paths import Action
 from agentflow.tasks.statuses import FINISHED, Status
@@ -11,7 +11,7 @@ Source = Literal["heading", "field", "tasks", "table", "boxes"]
 Severity = Literal["error", "warning", "notice"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Problem:
     """What could not be decided, or contradicts itself."""
 
@@ -21,7 +21,7 @@ class Problem:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Token:
     """Words of the document that may be rewritten: a status, a commit's SHA or its placeholder."""
 
@@ -32,7 +32,7 @@ class Token:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeclaredFile:
     """A file that a task names."""
 
@@ -46,7 +46,7 @@ class DeclaredFile:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TaskEntry:
     """`### Task 1.2: name`."""
 
@@ -71,7 +71,7 @@ class TaskEntry:
         return self.status in FINISHED or self.status in {"SKIPPED", "CANCELLED"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Batch:
     """`## Batch 2A: name`."""
 
@@ -100,7 +100,7 @@ class Batch:
         return self.status in FINISHED
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Document:
     """A tasks.md as it was read."""
 

@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.tasks.batch_dependencies import Dependencies, Reference, find_cycle, told
 from agentflow.tasks.document import Batch, Problem, TaskEntry
 
@@ -59,7 +59,7 @@ def _states(batches: Sequence[Batch]) -> Iterator[Problem]:
                 yield Problem(task.line, "warning", "task-unfinished", message)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Waits:
     """What the batches of a document wait for; made once, asked for each."""
 

@@ -3,8 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from agentflow.frozen import record
 
 Action = Literal["create", "modify", "delete", "rename", "verify"]
 Exists = Callable[[str], bool]
@@ -41,7 +42,7 @@ _ENDING = re.compile(r"[\w.*@-]+\.[A-Za-z][A-Za-z0-9]{0,9}$|^\.[A-Za-z][\w.-]+$"
 _SPLIT = re.compile(r"\s*(?:,|;|\s\+\s|\s&\s|\sand\s|\s→\s|\s->\s)\s*")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mention:
     """A path as a document writes it."""
 

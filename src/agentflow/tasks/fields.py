@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.tasks.markdown_lines import Line
 
 _LABEL = re.compile(r"\*\*([^*\n:]{1,60}?)[ \t]*(?:\*\*[ \t]*:|:[ \t]*\*\*)[ \t]*")
@@ -12,7 +12,7 @@ _ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+")
 _MAX_ITEMS = 200
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Field:
     """A label, and what stands behind it on its line."""
 

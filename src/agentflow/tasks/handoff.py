@@ -5,9 +5,10 @@ Nothing is guessed: what a block does not say stays empty, and `questions.py` as
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.tasks.handoff_blocks import Block, Fences, find_blocks, quoted, unwrapped
 from agentflow.tasks.handoff_labels import Section, sections_of, take_apart
 
@@ -40,7 +41,7 @@ _NOBODY = {"", "?", "-", "tbd", "tba", "unknown", "n/a", "na", "none", "not sure
 _PLACEHOLDER = re.compile(r"(?:[ \t]*(?:[-*+][ \t]+)?\[[^\[\]\n]{2,200}\](?!\()[ \t.]*(?:\n|\Z))+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Problem:
     """What is odd about a text, and where."""
 
@@ -49,7 +50,7 @@ class Problem:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Endpoint:
     """One endpoint that a block names."""
 
@@ -58,7 +59,7 @@ class Endpoint:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Handoff:
     """One block. A field that nothing fills is empty."""
 
@@ -84,7 +85,7 @@ class Handoff:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Handoffs:
     """All blocks of a text."""
 

@@ -8,7 +8,8 @@ says `Backend Task Handoff`; or the whole text.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from agentflow.frozen import record
 
 _LONGEST_DELIMITER = 200
 """Characters. A longer line is text."""
@@ -27,7 +28,7 @@ _OPENING = re.compile(r"[ \t]*(?:[-*+][ \t]+)?(?:(`{3,})([^`]*)|(~{3,})(.*))")
 _CLOSING = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t]*")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Block:
     """The place of one block: its lines without the delimiters or the heading."""
 

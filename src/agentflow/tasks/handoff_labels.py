@@ -7,8 +7,9 @@ everything up to the next label of its rank.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+from agentflow.frozen import record
 
 MEANINGS: dict[str, str] = {
     **dict.fromkeys(("trigger", "triggers", "observed", "observed behavior", "observed behaviour"), "trigger"),
@@ -54,7 +55,7 @@ _BOLD_RANK = 10
 _BULLET_RANK = 20
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Label:
     """A line that begins a section."""
 
@@ -71,7 +72,7 @@ class Label:
         return MEANINGS.get(normal(self.name), "")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Section:
     """A label and everything that belongs to it."""
 
@@ -82,7 +83,7 @@ class Section:
     meaning: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sections:
     """A block taken apart."""
 

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.nearest import nearest
 from agentflow.records import Boundaries, Json
 from agentflow.tasks.handoff import LABELS, Handoff, is_placeholder, names
@@ -31,7 +32,7 @@ _SHAPE = re.compile(
 """Code that shows a shape: a fence of a language that has any, an object in code marks."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Question:
     """One thing that must be known before anything is spent."""
 
@@ -43,7 +44,7 @@ class Question:
     """The block's line that it is about, from 1."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reading:
     """A handoff against a workspace: where the work is, and what is open."""
 

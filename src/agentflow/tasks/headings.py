@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.tasks.batch_dependencies import ID
 from agentflow.tasks.markdown_lines import Line
 
@@ -29,7 +29,7 @@ _SEPARATOR = re.compile(r"[ \t]*(?::|—|\u2013|-{1,2}(?=[ \t]|$)|\.(?=[ \t]))?[
 _LOOSE_END = "-\u2013—[(:*_` \t"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Section:
     """A heading of a batch or a task, and its lines up to the one that ends it."""
 

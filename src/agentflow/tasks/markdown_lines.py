@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 
 MAX_LINES = 20_000
 """The longest real tasks.md seen has some 2,500; so many list items are read in about a second."""
@@ -21,7 +22,7 @@ _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
 _CLOSED = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """One line without its end."""
 
@@ -46,7 +47,7 @@ class Line:
         return replace(self, opaque=False, level=_level(self.text, hidden=False))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lines:
     """All lines, and the numbers of those that open a fence which never closes."""
 

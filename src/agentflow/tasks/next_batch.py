@@ -2,9 +2,9 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import Literal
 
+from agentflow.frozen import record
 from agentflow.tasks.document import Batch, Document, TaskEntry
 from agentflow.tasks.document_checks import Waits
 from agentflow.tasks.statuses import PASSED_OVER, Status
@@ -19,7 +19,7 @@ _ANYBODY = re.compile(r"(?:any(?:one|body)?|either|both|tbd|unassigned|all|none|
 _WORK: dict[Status, Work] = {"PARTIAL": "finish", "IMPLEMENTED": "verify"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Waiting:
     """A batch that cannot be done yet."""
 
@@ -29,7 +29,7 @@ class Waiting:
     """Ids of unfinished batches, or `task 9.1` for a task that the document does not hold."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NextBatch:
     """What is to be done next, or why nothing is."""
 

@@ -7,9 +7,10 @@ said twice in two ways are problems with a line.
 import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.tasks.document import Problem, Token
 from agentflow.tasks.handoff_blocks import quoted
 from agentflow.tasks.queue_checks import cycles, unknown
@@ -48,7 +49,7 @@ _MOST_FIELDS = 20
 _NOTHING = {"", "none", "n/a", "na", "-", "nothing", "[]", "null"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """One task of a queue."""
 
@@ -73,7 +74,7 @@ class Entry:
     """Of what it says besides its status, in hexadecimal."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Queue:
     """A file of tasks."""
 
@@ -102,7 +103,7 @@ class Queue:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Field:
     name: str
     value: str
@@ -111,7 +112,7 @@ class _Field:
     """The offset of what follows the name, in its line."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Section:
     """A task's heading, and what stands below it."""
 

@@ -8,9 +8,10 @@ finds anything decides; if it finds several, the name is ambiguous, and nobody g
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 
+from agentflow.frozen import record
 from agentflow.records import Boundaries
 
 GROUPS = frozenset({
@@ -31,7 +32,7 @@ lift its protection, and a block is somebody else's text."""
 _PACKAGE = re.compile(r"(?<![\w@/.])(@[A-Za-z0-9][\w.-]{0,100}(?:/[\w.-]{1,100})?)(?![\w(@])")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Workspace:
     """What services are matched to: a commit's tree, as far as it matters here."""
 
@@ -46,7 +47,7 @@ class Workspace:
     """Names of packages and projects, each with its folder; an empty folder is the root."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Match:
     """What one name stands for."""
 

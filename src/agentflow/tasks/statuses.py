@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.nearest import nearest
 
 Status = Literal[
@@ -67,7 +67,7 @@ _BARE = re.compile(rf"{_SIGN}(?=[ \t]*(?:$|`|\(|\[))")
 _VALUE = re.compile(r"[ \t*_`]*(?:\[[ xX~]?\][ \t]*|\[)?")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StatusToken:
     """Where a status stands, sign and word together."""
 

@@ -3,10 +3,10 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.tasks.document import Batch, Document, TaskEntry, Token
 from agentflow.tasks.statuses import STATUSES, Status, in_value, sign_of, written
 
@@ -15,7 +15,7 @@ _Edit = tuple[Token, str]
 """A token, and what stands there afterwards."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """What a batch, or one of its tasks, is to say."""
 

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from agentflow.errors import UsageError
 from agentflow.frontmatter import read_limited
+from agentflow.frozen import record
 from agentflow.tasks.batch_dependencies import Dependencies, Known, Reference, parse_dependencies
 from agentflow.tasks.declared_files import find_mentions, map_files
 from agentflow.tasks.document import Batch, DeclaredFile, Document, Problem, TaskEntry
@@ -37,7 +37,7 @@ _DEVELOPER = (
 _DEPENDENCIES = ("dependencies", "depends on", "dependency", "prerequisites")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Surroundings:
     """What a section's reading needs to know of the whole document."""
 

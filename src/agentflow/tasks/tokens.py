@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.tasks.document import Problem, Source, TaskEntry, Token
 from agentflow.tasks.fields import Field
 from agentflow.tasks.headings import Section, name_in
@@ -26,7 +26,7 @@ MAX_ROW = 4000
 _BOX = re.compile(r"[ \t]*[-*+][ \t]+\[([ xX])\][ \t]")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stated:
     """What heading and field say of a status."""
 

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from agentflow.frozen import record
 from agentflow.records import Json
 
 STRICT = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
@@ -24,7 +24,7 @@ def _as_given(arguments: BaseModel) -> Json:
     return arguments.model_dump(by_alias=True, exclude_none=True)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tool:
     """One entry of the registry."""
 

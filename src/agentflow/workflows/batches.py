@@ -1,11 +1,12 @@
 """Phase 6: the batches of a document, one run each, until none is left or one fails."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from agentflow.configuration import DocumentsSetting
 from agentflow.errors import AgentflowError, UsageError
+from agentflow.frozen import record
 from agentflow.interfaces import Emit
 from agentflow.markers import write_marker
 from agentflow.order import Order
@@ -38,7 +39,7 @@ PROMPT = "phase-6"
 ADVICE = "write a line `**Commit**: pending` below its heading"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """What the caller asked for."""
 
@@ -59,7 +60,7 @@ class Wanted:
         return str(self.flags.get("target") or f"agentflow/{self.task}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Situation:
     """Where the work stands: the newest commit, its document, and what is next in it."""
 

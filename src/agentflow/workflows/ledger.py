@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.records import Bookkeeping, Ledger
 from agentflow.task_documents import NAME, looks_in, write_changes
 from agentflow.tasks.document import Batch, Document, TaskEntry
@@ -16,7 +16,7 @@ from agentflow.tasks.tasks_md import MAX_DOCUMENT, parse_tasks_md, read_tasks_md
 from agentflow.workspace.repository import Repository
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kept:
     """A document as it is now, and whether git has it."""
 

@@ -7,11 +7,12 @@ down spends nothing and goes on with what has not landed.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any
 
 from agentflow.errors import AgentflowError, Conflict, UsageError
+from agentflow.frozen import record
 from agentflow.handoff_parts import Part, Prepared
 from agentflow.interfaces import Emit
 from agentflow.markers import own_folder, write_atomically
@@ -28,7 +29,7 @@ from agentflow.workspace.repository import open_repository
 from agentflow.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Link:
     """A verified part, and where it is to land."""
 
@@ -40,7 +41,7 @@ class Link:
     branch: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Linked:
     """What the caller asked for."""
 
@@ -168,7 +169,7 @@ def _kept(link: Link) -> Json:
     return read_report(link.directory / FOLDER / link.run)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Ending:
     """How all parts together ended."""
 

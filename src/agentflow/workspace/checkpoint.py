@@ -9,10 +9,11 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from agentflow.errors import EnvironmentFailure
+from agentflow.frozen import record
 from agentflow.records import Json
 from agentflow.strict_json import parse_object
 from agentflow.workspace.clone import GIT_INSIDE, Clone
@@ -45,7 +46,7 @@ PATIENCE = 1.0
 _AUTHOR = "agentflow <agentflow@localhost> {seconds} +0000"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Checkpoint:
     """One moment of a run from which it can go on."""
 

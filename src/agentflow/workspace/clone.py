@@ -6,10 +6,10 @@ only inside the sandbox, so no program on the host ever acts on the agent's conf
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from agentflow.errors import EnvironmentFailure
+from agentflow.frozen import record
 from agentflow.workspace.git import Git, GitError, isolated
 from agentflow.workspace.lfs import place_contents
 from agentflow.workspace.repository import Repository
@@ -22,7 +22,7 @@ MAX_DOCUMENT = 2 * 1024 * 1024
 """Bytes of one copied document; the largest real plan seen had 1.25 MB."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Clone:
     """A private clone on the host."""
 

@@ -3,11 +3,11 @@
 import os
 import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from agentflow.errors import AgentFailed
+from agentflow.frozen import record
 from agentflow.workspace.git import Git, GitError
 
 EXPORT_INSIDE = "/run/agentflow/export"
@@ -43,7 +43,7 @@ class ExportRefused(AgentFailed):
     """The agent left a clone that cannot be exported or holds objects that git refuses."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Export:
     """What the agent's clone holds, by name; its objects are in our repository."""
 

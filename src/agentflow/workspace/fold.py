@@ -1,10 +1,11 @@
 """Folding: what a formatter changed in a candidate becomes part of its last commit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from agentflow.boundaries import violation
+from agentflow.frozen import record
 from agentflow.records import Boundaries, Candidate, Change, Commit
 from agentflow.workspace.export import Export
 from agentflow.workspace.git import Git
@@ -17,7 +18,7 @@ _DELETED = "000000"
 _FILES = frozenset({"100644", "100755"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Folded:
     """A candidate with the changes that could be taken."""
 

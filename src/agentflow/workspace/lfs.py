@@ -7,9 +7,9 @@ import hashlib
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from agentflow.frozen import record
 from agentflow.records import Commit
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import contents, sizes
@@ -47,7 +47,7 @@ printf 'version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %s\n' "$
 takes `%%` and `%f` out of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pointer:
     """What git holds in place of a content."""
 

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from agentflow.frozen import record
 from agentflow.records import Candidate, Commit
 from agentflow.workspace.git import Git
 from agentflow.workspace.signing import Draft, Signing, identity_variables, make_commit
@@ -22,7 +23,7 @@ _FORGEABLE = re.compile(
 _TRAILER = re.compile(r"[A-Za-z0-9-]+: \S")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Authorship:
     """What every re-created commit gets."""
 

@@ -2,10 +2,10 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from agentflow.errors import EnvironmentFailure
+from agentflow.frozen import record
 from agentflow.workspace.git import Git, GitError, isolated
 from agentflow.workspace.repository import Repository
 
@@ -23,7 +23,7 @@ _MAX_REASON = 300
 """Characters."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signing:
     """How the user signs commits."""
 
@@ -47,7 +47,7 @@ class Signing:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Draft:
     """A commit before it is made."""
 

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
+from agentflow.frozen import record
 from agentflow.gates.shapes.resolving import Resolver
 from agentflow.gates.shapes.shape import Shape
 from agentflow.records import Json
@@ -17,7 +17,7 @@ _KEPT = ("type", "enum", "required")
 _UNSAID = {"2XX": {"description": "not declared in a form that was read"}}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Operation:
     """One endpoint, and the shapes that were found for its bodies."""
 

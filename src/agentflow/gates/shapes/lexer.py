@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+
+from agentflow.frozen import record
 
 MAX_SOURCE = 256 * 1024
 """Characters of a text that is taken apart; written source files are smaller."""
@@ -24,7 +25,7 @@ class Unreadable(ValueError):
     """The text is not what was looked for here."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Token:
     """One word or sign."""
 

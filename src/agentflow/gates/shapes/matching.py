@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.gates.shapes.compare import differences, unwrapped
 from agentflow.gates.shapes.resolving import Resolver
 from agentflow.gates.shapes.shape import Shape
@@ -27,7 +27,7 @@ _RESPONSES = frozenset({"response", "result", "output", "view"})
 _PARAMETER = re.compile(r"\{[^{}/]{0,100}\}|:[^/]{1,100}|<[^<>/]{0,100}>")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Match:
     """An expected shape, what was found for it, and how they differ."""
 

@@ -1,14 +1,15 @@
 """Schemas without references: what is known of the value at one place."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import cast
 
+from agentflow.frozen import record
 from agentflow.gates.shapes.shape import DEEPEST, Shape
 from agentflow.records import Json
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class View:
     """What a schema says of a value, inherited fields included."""
 

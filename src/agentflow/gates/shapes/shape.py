@@ -6,9 +6,9 @@ marks what a reader may leave out and a writer always fills.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+from agentflow.frozen import record
 from agentflow.records import Json
 
 Direction = Literal["request", "response", ""]
@@ -26,7 +26,7 @@ OBJECT: Json = {"type": "object"}
 ANY: Json = {}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shape:
     """One object that is expected or declared."""
 

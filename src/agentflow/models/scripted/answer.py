@@ -1,14 +1,14 @@
 """One turn of a script as a reply of the Messages API, whole or as a stream of events."""
 
 import json
-from dataclasses import dataclass
 
+from agentflow.frozen import record
 from agentflow.models.scripted.script import Turn
 from agentflow.models.scripted.wire import event, pieces, sign
 from agentflow.records import Json
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Block:
     """One content block: how it starts, grows, and what it is in the end."""
 

@@ -10,13 +10,14 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 
+from agentflow.frozen import record
 from agentflow.records import Json
 
 LOOKBACK = 20
 """Blocks that the API looks back from a breakpoint for an earlier entry."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prefix:
     """A request up to and including one of its blocks."""
 

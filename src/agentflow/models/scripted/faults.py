@@ -6,22 +6,22 @@ first bytes, the response's head included.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import chain
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.models.scripted.wire import event
 from agentflow.nearest import nearest
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pause:
     """Wait, in seconds."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Abort:
     """Reset the connection."""
 
@@ -36,7 +36,7 @@ _BEFORE_RESET = Pause(0.05)
 """A reset overtakes bytes that the receiver has not read yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ErrorResponse:
     """An HTTP error. `type` and `message` fill the usual error body, unless `body` is given."""
 
@@ -49,7 +49,7 @@ class ErrorResponse:
     """Whether the fault's seconds go out as `retry-after`, or what goes out instead."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fault:
     """One way to break. Exactly one of `response`, `change` and `plain` is set."""
 

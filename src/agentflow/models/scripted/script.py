@@ -16,13 +16,13 @@ turns:
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.models.scripted.faults import Fault, find_fault
 from agentflow.nearest import nearest
 from agentflow.records import Json
@@ -51,7 +51,7 @@ _USAGE_KEYS: dict[str, tuple[type, ...]] = {
 _WORDS = {str: "text", list: "a list", dict: "a mapping", int: "a number", float: "a number"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """One tool call of a turn."""
 
@@ -60,7 +60,7 @@ class Call:
     """The input as it goes over the wire; not always valid."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Turn:
     """One reply. All times in seconds."""
 
@@ -75,7 +75,7 @@ class Turn:
     faults: tuple[Fault, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Script:
     """All replies."""
 

@@ -6,10 +6,10 @@ import hmac
 import json
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from agentflow.frozen import record
 from agentflow.models.scripted.answer import events, message
 from agentflow.models.scripted.cache import Cache, estimate
 from agentflow.models.scripted.faults import Abort, ErrorResponse, Fault, Pause, Step
@@ -33,7 +33,7 @@ _LIMITS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Received:
     """One request that the server read."""
 
@@ -45,7 +45,7 @@ class Received:
     """The parsed JSON; None if there was none."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Head:
     method: str
     path: str
