@@ -37,6 +37,7 @@ check: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/spine.py
 	$(BIN)/python benchmarks/cache.py
+	$(BIN)/python benchmarks/durability.py
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \

@@ -47,6 +47,11 @@ class Recorder:
         """When the whole first request had arrived; seconds of the monotonic clock."""
         return self._marks[0][1]
 
+    @property
+    def requests(self) -> int:
+        """How many have begun to arrive."""
+        return sum(side == "request" for side, _ in self._marks)
+
     def gaps(self) -> list[float]:
         """Seconds from the end of each reply until the whole next request had arrived."""
         times = [at for _, at in self._marks]

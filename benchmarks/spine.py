@@ -86,9 +86,9 @@ def turn(number: int) -> dict[str, Any]:
     return {"text": f"Step {number}: the next small thing.", "calls": [call]}
 
 
-def make_repository(root: Path) -> None:
-    """A repository of 200 files with one task; the prompt is the built-in one, ended by words."""
-    folders = {"src": FILES * 3 // 4, "tests": FILES // 4}
+def make_repository(root: Path, files: int = FILES) -> None:
+    """A repository with one task; the prompt is the built-in one, ended by words."""
+    folders = {"src": files * 3 // 4, "tests": files // 4}
     for folder, count in folders.items():
         (root / folder).mkdir(parents=True)
         for number in range(count):

@@ -226,7 +226,8 @@ def test_where_the_story_stands() -> None:
     assert at(judged).ending == ending, "a judgement that was not complete is made again"
     assert (at(repaired).repairs, at(repaired).told, at(repaired).ending) == (1, False, None)
     assert at(repaired).earlier.evidence == (FAILED.evidence,)
-    assert at(verified).verified == VERIFIED
+    assert (at(verified).verified, at(verified).landed) == (VERIFIED, False)
+    assert at([*verified, LANDED]).landed
     assert at([*verified, finished("done")]).finished == finished("done")
     assert at([*verified, finished("conflict")]).finished is None
 

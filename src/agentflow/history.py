@@ -88,6 +88,7 @@ class History:
     ending: Ending | None = None
     """How the agent's work ended, if it did and its result was not judged."""
     verified: Verified | None = None
+    landed: bool = False
     finished: RunFinished | None = None
     """The run's end, if only its report or its marker may be missing."""
     conversation: Conversation = field(default_factory=Conversation)
@@ -249,6 +250,8 @@ def _step(event: Event, evidence: Sequence[Evidence]) -> dict[str, Any]:
             fields |= {"repairs": event.attempt, "earlier": verdict, "told": False, "ending": None}
         case Verified():
             fields["verified"] = event
+        case LandingDone():
+            fields["landed"] = True
         case RunFinished() if event.outcome in FINAL:
             fields["finished"] = event
         case _:

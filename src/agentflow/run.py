@@ -56,9 +56,11 @@ async def _to_an_end(stage: Stage, open_model: OpenModel) -> RunFinished:
     """Do what is left of the run; whatever happens is how it ended."""
     try:
         stage.announce()
-        candidate = await asyncio.to_thread(stage.verified_before) or await _work(stage, open_model)
-        landed = await to_the_end(_land, stage, candidate)
-        stage.emit(LandingDone(landed.ref, landed.tip, landed.replaced))
+        if not stage.history.landed:
+            verified = await asyncio.to_thread(stage.verified_before)
+            candidate = verified or await _work(stage, open_model)
+            landed = await to_the_end(_land, stage, candidate)
+            stage.emit(LandingDone(landed.ref, landed.tip, landed.replaced))
     except AgentflowError as error:
         return RunFinished(error.outcome, error.exit_code, error.message, error.hint)
     except asyncio.CancelledError as error:

@@ -24,7 +24,7 @@ from tests.run.project import Project, make_project
 pytestmark = pytest.mark.sandbox
 
 KILLS = int(os.environ.get("AGENTFLOW_KILLS", "10"))
-"""In `.ci/run` 40, in the long form 200: see CONTRIBUTING."""
+"""In all. In `.ci/run` 40, in the long form 200: see CONTRIBUTING."""
 PER_RUN = 10
 """How often one run is killed at most: more often, and none would get beyond its beginning."""
 SEED = os.environ.get("AGENTFLOW_KILL_SEED", "1")
@@ -90,27 +90,37 @@ async def killed(life: Life, chance: random.Random, moments: int, kills: int, fo
         done += 1
 
 
-async def test_killed_at_random_a_run_ends_as_if_nothing_had_happened(
-    tmp_path: Path, bwrap: str
-) -> None:
-    whole = make_project(tmp_path / "whole")
-    async with ScriptedServer(read_script({"turns": story()})) as server:
-        assert await lives(life_of(whole, server.url), tmp_path / "whole.txt") == 0
-        moments = int((tmp_path / "whole.txt").read_text().split()[0])
-        wanted = result(whole)
-        assert (wanted["outcome"], wanted["landings"], wanted["moves"]) == ("done", 1, 1)
-        assert wanted["repairs"] == 1
-        assert len(server.requests) == TURNS
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory, bwrap: str) -> tuple[Json, int]:
+    """What is left of a run that nobody kills, and how many moments it has."""
+    folder = tmp_path_factory.mktemp("untouched")
+    project, told = make_project(folder), folder / "told.txt"
 
-        total, run = 0, 0
-        while total < KILLS:
-            seed = f"{SEED}-{run}"
+    async def run() -> None:
+        async with ScriptedServer(read_script({"turns": story()})) as server:
+            assert await lives(life_of(project, server.url), told) == 0
+            assert len(server.requests) == TURNS
+
+    asyncio.run(run())
+    left = result(project)
+    assert (left["outcome"], left["landings"], left["moves"], left["repairs"]) == ("done", 1, 1, 1)
+    return left, int(told.read_text().split()[0])
+
+
+@pytest.mark.parametrize("first", range(0, KILLS, PER_RUN))
+async def test_killed_at_random_a_run_ends_as_if_nothing_had_happened(
+    first: int, tmp_path: Path, untouched: tuple[Json, int]
+) -> None:
+    wanted, moments = untouched
+    left, run = min(PER_RUN, KILLS - first), 0
+    async with ScriptedServer(read_script({"turns": story()})) as server:
+        while left > 0:
+            seed = f"{SEED}-{first}-{run}"
             torn = make_project(tmp_path / seed)
             server.requests.clear()
             chance = random.Random(seed)
-            wish = min(PER_RUN, KILLS - total)
-            kills = await killed(life_of(torn, server.url), chance, moments, wish, torn.root.parent)
+            kills = await killed(life_of(torn, server.url), chance, moments, left, torn.root.parent)
             assert kills > 0, f"seed {seed}: no moment was reached"
             assert result(torn) == wanted, f"seed {seed}"
             assert len(server.requests) <= TURNS + kills, f"seed {seed}"
-            total, run = total + kills, run + 1
+            left, run = left - kills, run + 1

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.sandbox
 
 EVERY = int(os.environ.get("AGENTFLOW_EVERY_MOMENT", "12"))
 """Which moments are tried; 1 is all of them, the long form."""
-VERIFIED = "agentflow.verified"
+VERIFIED, LANDED = "agentflow.verified", "agentflow.landed"
 
 
 def after(project: Project, land: str) -> dict[str, Any]:
@@ -31,6 +31,7 @@ def after(project: Project, land: str) -> dict[str, Any]:
     return {
         "files": project.git("rev-parse", f"{branch}^{{tree}}") if has_branch else None,
         "moves": len(project.git("reflog", "show", branch).splitlines()) if has_branch else 0,
+        "landings": [line["type"] for line in project.journal(run)].count(LANDED),
         "status": project.git("status", "--porcelain"),
         "hello": (project.root / "app/hello.txt").exists(),
         "marker": project.marker("done"),
@@ -92,7 +93,8 @@ async def test_killed_at_each_moment_of_landing(
         names = told.read_text().splitlines()[1:]
         first = names.index(after_event) + 1
 
-        for moment in range(first, len(names) + 1, EVERY):
+        landed = names.index(LANDED) + 1
+        for moment in sorted({landed, *range(first, len(names) + 1, EVERY)}):
             torn = make(tmp_path / f"torn-{moment}")
             code = await lives(replace(begin(torn), dies_at=moment), tmp_path / "told.txt")
             if code == 0:

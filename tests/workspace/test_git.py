@@ -1,5 +1,6 @@
 """How git is run: environment, input, errors."""
 
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,18 @@ def test_bytes_in_and_out(place: Place, tmp_path: Path) -> None:
     assert git.run("cat-file", "blob", name) == b"\xff\n\n"
     with (tmp_path / "blob").open("rb") as file:
         assert git.run("hash-object", "--stdin", stdin=file).decode().strip() == name
+
+
+def test_what_git_wrote_is_on_the_disk_when_it_ends(place: Place, tmp_path: Path) -> None:
+    """By default git leaves loose objects and refs to the kernel: a power cut takes them."""
+    trace = tmp_path / "trace.json"
+    git = isolated(place.root)
+    git.environment["GIT_TRACE2_EVENT"] = str(trace)
+    git.run("hash-object", "-w", "--stdin", stdin=b"news")
+    git.run("update-ref", "refs/x", git.text("rev-parse", "HEAD"))
+    events = [json.loads(line) for line in trace.read_text().splitlines()]
+    flushed = [each["value"] for each in events if each.get("key") == "fsync/hardware-flush"]
+    assert flushed == ["1", "1"]
 
 
 def test_an_error_names_the_command_and_what_git_said(place: Place) -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from agentflow.disk import check_room
@@ -69,6 +70,7 @@ def land_current(repository: Repository, candidate: Candidate, run: str) -> str:
             _merge_files(repository, candidate.base, candidate.tip, own)
             _swap_or_go_back(repository, candidate, ref, own, run)
         own.replace(git_dir / "index")
+        _harden(repository, candidate)
     except Conflict:
         own.unlink(missing_ok=True)
         raise
@@ -194,6 +196,17 @@ def _merge_files(repository: Repository, old: str, new: str, index: Path) -> Non
             f"your work tree cannot take the change: {error.said.removeprefix('error: ')}",
             hint=_HINT,
         ) from error
+
+
+def _harden(repository: Repository, candidate: Candidate) -> None:
+    """Wait until the disk has index and files: git does not, and a power cut would leave files
+    empty that the run calls landed."""
+    changes = changes_between(repository.git, candidate.base, candidate.tip)
+    files = [repository.root / change.path for change in changes]
+    for path in (*files, repository.git_dir / "index"):
+        if path.is_file() and not path.is_symlink():
+            with suppress(FileNotFoundError, PermissionError), path.open("rb") as file:
+                os.fsync(file)
 
 
 def _refuse_to_overwrite(repository: Repository, changes: Sequence[Change]) -> None:

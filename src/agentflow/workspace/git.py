@@ -31,6 +31,8 @@ _SETTINGS = (
     "submodule.recurse=false",
     "gc.auto=0",
     "maintenance.auto=false",
+    # By default loose objects and refs are left to the kernel, and a power cut takes them.
+    "core.fsync=committed",
 )
 _OUT_OF_TIME = frozenset({124, 137, -9})
 """How `timeout` ends when it had to end the command, also by its second and stronger signal."""
