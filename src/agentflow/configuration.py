@@ -19,7 +19,15 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from agentflow.boundaries import check_glob
 from agentflow.durations import parse_duration
-from agentflow.environment import Environment, Service, Setup, Variables
+from agentflow.environment import (
+    Environment,
+    Hook,
+    HookedTool,
+    HookEvent,
+    Service,
+    Setup,
+    Variables,
+)
 from agentflow.errors import UsageError
 from agentflow.records import (
     UPLOAD,
@@ -169,6 +177,16 @@ class ServiceSetting(Table):
     timeout: Seconds = 60.0
 
 
+class HookSetting(Table):
+    """One `[[hooks]]` table."""
+
+    on: Annotated[tuple[HookEvent, ...], Field(min_length=1)]
+    command: str = Field(min_length=1)
+    tools: tuple[HookedTool, ...] = ()
+    timeout: Annotated[Seconds, Field(le=600)] = 60.0
+    advisory: bool = False
+
+
 class CommitSetting(Table):
     """`[commit]`: how re-created commits look."""
 
@@ -312,6 +330,8 @@ class Settings(Table):
     prices: Annotated[dict[str, Price], "user-only"] = {}
     environment: Annotated[EnvironmentSetting, "override"] = EnvironmentSetting()
     services: Annotated[dict[str, ServiceSetting], "override"] = {}
+    hooks: Annotated[tuple[HookSetting, ...], "user-only"] = ()
+    """Commands that are run outside the sandbox when something happens."""
     setup_network: Annotated[Literal["listed", "host"], "user-only"] = "listed"
     """`host` lets setup reach everything that this machine reaches."""
     allow_red_base: Annotated[bool, "user-only"] = False
@@ -350,6 +370,11 @@ class Settings(Table):
     def commands(self) -> tuple[BuildCommand, ...]:
         """The gates as the records that the run takes."""
         return tuple(BuildCommand(**dict(gate)) for gate in self.gates)
+
+    @property
+    def hook_commands(self) -> tuple[Hook, ...]:
+        """The hooks as the records that the run takes."""
+        return tuple(Hook(**dict(hook)) for hook in self.hooks)
 
     def surroundings(self, environment: Mapping[str, str]) -> Environment:
         """What stands around agent and gates, secrets taken from the user's environment.

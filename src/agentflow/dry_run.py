@@ -40,6 +40,10 @@ def describe_json(plan: Plan) -> Json:
             "writable": list(plan.mounts.writable),
             "protected": list(plan.mounts.protected),
         },
+        "hooks": [
+            {"on": list(hook.on), "command": hook.command, "advisory": hook.advisory}
+            for hook in plan.settings.hooks
+        ],
         "setup": plan.environment.setup.command if plan.environment.setup else None,
         "gates": [
             {
@@ -90,6 +94,7 @@ def describe(plan: Plan) -> str:
         f"commits    {facts['prompt']['commits']}; ends by {facts['prompt']['completion']}",
         f"limits     {plan.limits.max_turns} turns, {cost}, {format_duration(plan.limits.timeout)}",
         *([f"setup      {facts['setup']}"] if facts["setup"] else []),
+        *(f"hook       {', '.join(hook['on'])}: {hook['command']}" for hook in facts["hooks"]),
         "boundaries",
         *(boundaries or ["  every path but the protected ones"]),
         f"  writable mounts: {', '.join(facts['mounts']['writable'])}",

@@ -1,7 +1,8 @@
-"""What a checkout needs to work: installed dependencies, variables, services. No I/O."""
+"""What stands around a run: dependencies, variables, services, hooks. No I/O."""
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import Literal
 
 from agentflow.frozen import record
 
@@ -56,6 +57,27 @@ class Service:
     """For the service, the agent and the gates, as `DATABASE_URL`."""
     timeout: float = 60.0
     """Seconds until it must be ready."""
+
+
+HookEvent = Literal[
+    "run.started", "tool.before", "tool.after", "gate.finished", "run.finished", "run.blocked"
+]
+HookedTool = Literal["Read", "Write", "Edit", "Bash", "Grep", "Glob", "AskUserQuestion"]
+
+
+@record
+class Hook:
+    """A command that is run outside the sandbox, with the user's rights, when something happens."""
+
+    on: tuple[HookEvent, ...]
+    command: str
+    """A line for bash."""
+    tools: tuple[HookedTool, ...] = ()
+    """Of `tool.before` and `tool.after` only these tools; empty means all."""
+    timeout: float = 60.0
+    """Seconds."""
+    advisory: bool = False
+    """Whether its end decides nothing."""
 
 
 @record

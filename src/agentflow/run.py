@@ -55,7 +55,7 @@ async def run_task(plan: Plan, world: World, connect: Connect, sinks: Sequence[E
 async def _to_an_end(stage: Stage, open_model: OpenModel) -> RunFinished:
     """Do what is left of the run; whatever happens is how it ended."""
     try:
-        stage.announce()
+        await stage.begin()
         if not stage.history.landed:
             verified = await asyncio.to_thread(stage.verified_before)
             candidate = verified or await _work(stage, open_model)
@@ -146,7 +146,7 @@ async def _let_work(
             stage.ask,
             repeated=stage.repeated,
         )
-        return await agent.work(word, toolkit, keeper)
+        return await agent.work(word, stage.hooked(toolkit), keeper)
 
 
 async def _collect(stage: Stage, ending: Ending) -> Candidate:

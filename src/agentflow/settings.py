@@ -6,8 +6,8 @@ repository. What the repository may do with a field is the field's rule (`config
 
 A table (`environment`, `services`, `variables`, …) is one value: the user's own replaces the
 repository's as a whole, so that what a user grants in general, such as a token, is never joined to
-a command that a repository chose. `gates` are joined by name, `sandbox` key by key; `deny` and
-`readable` add up.
+a command that a repository chose. `gates` are joined by name, `sandbox` key by key; `deny`,
+`readable` and `hooks` add up.
 """
 
 import types
@@ -113,6 +113,7 @@ def resolve_settings(
         ),
         "deny": _added("deny", merged, given),
         "readable": _added("readable", shared, own, given),
+        "hooks": _added("hooks", own, shared),
     }
     return Resolved(
         Settings.model_validate({name: value for name, (value, _) in final.items()}),

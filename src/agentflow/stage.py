@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentflow.agent import Agent
 from agentflow.budget import Budget
 from agentflow.checkpoints import Checkpoints
+from agentflow.configuration import user_folder
 from agentflow.conversation import Word
 from agentflow.errors import Blocked, EnvironmentFailure
 from agentflow.events import (
@@ -30,7 +32,8 @@ from agentflow.events import (
 from agentflow.frozen import record
 from agentflow.gates.command import Commands
 from agentflow.history import History
-from agentflow.interfaces import Audit, Emit, Gate, Keeper, Model
+from agentflow.hooks import Hooks
+from agentflow.interfaces import Audit, Emit, Gate, Keeper, Model, Toolkit
 from agentflow.journal import Journal
 from agentflow.markers import Kind, marker_path, own_folder, write_atomically, write_marker
 from agentflow.metered import MeteredModel
@@ -85,6 +88,7 @@ class Stage:
     """A tip of the branch that landing may replace."""
     ask: Ask = field(default_factory=lambda: asking(None))
     """What the agent gets when it asks."""
+    hooks: Hooks = field(default_factory=Hooks)
 
     def emit(self, event: Event, /) -> None:
         """Write the event down first, then tell everybody; nobody gets a secret."""
@@ -99,14 +103,38 @@ class Stage:
             return ()
         return ("a systemd scope bounds memory and processes of each sandbox too",)
 
-    def announce(self) -> None:
-        """Say what begins, and what the user should know about it."""
+    def tell(self, text: str) -> None:
+        """Tell what the user should know and no gate decides."""
+        self.emit(Notice(text))
+
+    async def begin(self) -> None:
+        """Say what begins, and what the user should know about it.
+
+        Raises `EnvironmentFailure` if a hook does not let the run begin.
+        """
         plan = self.plan
         self.emit(self._beginning())
         told = {line.event.text for line in self.history.lines if isinstance(line.event, Notice)}
         for notice in (*plan.notices, *self._scope()):
             if notice not in told:
-                self.emit(Notice(notice))
+                self.tell(notice)
+        if self.hooks.has("run.started"):
+            from agentflow.hooked import require
+
+            facts: Json = {
+                "title": plan.task.title,
+                "resumed": self.checkpoint is not None,
+                "gates": [gate.name for gate in plan.gates],
+            }
+            await require(self.hooks, "run.started", self.tell, facts)
+
+    def hooked(self, toolkit: Toolkit) -> Toolkit:
+        """The agent's tools, with the user's hooks around them."""
+        if not (self.hooks.has("tool.before") or self.hooks.has("tool.after")):
+            return toolkit
+        from agentflow.hooked import HookedToolkit
+
+        return HookedToolkit(toolkit, self.hooks, self.tell)
 
     def _beginning(self) -> RunStarted | RunResumed:
         plan = self.plan
@@ -290,13 +318,23 @@ class Stage:
         # Imported here, when the agent has finished: before the first request it would be waited for.
         from agentflow.judges import gates_of
 
-        return gates_of(self.plan, self.bench, self.redact, on_base, candidate)
+        found = gates_of(self.plan, self.bench, self.redact, on_base, candidate)
+        if not self.hooks.has("gate.finished"):
+            return found
+        from agentflow.hooked import HookedGate
+
+        return tuple(HookedGate(gate, self.hooks, self.tell) for gate in found)
 
     def audits(self, packages: "Difference") -> tuple[Audit, ...]:
         """What compares claims with what the gates measured, as far as anything was asked for."""
         from agentflow.judges import audits_of
 
-        return audits_of(self.plan, self.bench.state, packages)
+        found = audits_of(self.plan, self.bench.state, packages)
+        if not self.hooks.has("gate.finished"):
+            return found
+        from agentflow.hooked import HookedAudit
+
+        return tuple(HookedAudit(audit, self.hooks, self.tell) for audit in found)
 
     async def packages(self, candidate: Candidate) -> "Difference":
         """What the candidate does to the direct dependencies; told if it is anything."""
@@ -317,10 +355,24 @@ class Stage:
         if finished != self.history.finished:
             self.emit(finished)
         report = await to_the_end(self._record, finished)
+        if self.hooks.has("run.finished") or self.hooks.has("run.blocked"):
+            from agentflow.hooked import tell_end
+
+            with suppress(asyncio.CancelledError):
+                await tell_end(self.hooks, report, str(self._report), self._tell_late)
         if finished.outcome == "done" or not self.summary.turns:
             with suppress(asyncio.CancelledError):
                 await self.bench.remove(whole=not self.summary.turns)
         return report
+
+    @property
+    def _report(self) -> Path:
+        return self.journal.path.parent / REPORT
+
+    def _tell_late(self, text: str) -> None:
+        """Tell sinks alone: journal and report are closed."""
+        for sink in self.sinks:
+            sink(redacted_event(Notice(text), self.redact))
 
     def _record(self, finished: RunFinished) -> Json:
         root, task = self.plan.repository.root, self.plan.task.id
@@ -334,7 +386,7 @@ class Stage:
             "work_tree": str(kept) if kept else None,
         }
         text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-        write_atomically(self.journal.path.parent / REPORT, text)
+        write_atomically(self._report, text)
         with suppress(EnvironmentFailure):  # a copy under a fixed name; the run has its own
             write_atomically(own_folder(root, REPORTS) / f"{task}.json", text)
         self.journal.close()
@@ -408,6 +460,29 @@ def set_stage(
         checkpoint=past.checkpoint if past else None,
         replaceable=replaceable,
         ask=asking(plan.order.answer),
+        hooks=hooks_of(plan, run, world.environment, redact),
+    )
+
+
+def hooks_of(plan: Plan, run: str, environment: Mapping[str, str], redact: Redact) -> Hooks:
+    """The hooks of a run; they start in the folder of the user's configuration, if there is one, and
+    get the user's environment without keys of models."""
+    own, hidden = user_folder(environment), keys(environment, plan.settings.key_variable)
+    return Hooks(
+        plan.settings.hook_commands,
+        {
+            "run": run,
+            "task": plan.task.id,
+            "repository": str(plan.repository.root),
+            "base": plan.base,
+            "branch": plan.branch,
+            "model": plan.model,
+            "prompt": plan.prompt.name,
+            "sandbox": plan.sandbox.label,
+        },
+        {name: value for name, value in environment.items() if value.strip() not in hidden},
+        own if own.is_dir() else Path("/"),
+        redact,
     )
 
 

@@ -30,6 +30,7 @@ WIDENING = (
     "environment.files",
     "environment.gates.env_from",
     "environment.network",
+    "hooks",
     "readable",
     "services",
 )
@@ -167,7 +168,7 @@ def _value(table: Mapping[str, Any], path: str) -> Any:
 def _written(value: Any) -> str:
     if not isinstance(value, list):
         return json.dumps(value)
-    items = "".join(f"  {json.dumps(item)},\n" for item in cast("list[Any]", value))
+    items = "".join(f"  {json.dumps(item, sort_keys=True)},\n" for item in cast("list[Any]", value))
     return f"[\n{items}]"
 
 

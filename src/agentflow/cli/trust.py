@@ -29,7 +29,8 @@ def trust(
 ) -> None:
     """Show what this repository's configuration asks for beyond the sandbox, and grant it.
 
-    That is network for setup and agent, variables and files of yours, services, and paths to read.
+    That is network for setup and agent, variables and files of yours, services, paths to read, and
+    hooks, which run outside the sandbox.
     The grant is yours alone, holds for exactly these words, and is kept in trust.json beside your
     config.toml. In CI, set AGENTFLOW_TRUST to the hash instead.
     """
