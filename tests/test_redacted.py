@@ -2,7 +2,7 @@
 
 from agentflow.events import AssistantMessage, Collected, GateFinished, Notice, UserMessage
 from agentflow.messages import Reply, ToolCall, Usage
-from agentflow.records import Evidence, Json
+from agentflow.records import Criterion, Evidence, Fault, Json
 from agentflow.redacted import HELD, redacted_event, redacted_reply
 from agentflow.redaction import redactor
 
@@ -85,3 +85,15 @@ def test_an_event_shows_no_secret_and_keeps_its_names() -> None:
     })  # fmt: skip
     collected = Collected("EqQB", commits, {"EqQB": "EqQB"}, 1, 1, 0)
     assert redacted_event(collected, REDACT) is collected
+
+
+def test_records_in_a_list_of_a_record_are_redacted_too() -> None:
+    faults = (Fault(f"line with {SECRET}", "a", 1),)
+    criteria = (Criterion(f"use {SECRET}", "met"),)
+    evidence = Evidence("tamper", "failed", "x", faults=faults, criteria=criteria)
+
+    shown = redacted_event(GateFinished(evidence), REDACT)
+
+    assert isinstance(shown, GateFinished)
+    assert shown.evidence.faults == (Fault("line with [redacted]", "a", 1),)
+    assert shown.evidence.criteria == (Criterion("use [redacted]", "met"),)

@@ -1,7 +1,8 @@
 """Text that a model or a repository wrote, made harmless where it is shown: the only such place.
 
-For a terminal and a CI log (`neutral`, and `stopped_commands` around all that a run prints), for an
-HTML page (`markup`), for a line of JSON (`json_line`).
+For a terminal and a CI log (`neutral`, and `stopped_commands` around all that a run prints;
+`annotation`), for an HTML page (`markup`), for Markdown (`code_span`, `code_block`), for XML
+(`xml_text`), for a line of JSON (`json_line`).
 """
 
 import html
@@ -47,6 +48,44 @@ def stopped_commands(token: str) -> tuple[str, str]:
     `token` must be one that nobody who writes into the log can guess.
     """
     return f"::stop-commands::{token}", f"::{token}::"
+
+
+def annotation(message: str, *, title: str, path: str = "", line: int = 0) -> str:
+    """A command to GitHub's runner that shows an error, at a line of a file if one is named."""
+    given = {"file": path, "line": str(line or 1) if path else "", "title": title}
+    pairs = (
+        f"{name}={_escaped(one_line(value, 500), ':,')}" for name, value in given.items() if value
+    )
+    return f"::error {','.join(pairs)}::{_escaped(neutral(message)[:4000])}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """As `@actions/core` escapes the data of a command, and with `:,` its properties."""
+    for character in f"%\r\n{more}":
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
+
+
+def code_span(text: str, width: int = 200) -> str:
+    """The neutral text on one line of Markdown, where it is no markup, mention or link."""
+    line = one_line(text, width) or " "
+    fence = "`" * (_longest_run(line) + 1)
+    return f"{fence} {line} {fence}"
+
+
+def code_block(text: str) -> str:
+    """The neutral text as a block of Markdown."""
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return f"{fence}text\n{neutral(text).rstrip()}\n{fence}"
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)
+
+
+def xml_text(text: str) -> str:
+    """The neutral text without the characters that no XML document can hold (XML 1.0, 2.2)."""
+    return re.sub("[\ufffe\uffff]", "\ufffd", neutral(text))
 
 
 def markup(text: str) -> str:

@@ -290,6 +290,17 @@ class Commit:
 
 
 @record
+class Fault:
+    """One thing that is wrong, and where."""
+
+    text: str
+    path: str = ""
+    """In the repository; empty where it is no file that is wrong."""
+    line: int = 0
+    """From 1; 0 means the file as a whole."""
+
+
+@record
 class Candidate:
     """The re-created commits of a run, in our repository, waiting for judgement."""
 
@@ -304,6 +315,8 @@ class Candidate:
     """Paths that an agent who should commit left uncommitted."""
     violations: tuple[str, ...] = ()
     """Why the agent's commits may not enter the user's repository."""
+    faults: tuple[Fault, ...] = ()
+    """Those of the violations that are a file's."""
     files_changed: int = 0
     insertions: int = 0
     deletions: int = 0
@@ -341,6 +354,8 @@ class Evidence:
     or said too much to tell."""
     answer: Json | None = None
     """The agent's answer, from an audit that found it in the form that the prompt promises."""
+    faults: tuple[Fault, ...] = ()
+    """What `detail` says of single files, for who shows it at its line."""
 
 
 LEFT_TO_CI = "left to CI"

@@ -70,7 +70,7 @@ def redacted_event(event: Event, redact: Redact) -> Event:
 
 
 def redacted_json(value: Any, redact: Redact) -> Any:
-    """A JSON value, every text and key in it redacted."""
+    """A JSON value, every text and key in it redacted; a record in it as in an event."""
     match value:
         case str():
             return redact(value)
@@ -84,7 +84,7 @@ def redacted_json(value: Any, redact: Redact) -> Any:
                 for key, each in fields.items()
             }
         case _:
-            return value
+            return _record(value, redact) if dataclasses.is_dataclass(value) else value
 
 
 def _record(record: _Record, redact: Redact) -> _Record:
@@ -95,8 +95,6 @@ def _record(record: _Record, redact: Redact) -> _Record:
             continue
         if field.name == "message":
             shown = redacted_message(value, redact)
-        elif dataclasses.is_dataclass(value):
-            shown = _record(value, redact)
         else:
             shown = redacted_json(value, redact)
         if shown != value:

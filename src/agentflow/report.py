@@ -66,7 +66,7 @@ class Summary:
             case GateFinished():
                 evidence = dataclasses.asdict(event.evidence)
                 self._answer = evidence.pop("answer") or self._answer
-                lists = {name: list(evidence[name]) for name in ("notices", "criteria")}
+                lists = {name: list(evidence[name]) for name in ("notices", "criteria", "faults")}
                 self._evidence.append({**evidence, **lists})
             case Notice() | ConnectionClosed():
                 self._note(event)

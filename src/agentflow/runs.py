@@ -9,12 +9,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.journal import open_regular
 from agentflow.nearest import nearest
-from agentflow.records import Json
+from agentflow.records import Criterion, Evidence, Fault, Json, Status
 from agentflow.strict_json import parse_object
 
 FOLDER = ".orchestrator/runs"
@@ -71,6 +71,7 @@ _FIELDS: Json = {
                 "seconds": 0,
                 "notices": [""],
                 "criteria": [{"text": "", "state": "", "by": ""}],
+                "faults": [{"text": "", "path": "", "line": 0}],
             }
         ],
     },
@@ -196,6 +197,22 @@ def shown(report: Json) -> Json:
     fields: Json = _like(_FIELDS, report)
     absent = [name for name in ("landed", "reply") if not isinstance(report.get(name), dict)]
     return {**fields, **dict.fromkeys(absent)}
+
+
+def evidence_of(fields: Json) -> tuple[Evidence, ...]:
+    """The evidence in a report's fields as `shown` gives them; what has no known status is skipped."""
+    return tuple(map(_evidence, fields["verification"]["gates"]))
+
+
+def _evidence(gate: Json) -> Evidence:
+    fields: Json = {
+        **gate,
+        "status": gate["status"] if gate["status"] in get_args(Status) else "skipped",
+        "notices": tuple(gate["notices"]),
+        "criteria": tuple(Criterion(**each) for each in gate["criteria"]),
+        "faults": tuple(Fault(**each) for each in gate["faults"]),
+    }
+    return Evidence(**fields)
 
 
 def _like(pattern: Any, value: Any) -> Any:

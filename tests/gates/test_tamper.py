@@ -135,9 +135,12 @@ async def test_markers_that_were_there_may_move_and_go(work: Work) -> None:
     assert (await measure(work, f"{script}; echo > web/app.test.js")).status == "passed"
 
     doubled = "cat tests/test_skipped.py >> tests/test_main.py"
-    assert problems(await measure(work, doubled)) == [
-        "added skip or only marker (pytest, unittest): @pytest.mark.skip"
-    ]
+    evidence = await measure(work, doubled)
+    told = "added skip or only marker (pytest, unittest): @pytest.mark.skip"
+    assert problems(evidence) == [told]
+    (fault,) = evidence.faults
+    assert (fault.text, fault.path) == (told, "tests/test_main.py")
+    assert fault.line > 1
 
 
 async def test_a_zero_byte_hides_no_marker(work: Work) -> None:

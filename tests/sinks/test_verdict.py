@@ -118,7 +118,12 @@ def test_no_text_of_a_report_reaches_the_terminal(outcome: str, *, already_done:
 
 def test_what_is_shown_of_a_report_of_ours_is_what_it_says() -> None:
     usage = {"cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
-    gate: dict[str, Any] = {**FIELDS["verification"]["gates"][0], "seconds": 0, "notices": []}
+    gate: dict[str, Any] = {
+        **FIELDS["verification"]["gates"][0],
+        "seconds": 0,
+        "notices": [],
+        "faults": [],
+    }
     assert shown({**FIELDS, "type": "result"}) == {
         **FIELDS,
         "reply": None,

@@ -28,6 +28,7 @@ from agentflow.cli.options import (
     Verbose,
 )
 from agentflow.cli.output import OutputFormat, data, exit_codes, print_json, say, talk
+from agentflow.cli.publication import Junit, Sarif, publishing
 
 if TYPE_CHECKING:
     from agentflow.handoff_parts import Prepared
@@ -73,6 +74,8 @@ def handoff(
     sandbox: Sandbox = None,
     output_format: Output = "text",
     as_json: Annotated[bool, typer.Option("--json", help="Same as --output-format json.")] = False,
+    junit: Junit = None,
+    sarif: Sarif = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done, or what is open.")
     ] = False,
@@ -91,7 +94,7 @@ def handoff(
     and --answers continues.
     """
     wanted: OutputFormat = "json" if as_json else output_format
-    with exit_codes(wanted):
+    with exit_codes(wanted), publishing("handoff", junit, sarif) as publish:
         from agentflow.world import World
 
         world = World()
@@ -110,6 +113,7 @@ def handoff(
             verbose=verbose,
         )  # fmt: skip
         report = plan_all(asked, world) if dry_run else run_all(asked, world)
+        publish(report)
     raise typer.Exit(report["exit_code"])
 
 

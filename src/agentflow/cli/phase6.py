@@ -23,6 +23,7 @@ from agentflow.cli.options import (
     Verbose,
 )
 from agentflow.cli.output import exit_codes
+from agentflow.cli.publication import Junit, Sarif, publishing
 
 
 def phase6(
@@ -47,6 +48,8 @@ def phase6(
     target: Target = None,
     sandbox: Sandbox = None,
     output_format: Output = "text",
+    junit: Junit = None,
+    sarif: Sarif = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the next batch's prompt and gates.")
     ] = False,
@@ -58,7 +61,7 @@ def phase6(
     A verified batch is marked COMPLETE with its commit, one that fails after all repairs FAILED;
     the agent's own words in the document are dropped. Limits and gates hold for each batch.
     """
-    with exit_codes(output_format):
+    with exit_codes(output_format), publishing(task, junit, sarif) as publish:
         flags = given_flags(
             prompt=prompt, model=model, fallback_model=fallback_model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
             allow=allow, deny=deny, gates=given_gates(gate, None), target=target, sandbox=sandbox,
@@ -74,4 +77,5 @@ def phase6(
             quiet=quiet,
             verbose=verbose,
         )
+        publish(report)
     raise typer.Exit(report["exit_code"])

@@ -18,6 +18,7 @@ from agentflow.cli.options import (
     Verbose,
 )
 from agentflow.cli.output import OutputFormat, exit_codes
+from agentflow.cli.publication import Junit, Publish, Sarif, publishing
 
 if TYPE_CHECKING:
     from agentflow.order import Order
@@ -44,6 +45,8 @@ def resume(
     max_cost: MaxCost = None,
     timeout: Timeout = None,
     output_format: Output = "text",
+    junit: Junit = None,
+    sarif: Sarif = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -52,11 +55,11 @@ def resume(
     Files and conversation go back to the last checkpoint. What was paid is not asked for again,
     and what has landed does not land twice.
     """
-    with exit_codes(output_format):
+    with exit_codes(output_format), publishing(run or "-", junit, sarif) as publish:
         flags = given_flags(
             model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost, timeout=timeout
         )
-        report = _go_on(run, None, flags, output_format, quiet=quiet, verbose=verbose)
+        report = _go_on(run, None, flags, output_format, publish, quiet=quiet, verbose=verbose)
     raise typer.Exit(report)
 
 
@@ -71,11 +74,13 @@ def answer(
     max_cost: MaxCost = None,
     timeout: Timeout = None,
     output_format: Output = "text",
+    junit: Junit = None,
+    sarif: Sarif = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Answer an agent that asked (exit code 3); it goes on in the same conversation."""
-    with exit_codes(output_format):
+    with exit_codes(output_format), publishing(run, junit, sarif) as publish:
         from agentflow.errors import UsageError
 
         said = sys.stdin.read() if text == "-" else text
@@ -84,7 +89,7 @@ def answer(
         flags = given_flags(
             model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost, timeout=timeout
         )
-        report = _go_on(run, said, flags, output_format, quiet=quiet, verbose=verbose)
+        report = _go_on(run, said, flags, output_format, publish, quiet=quiet, verbose=verbose)
     raise typer.Exit(report)
 
 
@@ -93,6 +98,7 @@ def _go_on(
     answered: str | None,
     flags: dict[str, object],
     output_format: OutputFormat,
+    publish: Publish,
     *,
     quiet: bool,
     verbose: bool,
@@ -108,6 +114,7 @@ def _go_on(
     order = order_of(repository, world.cache, name)
     order = replace(order, flags={**order.flags, **flags}, answer=answered)
     report = execute(order, output_format, dry_run=False, quiet=quiet, verbose=verbose)
+    publish(report)
     return int(report["exit_code"])
 
 

@@ -29,6 +29,7 @@ from agentflow.cli.options import (
     Verbose,
 )
 from agentflow.cli.output import exit_codes
+from agentflow.cli.publication import Junit, Sarif, publishing
 from agentflow.cli.replies import given_replies
 from agentflow.cli.resume import unfinished
 from agentflow.records import SetupNetwork
@@ -115,6 +116,8 @@ def run(
         Path | None,
         typer.Option(metavar="FILE", help="Take recorded replies: no key, no network, no cost."),
     ] = None,
+    junit: Junit = None,
+    sarif: Sarif = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print prompt, tools, boundaries and gates; needs no key."),
@@ -123,7 +126,7 @@ def run(
     verbose: Verbose = False,
 ) -> None:
     """Run one task: an agent works on it in a sandbox; agentflow verifies and lands the result."""
-    with exit_codes(output_format):
+    with exit_codes(output_format), publishing(task or "-", junit, sarif) as publish:
         from agentflow.errors import UsageError
         from agentflow.loading import without_collector
 
@@ -149,6 +152,7 @@ def run(
             report = execute_batches(
                 task, base, flags, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose
             )
+            publish(report)
             raise typer.Exit(report["exit_code"])
         order = Order(task, text, base, fresh, None, flags, arguments)
         if resume and replies:
@@ -158,6 +162,7 @@ def run(
         report = execute(
             order, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose, replies=replies
         )
+        publish(report)
     raise typer.Exit(report["exit_code"])
 
 

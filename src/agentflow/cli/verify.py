@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from agentflow.cli.output import data, exit_codes, print_json, talk
+from agentflow.cli.publication import Junit, Sarif, publishing
 
 if TYPE_CHECKING:
     from agentflow.records import Json
@@ -33,6 +34,8 @@ def verify(
     output_format: Annotated[
         Literal["text", "json"], typer.Option(help="What standard output gets.")
     ] = "text",
+    junit: Junit = None,
+    sarif: Sarif = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No talk.")] = False,
 ) -> None:
     """Judge commits by the gates alone: no model, no landing. Ends with 0 or 1; with 2 or 5 if
@@ -40,7 +43,7 @@ def verify(
 
     Settings, and the task if it is there, are those of the commit where the change starts.
     """
-    with exit_codes(output_format):
+    with exit_codes(output_format), publishing(what, junit, sarif) as publish:
         from agentflow.sinks.console import ConsoleSink
         from agentflow.verify import Question, verify_commits
         from agentflow.world import World
@@ -52,6 +55,7 @@ def verify(
             print_json(found)
         else:
             _print(found)
+        publish(found)
         raise typer.Exit(int(found["exit_code"]))
 
 

@@ -14,7 +14,7 @@ from agentflow.gates.shapes.expected import expected_shapes
 from agentflow.gates.shapes.matching import Match, Matcher
 from agentflow.gates.shapes.shape import Shape
 from agentflow.neutral import one_line
-from agentflow.records import Candidate, Evidence
+from agentflow.records import Candidate, Evidence, Fault
 from agentflow.words import counted
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import blobs_at, changes_between, contents, sizes
@@ -70,14 +70,26 @@ class ApiContractAudit:
             places = ", ".join(_place(match.declared) for match in matches[:5])
             summary = one_line(f"{counted(len(matches), 'shape')} as expected: {places}", 200)
             return Evidence(self.name, "passed", summary, notices=notices)
-        lines = [
-            one_line(f"{_place(match.declared)}: {difference} ({_title(match.expected)})", 300)
+        faults = tuple(
+            Fault(
+                one_line(f"{_place(match.declared)}: {difference} ({_title(match.expected)})", 300),
+                match.declared.path,
+                match.declared.line,
+            )
             for match in wrong
             for difference in match.differences
-        ]
+        )
+        lines = [fault.text for fault in faults]
         advice = "Declare what the contract of the handoff expects, or say why it cannot be so."
         summary = one_line(f"{_place(wrong[0].declared)}: {wrong[0].differences[0]}", 200)
-        return Evidence(self.name, "failed", summary, "\n".join((*lines, advice)), notices=notices)
+        return Evidence(
+            self.name,
+            "failed",
+            summary,
+            "\n".join((*lines, advice)),
+            notices=notices,
+            faults=faults,
+        )
 
     def _not_checked(self, reason: str) -> Evidence:
         return Evidence(self.name, "skipped", f"not checked: {reason}")

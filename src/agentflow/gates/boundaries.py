@@ -22,7 +22,11 @@ class BoundariesGate:
                 + "index and files, commit again."
             )
             return Evidence(
-                self.name, "failed", f"{len(found)} {noun}", "\n".join((*found, advice))
+                self.name,
+                "failed",
+                f"{len(found)} {noun}",
+                "\n".join((*found, advice)),
+                faults=candidate.faults,
             )
         globs = ", ".join(self.boundaries.allow) or "all but protected paths"
         return Evidence(self.name, "passed", f"every commit stays within {globs}")

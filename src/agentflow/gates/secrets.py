@@ -10,7 +10,7 @@ from agentflow.boundaries import matches
 from agentflow.frozen import record
 from agentflow.gates.added import Added, added_lines
 from agentflow.gates.runners import is_test
-from agentflow.records import Candidate, Evidence
+from agentflow.records import Candidate, Evidence, Fault
 from agentflow.redaction import Redact, value_redactor
 from agentflow.secret_rules import entropy, findings
 from agentflow.words import counted
@@ -69,6 +69,7 @@ class SecretsGate:
         if len(notices) > LISTED:
             notices = (*notices[:LISTED], f"and {len(notices) - LISTED} more")
         if secrets:
+            changed = {c.path for commit in candidate.commits for c in commit.changes}
             listed = [each.shown() for each in secrets[:LISTED]]
             more = [f"and {len(secrets) - LISTED} more"] if len(secrets) > LISTED else []
             first = f"{secrets[0].path}:{secrets[0].line}: {secrets[0].rule}"
@@ -78,6 +79,11 @@ class SecretsGate:
                 first if len(secrets) == 1 else f"{counted(len(secrets), 'secret')}: {first}, …",
                 "\n".join((*listed, *more, _advice(candidate.base))),
                 notices=notices,
+                faults=tuple(
+                    Fault(each.shown(), each.path, each.line)
+                    for each in secrets[:LISTED]
+                    if each.path in changed
+                ),
             )
         allowed = len(found) - len(open_)
         summary = "no secret was added" + (f" ({allowed} allowed)" if allowed else "")

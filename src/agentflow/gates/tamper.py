@@ -7,6 +7,7 @@ import asyncio
 import posixpath
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agentflow.boundaries import matches
 from agentflow.frozen import record
@@ -18,7 +19,7 @@ from agentflow.gates.runners import (
     shadows_a_module,
     steers_from_anywhere,
 )
-from agentflow.records import Boundaries, Candidate, Change, Evidence
+from agentflow.records import Boundaries, Candidate, Change, Evidence, Fault
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import blobs_at, changes_between, contents
 
@@ -81,11 +82,12 @@ class TamperGate:
         deleted, moved = _deleted_tests(self.state, candidate.base, changes)
         inputs = [c for c in changes if _is_input(c)]
         fresh = [c for c in inputs if _stands_apart(self.state, candidate.base, c)]
-        problems = [
-            *(f"deleted test: {path}" for path in deleted),
-            *(f"changed gate input: {c.path}" for c in inputs if c not in fresh),
+        faults = (
+            *(Fault(f"deleted test: {path}", path) for path in deleted),
+            *(Fault(f"changed gate input: {c.path}", c.path) for c in inputs if c not in fresh),
             *_added_skips(self.state, candidate.base, changes),
-        ]
+        )
+        problems = [fault.text for fault in faults]
         notices = (
             *(f"moved test: {path}" for path in moved),
             *(f"new gate input in a new folder: {c.path}" for c in fresh),
@@ -100,6 +102,7 @@ class TamperGate:
             "\n".join(problems) + "\nUndo this: only a task whose `allow` names the path itself "
             "may change it.",
             notices=notices,
+            faults=faults,
         )
 
 
@@ -112,24 +115,41 @@ def _deleted_tests(state: Git, base: str, changes: Sequence[Change]) -> tuple[li
     return [path for path in gone if path not in moved], moved
 
 
-def _added_skips(state: Git, base: str, changes: Sequence[Change]) -> list[str]:
+def _added_skips(state: Git, base: str, changes: Sequence[Change]) -> list[Fault]:
     """Lines that hold a skip or only marker and did not stand in a changed test before."""
     tests = [change for change in changes if holds_tests(change.path)]
     old = blobs_at(state, base, [c.path for c in tests if c.status != "A"])
     new = {c.path: c.blob for c in tests if c.status != "D" and c.mode != "160000"}
-    texts = contents(state, {*old.values(), *new.values()})
-    found: list[str] = []
+    data = contents(state, {*old.values(), *new.values()})
+    texts = {blob: text.decode("utf-8", "replace").splitlines() for blob, text in data.items()}
+    found: list[Fault] = []
     for runner, (files, marker) in SKIPS.items():
         before, after = (
-            Counter(
-                line.strip()
+            [
+                Fault(line.strip(), path, number)
                 for path, blob in side.items()
                 if matches(files, path)
-                for line in texts[blob].decode("utf-8", "replace").splitlines()
+                for number, line in enumerate(texts[blob], 1)
                 if marker.search(line[:MAX_LINE])
-            )
+            ]
             for side in (old, new)
         )
-        added = (after - before).elements()
-        found += [f"added skip or only marker ({runner}): {line[:200]}" for line in added]
+        found += [
+            replace(each, text=f"added skip or only marker ({runner}): {each.text[:200]}")
+            for each in _added(before, after)
+        ]
     return found
+
+
+def _added(before: Sequence[Fault], after: Sequence[Fault]) -> list[Fault]:
+    """The lines that are there more often than before; a line that was moved is not new."""
+    left = Counter(each.text for each in before)
+    own = Counter((each.text, each.path) for each in before)
+    added: list[Fault] = []
+    # Lines that stood in the same file come first: they are the old ones.
+    for each in sorted(after, key=lambda each: not own[each.text, each.path]):
+        if left[each.text]:
+            left[each.text] -= 1
+        else:
+            added.append(each)
+    return sorted(added, key=lambda each: (each.path, each.line))

@@ -5,9 +5,9 @@ from textwrap import indent
 
 from agentflow.durations import format_duration
 from agentflow.neutral import neutral, one_line
-from agentflow.records import Criterion, Evidence, Json, Verdict
-from agentflow.runs import shown
-from agentflow.sinks.console import MARKS, gate_line, last_lines
+from agentflow.records import Evidence, Json, Verdict
+from agentflow.runs import evidence_of, shown
+from agentflow.sinks.console import gate_line, last_lines
 from agentflow.sinks.printer import Printer
 from agentflow.words import counted
 
@@ -41,7 +41,7 @@ def print_verdict(printer: Printer, report: Json) -> None:
     printer.print((f"{title}  ", style), (what, "bold"))
     if report["reason"]:
         printer.print(indent(neutral(report["reason"]), "  "))
-    print_gates(printer, [_evidence(gate) for gate in report["verification"]["gates"]])
+    print_gates(printer, evidence_of(report))
     for label, value in (*_facts(report), *_places(report)):
         printer.print((f"  {label:<9}", "dim"), neutral(value))
 
@@ -56,17 +56,6 @@ def print_gates(printer: Printer, evidence: Sequence[Evidence]) -> None:
     if left:
         text = f"{counted(len(left), 'gate')} left to CI: {', '.join(left)}"
         printer.print((f"  {one_line(text, 200)}", "yellow"))
-
-
-def _evidence(gate: Json) -> Evidence:
-    status = gate["status"] if gate["status"] in MARKS else "skipped"
-    fields: Json = {
-        **gate,
-        "status": status,
-        "notices": tuple(gate["notices"]),
-        "criteria": tuple(Criterion(**each) for each in gate["criteria"]),
-    }
-    return Evidence(**fields)
 
 
 def _print_done_before(printer: Printer, report: Json) -> None:

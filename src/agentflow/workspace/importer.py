@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agentflow.boundaries import violation
-from agentflow.records import Boundaries, Candidate, Change, Commit, Commits
+from agentflow.records import Boundaries, Candidate, Change, Commit, Commits, Fault
 from agentflow.workspace.export import Export
 from agentflow.workspace.git import Git
 from agentflow.workspace.lfs import REFUSED, new_contents
@@ -58,7 +58,7 @@ def make_candidate(
         walked.append(Commit("", export.tree, (export.head,), authorship.rest_message, rest))
     problems = _problems(state, base, walked, boundaries, lfs_stores)
     if problems:
-        return Candidate(base, base, violations=_listed(problems))
+        return Candidate(base, base, violations=_listed(problems), faults=_placed(problems))
     return recreate(state, base, walked, leftovers, authorship)
 
 
@@ -72,22 +72,28 @@ def as_it_is(
     """Walk the commits between base and head, made by anybody, and take them as they are."""
     found = _history_problem(state, base, head)
     walked = [] if found else commits_between(state, base, head)
-    problems = [found] if found else _problems(state, base, walked, boundaries, lfs_stores)
+    problems = [Fault(found)] if found else _problems(state, base, walked, boundaries, lfs_stores)
     files, insertions, deletions = statistics(state, base, head)
     return Candidate(
         base,
         head,
         tuple(walked),
         violations=_listed(problems),
+        faults=_placed(problems),
         files_changed=files,
         insertions=insertions,
         deletions=deletions,
     )
 
 
-def _listed(problems: Sequence[str]) -> tuple[str, ...]:
+def _listed(problems: Sequence[Fault]) -> tuple[str, ...]:
     more = len(problems) - MAX_PROBLEMS
-    return (*problems[:MAX_PROBLEMS], *([f"and {more} more"] if more > 0 else []))
+    texts = (problem.text for problem in problems[:MAX_PROBLEMS])
+    return (*texts, *([f"and {more} more"] if more > 0 else []))
+
+
+def _placed(problems: Sequence[Fault]) -> tuple[Fault, ...]:
+    return tuple(problem for problem in problems[:MAX_PROBLEMS] if problem.path)
 
 
 def _history_problem(state: Git, base: str, head: str) -> str | None:
@@ -107,18 +113,19 @@ def _problems(
     walked: Sequence[Commit],
     boundaries: Boundaries,
     lfs_stores: Sequence[Path],
-) -> list[str]:
+) -> list[Fault]:
     """Why these commits may not enter the user's repository."""
     changes = [change for commit in walked for change in commit.changes]
     if len(changes) > MAX_CHANGES:
-        return [f"{len(changes)} paths changed in all commits; at most {MAX_CHANGES} are taken"]
+        many = f"{len(changes)} paths changed in all commits; at most {MAX_CHANGES} are taken"
+        return [Fault(many)]
     blobs = {change.blob for change in changes if change.mode not in {_ABSENT, _GITLINK}}
     bytes_of = sizes(state, blobs)
     if sum(bytes_of.values()) > MAX_TOTAL:
-        return [f"{sum(bytes_of.values())} bytes changed; at most {MAX_TOTAL} are taken"]
+        return [Fault(f"{sum(bytes_of.values())} bytes changed; at most {MAX_TOTAL} are taken")]
     targets = contents(state, {c.blob for c in changes if _is_short_link(c, bytes_of)})
     outside = new_contents(state, base, walked, lfs_stores)
-    problems: dict[str, None] = {}
+    problems: dict[Fault, None] = {}
     for commit in walked:
         place = f"{commit.sha[:12]} ({commit.subject[:80]})" if commit.sha else "uncommitted"
         for change in commit.changes:
@@ -129,7 +136,8 @@ def _problems(
                 or (REFUSED if (commit.tree, change.path) in outside else None)
             )
             if reason:
-                problems[f"{place}: {change.status} {printable(change.path)}: {reason}"] = None
+                told = f"{place}: {change.status} {printable(change.path)}: {reason}"
+                problems[Fault(told, change.path)] = None
     return list(problems)
 
 

@@ -1,0 +1,1 @@
+"""What a CI system gets of reports: one file per form."""

@@ -1,0 +1,110 @@
+"""What a CI system gets of a command: files, the job's summary, annotations."""
+
+import os
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agentflow.cli.output import say
+from agentflow.errors import AgentflowError, EnvironmentFailure, UsageError
+from agentflow.frozen import record
+
+if TYPE_CHECKING:
+    from agentflow.ci.judged import Judged
+    from agentflow.records import Json
+
+Junit = Annotated[
+    Path | None,
+    typer.Option("--junit", metavar="FILE", help="JUnit XML: a suite per task, a case per gate."),
+]
+Sarif = Annotated[
+    Path | None,
+    typer.Option("--sarif", metavar="FILE", help="SARIF: what gates found in files, by line."),
+]
+Publish = Callable[["Json"], None]
+
+
+@record
+class _Wanted:
+    junit: Path | None
+    sarif: Path | None
+    summary: str
+    annotated: bool
+
+
+@contextmanager
+def publishing(name: str, junit: Path | None, sarif: Path | None) -> Generator[Publish]:
+    """Give what publishes a command's report: into the named files, and in a job of GitHub Actions
+    into its summary and as annotations. What is refused in the block is published too.
+
+    `name` is what was asked for. Raises `UsageError` for a file that could not be written.
+    """
+    summary = os.environ.get("GITHUB_STEP_SUMMARY", "")
+    annotated = os.environ.get("GITHUB_ACTIONS") == "true"
+    wanted = _Wanted(junit, sarif, summary, annotated)
+    for file in filter(None, (junit, sarif)):
+        if not file.absolute().parent.is_dir() or file.is_dir():
+            raise UsageError(f"{file} cannot be written: there is no folder for it, or it is one")
+
+    published: list[object] = []
+
+    def publish(report: "Json") -> None:
+        published.append(report)
+        if "outcome" in report or report.get("type") == "verification":
+            _publish(wanted, _judged(report))
+
+    try:
+        yield publish
+    except AgentflowError as error:
+        _publish(wanted, (_refused(name, error.outcome, error.exit_code, error),))
+        raise
+    except typer.Exit as end:
+        if end.exit_code and not published:  # the questions of a handoff, printed as JSON
+            _publish(wanted, (_refused(name, "blocked", end.exit_code),))
+        raise
+
+
+def _judged(report: "Json") -> "tuple[Judged, ...]":
+    from agentflow.ci.judged import judged_of
+    from agentflow.workspace.repository import open_repository
+    from agentflow.world import World
+
+    world = World()
+    return judged_of(report, open_repository(world.directory, world.environment).root)
+
+
+def _refused(name: str, outcome: str, code: int, error: AgentflowError | None = None) -> "Judged":
+    """What never became a run."""
+    from agentflow.ci.judged import Judged
+
+    reason, hint = (error.message, error.hint) if error else ("", "")
+    return Judged(name, outcome, code, reason=reason, hint=hint)
+
+
+def _publish(wanted: _Wanted, judged: "tuple[Judged, ...]") -> None:
+    if not (wanted.junit or wanted.sarif or wanted.summary or wanted.annotated):
+        return
+    from agentflow.ci.annotations import annotations
+    from agentflow.ci.junit import junit
+    from agentflow.ci.sarif import sarif
+    from agentflow.ci.summary import summary
+    from agentflow.world import World
+
+    if wanted.annotated:
+        for line in annotations(judged):
+            say(line)
+    try:
+        if wanted.junit:
+            wanted.junit.write_text(junit(judged, World().now()), "utf-8", "replace")
+        if wanted.sarif:
+            wanted.sarif.write_text(sarif(judged), "utf-8")
+        if wanted.summary:
+            with Path(wanted.summary).open("a", encoding="utf-8", errors="replace") as file:
+                file.write(summary(judged))
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"cannot write {error.filename}: {error.strerror}", hint="The run itself has ended."
+        ) from error
