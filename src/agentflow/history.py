@@ -1,6 +1,6 @@
 """What a run's journal says has happened, and where the run can go on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from itertools import pairwise
@@ -105,10 +105,14 @@ def decode(lines: Iterable[Json]) -> list[Line]:
 
     Raises `EnvironmentFailure` for a line that no event makes.
     """
+    return list(decoded(lines))
+
+
+def decoded(lines: Iterable[Json]) -> Iterator[Line]:
+    """The same one by one, as the lines come."""
     from pydantic import TypeAdapter, ValidationError  # 30 ms that only a run that goes on needs
 
     adapters: dict[str, TypeAdapter[Any]] = {}
-    decoded: list[Line] = []
     for number, line in enumerate(lines):
         kind = str(line.get("type"))
         try:
@@ -118,13 +122,12 @@ def decode(lines: Iterable[Json]) -> list[Line]:
                 name: value for name, value in line.items() if name not in {"n", "at", "type"}
             }
             event = cast("Event", adapters[kind].validate_python(fields))
-            decoded.append(Line(number, datetime.fromisoformat(line["at"]), event))
+            yield Line(number, datetime.fromisoformat(line["at"]), event)
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise EnvironmentFailure(
                 f"line {number + 1} of the journal is no event of this version ({kind[:60]})",
                 hint="Start over with --fresh.",
             ) from error
-    return decoded
 
 
 def counting(lines: Iterable[Line]) -> list[Line]:

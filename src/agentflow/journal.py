@@ -16,6 +16,8 @@ from agentflow.events import Event
 from agentflow.records import Json
 from agentflow.strict_json import parse_object
 
+INTERVAL = 0.2
+"""Seconds between two looks at a journal that grows."""
 MAX_LINE = 16 << 20
 """Bytes of a line that are read; the journal may have come with a repository."""
 
@@ -114,13 +116,14 @@ def load(path: Path) -> list[Json]:
     return list(lines(path))
 
 
-def lines(path: Path) -> Iterator[Json]:
-    """Read a journal line by line, without a torn last one.
+def lines(path: Path, again: Callable[[], bool] = lambda: False) -> Iterator[Json]:
+    """Read a journal line by line, without a torn last one; where it ends, `again` says whether to
+    look for more.
 
     Raises `EnvironmentFailure` if it is no regular file, and naming the line if one in the middle
     is not a JSON object.
     """
-    for number, raw in enumerate(_whole_lines(path), start=1):
+    for number, raw in enumerate(_whole_lines(path, again), start=1):
         try:
             yield parse_object(raw)
         except (ValueError, RecursionError) as error:
@@ -130,12 +133,37 @@ def lines(path: Path) -> Iterator[Json]:
             ) from error
 
 
-def _whole_lines(path: Path) -> Iterator[bytes]:
+def follow(
+    path: Path, is_running: Callable[[], bool], sleep: Callable[[float], None]
+) -> Iterator[Json]:
+    """The lines of a run's journal, those there are and those that come while it runs."""
+    left = False
+
+    def again() -> bool:
+        nonlocal left
+        if left:
+            return False
+        left = not is_running()  # what it wrote before that is still to be read
+        if not left:
+            sleep(INTERVAL)
+        return True
+
+    return lines(path, again)
+
+
+def _whole_lines(path: Path, again: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
     with _told(path), open_regular(path) as file:
-        while (raw := file.readline(MAX_LINE + 1)).endswith(b"\n"):
-            yield raw
-        if len(raw) > MAX_LINE:
-            raise OSError(errno.EFBIG, f"a line is longer than {MAX_LINE} bytes")
+        while True:
+            place = file.tell()
+            raw = file.readline(MAX_LINE + 1)
+            if raw.endswith(b"\n"):
+                yield raw
+                continue
+            if len(raw) > MAX_LINE:
+                raise OSError(errno.EFBIG, f"a line is longer than {MAX_LINE} bytes")
+            if not again():
+                return
+            file.seek(place)
 
 
 def open_regular(path: Path) -> BinaryIO:

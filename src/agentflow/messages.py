@@ -1,6 +1,6 @@
 """What is said to a model and by it: requests, replies, tool calls and their results. No I/O."""
 
-from typing import Literal
+from typing import Any, Literal, cast
 
 from agentflow.errors import ProviderFailure
 from agentflow.frozen import record
@@ -108,6 +108,31 @@ class CallFailed(ProviderFailure):
         self.used = used
         self.too_long = too_long
         self.temporary = temporary
+
+
+_TARGETS = ("file_path", "command", "pattern", "path")
+
+
+def blocks_in(message: Json) -> list[Json]:
+    """The content blocks of a journaled message, a plain text as one; what is none is left out."""
+    content: Any = message.get("content")
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    items = cast("list[Any]", content) if isinstance(content, list) else []
+    return [cast("Json", each) for each in items if isinstance(each, dict)]
+
+
+def calls_in(message: Json) -> list[tuple[str, str, str]]:
+    """The id, the tool and the target of each call in a journaled reply; a target is what the
+    call works on: a path, a command, a pattern, or nothing."""
+    calls = (block for block in blocks_in(message) if block.get("type") == "tool_use")
+    return [(str(c.get("id")), str(c.get("name")), target_of(c.get("input"))) for c in calls]
+
+
+def target_of(arguments: object) -> str:
+    """What a call with these arguments works on; empty if they do not say."""
+    given = cast("Json", arguments) if isinstance(arguments, dict) else {}
+    return next((str(given[name]) for name in _TARGETS if name in given), "")
 
 
 @record

@@ -301,6 +301,16 @@ class Fault:
 
 
 @record
+class FileStat:
+    """How many lines of one file changed."""
+
+    path: str
+    insertions: int | None
+    deletions: int | None
+    """Both None for a file that is not text."""
+
+
+@record
 class Candidate:
     """The re-created commits of a run, in our repository, waiting for judgement."""
 
@@ -320,6 +330,8 @@ class Candidate:
     files_changed: int = 0
     insertions: int = 0
     deletions: int = 0
+    stat: tuple[FileStat, ...] = ()
+    """File by file; the first ones only if there are very many."""
     answer: str = ""
     """The agent's last words: claims about all this."""
 

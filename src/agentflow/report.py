@@ -29,6 +29,7 @@ from agentflow.events import (
     ReplyFailed,
     ReplyMeasured,
     RunFinished,
+    RunResumed,
     RunStarted,
     Signed,
 )
@@ -76,6 +77,7 @@ class Summary:
                 self._packages = event.difference
             case (
                 RunStarted()
+                | RunResumed()
                 | AgentEnded()
                 | RepairStarted()
                 | FallbackStarted()
@@ -104,6 +106,7 @@ class Summary:
         started, finished = self._of(RunStarted), self._of(RunFinished)
         collected, landed = self._of(Collected), self._of(LandingDone)
         recorded, spent = self._of(Recorded), self._spent
+        resumed = self._of(RunResumed)
         outcome = finished.get("outcome", "unfinished")
         seconds = (self._now() - self._started).total_seconds() + self._earlier
         return {
@@ -135,7 +138,8 @@ class Summary:
             "changes": {
                 name: collected.get(name, 0)
                 for name in ("files_changed", "insertions", "deletions")
-            },
+            }
+            | {"files": list(collected.get("stat", ()))},
             "dependencies": {
                 name: self._packages.get(name, []) for name in ("added", "removed", "changed")
             },
@@ -156,6 +160,7 @@ class Summary:
             "effort": started.get("effort"),
             "skills": list(started.get("skills", ())),
             "sandbox": started.get("sandbox"),
+            "limits": resumed.get("limits") or started.get("limits", {}),
             "network": self._network,
             "notices": self._notices,
             "started_at": self._started.isoformat(timespec="milliseconds"),

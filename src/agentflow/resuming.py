@@ -4,7 +4,7 @@ What a run's folder in the work tree says is believed only as far as our own rep
 cache confirms it: the folder may have come with a repository.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from agentflow import __version__
@@ -58,6 +58,7 @@ def run_started(plan: Plan, run: str, replaceable: str | None) -> RunStarted:
         order=plan.order.as_json,
         replaceable=replaceable,
         network=plan.environment.agent_network,
+        limits=asdict(plan.limits),
     )
 
 

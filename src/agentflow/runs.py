@@ -20,6 +20,11 @@ from agentflow.strict_json import parse_object
 FOLDER = ".orchestrator/runs"
 REPORT = "report.json"
 JOURNAL = "journal.jsonl"
+OUTCOMES = (
+    "done", "failed", "blocked", "budget", "environment", "provider", "conflict", "interrupted",
+    "unfinished", "running",
+)  # fmt: skip
+"""What is said of a run: how it ended, that it was killed, or that it is at work."""
 RESUMABLE = frozenset({
     *("unfinished", "budget", "provider", "interrupted"),
     *("blocked", "environment", "conflict"),
@@ -59,7 +64,10 @@ _FIELDS: Json = {
         "endpoints": [{"method": "", "path": "", "request": "", "response": "", "declared": ""}],
         "differences": [""],
     },
-    "changes": {"files_changed": 0, "insertions": 0, "deletions": 0},
+    "changes": {
+        **dict.fromkeys(("files_changed", "insertions", "deletions"), 0),
+        "files": [{"path": "", "insertions": _NUMBER, "deletions": _NUMBER}],
+    },
     "verification": {
         "repairs": 0,
         "gates": [

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import field, replace
+from dataclasses import asdict, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,7 +140,17 @@ class Stage:
         plan = self.plan
         if self.checkpoint is not None:
             turn = self.history.conversation.turns
-            return RunResumed(self.history.kept, self.run, turn, plan.model)
+            spent = self.history.spent
+            return RunResumed(
+                self.history.kept,
+                self.run,
+                turn,
+                plan.model,
+                asdict(plan.limits),
+                spent.usage.total_tokens,
+                spent.cost,
+                spent.seconds,
+            )
         return run_started(plan, self.run, self.replaceable)
 
     def agent(self, model: Model) -> Agent:

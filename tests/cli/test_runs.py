@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from agentflow.cli.completion import complete_outcome, complete_prompt, complete_run
+from agentflow.journal import follow
 from agentflow.runs import FOLDER, JOURNAL, REPORT
 
 RUN = "A-20250101T000000-abcd"
@@ -109,3 +111,122 @@ def test_a_journal_that_is_no_json_is_named(runs: Runs, add: Callable[..., Path]
     shown = runs("show", "A", "--journal")
     assert shown.stdout == '{"n": 0}\n'
     assert f"{JOURNAL}:2: the journal is damaged" in shown.stderr
+
+
+def started(run: str, **fields: object) -> str:
+    known = {
+        "run": run, "task": "A", "task_sha256": "", "title": "Title", "prompt": "agent",
+        "prompt_sha256": "", "model": "m", "base": "b", "sandbox": "s", "branch": "x",
+        "tools": list[str](), "system": "", "version": "0",
+    }  # fmt: skip
+    line = {"n": 0, "at": "2025-01-01T00:00:00+00:00", "type": "agentflow.run_started"}
+    return json.dumps({**line, **known, **fields}) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ((), ["A1", "B2", "A3"]),
+        (("A",), ["A1", "A3"]),
+        (("--outcome", "failed"), ["B2"]),
+        (("--outcome", "failed", "--outcome", "done"), ["A1", "B2", "A3"]),
+        (("--since", "2025-01-02"), ["B2", "A3"]),
+        (("--since", "2025-01-02T00:00:01"), ["A3"]),
+        (("--since", "9999d"), ["A1", "B2", "A3"]),
+        (("--since", "1d"), []),
+        (("--prompt", "engineer"), ["B2"]),
+        (("--model", "sonnet"), ["A1", "A3"]),
+        (("--limit", "2"), ["B2", "A3"]),
+        (("A", "-n", "1"), ["A3"]),
+    ],
+    ids=" ".join,
+)
+def test_runs_are_filtered(
+    runs: Runs, add: Callable[..., Path], filters: tuple[str, ...], found: list[str]
+) -> None:
+    for day, task in enumerate("ABA", start=1):
+        name = f"{task}-2025010{day}T000000-abcd"
+        fields = {"outcome": "failed", "model": "haiku-1", "prompt": {"name": "engineer"}}
+        add(whole(task=task, run=name, **(fields if task == "B" else {"model": "sonnet-5"})), name)
+    listed = [
+        json.loads(line)["run"] for line in runs("list", *filters, "--json").stdout.splitlines()
+    ]
+    assert [f"{run[0]}{run[9]}" for run in listed] == found
+    assert len(runs("list", *filters).stdout.splitlines()) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--outcome", "faild"), "--outcome: 'faild' is none; did you mean 'failed'?"),
+        (("--since", "yesterday"), "--since: 'yesterday' is no time like 7d, 2h, 2026-11-20"),
+        (("--limit", "0"), "Invalid value for '--limit'"),
+    ],
+    ids=str,
+)
+def test_a_wrong_filter_is_named(runs: Runs, arguments: tuple[str, ...], words: str) -> None:
+    ended = runs("list", *arguments)
+    assert ended.returncode == 2
+    assert words in ended.stderr
+
+
+def test_nothing_found_is_said(runs: Runs) -> None:
+    assert runs("list").stderr == "no runs yet\n"
+    assert runs("list", "A").stderr == "no runs of A yet\n"
+    assert runs("list", "--prompt", "x").stderr == "no such runs\n"
+
+
+def test_a_run_that_was_killed_is_followed_to_where_it_died(
+    runs: Runs, add: Callable[..., Path]
+) -> None:
+    (add() / JOURNAL).write_text(started(RUN, title=EVIL) + '{"torn')
+    ended = runs("show", "A", "--follow")
+    assert (ended.returncode, ended.stdout.split()[:2]) == (0, [RUN, "unfinished"])
+    assert ended.stderr.startswith("2025-01-01T00:00:00Z A run A ")
+    assert not {"\x1b", "\x07", "\u202e"} & set(ended.stderr)
+    journal = runs("show", "A", "--follow", "--journal").stdout.splitlines()
+    assert [json.loads(line)["n"] for line in journal] == [0]
+
+
+def test_a_run_at_work_is_followed_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / JOURNAL
+    path.write_text('{"n": 0}\n{"n"')
+    pauses = iter([": 1}\n", '{"n": 2}\n{"n": 3}\n', ""])
+    at_work = iter([True, True, True, False])
+
+    def sleep(_seconds: float) -> None:
+        with path.open("a") as file:
+            file.write(next(pauses))
+
+    def is_running() -> bool:
+        if next(at_work):
+            return True
+        with path.open("a") as file:  # the last words of a process that has just ended
+            file.write('{"n": 4}\n')
+        return False
+
+    assert [line["n"] for line in follow(path, is_running, sleep)] == [0, 1, 2, 3, 4]
+
+
+def test_the_shell_completes_runs_prompts_and_outcomes(
+    runs: Runs, add: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(whole())
+    add("{}", f"\x1b[2J{RUN}")
+    deep = tmp_path / "root" / "deep"
+    deep.mkdir()
+    monkeypatch.chdir(deep)
+    assert complete_run("A") == ["A", RUN]
+    assert complete_run("") == ["A", RUN]
+    assert complete_outcome("f") == ["failed"]
+    assert "engineer" in complete_prompt("e")
+    asked = {"_AGENTFLOW_COMPLETE": "complete_bash", "COMP_WORDS": "agentflow runs show A-2"}
+    ended = subprocess.run(
+        [Path(sys.executable).with_name("agentflow")],
+        cwd=deep,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COMP_CWORD": "3", **asked},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout.split() == [RUN]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agentflow.cli.run import complete_task
+from agentflow.cli.completion import complete_task
 from tests.cli.shell import EVIL, Shell
 
 QUEUE = f"""# Queue\r

@@ -45,11 +45,31 @@ def test_quiet_prints_nothing(made: type[PlainPrinter | TerminalPrinter]) -> Non
     file = Terminal()
     quiet = made(file, quiet=True)
     quiet.print("x")
-    assert quiet.follow(lambda: "y") is None
+    assert quiet.follow(lambda _width, _height: []) is None
     assert file.getvalue() == ""
 
 
-def test_colours_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(printer(io.StringIO()), PlainPrinter)
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    assert isinstance(printer(io.StringIO()), TerminalPrinter)
+@pytest.mark.parametrize(
+    ("on_terminal", "environment", "shows"),
+    [
+        (True, {"TERM": "xterm"}, "live"),
+        (True, {"TERM": "xterm", "NO_COLOR": ""}, "live"),
+        (True, {"TERM": "xterm", "NO_COLOR": "1"}, "log"),
+        (True, {"TERM": "xterm", "CI": "true"}, "log"),
+        (True, {"TERM": "dumb"}, "log"),
+        (True, {"TERM": "xterm", "CI": "true", "FORCE_COLOR": "1"}, "colours"),
+        (True, {"TERM": "xterm", "NO_COLOR": "1", "FORCE_COLOR": "1"}, "log"),
+        (False, {"TERM": "xterm"}, "log"),
+        (False, {"FORCE_COLOR": "1"}, "colours"),
+    ],
+    ids=str,
+)
+def test_who_looks_decides(on_terminal: bool, environment: dict[str, str], shows: str) -> None:
+    stream = Terminal() if on_terminal else io.StringIO()
+    made = printer(stream, environment=environment)
+    assert isinstance(made, PlainPrinter) is (shows == "log")
+    assert made.live is (shows == "live")
+    follower = made.follow(lambda _width, _height: [])
+    assert (follower is not None) is made.live
+    if follower:
+        follower.stop()

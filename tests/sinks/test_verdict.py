@@ -30,7 +30,12 @@ FIELDS: dict[str, Any] = {
     "usage": {"input_tokens": 10, "output_tokens": 2},
     "landed": {"ref": "refs/heads/x", "tip": "t" * 40, "replaced": "refs/old"},
     "commits": [{"sha": "c" * 40, "subject": "mine"}],
-    "changes": {"files_changed": 1, "insertions": 2, "deletions": 3},
+    "changes": {
+        "files_changed": 1,
+        "insertions": 2,
+        "deletions": 3,
+        "files": [{"path": "app/x", "insertions": 2, "deletions": 3}],
+    },
     "verification": {
         "repairs": 1,
         "gates": [
@@ -85,6 +90,7 @@ def test_a_whole_report_is_printed() -> None:
         "      d",
         "      met         the box (build)",
         "  changes  1 file, +2 −3",  # noqa: RUF001
+        "           app/x  +2 −3",  # noqa: RUF001
         "  commit   cccccccccccc  mine",
         "  landed   x (on bbbbbbbbbbbb)",
         "  old tip  refs/old",
@@ -92,6 +98,7 @@ def test_a_whole_report_is_printed() -> None:
         "  marker   m",
         "  work     w (the agent's files, kept)",
         "  report   .orchestrator/runs/TASK-1-20250101T000000-abcd/report.json",
+        "  page     agentflow report TASK-1 --open",
         "  next     h",
         "  next     git log -p bbbbbbbbbbbb..x",
     ]

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from agentflow.cli.completion import complete_task
 from agentflow.cli.output import data, exit_codes, print_json, say
-from agentflow.cli.run import complete_task
 
 config = typer.Typer(help="Show the configuration.", no_args_is_help=True, rich_markup_mode=None)
 

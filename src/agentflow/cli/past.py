@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentflow.cli.completion import complete_prompt, complete_run
 from agentflow.cli.execution import given_flags
 from agentflow.cli.options import Model
 from agentflow.cli.output import data, exit_codes, print_json, say
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
     from agentflow.workspace.repository import Repository
     from agentflow.world import World
 
-Run = Annotated[str, typer.Argument(metavar="RUN|TASK", help="A run, or a task for its newest.")]
+Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN|TASK", help="A run, or a task for its newest.", autocompletion=complete_run
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
@@ -47,7 +53,10 @@ def fork(
     at: Annotated[int, typer.Option(metavar="TURN", min=0, help="The turn to begin after.")],
     model: Model = None,
     prompt: Annotated[
-        str | None, typer.Option(metavar="NAME|PATH", help="Another system prompt.")
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH", help="Another system prompt.", autocompletion=complete_prompt
+        ),
     ] = None,
     json: AsJson = False,
 ) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentflow.cli.completion import complete_prompt, complete_task
 from agentflow.cli.output import Tolerant, data, exit_codes, print_json, say
 from agentflow.cli.prompts_add import add
 from agentflow.cli.prompts_test import run_cases
-from agentflow.cli.run import PROFILE_HELP, complete_task
+from agentflow.cli.run import PROFILE_HELP
 
 if TYPE_CHECKING:
     from agentflow.prompts.base_tree import BaseTree
@@ -23,16 +24,9 @@ prompts.command()(add)
 prompts.command("test")(run_cases)
 
 
-def _complete_prompt(incomplete: str) -> list[str]:
-    from agentflow.prompts.search import search
-
-    names = {found.name for found in search(Path(), ())}
-    return sorted(name for name in names if name.startswith(incomplete) and name.isprintable())
-
-
 Name = Annotated[
     str,
-    typer.Argument(metavar="NAME|PATH", help="A prompt.", autocompletion=_complete_prompt),
+    typer.Argument(metavar="NAME|PATH", help="A prompt.", autocompletion=complete_prompt),
 ]
 
 

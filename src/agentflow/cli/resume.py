@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentflow.cli.completion import complete_open_run
 from agentflow.cli.execution import execute, given_flags
 from agentflow.cli.options import (
     BaseUrl,
@@ -26,18 +27,10 @@ if TYPE_CHECKING:
 RUN_HELP = "A run, or a task for its newest run (default: the only one that can go on)."
 
 
-def complete_run(incomplete: str) -> list[str]:
-    """Runs that can go on, for the shell's completion."""
-    from pathlib import Path
-
-    from agentflow.runs import open_runs
-
-    return [name for name in open_runs(Path()) if name.startswith(incomplete)]
-
-
 def resume(
     run: Annotated[
-        str | None, typer.Argument(metavar="RUN|TASK", help=RUN_HELP, autocompletion=complete_run)
+        str | None,
+        typer.Argument(metavar="RUN|TASK", help=RUN_HELP, autocompletion=complete_open_run),
     ] = None,
     model: Model = None,
     base_url: BaseUrl = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from agentflow.cli.batches import batches_apply, execute_batches
+from agentflow.cli.completion import complete_prompt, complete_task
 from agentflow.cli.execution import execute, given_flags, given_gates
 from agentflow.cli.options import (
     Allow,
@@ -50,15 +51,6 @@ PROFILE_HELP = (
 )
 
 
-def complete_task(incomplete: str) -> list[str]:
-    """Task ids, for the shell's completion."""
-    from agentflow.tasks.queue_headings import names_in_queues
-
-    folder = Path(".orchestrator/tasks")
-    known = {*(path.stem for path in folder.glob("*.md")), *names_in_queues(Path())}
-    return sorted(name for name in known if name.startswith(incomplete))
-
-
 def run(
     task: Annotated[
         str | None,
@@ -71,7 +63,11 @@ def run(
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="The task as free text.")] = None,
     prompt: Annotated[
         str | None,
-        typer.Option(metavar="NAME|PATH", help="Who the agent is (default: agent)."),
+        typer.Option(
+            metavar="NAME|PATH",
+            help="Who the agent is (default: agent).",
+            autocompletion=complete_prompt,
+        ),
     ] = None,
     profile: Annotated[str | None, typer.Option(metavar="NAME", help=PROFILE_HELP)] = None,
     arguments: Annotated[

@@ -1,13 +1,20 @@
 """`agentflow runs`: what was run, and how it ended."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentflow.cli.output import data, exit_codes, print_json, say
+from agentflow.cli.completion import complete_outcome, complete_prompt, complete_run
+from agentflow.cli.options import Verbose
+from agentflow.cli.output import data, exit_codes, print_json, say, talk
 from agentflow.cli.past import diff, export, fork, prune, rewind
 from agentflow.records import Json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agentflow.selection import Selection
 
 runs = typer.Typer(
     help="List and show runs, go back in them, tidy up.",
@@ -18,45 +25,144 @@ runs = typer.Typer(
 
 @runs.command("list")
 def list_(
-    task: Annotated[str | None, typer.Argument(help="Only the runs of this task.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Argument(help="Only the runs of this task.", autocompletion=complete_run),
+    ] = None,
+    outcome: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OUTCOME",
+            help="done, failed, blocked, …, unfinished, running. Repeatable.",
+            autocompletion=complete_outcome,
+        ),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Begun since 7d, 2h, 2026-11-20, ….")
+    ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="With this prompt.", autocompletion=complete_prompt),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="By a model whose name holds this.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", metavar="N", min=1, help="The newest N.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """List the runs in this repository, oldest first."""
     with exit_codes("json" if json else "text"):
-        found = _reports(task)
+        from agentflow.selection import Selection, parse_since, select
+        from agentflow.world import World
+
+        begun = None if since is None else parse_since(since, World().now(), where="--since")
+        outcomes = _outcomes(outcome or [])
+        wanted = Selection(task, outcomes, begun, prompt, model, limit)
+        found = select(_reports(None), wanted)
         if json:
             for report in found:
                 print_json(report)
             return
         if not found:
-            say("no runs yet" if task is None else f"no runs of {task} yet")
+            say(_nothing(wanted))
         for report in found:
             data().print(_line(report))
 
 
+def _outcomes(given: list[str]) -> tuple[str, ...]:
+    from agentflow.errors import UsageError
+    from agentflow.nearest import nearest
+    from agentflow.runs import OUTCOMES
+
+    for each in given:
+        if each not in OUTCOMES:
+            raise UsageError(
+                f"--outcome: {each!r} is none{nearest(each, OUTCOMES)}",
+                hint=f"Outcomes: {', '.join(OUTCOMES)}",
+            )
+    return tuple(given)
+
+
+def _nothing(wanted: "Selection") -> str:
+    from agentflow.selection import Selection
+
+    if wanted == Selection(wanted.task):
+        return "no runs yet" if wanted.task is None else f"no runs of {wanted.task} yet"
+    return "no such runs"
+
+
 @runs.command()
 def show(
-    run: Annotated[str, typer.Argument(help="A run, or a task for its newest run.")],
+    run: Annotated[
+        str,
+        typer.Argument(help="A run, or a task for its newest run.", autocompletion=complete_run),
+    ],
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="What happened, and what happens until its end.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
     journal: Annotated[bool, typer.Option("--journal", help="The journal, line by line.")] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Show a run's verdict, or its journal."""
     with exit_codes("json" if json else "text"):
-        from agentflow.journal import lines
-        from agentflow.runs import FOLDER, JOURNAL, find_report
-        from agentflow.sinks.verdict import print_verdict
+        from agentflow.runs import find_report
 
         find_report(_root(), run)
-        report = [each for each in _reports(None) if run in {each["run"], each["task"]}][-1]
+        report = _report_of(run)
         if journal:
-            for line in lines(_root() / FOLDER / report["run"] / JOURNAL):
+            for line in _lines(report, follow=follow):
                 print_json(line)
-        elif json:
+            return
+        if follow:
+            _follow(report, verbose=verbose)
+            report = _report_of(str(report["run"]))
+        if json:
             print_json(report)
         elif report["outcome"] in {"unfinished", "running"}:
             data().print(_line(report))
         else:
+            from agentflow.sinks.verdict import print_verdict
+
             print_verdict(data(), report)
+
+
+def _report_of(run: str) -> Json:
+    return [each for each in _reports(None) if run in {each["run"], each["task"]}][-1]
+
+
+def _lines(report: Json, *, follow: bool) -> "Iterator[Json]":
+    """The lines of a run's journal; with `follow`, also those that come."""
+    import time
+
+    from agentflow.journal import follow as grow
+    from agentflow.journal import lines
+    from agentflow.runs import FOLDER, JOURNAL, is_running
+    from agentflow.workspace.repository import open_repository
+    from agentflow.world import World
+
+    world = World()
+    repository = open_repository(world.directory, world.environment)
+    path = repository.root / FOLDER / str(report["run"]) / JOURNAL
+    if not follow:
+        return lines(path)
+    locks, task = repository.locks(world.cache), str(report["task"])
+    return grow(path, lambda: is_running(locks, task), time.sleep)
+
+
+def _follow(report: Json, *, verbose: bool) -> None:
+    """Show what a run's journal tells, as its own process would have shown it."""
+    from agentflow.history import decoded
+    from agentflow.sinks.console import ConsoleSink
+
+    console = ConsoleSink(talk(), verbose=verbose)
+    try:
+        for line in decoded(_lines(report, follow=True)):
+            console.take(line.event, line.at)
+    finally:
+        console.close()
 
 
 def _reports(task: str | None) -> list[Json]:

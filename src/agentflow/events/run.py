@@ -4,7 +4,7 @@ from dataclasses import field
 from typing import ClassVar
 
 from agentflow.frozen import record
-from agentflow.records import Candidate, Json
+from agentflow.records import Candidate, FileStat, Json
 
 
 @record
@@ -37,6 +37,8 @@ class RunStarted:
     """A tip of the branch that landing may replace."""
     network: tuple[str, ...] = ()
     """Hosts that the agent may reach."""
+    limits: Json = field(default_factory=dict[str, object])
+    """What the run may spend: the fields of `records.Limits`."""
 
 
 @record
@@ -52,6 +54,12 @@ class RunResumed:
     """How many replies of the model count."""
     model: str
     """The one that goes on."""
+    limits: Json = field(default_factory=dict[str, object])
+    """As in `RunStarted`; from now on."""
+    tokens: int = 0
+    cost: float | None = 0.0
+    seconds: float = 0.0
+    """What was spent before, lines that do not count any more included."""
 
 
 @record
@@ -87,6 +95,8 @@ class Collected:
     files_changed: int
     insertions: int
     deletions: int
+    stat: tuple[FileStat, ...] = ()
+    """File by file; the first ones only if there are very many."""
 
     @classmethod
     def of(cls, candidate: Candidate) -> "Collected":
@@ -98,6 +108,7 @@ class Collected:
             candidate.files_changed,
             candidate.insertions,
             candidate.deletions,
+            candidate.stat,
         )
 
 

@@ -1,20 +1,24 @@
-"""The console: events as lines of talk for a person, on standard error."""
+"""The console: events as lines of talk for a person, on standard error.
 
-import time
-from textwrap import indent
+On a terminal details scroll, and a row below says how far the run is. In a log each line has its
+time, its task and a word for what it is: `2026-11-20T19:33:18Z TASK-1 tool Bash  pytest -q  1.1 s`.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 from agentflow.durations import format_duration
 from agentflow.events import (
     AgentEnded,
     AssistantMessage,
     BaseCheckFinished,
-    BaseCheckStarted,
     ContextReduced,
     ContextSummarized,
     Event,
     FallbackStarted,
     GateFinished,
     GateStarted,
+    LandingDone,
     LimitNear,
     Notice,
     RepairStarted,
@@ -26,16 +30,14 @@ from agentflow.events import (
     SetupStarted,
     ToolFinished,
     ToolStarted,
-    UserMessage,
 )
+from agentflow.messages import calls_in
 from agentflow.neutral import neutral, one_line
+from agentflow.progress import Progress, progressed
 from agentflow.records import Evidence
-from agentflow.sinks.printer import Follower, Printer, Span
+from agentflow.sinks.live import LiveView
+from agentflow.sinks.printer import MARKS, STYLES, Printer, Span
 from agentflow.words import counted
-
-MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}  # noqa: RUF001
-STYLES = {"passed": "green", "failed": "bold red", "skipped": "dim"}
-
 
 ENDS = {
     "finished": "finished",
@@ -44,162 +46,180 @@ ENDS = {
 }
 
 
-class ConsoleSink:
-    """Prints what happens, one line an event; with `verbose` also the model's words in full."""
+def _now() -> datetime:
+    return datetime.now(UTC)
 
-    def __init__(self, printer: Printer, *, verbose: bool = False) -> None:
+
+class ConsoleSink:
+    """Prints what happens in one run, one line an event; with `verbose` also the model's words in
+    full.
+
+    Sinks of runs at work together share a `view`; then each line names its task.
+    """
+
+    def __init__(
+        self,
+        printer: Printer,
+        *,
+        verbose: bool = False,
+        view: LiveView | None = None,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
         self._printer = printer
         self._verbose = verbose
-        self._turn = 0
+        self._view = view or LiveView(printer, now)
+        self._shares = view is not None
+        self._now = now
+        self._at = now()
+        self._run = Progress()
         self._targets: dict[str, str] = {}
-        self._doing, self._since = "", time.monotonic()
-        self._live: Follower | None = None
 
     def __call__(self, event: Event, /) -> None:
-        """Print the event, if it is worth a line; on a terminal, keep a line of what goes on."""
-        self._tell(event)
-        self._follow(event)
+        """Print the event, if it is worth a line; on a terminal, say below what goes on."""
+        self.take(event, self._now())
+
+    def take(self, event: Event, at: datetime) -> None:
+        """The same for an event of another moment."""
+        self._at = at
+        self._run = progressed(self._run, event, at.timestamp())
+        if isinstance(event, ToolStarted):
+            self._targets[event.id] = event.target
+        else:
+            self._tell(event)
+        if self._run.phase:
+            self._view.show(self, self._run)
+        if isinstance(event, RunFinished) and not self._shares:
+            self.close()
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
-        if self._live:
-            self._live.stop()
-
-    def _follow(self, event: Event) -> None:
-        """What is waited for after this event."""
-        match event:
-            case RunStarted() | RunResumed():
-                self._live = self._printer.follow(self._status)
-                self._wait_for("preparing")
-            case UserMessage():
-                self._wait_for("waiting for the model")
-            case ToolStarted():
-                self._wait_for(f"{event.name} {event.target}")
-            case GateStarted():
-                self._wait_for(f"gate {event.gate}")
-            case AgentEnded():
-                self._wait_for("importing the result")
-            case RunFinished():
-                self.close()
-            case _:
-                self._follow_preparation(event)
-
-    def _follow_preparation(self, event: Event) -> None:
-        match event:
-            case SetupStarted():
-                self._wait_for(f"installing: {event.command}")
-            case BaseCheckStarted():
-                self._wait_for(f"checking the base: {event.gate}")
-            case _:
-                pass
-
-    def _wait_for(self, what: str) -> None:
-        self._doing, self._since = one_line(what, 60), time.monotonic()
-        if self._live:
-            self._live.refresh()
-
-    def _status(self) -> str:
-        return f"  … {self._doing}  {format_duration(time.monotonic() - self._since)}"
+        """Leave the terminal as it was, unless others still use it."""
+        if not self._shares:
+            self._view.close()
 
     def _tell(self, event: Event) -> None:
         match event:
-            case ToolStarted():
-                self._targets[event.id] = event.target
-            case ToolFinished():
-                self._tool(event)
-            case AssistantMessage():
-                self._reply(event)
             case RunStarted():
                 self._started(event)
-            case ContextReduced() | ContextSummarized():
-                self._line(_context(event), "dim")
-            case GateFinished() if event.evidence.status == "failed":
-                self._printer.print(*gate_line(event.evidence), cut=True)
-                for line in last_lines(event.evidence, 5):
-                    self._printer.print((f"      {line}", "dim"), cut=True)
+            case RunResumed():
+                told = f"going on with {event.run} after turn {event.turn} · {event.model}"
+                self._line("run", told, "bold")
+            case AssistantMessage():
+                self._reply(event)
+            case ToolFinished():
+                self._tool(event)
+            case GateFinished():
+                self._gate(event.evidence)
+            case BaseCheckFinished():
+                self._base_check(event)
             case _:
                 self._short(event)
 
     def _started(self, event: RunStarted) -> None:
-        self._line(f"{event.task}  {event.title}", "bold")
-        self._line(
-            f"prompt {event.prompt} · {event.model} · base {event.base[:12]} · {event.sandbox}",
-            "dim",
-        )
-        self._line(f"run {event.run}", "dim")
+        self._line("run", f"{event.task}  {event.title}", "bold")
+        self._line("run", f"prompt {event.prompt} · {event.model} · {event.sandbox}", "dim")
+        self._line("run", f"run {event.run} · base {event.base[:12]}", "dim")
 
     def _short(self, event: Event) -> None:
         match event:
             case Notice():
-                self._line(f"note: {event.text}", "yellow")
+                self._line("note", f"note: {event.text}", "yellow")
             case RetryScheduled():
-                self._line(f"{event.reason}; trying again in {event.delay:.1f} s", "yellow")
+                told = f"{event.reason}; trying again in {event.delay:.1f} s"
+                self._line("retry", told, "yellow")
             case FallbackStarted():
-                self._line(f"{event.reason}; {event.model} goes on", "yellow")
+                self._line("model", f"{event.reason}; {event.model} goes on", "yellow")
             case LimitNear():
-                self._line(event.text, "yellow")
-            case AgentEnded():
-                self._line(f"the agent is {ENDS[event.reason]}", "dim")
-            case GateStarted() if event.gate.startswith("build"):
-                self._line(f"verifying {event.gate} on a clean checkout …", "dim")
-            case RepairStarted():
-                self._line(f"repair {event.attempt} of {event.of}: back to the agent", "bold")
+                self._line("limit", event.text, "yellow")
+            case ContextReduced() | ContextSummarized():
+                self._line("context", _context(event), "dim")
             case _:
-                self._preparation(event)
+                self._station(event)
 
-    def _preparation(self, event: Event) -> None:
+    def _station(self, event: Event) -> None:
         match event:
-            case RunResumed():
-                self._turn = event.turn
-                told = f"going on with {event.run} after turn {event.turn} · {event.model}"
-                self._line(told, "bold")
             case SetupStarted():
-                self._line(f"installing: {one_line(event.command)} …", "dim")
+                self._line("setup", f"installing: {one_line(event.command)} …", "dim")
             case SetupFinished():
                 took = f" {format_duration(event.seconds)}"
-                self._line("installed already" if event.cached else f"installed{took}", "dim")
-            case BaseCheckFinished():
-                self._base_check(event)
+                told = "installed already" if event.cached else f"installed{took}"
+                self._line("setup", told, "dim")
+            case AgentEnded():
+                self._line("agent", f"the agent is {ENDS[event.reason]}", "dim")
+            case GateStarted() if event.gate.startswith("build"):
+                self._line("gate", f"verifying {event.gate} on a clean checkout …", "dim")
+            case RepairStarted():
+                told = f"repair {event.attempt} of {event.of}: back to the agent"
+                self._line("repair", told, "bold")
+            case _:
+                self._end(event)
+
+    def _end(self, event: Event) -> None:
+        """What the verdict says on a terminal, and a log wants in its place."""
+        if self._printer.live:
+            return
+        match event:
+            case LandingDone():
+                self._line("landed", f"{event.ref or 'kept'} {event.tip[:12]}")
+            case RunFinished():
+                told = one_line(f"{event.outcome} {event.reason}".strip(), 300)
+                self._line("end", f"{told} (exit code {event.exit_code})")
             case _:
                 pass
+
+    def _gate(self, evidence: Evidence) -> None:
+        failed = evidence.status == "failed"
+        if failed or not self._printer.live:
+            self._print("gate", *gate_line(evidence))
+        for line in last_lines(evidence, 5) if failed else ():
+            self._print("gate", (f"      {line}", "dim"))
 
     def _base_check(self, event: BaseCheckFinished) -> None:
         gate, status = event.evidence.gate.removeprefix("build:"), event.evidence.status
         if event.must_fail:
             status += ", as it should" if status == "failed" else ", but should fail"
         took = "earlier" if event.cached else format_duration(event.evidence.seconds)
-        self._line(f"checking the base: {gate} … {status} ({took})", "dim")
+        self._line("base", f"checking the base: {gate} … {status} ({took})", "dim")
 
     def _reply(self, event: AssistantMessage) -> None:
-        self._turn += 1
+        self._targets |= {number: target for number, _, target in calls_in(event.message)}
         words = "\n".join(b["text"] for b in event.message["content"] if b["type"] == "text")
         cost = "" if event.cost is None else f" · ${event.cost:.4f}"
         spent = f"  {event.usage.prompt_tokens:,} → {event.usage.output_tokens:,} tokens{cost}"
         shown = ""
         if words and not self._verbose:
-            shown = one_line(words, max(20, self._width - len(spent) - 4))
-        self._printer.print((f"{self._turn:3} ", "dim"), shown, (spent, "dim"), cut=True)
-        if words and self._verbose:
-            self._line(indent(neutral(words), "    "))
+            shown = one_line(words, max(20, (self._printer.width or 200) - len(spent) - 4))
+        self._print("turn", (f"{self._run.turn:3} ", "dim"), (shown, ""), (spent, "dim"))
+        for line in neutral(words).splitlines() if self._verbose else ():
+            self._line("says", f"    {line}")
 
     def _tool(self, event: ToolFinished) -> None:
         target = self._targets.pop(event.id, "")
-        spans: list[str | Span] = [
-            "    ",
+        width = (self._printer.width or 200) // 2 if event.is_error else 400
+        spans: list[Span] = [
+            ("    ", ""),
             (f"{one_line(event.name, 20):<5} ", "cyan"),
-            one_line(target, max(20, self._width // 2 if event.is_error else 400)),
+            (one_line(target, max(20, width)), ""),
             (f"  {format_duration(event.seconds)}", "dim"),
         ]
         if event.is_error:
             spans.append((f"  error: {one_line(event.summary, 200)}", "red"))
-        self._printer.print(*spans, cut=True)
+        self._print("tool", *spans)
 
-    @property
-    def _width(self) -> int:
-        return self._printer.width or 200
+    def _line(self, word: str, text: str, style: str = "") -> None:
+        self._print(word, (neutral(text), style), cut=False)
 
-    def _line(self, text: str, style: str = "") -> None:
-        self._printer.print((neutral(text), style))
+    def _print(self, word: str, *spans: Span, cut: bool = True) -> None:
+        """One line; `word` says in a log what it is about."""
+        task = one_line(self._run.task, 60)
+        if self._printer.live:
+            whose = [(f"{task}  ", "bold")] if self._view.several else []
+            self._printer.print(*whose, *spans, cut=cut)
+            return
+        stamp = f"{self._at:%Y-%m-%dT%H:%M:%SZ}"
+        for line in "".join(text for text, _ in spans).splitlines():
+            said = line.strip().removeprefix(f"{word}: ").removeprefix(f"{word} ")
+            if said:
+                self._printer.print(" ".join(part for part in (stamp, task, word, said) if part))
 
 
 def _context(event: ContextReduced | ContextSummarized) -> str:

@@ -1,10 +1,12 @@
 """Printing lines of styled text: on a terminal with rich, elsewhere as they are.
 
-Rich takes 10 ms to import, which a pipeline's log has no use for.
+Who looks decides: a person at a terminal sees colours and rows that are kept up to date; a log, a
+CI job and whoever sets `NO_COLOR` get whole lines without control codes. Rich takes 10 ms to
+import, which a pipeline's log has no use for.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 if TYPE_CHECKING:
@@ -13,6 +15,12 @@ if TYPE_CHECKING:
 
 Span = tuple[str, str]
 """Text and how it looks, as rich names styles; the style may be empty."""
+Frame = Callable[[int, int], list[list[Span]]]
+"""The lines to keep up to date, for so many columns and lines."""
+
+MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}  # noqa: RUF001
+STYLES = {"passed": "green", "failed": "bold red", "skipped": "dim"}
+"""What a status looks like; the mark tells it without the colour."""
 
 
 class Output(Protocol):
@@ -33,17 +41,22 @@ class Printer(Protocol):
         """Columns of a terminal; None off one, where lines are as long as they are."""
         ...
 
+    @property
+    def live(self) -> bool:
+        """Whether a person looks on: what is printed need not say when it was."""
+        ...
+
     def print(self, *spans: str | Span, cut: bool = False) -> None:
         """Print one line; with `cut`, no longer than a terminal is wide."""
         ...
 
-    def follow(self, status: Callable[[], str]) -> "Follower | None":
-        """Show a line at the terminal's end that is kept up to date; None off a terminal."""
+    def follow(self, frame: Frame) -> "Follower | None":
+        """Show lines at the terminal's end that are kept up to date; None off a terminal."""
         ...
 
 
 class Follower(Protocol):
-    """The last line of a terminal."""
+    """The last lines of a terminal."""
 
     def refresh(self) -> None: ...
 
@@ -52,17 +65,26 @@ class Follower(Protocol):
         ...
 
 
-def printer(output: Output, *, quiet: bool = False) -> Printer:
-    """The printer for a stream. `FORCE_COLOR` makes every stream a terminal, as rich has it."""
-    if output.isatty() or os.environ.get("FORCE_COLOR"):
-        return TerminalPrinter(output, quiet=quiet)
-    return PlainPrinter(output, quiet=quiet)
+def printer(
+    output: Output, *, quiet: bool = False, environment: Mapping[str, str] = os.environ
+) -> Printer:
+    """The printer for a stream.
+
+    `NO_COLOR` makes every stream a log; `FORCE_COLOR` gives colours to any other one, where `CI` or
+    no terminal would take them away. Rows are kept up to date only where a person looks on.
+    """
+    is_terminal = output.isatty() and environment.get("TERM") not in {"dumb", "unknown"}
+    looked_at = is_terminal and not environment.get("CI")
+    if environment.get("NO_COLOR") or not (looked_at or environment.get("FORCE_COLOR")):
+        return PlainPrinter(output, quiet=quiet)
+    return TerminalPrinter(output, quiet=quiet, live=looked_at)
 
 
 class PlainPrinter:
     """Lines without control codes."""
 
     width = None
+    live = False
 
     def __init__(self, output: Output, *, quiet: bool = False) -> None:
         self._output = output
@@ -75,16 +97,17 @@ class PlainPrinter:
             self._output.write(f"{''.join(words)}\n")
             self._output.flush()
 
-    def follow(self, status: Callable[[], str]) -> None:
+    def follow(self, frame: Frame) -> None:
         """Nothing is kept up to date in a log."""
 
 
 class TerminalPrinter:
-    """Lines with styles, and a line that is kept up to date."""
+    """Lines with styles, and rows that are kept up to date."""
 
-    def __init__(self, output: Output, *, quiet: bool = False) -> None:
+    def __init__(self, output: Output, *, quiet: bool = False, live: bool = True) -> None:
         self._output = output
         self._quiet = quiet
+        self.live = live
         self._made: Console | None = None
 
     @property
@@ -113,18 +136,23 @@ class TerminalPrinter:
         else:
             self._console.print(text, soft_wrap=True)
 
-    def follow(self, status: Callable[[], str]) -> "Live | None":
-        """Show the line until it is stopped, redrawn four times a second."""
-        if self._quiet:
+    def follow(self, frame: Frame) -> "Live | None":
+        """Show the lines until they are stopped, redrawn four times a second."""
+        if self._quiet or not self.live:
             return None
         from rich.live import Live
         from rich.text import Text
 
+        console = self._console
+
         def text() -> Text:
-            return Text(status(), "dim", no_wrap=True, overflow="ellipsis")
+            lines = [Text.assemble(*spans) for spans in frame(console.width, console.height)]
+            joined = Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
+            joined.no_wrap, joined.overflow = True, "ellipsis"
+            return joined
 
         live = Live(
-            console=self._console,
+            console=console,
             get_renderable=text,
             refresh_per_second=4,
             transient=True,

@@ -8,7 +8,7 @@ from agentflow.neutral import neutral, one_line
 from agentflow.records import Evidence, Json, Verdict
 from agentflow.runs import evidence_of, shown
 from agentflow.sinks.console import gate_line, last_lines
-from agentflow.sinks.printer import Printer
+from agentflow.sinks.printer import Printer, Span
 from agentflow.words import counted
 
 TITLES = {
@@ -25,6 +25,8 @@ TITLES = {
 
 CRITERIA = 20
 """Boxes of a checklist that are listed one by one."""
+FILES = 12
+"""Changed files that are listed one by one."""
 
 
 def print_verdict(printer: Printer, report: Json) -> None:
@@ -42,13 +44,42 @@ def print_verdict(printer: Printer, report: Json) -> None:
     if report["reason"]:
         printer.print(indent(neutral(report["reason"]), "  "))
     print_gates(printer, evidence_of(report))
+    _print_stat(printer, report["changes"])
     for label, value in (*_facts(report), *_places(report)):
         printer.print((f"  {label:<9}", "dim"), neutral(value))
 
 
+def _print_stat(printer: Printer, changes: Json) -> None:
+    """What changed, file by file, as `git diff --stat` shows it."""
+    if not changes["files_changed"]:
+        return
+    total = (
+        f"{counted(changes['files_changed'], 'file')}, +{changes['insertions']} "
+        f"−{changes['deletions']}"  # noqa: RUF001
+    )
+    printer.print(("  changes  ", "dim"), total)
+    listed = changes["files"][:FILES]
+    paths = [one_line(each["path"], min(60, (printer.width or 80) - 26)) for each in listed]
+    longest = max(map(len, paths), default=0)
+    for path, each in zip(paths, listed, strict=True):
+        printer.print(f"           {path:<{longest}}  ", *_counts(each))
+    left_out = changes["files_changed"] - len(listed)
+    if listed and left_out > 0:
+        printer.print((f"           and {counted(left_out, 'more file')}", "dim"))
+
+
+def _counts(file: Json) -> list[Span]:
+    if file["insertions"] is None:
+        return [("not text", "dim")]
+    return [
+        (f"+{file['insertions']:.0f} ", "green"),
+        (f"−{file['deletions'] or 0:.0f}", "red"),  # noqa: RUF001
+    ]
+
+
 def print_gates(printer: Printer, evidence: Sequence[Evidence]) -> None:
-    """Print what each gate found, and how many were left to CI."""
-    for each in evidence:
+    """Print what each gate found, failures first, and how many were left to CI."""
+    for each in sorted(evidence, key=lambda each: each.status != "failed"):
         printer.print(*gate_line(each))
         for line in _explanation(each):
             printer.print((f"      {line}", "dim"))
@@ -84,12 +115,6 @@ def _explanation(evidence: Evidence) -> Iterator[str]:
 
 def _facts(report: Json) -> Iterator[tuple[str, str]]:
     changes, usage, landed = report["changes"], report["usage"], report["landed"]
-    if changes["files_changed"]:
-        yield (
-            "changes",
-            f"{counted(changes['files_changed'], 'file')}, +{changes['insertions']} "
-            f"−{changes['deletions']}",  # noqa: RUF001
-        )
     for commit in report["commits"] if landed or report["outcome"] == "conflict" else ():
         yield "commit", f"{commit['sha'][:12]}  {one_line(commit['subject'], 90)}"
     if landed and landed["ref"]:
@@ -116,6 +141,7 @@ def _places(report: Json) -> Iterator[tuple[str, str]]:
     if report["work_tree"]:
         yield "work", f"{report['work_tree']} (the agent's files, kept)"
     yield "report", f".orchestrator/runs/{report['run']}/report.json"
+    yield "page", f"agentflow report {report['task']} --open"
     if report["hint"]:
         yield "next", report["hint"]
     step = _next_step(report)

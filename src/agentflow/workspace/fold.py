@@ -9,9 +9,9 @@ from agentflow.frozen import record
 from agentflow.records import Boundaries, Candidate, Change, Commit
 from agentflow.workspace.export import Export
 from agentflow.workspace.git import Git
-from agentflow.workspace.importer import MAX_BLOB, MAX_CHANGES, MAX_TOTAL, printable
+from agentflow.workspace.importer import MAX_BLOB, MAX_CHANGES, MAX_TOTAL
 from agentflow.workspace.lfs import REFUSED, new_contents
-from agentflow.workspace.objects import changes_between, commits_between, sizes
+from agentflow.workspace.objects import changes_between, commits_between, printable, sizes
 from agentflow.workspace.recreate import Authorship, recreate, with_files_of
 
 _DELETED = "000000"
@@ -72,6 +72,7 @@ def fold(
         files_changed=amended.files_changed,
         insertions=amended.insertions,
         deletions=amended.deletions,
+        stat=amended.stat,
     )
     return Folded(new, tuple(map(printable, taken)), left_out)
 

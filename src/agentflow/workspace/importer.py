@@ -12,8 +12,15 @@ from agentflow.records import Boundaries, Candidate, Change, Commit, Commits, Fa
 from agentflow.workspace.export import Export
 from agentflow.workspace.git import Git
 from agentflow.workspace.lfs import REFUSED, new_contents
-from agentflow.workspace.objects import changes_between, commits_between, contents, sizes
-from agentflow.workspace.recreate import Authorship, recreate, statistics
+from agentflow.workspace.objects import changes_between, commits_between, contents, printable, sizes
+from agentflow.workspace.recreate import (
+    MAX_STAT,
+    Authorship,
+    deleted,
+    inserted,
+    recreate,
+    statistics,
+)
 
 MAX_BLOB = 10 * 1024 * 1024
 MAX_TOTAL = 100 * 1024 * 1024
@@ -73,16 +80,17 @@ def as_it_is(
     found = _history_problem(state, base, head)
     walked = [] if found else commits_between(state, base, head)
     problems = [Fault(found)] if found else _problems(state, base, walked, boundaries, lfs_stores)
-    files, insertions, deletions = statistics(state, base, head)
+    stat = statistics(state, base, head)
     return Candidate(
         base,
         head,
         tuple(walked),
         violations=_listed(problems),
         faults=_placed(problems),
-        files_changed=files,
-        insertions=insertions,
-        deletions=deletions,
+        files_changed=len(stat),
+        insertions=inserted(stat),
+        deletions=deleted(stat),
+        stat=stat[:MAX_STAT],
     )
 
 
@@ -170,8 +178,3 @@ def _link_problem(change: Change, targets: dict[str, bytes], boundaries: Boundar
     beneath = posixpath.normpath(f"{place}/x")
     reason = violation(boundaries, place) and violation(boundaries, beneath)
     return f"is a link to {printable(place)}: {reason}" if reason else None
-
-
-def printable(path: str) -> str:
-    """A path that is safe to print: plain if it can be, else quoted."""
-    return path if path.isprintable() else ascii(path)

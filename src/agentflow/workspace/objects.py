@@ -87,3 +87,8 @@ def contents(state: Git, names: Iterable[str]) -> dict[str, bytes]:
 
 def _lines(names: Iterable[str]) -> bytes:
     return "".join(f"{name}\n" for name in sorted(set(names))).encode()
+
+
+def printable(path: str) -> str:
+    """A path that is safe to print: plain if it can be, else quoted."""
+    return path if path.isprintable() else ascii(path)

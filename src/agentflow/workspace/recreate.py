@@ -6,12 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from agentflow.frozen import record
-from agentflow.records import Candidate, Commit
+from agentflow.records import Candidate, Commit, FileStat
 from agentflow.workspace.git import Git
+from agentflow.workspace.objects import printable
 from agentflow.workspace.signing import Draft, Signing, identity_variables, make_commit
 
 MAX_MESSAGE = 8000
 """Characters."""
+MAX_STAT = 200
+"""Files whose changed lines are told one by one."""
 
 _FORGEABLE = re.compile(
     r"^[ \t]*(?:agentflow-[\w-]+|assisted-by|signed-off-by|co-authored-by|co-developed-by"
@@ -81,16 +84,17 @@ def recreate(
         renamed[commit.sha] = tip
         created.append(Commit(tip, commit.tree, parents, message, commit.changes))
     state.run("update-ref", "refs/agentflow/candidate", tip)
-    files, insertions, deletions = statistics(state, base, tip)
+    stat = statistics(state, base, tip)
     return Candidate(
         base,
         tip,
         tuple(created),
         {claimed: name for claimed, name in renamed.items() if claimed},
         leftovers,
-        files_changed=files,
-        insertions=insertions,
-        deletions=deletions,
+        files_changed=len(stat),
+        insertions=inserted(stat),
+        deletions=deleted(stat),
+        stat=stat[:MAX_STAT],
     )
 
 
@@ -119,14 +123,25 @@ def with_trailers(message: str, trailers: Sequence[str]) -> str:
     return "\n".join((message, *([] if joined else [""]), *trailers)) + "\n"
 
 
-def statistics(state: Git, base: str, tip: str) -> tuple[int, int, int]:
-    """Changed files, inserted and deleted lines between two commits."""
+def statistics(state: Git, base: str, tip: str) -> tuple[FileStat, ...]:
+    """The files that differ between two commits, each with its changed lines."""
     listing = state.text("diff-tree", "-r", "-z", "--numstat", "--no-renames", base, tip)
-    rows = [row.split("\t", 2) for row in listing.split("\0") if row]
-    inserted, deleted = (
-        sum(int(row[column]) for row in rows if row[column].isdigit()) for column in (0, 1)
-    )
-    return len(rows), inserted, deleted
+    rows = (row.split("\t", 2) for row in listing.split("\0") if row)
+    return tuple(FileStat(printable(path), _count(new), _count(old)) for new, old, path in rows)
+
+
+def inserted(stat: Sequence[FileStat]) -> int:
+    """Inserted lines of all files."""
+    return sum(each.insertions or 0 for each in stat)
+
+
+def deleted(stat: Sequence[FileStat]) -> int:
+    """Deleted lines of all files."""
+    return sum(each.deletions or 0 for each in stat)
+
+
+def _count(column: str) -> int | None:
+    return int(column) if column.isdigit() else None
 
 
 def with_files_of(state: Git, tip: str, base: str, paths: Sequence[str]) -> str:
