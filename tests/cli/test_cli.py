@@ -14,6 +14,7 @@ import pytest
 from agentflow.runs import list_runs
 from tests.needs import miss
 from tests.run.project import HELLO, Project, bash, turn
+from tests.slowness import slowness
 
 AGENTFLOW = [sys.executable, "-m", "agentflow"]
 
@@ -214,12 +215,12 @@ def test_a_signal_ends_a_run_cleanly(terminal: Terminal, number: int, code: int)
     url = terminal.serve(turn(bash(f"touch app/started; sleep {seconds}"), HELLO))
     process = terminal.start("run", "TASK-1", *GATE, "--base-url", url, "--output-format", "json")
     started = time.monotonic()
-    while time.monotonic() - started < 20 and not _sleeping(seconds):
+    while time.monotonic() - started < 20 * slowness() and not _sleeping(seconds):
         time.sleep(0.05)
     assert _sleeping(seconds)
 
     process.send_signal(number)
-    output, _ = process.communicate(timeout=10)
+    output, _ = process.communicate(timeout=10 * slowness())
 
     assert process.returncode == code
     report = json.loads(output)
@@ -246,7 +247,7 @@ def test_a_killed_run_leaves_nothing_behind_and_is_named(terminal: Terminal) -> 
     url = terminal.serve(turn(bash(f"sleep {seconds}")))
     process = terminal.start("run", "TASK-1", *GATE, "--base-url", url)
     started = time.monotonic()
-    while time.monotonic() - started < 20 and not _sleeping(seconds):
+    while time.monotonic() - started < 20 * slowness() and not _sleeping(seconds):
         time.sleep(0.05)
     process.kill()
     process.communicate(timeout=10)
