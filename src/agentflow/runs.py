@@ -51,6 +51,7 @@ _FIELDS: Json = {
         ),
         0,
     ),
+    "task_total": {"runs": 0, "turns": 0, "cost_usd": _NUMBER},
     "landed": {"ref": "", "tip": "", "replaced": ""},
     "commits": [{"sha": "", "subject": ""}],
     "reply": {
