@@ -152,7 +152,7 @@ class Stage:
                 RedactingModel(model, self.redact),
                 self.budget,
                 plan.fallback,
-                fallen_at=self.history.fallen_at,
+                foreign=self.history.foreign,
             ),
             plan.model,
             plan.rendered.system,
