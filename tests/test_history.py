@@ -159,6 +159,11 @@ def test_what_was_paid_counts_even_where_its_line_does_not() -> None:
     assert spent.seconds == 5, "nobody was at work on it for an hour"
 
 
+def test_a_clock_that_was_set_back_takes_no_time_away() -> None:
+    story = lines(BEGUN, TASK, reply("1"), reply("2"), seconds=[0, 5, -3600, 7])
+    assert read_history(story, 2).spent.seconds == 12
+
+
 def test_one_unknown_price_makes_the_cost_unknown() -> None:
     story = lines(BEGUN, TASK, reply("1", cost=None), RunResumed(2, "r", 0, "m"), reply("2"))
     assert read_history(story, 2).spent.cost is None

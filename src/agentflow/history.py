@@ -209,12 +209,13 @@ def _spent(lines: Sequence[Line]) -> Spent:
             usage += line.event.usage
             unknown = unknown or line.event.cost is None
             cost += line.event.cost or 0.0
+    # A clock that was set back counts nothing, and takes nothing away.
     seconds = sum(
-        (after.at - before.at).total_seconds()
+        max(0.0, (after.at - before.at).total_seconds())
         for before, after in pairwise(lines)
         if not isinstance(after.event, RunResumed)
     )
-    return Spent(turns, usage, None if unknown else cost, max(0.0, seconds))
+    return Spent(turns, usage, None if unknown else cost, seconds)
 
 
 def _told(history: History, lines: Sequence[Line]) -> History:

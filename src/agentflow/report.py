@@ -37,7 +37,7 @@ from agentflow.events import (
 from agentflow.history import decode, read_history
 from agentflow.journal import load
 from agentflow.records import LEFT_TO_CI, Json
-from agentflow.runs import JOURNAL, MAX_JOURNAL
+from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, list_runs
 from agentflow.spending import Spending, usage_json
 
 SUBTYPES = {
@@ -201,9 +201,19 @@ class Summary:
         return SUBTYPES.get(outcome, "error_during_execution")
 
 
-def report_so_far(folder: Path) -> Json:
-    """What the journal in a run's folder says that was spent, and on what, of a run that has no
-    report: it runs now, or was killed. Empty if nobody can tell."""
+def known_runs(root: Path, task: str | None = None) -> list[Json]:
+    """What is known of the runs in a work tree, oldest first; of one that has no report, because it
+    runs now or was killed, what its journal says that was spent."""
+    return [
+        {**report, **_so_far(root / FOLDER / report["run"])}
+        if report["outcome"] == "unfinished"
+        else report
+        for report in list_runs(root, task)
+    ]
+
+
+def _so_far(folder: Path) -> Json:
+    """What a journal says that was spent, and on what; empty if nobody can tell."""
     path = folder / JOURNAL
     try:
         if path.stat().st_size > MAX_JOURNAL:

@@ -311,6 +311,15 @@ def is_running(folder: Path, task: str) -> bool:
         return True
 
 
+def last_line(folder: Path) -> float:
+    """When the journal in a run's folder was written to last; 0 without one. Of a task that is at
+    work it is that run: one that goes on may be older than others."""
+    try:
+        return (folder / JOURNAL).lstat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def landed_by(root: Path, task: str, tip: str) -> str | None:
     """The run of this task that landed exactly this commit, or None."""
     for report in reversed(list_runs(root, task)):

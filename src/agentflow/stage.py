@@ -46,9 +46,9 @@ from agentflow.records import Candidate, Evidence, Json, Rendered
 from agentflow.redacted import redacted_event
 from agentflow.redaction import Redact, redactor
 from agentflow.repair import repair_message
-from agentflow.report import Summary
+from agentflow.report import Summary, known_runs
 from agentflow.resuming import Resumption, run_started
-from agentflow.runs import FOLDER, JOURNAL, REPORT, list_runs, run_name
+from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name
 from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.scope import find_scope
 from agentflow.spending import total
@@ -386,7 +386,7 @@ class Stage:
             "marker": marker,
             "work_tree": str(kept) if kept else None,
         }
-        others = [each for each in list_runs(root, task) if each["run"] != self.run]
+        others = [each for each in known_runs(root, task) if each["run"] != self.run]
         report["task_total"] = total([*others, report]).as_json()
         text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
         write_atomically(self._report, text)

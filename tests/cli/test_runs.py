@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from agentflow.journal import Journal
-from agentflow.runs import FOLDER, JOURNAL, REPORT
+from agentflow.runs import FOLDER, JOURNAL, REPORT, task_lock
+from agentflow.workspace.repository import open_repository
 from tests.test_history import BEGUN, reply
 
 RUN = "A-20250101T000000-abcd"
@@ -142,3 +143,19 @@ def test_what_runs_cost_also_one_that_was_killed(runs: Runs, add: Callable[..., 
         ("other", 1, 2, 0.5),
         (BEGUN.model, 1, 1, 0.25),
     ]
+
+
+def test_the_run_that_goes_on_is_the_one_that_runs(
+    runs: Runs, add: Callable[..., Path], tmp_path: Path
+) -> None:
+    older, newer = "A-20250101T000000-abcd", "A-20250102T000000-abcd"
+    for run, text, written in ((older, whole(outcome="budget"), 2), (newer, None, 1)):
+        (add(text, run=run) / JOURNAL).touch()
+        os.utime(tmp_path / "root" / FOLDER / run / JOURNAL, (written, written))
+    locks = open_repository(tmp_path / "root", {"PATH": os.environ["PATH"]}).locks(
+        tmp_path / ".cache/agentflow"
+    )
+    with task_lock(locks, "A"):
+        listed = runs("list").stdout.splitlines()
+    assert [line.split()[:2] for line in listed] == [[older, "running"], [newer, "unfinished"]]
+    assert runs("list").stdout.split()[1] == "budget"

@@ -93,21 +93,21 @@ def show(
 
 def _reports(task: str | None) -> list[Json]:
     """What is known of the runs here; one without a report runs now, or was killed."""
-    from agentflow.report import report_so_far
-    from agentflow.runs import FOLDER, is_running, list_runs
+    from agentflow.report import known_runs
+    from agentflow.runs import FOLDER, is_running, last_line
     from agentflow.workspace.repository import open_repository
     from agentflow.world import World
 
     world = World()
     repository = open_repository(world.directory, world.environment)
-    found = list_runs(repository.root, task)
-    for report in found:
-        if report["outcome"] == "unfinished":
-            report |= report_so_far(repository.root / FOLDER / report["run"])
-    newest = {report["task"]: report for report in found}
-    for name, report in newest.items():
-        if report["outcome"] == "unfinished" and is_running(repository.locks(world.cache), name):
-            report["outcome"] = "running"
+    found = known_runs(repository.root, task)
+    for name in {report["task"] for report in found}:
+        if is_running(repository.locks(world.cache), name):
+            latest = max(
+                (report for report in found if report["task"] == name),
+                key=lambda report: last_line(repository.root / FOLDER / report["run"]),
+            )
+            latest["outcome"] = "running"
     return found
 
 
