@@ -1,5 +1,6 @@
 """What a journal says has happened: where a run goes on, what it was told, what it has paid."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -158,6 +159,11 @@ def test_what_was_paid_counts_even_where_its_line_does_not() -> None:
     assert spent.seconds == 5, "nobody was at work on it for an hour"
 
 
+def test_a_clock_that_was_set_back_takes_no_time_away() -> None:
+    story = lines(BEGUN, TASK, reply("1"), reply("2"), seconds=[0, 5, -3600, 7])
+    assert read_history(story, 2).spent.seconds == 12
+
+
 def test_one_unknown_price_makes_the_cost_unknown() -> None:
     story = lines(BEGUN, TASK, reply("1", cost=None), RunResumed(2, "r", 0, "m"), reply("2"))
     assert read_history(story, 2).spent.cost is None
@@ -205,7 +211,7 @@ def test_a_signal_is_remembered_until_the_agent_goes_on() -> None:
 
 
 def test_where_the_story_stands() -> None:
-    first: list[Event] = [BEGUN, TASK, FallbackStarted("n", "m", "overloaded", 1), reply(), ENDED]
+    first: list[Event] = [BEGUN, TASK, FallbackStarted("n", "m", "overloaded"), reply(), ENDED]
     judged: list[Event] = [
         *first,
         COLLECTED,
@@ -219,7 +225,7 @@ def test_where_the_story_stands() -> None:
     def at(events: Sequence[Event]) -> History:
         return read_history(lines(*events), 2)
 
-    assert (at(first).told, at(first).fallen_at) == (True, 1)
+    assert (at(first).told, at(first).foreign) == (True, frozenset())
     ending = at(first).ending
     assert ending is not None
     assert (ending.reason, ending.text) == ("finished", "Done.")
@@ -230,6 +236,20 @@ def test_where_the_story_stands() -> None:
     assert at([*verified, LANDED]).landed
     assert at([*verified, finished("done")]).finished == finished("done")
     assert at([*verified, finished("conflict")]).finished is None
+
+
+def test_what_was_thought_before_another_model_went_on_is_known() -> None:
+    thought: Json = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    later: Json = {**thought, "signature": "t"}
+
+    def thinking(block: Json) -> AssistantMessage:
+        said = reply()
+        return replace(said, message={"role": "assistant", "content": [block]})
+
+    fallen = FallbackStarted("n", "m", "overloaded")
+    story = lines(BEGUN, TASK, thinking(thought), told("nudge"), fallen, thinking(later))
+    assert read_history(story, 6).foreign == {json.dumps(thought)}
+    assert read_history(story[:4], 4).foreign is None
 
 
 def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -50,11 +50,15 @@ def request(*messages: Json, model: str = FIRST, output: int = 32_000) -> Reques
 
 
 def metered(
-    answers: Answers, *, fallback: bool = False, fallen_at: int | None = None, **limits: Any
+    answers: Answers,
+    *,
+    fallback: bool = False,
+    foreign: frozenset[str] | None = None,
+    **limits: Any,
 ) -> tuple[MeteredModel, Budget]:
     budget = Budget(Limits(**limits), cost, lambda: 0.0)
     other = Fallback(OTHER, "low") if fallback else None
-    return MeteredModel(answers, budget, other, fallen_at=fallen_at), budget
+    return MeteredModel(answers, budget, other, foreign=foreign), budget
 
 
 def kinds(events: Sequence[Event]) -> list[type[Event]]:
@@ -110,24 +114,28 @@ async def test_another_model_goes_on_for_good() -> None:
     text = {"type": "text", "text": "so"}
     old: Json = {"role": "assistant", "content": [thinking, text]}
     alone: Json = {"role": "assistant", "content": [thinking]}
-    answers = Answers(failed(), reply(), reply())
+    answers = Answers(failed(), reply(), reply(), reply())
     model, budget = metered(answers, fallback=True)
     events: list[Event] = []
     messages = [TASK, alone, TASK, old, TASK]
     answered = await model.reply(request(*messages), events.append)
-    new: Json = {"role": "assistant", "content": [thinking, text]}
+    other = {"type": "thinking", "thinking": "hm", "signature": "t"}
+    new: Json = {"role": "assistant", "content": [other, text]}
     await model.reply(request(*messages, new, TASK), events.append)
+    # When a summary has taken the place of what was before, a reply stands elsewhere.
+    await model.reply(request(TASK, new, TASK, old, TASK), events.append)
     assert kinds(events) == [ReplyFailed, FallbackStarted]
-    assert events[1] == FallbackStarted(OTHER, FIRST, "the model API answered 529", 5)
+    assert events[1] == FallbackStarted(OTHER, FIRST, "the model API answered 529")
     stripped = [TASK, TASK, {"role": "assistant", "content": [text]}, TASK]
     asked = [(each.model, each.effort, each.messages) for each in answers.requests]
     assert asked == [
         (FIRST, "max", messages),
         (OTHER, "low", stripped),
         (OTHER, "low", [*stripped, new, TASK]),
+        (OTHER, "low", [TASK, new, TASK, {"role": "assistant", "content": [text]}, TASK]),
     ]
     assert (answered.model, answered.cost) == (OTHER, pytest.approx(0.00015))
-    assert budget.spent.turns == 2
+    assert budget.spent.turns == 3
 
 
 async def test_a_refusal_is_no_reason_for_another_model() -> None:
@@ -140,7 +148,7 @@ async def test_a_refusal_is_no_reason_for_another_model() -> None:
 
 async def test_a_resumed_run_stays_with_the_other_model() -> None:
     answers = Answers(reply())
-    model, _ = metered(answers, fallback=True, fallen_at=1)
+    model, _ = metered(answers, fallback=True, foreign=frozenset())
     await model.reply(request(), list[Event]().append)
     assert [each.model for each in answers.requests] == [OTHER]
     await model.close()

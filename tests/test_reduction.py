@@ -61,12 +61,15 @@ class Work:
         return Context(tokens=tokens, counted=len(self.messages))
 
     async def make_room(self, context: Context, *, refused: bool = False) -> Context:
-        reducer = Reducer(self.window, self.kit, self.summarize, self.events.append)
+        reducer = Reducer(self.window, self.kit, self.summarize, self.events.append, self.settled)
         return await reducer.make_room(self.messages, context, refused=refused)
 
     async def summarize(self, messages: list[Json]) -> Reply:
         self.asked.append(messages)
         return Reply(({"type": "text", "text": self.summary},), "end_turn", Usage(7), cost=0.5)
+
+    async def settled(self) -> None:
+        """Nothing is kept."""
 
     def journal(self) -> list[Json]:
         """The messages and then what was decided, as a journal has them."""
@@ -196,17 +199,17 @@ async def test_files_are_written_again_and_named_anew_where_they_lie_elsewhere()
     work = Work(*[LONG] * 5)
     context = await work.make_room(work.context(FULL))
     work.kit = Kit()
-    reducer = Reducer(WINDOW, work.kit, work.summarize, work.events.append)
+    reducer = Reducer(WINDOW, work.kit, work.summarize, work.events.append, work.settled)
     assert await reducer.restore(work.messages, context) is context
     assert work.kit.kept == {"2-0.txt": LONG, "4-0.txt": LONG}
 
-    elsewhere = Reducer(WINDOW, Kit("/other"), work.summarize, work.events.append)
+    elsewhere = Reducer(WINDOW, Kit("/other"), work.summarize, work.events.append, work.settled)
     context = await elsewhere.restore(work.messages, context)
     shown = sent(work.messages, context)
     assert "Read /other/2-0.txt]" in shown[2]["content"][0]["content"]
     assert work.told() == shown
 
-    nowhere = Reducer(WINDOW, Kit(""), work.summarize, work.events.append)
+    nowhere = Reducer(WINDOW, Kit(""), work.summarize, work.events.append, work.settled)
     context = await nowhere.restore(work.messages, context)
     assert "Make the call again" in sent(work.messages, context)[2]["content"][0]["content"]
 

@@ -92,7 +92,7 @@ class Agent:
         """
         try:
             async with asyncio.timeout(max(0.0, self.budget.seconds_left)):
-                await self.asking.restore(self.conversation, toolkit)
+                await self.asking.restore(self.conversation, toolkit, keeper)
                 if word is not None:
                     self._tell(word.text, word.kind)
                     keeper.begin(changed=False)
@@ -139,7 +139,7 @@ class Agent:
         return CUT if 0 < self.conversation.cut < MAX_CUT_REPLIES else ""
 
     async def _ask(self, toolkit: Toolkit, keeper: Keeper) -> Reply:
-        reply = await self.asking.reply(self.conversation, toolkit)
+        reply = await self.asking.reply(self.conversation, toolkit, keeper)
         try:
             # What is written down of a reply can be gone on from: all before it is in a checkpoint.
             await keeper.settled()

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from agentflow.checkouts import remove_folder
+from agentflow.errors import UsageError
 from agentflow.frozen import record
-from agentflow.runs import FOLDER, JOURNAL, REPORT, is_running, list_runs, started_at
+from agentflow.runs import FOLDER, JOURNAL, REPORT, list_runs, started_at, task_lock
 from agentflow.workspace.checkpoint import bundle, ref_of
 from agentflow.workspace.git import Git
 from agentflow.workspace.repository import Repository
@@ -51,12 +52,14 @@ def prune(
     for report in list_runs(repository.root):
         run, task = str(report["run"]), str(report["task"])
         began = started_at(run)
-        if began is None or now - began < keep or is_running(repository.locks(cache), task):
+        if began is None or now - began < keep:
             continue
         folder, work = repository.root / FOLDER / run, cache / repository.key / "runs" / run
-        removed.append(Old(run, str(report["outcome"]), _size(folder) + _size(work)))
-        if really:
-            _remove(repository, run, folder, work)
+        # The lock is held: nobody may go on with a run that is being removed.
+        with suppress(UsageError), task_lock(repository.locks(cache), task, patience=0.0):
+            removed.append(Old(run, str(report["outcome"]), _size(folder) + _size(work)))
+            if really:
+                _remove(repository, run, folder, work)
     return removed
 
 

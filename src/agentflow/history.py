@@ -30,7 +30,7 @@ from agentflow.events import (
     Verified,
 )
 from agentflow.frozen import record
-from agentflow.messages import Ending, Reply, Signal, ToolCall, Usage
+from agentflow.messages import Ending, Reply, Signal, ToolCall, Usage, thoughts
 from agentflow.records import Evidence, Json, Verdict
 
 MILESTONES = (AgentEnded, RepairStarted, UserMessage, Verified, LandingDone, RunFinished)
@@ -77,8 +77,8 @@ class History:
     """The same, with the replies and connections that do not count any more."""
     spent: Spent = field(default_factory=Spent)
     started: RunStarted | None = None
-    fallen_at: int | None = None
-    """How many messages there were when another model went on; None if none did."""
+    foreign: frozenset[str] | None = None
+    """The thoughts that another model, which went on, cannot read back; None if none did."""
     repairs: int = 0
     """Begun."""
     told: bool = False
@@ -212,12 +212,13 @@ def _spent(lines: Sequence[Line]) -> Spent:
             usage += line.event.usage
             unknown = unknown or line.event.cost is None
             cost += line.event.cost or 0.0
+    # A clock that was set back counts nothing, and takes nothing away.
     seconds = sum(
-        (after.at - before.at).total_seconds()
+        max(0.0, (after.at - before.at).total_seconds())
         for before, after in pairwise(lines)
         if not isinstance(after.event, RunResumed)
     )
-    return Spent(turns, usage, None if unknown else cost, max(0.0, seconds))
+    return Spent(turns, usage, None if unknown else cost, seconds)
 
 
 def _told(history: History, lines: Sequence[Line]) -> History:
@@ -232,7 +233,7 @@ def _told(history: History, lines: Sequence[Line]) -> History:
             case GateFinished():
                 evidence.append(line.event.evidence)
             case FallbackStarted():
-                history = replace(history, fallen_at=line.event.messages)
+                history = replace(history, foreign=thoughts(history.conversation.messages))
             case event:
                 history = replace(history, **_step(event, evidence))
     return history

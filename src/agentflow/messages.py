@@ -1,5 +1,7 @@
 """What is said to a model and by it: requests, replies, tool calls and their results. No I/O."""
 
+import json
+from collections.abc import Iterable
 from typing import Any, Literal, cast
 
 from agentflow.errors import ProviderFailure
@@ -108,6 +110,17 @@ class CallFailed(ProviderFailure):
         self.used = used
         self.too_long = too_long
         self.temporary = temporary
+
+
+THINKING = frozenset({"thinking", "redacted_thinking"})
+"""Types of blocks that only the model can read back that made them."""
+
+
+def thoughts(messages: Iterable[Json]) -> frozenset[str]:
+    """Every block of thinking in the messages, as JSON."""
+    replies = (each["content"] for each in messages if each["role"] == "assistant")
+    blocks = (block for content in replies if not isinstance(content, str) for block in content)
+    return frozenset(json.dumps(block) for block in blocks if block["type"] in THINKING)
 
 
 _TARGETS = ("file_path", "command", "pattern", "path")

@@ -3,6 +3,7 @@
 It stands between whoever asks and the model itself, so nothing that is asked goes uncounted.
 """
 
+import json
 from dataclasses import replace
 from typing import Any, cast
 
@@ -10,13 +11,12 @@ from agentflow.budget import Budget, Call
 from agentflow.events import FallbackStarted, ReplyFailed
 from agentflow.frozen import record
 from agentflow.interfaces import Emit, Model
-from agentflow.messages import CallFailed, Reply, Request
+from agentflow.messages import CallFailed, Reply, Request, thoughts
 from agentflow.records import Effort, Json
 
 BYTES_PER_TOKEN = 2
 """Of what no usage has counted yet: few enough that a prompt is not larger than thought. Text and
 code have 3 to 4."""
-_THINKING = frozenset({"thinking", "redacted_thinking"})
 IMAGE_TOKENS = 8_000
 """Of one image, at most, whatever its bytes."""
 
@@ -41,14 +41,14 @@ class MeteredModel:
         budget: Budget,
         fallback: Fallback | None = None,
         *,
-        fallen_at: int | None = None,
+        foreign: frozenset[str] | None = None,
     ) -> None:
-        """`fallen_at`: how many messages there were when an earlier part of the run went over to
-        the fallback; None if it did not."""
+        """`foreign`: if an earlier part of the run went over to the fallback, all `thoughts` of
+        then; None if it did not."""
         self._model = model
         self._budget = budget
         self._fallback = fallback
-        self._fallen_at = fallen_at
+        self._foreign = foreign
         self._meter = PromptMeter()
 
     async def reply(self, request: Request, emit: Emit) -> Reply:
@@ -60,26 +60,16 @@ class MeteredModel:
         """
         if self._fallback is None:
             return await self._ask(request, emit)
-        if self._fallen_at is None:
+        if self._foreign is None:
             try:
                 return await self._ask(request, emit)
             except CallFailed as error:
                 if not error.temporary:
                     raise
-                self._fallen_at = len(request.messages)
+                self._foreign = thoughts(request.messages)
                 self._meter.forget()
-                fallen = FallbackStarted(
-                    self._fallback.model, request.model, error.message, self._fallen_at
-                )
-                emit(fallen)
-        return await self._ask(self._rewritten(request, self._fallback, self._fallen_at), emit)
-
-    @staticmethod
-    def _rewritten(request: Request, fallback: Fallback, fallen_at: int) -> Request:
-        """The request for the other model, without what only the first one can read back."""
-        old, new = request.messages[:fallen_at], request.messages[fallen_at:]
-        messages = [*_without_thinking(old), *new]
-        return replace(request, model=fallback.model, effort=fallback.effort, messages=messages)
+                emit(FallbackStarted(self._fallback.model, request.model, error.message))
+        return await self._ask(_rewritten(request, self._fallback, self._foreign), emit)
 
     async def close(self) -> None:
         """Close the model."""
@@ -162,14 +152,14 @@ def _weight(value: Any) -> int:
     return sum(len(name) + 6 + _weight(each) for name, each in fields.items())
 
 
-def _without_thinking(messages: list[Json]) -> list[Json]:
-    """The messages without what only the model that thought it can read back."""
+def _rewritten(request: Request, fallback: Fallback, foreign: frozenset[str]) -> Request:
+    """The request for the other model, without what only the first one can read back."""
     found: list[Json] = []
-    for message in messages:
+    for message in request.messages:
         content = message["content"]
         if message["role"] == "assistant" and not isinstance(content, str):
-            kept = [block for block in content if block["type"] not in _THINKING]
+            kept = [block for block in content if json.dumps(block) not in foreign]
             message = {**message, "content": kept}
         if message["content"]:
             found.append(message)
-    return found
+    return replace(request, model=fallback.model, effort=fallback.effort, messages=found)

@@ -155,6 +155,8 @@ class Reducer:
     toolkit: Toolkit
     summarize: Summarize
     emit: Emit
+    settled: Callable[[], Awaitable[None]]
+    """See `interfaces.Keeper.settled`."""
 
     async def make_room(
         self, messages: Sequence[Json], context: Context, *, refused: bool = False
@@ -238,7 +240,11 @@ class Reducer:
             reply.cost,
             reply.model,
         )
-        self.emit(event)
+        try:
+            # What it stands for is in a checkpoint first, or a run that dies now pays for it twice.
+            await self.settled()
+        finally:
+            self.emit(event)
         if after >= FULL * space:
             raise ContextExceeded("the task and the newest messages alone fill the model's window")
         return context.shortened(event, len(messages))

@@ -10,7 +10,9 @@ import platform
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
+from agentflow.errors import AgentflowError
 from agentflow.events import (
     AgentEnded,
     AssistantMessage,
@@ -33,7 +35,10 @@ from agentflow.events import (
     RunStarted,
     Signed,
 )
+from agentflow.history import decode, read_history
+from agentflow.journal import load
 from agentflow.records import LEFT_TO_CI, Json
+from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, list_runs
 from agentflow.spending import Spending, usage_json
 
 SUBTYPES = {
@@ -41,6 +46,8 @@ SUBTYPES = {
     "budget": "error_max_budget_usd",
 }
 """The field's name for an outcome; every other one is `error_during_execution`."""
+
+_SO_FAR = ("title", "model", "models", "num_turns", "duration_ms", "total_cost_usd", "usage")
 
 
 class Summary:
@@ -197,3 +204,34 @@ class Summary:
         if outcome == "budget" and "turns" in reason:
             return "error_max_turns"
         return SUBTYPES.get(outcome, "error_during_execution")
+
+
+def known_runs(root: Path, task: str | None = None) -> list[Json]:
+    """What is known of the runs in a work tree, oldest first; of one that has no report, because it
+    runs now or was killed, what its journal says that was spent."""
+    return [
+        {**report, **_so_far(root / FOLDER / report["run"])}
+        if report["outcome"] == "unfinished"
+        else report
+        for report in list_runs(root, task)
+    ]
+
+
+def _so_far(folder: Path) -> Json:
+    """What a journal says that was spent, and on what; empty if nobody can tell."""
+    path = folder / JOURNAL
+    try:
+        if path.stat().st_size > MAX_JOURNAL:
+            return {}
+        lines = decode(load(path))
+    except (AgentflowError, OSError):
+        return {}
+    history = read_history(lines, len(lines))
+    if history.started is None:
+        return {}
+    at = lines[0].at
+    summary = Summary(lambda: at, history.spent.seconds)
+    for line in history.paid:
+        summary(line.event)
+    whole = summary.as_json()
+    return {name: whole[name] for name in _SO_FAR}

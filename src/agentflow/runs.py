@@ -56,6 +56,7 @@ _FIELDS: Json = {
         ),
         0,
     ),
+    "task_total": {"runs": 0, "turns": 0, "cost_usd": _NUMBER},
     "landed": {"ref": "", "tip": "", "replaced": ""},
     "commits": [{"sha": "", "subject": ""}],
     "reply": {
@@ -316,6 +317,15 @@ def is_running(folder: Path, task: str) -> bool:
             return False
     except UsageError:
         return True
+
+
+def last_line(folder: Path) -> float:
+    """When the journal in a run's folder was written to last; 0 without one. Of a task that is at
+    work it is that run: one that goes on may be older than others."""
+    try:
+        return (folder / JOURNAL).lstat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def landed_by(root: Path, task: str, tip: str) -> str | None:

@@ -1,12 +1,13 @@
 """What was spent: turns, tokens and money, of a call, a run, a model, a task."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import field
 from typing import Any, cast
 
 from agentflow.frozen import record
 from agentflow.messages import Usage
 from agentflow.records import Json
+from agentflow.words import counted
 
 _COUNTERS = (
     "input_tokens",
@@ -34,6 +35,13 @@ class Spending:
             None if unknown else (self.cost or 0.0) + (other.cost or 0.0),
         )
 
+    @property
+    def as_text(self) -> str:
+        """`3 turns · 1,200 tokens · $0.1234`."""
+        tokens = counted(self.usage.total_tokens, "token")
+        cost = "cost unknown" if self.cost is None else f"${self.cost:.4f}"
+        return f"{counted(self.turns, 'turn')} · {tokens} · {cost}"
+
     def as_json(self) -> Json:
         """As in a report: `turns`, `cost_usd`, `usage` with the names of the Messages API."""
         return {
@@ -50,23 +58,62 @@ def usage_json(usage: Usage) -> Json:
     return dict(zip(_COUNTERS, counts, strict=True))
 
 
+@record
+class Total:
+    """What several runs spent together."""
+
+    runs: int
+    spent: Spending
+
+    def as_json(self) -> Json:
+        """`runs`, and what `Spending` has."""
+        return {"runs": self.runs, **self.spent.as_json()}
+
+
 def of_report(report: Json) -> Spending:
     """What a run spent, as its report says it. A repository may have brought the report: what does
     not fit counts as nothing, and as an unknown cost."""
-    counts = _mapping(report.get("usage"))
-    tokens = [_count(counts.get(name)) for name in _COUNTERS]
-    cost: Any = report.get("total_cost_usd")
-    known = type(cost) in {int, float} and 0 <= cost < 1e15
-    return Spending(_count(report.get("num_turns")), Usage(*tokens), cost if known else None)
+    return _spending(report.get("num_turns"), report.get("usage"), report.get("total_cost_usd"))
 
 
-def by_task(reports: Iterable[Json]) -> dict[str, Spending]:
+def total(reports: Iterable[Json]) -> Total:
+    """What these runs spent together."""
+    spent = [of_report(report) for report in reports]
+    return Total(len(spent), sum(spent, Spending()))
+
+
+def by_task(reports: Iterable[Json]) -> dict[str, Total]:
     """What all runs of each task spent together, tasks in the order of their first run."""
-    found: dict[str, Spending] = {}
-    for report in reports:
-        task = str(report.get("task", ""))
-        found[task] = found.get(task, Spending()) + of_report(report)
+    return _grouped((str(report.get("task", "")), of_report(report)) for report in reports)
+
+
+def by_model(reports: Iterable[Json]) -> dict[str, Total]:
+    """What each model was paid, in as many runs as it answered in."""
+    return _grouped(
+        (name, _spending(each.get("turns"), each.get("usage"), each.get("cost_usd")))
+        for report in reports
+        for name, each in _models(report)
+    )
+
+
+def _models(report: Json) -> Iterator[tuple[str, Json]]:
+    for name, each in _mapping(report.get("models")).items():
+        yield name, _mapping(each)
+
+
+def _grouped(amounts: Iterable[tuple[str, Spending]]) -> dict[str, Total]:
+    found: dict[str, Total] = {}
+    for name, amount in amounts:
+        before = found.get(name, Total(0, Spending()))
+        found[name] = Total(before.runs + 1, before.spent + amount)
     return found
+
+
+def _spending(turns: object, usage: object, cost: Any) -> Spending:
+    counts = _mapping(usage)
+    tokens = [_count(counts.get(name)) for name in _COUNTERS]
+    known = type(cost) in {int, float} and 0 <= cost < 1e15
+    return Spending(_count(turns), Usage(*tokens), cost if known else None)
 
 
 def _count(value: object) -> int:

@@ -46,11 +46,12 @@ from agentflow.records import Candidate, Evidence, Json, Rendered
 from agentflow.redacted import redacted_event
 from agentflow.redaction import Redact, redactor
 from agentflow.repair import repair_message
-from agentflow.report import Summary
+from agentflow.report import Summary, known_runs
 from agentflow.resuming import Resumption, run_started
 from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name
 from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.scope import find_scope
+from agentflow.spending import total
 from agentflow.threads import to_the_end
 from agentflow.tools import Ask, ask
 from agentflow.workbench import Workbench
@@ -161,7 +162,7 @@ class Stage:
                 RedactingModel(model, self.redact),
                 self.budget,
                 plan.fallback,
-                fallen_at=self.history.fallen_at,
+                foreign=self.history.foreign,
             ),
             plan.model,
             plan.rendered.system,
@@ -390,11 +391,13 @@ class Stage:
         marker = str(marker_path(root, task, kind).relative_to(root)) if kind else None
         worked = finished.outcome != "done" and self.summary.turns
         kept = self.bench.tree if worked and self.bench.tree.exists() else None
-        report = {
+        report: Json = {
             **self.summary.as_json(),
             "marker": marker,
             "work_tree": str(kept) if kept else None,
         }
+        others = [each for each in known_runs(root, task) if each["run"] != self.run]
+        report["task_total"] = total([*others, report]).as_json()
         text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
         write_atomically(self._report, text)
         with suppress(EnvironmentFailure):  # a copy under a fixed name; the run has its own

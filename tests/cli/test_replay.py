@@ -94,3 +94,29 @@ def test_flags_that_do_not_fit(terminal: Terminal, tmp_path: Path) -> None:
     bad = terminal.run("run", "TASK-1", "--replay", str(tape))
     assert bad.returncode == 2
     assert f"{tape}:1: not a line of a recording" in bad.stderr
+
+
+def test_a_run_that_went_over_to_another_model_is_replayed(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    tape = tmp_path / "replies.jsonl"
+    url = terminal.serve(
+        turn(HELLO),
+        turn(text="Done.", faults=["rate_limited_absurd"]),
+    )
+    flags = ("--fallback-model", "haiku")
+    recorded = terminal.run(
+        "run", "TASK-1", *GATE, "--base-url", url, "--record", str(tape), *flags
+    )
+    assert recorded.returncode == 0, recorded.stderr
+
+    code, report = replay(terminal, tape, *flags)
+    assert (code, report["outcome"], report["num_turns"]) == (0, "done", 2)
+    assert list(report["models"]) == ["claude-sonnet-5-5", "claude-haiku-5-5"]
+
+    code, report = replay(terminal, tape)
+    assert (code, report["outcome"]) == (6, "provider")
+    assert report["reason"] == (
+        "the replay diverges at turn 2: claude-sonnet-5-5 failed there, and claude-haiku-5-5 went on"
+    )
+    assert report["hint"] == "Give --fallback-model claude-haiku-5-5, as the recorded run did."

@@ -6,13 +6,16 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from agentflow.cli.completion import complete_outcome, complete_prompt, complete_run
-from agentflow.journal import follow
-from agentflow.runs import FOLDER, JOURNAL, REPORT
+from agentflow.journal import Journal, follow
+from agentflow.runs import FOLDER, JOURNAL, REPORT, task_lock
+from agentflow.workspace.repository import open_repository
+from tests.test_history import BEGUN, reply
 
 RUN = "A-20250101T000000-abcd"
 EVIL = "\x1b]0;owned\x07\x1b[2J::error::x \u202e"
@@ -230,3 +233,49 @@ def test_the_shell_completes_runs_prompts_and_outcomes(
         check=False,
     )
     assert ended.stdout.split() == [RUN]
+
+
+def test_what_runs_cost_also_one_that_was_killed(runs: Runs, add: Callable[..., Path]) -> None:
+    usage = {"input_tokens": 1000, "output_tokens": 20}
+    models = {"other": {"turns": 2, "cost_usd": 0.5, "usage": usage}}
+    add(whole(num_turns=2, total_cost_usd=0.5, usage=usage, models=models, duration_ms=61_000))
+    killed = "A-20250102T000000-abcd"
+    journal = Journal(add(run=killed) / JOURNAL, lambda: datetime(2025, 1, 2, tzinfo=UTC))
+    journal.append(BEGUN)
+    journal.append(reply("1", cost=0.25))
+    journal.close()
+
+    listed = runs("list")
+    assert [line.split("  ")[-1] for line in listed.stdout.splitlines()] == [
+        "1 min 01 s",
+        BEGUN.title,
+    ]
+    assert "2 turns · 1,020 tokens · $0.5000" in listed.stdout
+    assert "unfinished" in listed.stdout
+    assert "1 turn · 1 token · $0.2500" in listed.stdout
+    assert listed.stderr == "2 runs: 3 turns · 1,021 tokens · $0.7500\n"
+    assert runs("list", "--by", "task").stdout.split("  ")[-2:] == [
+        "2 runs",
+        "3 turns · 1,021 tokens · $0.7500\n",
+    ]
+    sums = map(json.loads, runs("list", "--by", "model", "--json").stdout.splitlines())
+    assert [(each["model"], each["runs"], each["turns"], each["cost_usd"]) for each in sums] == [
+        ("other", 1, 2, 0.5),
+        (BEGUN.model, 1, 1, 0.25),
+    ]
+
+
+def test_the_run_that_goes_on_is_the_one_that_runs(
+    runs: Runs, add: Callable[..., Path], tmp_path: Path
+) -> None:
+    older, newer = "A-20250101T000000-abcd", "A-20250102T000000-abcd"
+    for run, text, written in ((older, whole(outcome="budget"), 2), (newer, None, 1)):
+        (add(text, run=run) / JOURNAL).touch()
+        os.utime(tmp_path / "root" / FOLDER / run / JOURNAL, (written, written))
+    locks = open_repository(tmp_path / "root", {"PATH": os.environ["PATH"]}).locks(
+        tmp_path / ".cache/agentflow"
+    )
+    with task_lock(locks, "A"):
+        listed = runs("list").stdout.splitlines()
+    assert [line.split()[:2] for line in listed] == [[older, "running"], [newer, "unfinished"]]
+    assert runs("list").stdout.split()[1] == "budget"

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from agentflow.events import ContextReduced, ContextSummarized
+from agentflow.history import counting, decode
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.records import Json
+from agentflow.runs import newest_run
 from tests.crash.test_kills import life_of, lives, result
 from tests.crash.test_landing import EVERY
 from tests.crash.victim import Life
@@ -51,6 +53,13 @@ def around(names: list[str], event: str) -> range:
     return range(before + 1, names.index("assistant", place) + 2)
 
 
+def shortened(project: Project) -> Json:
+    """How often the conversation was, as the lines that count say."""
+    run = newest_run(project.root, "TASK-1") or ""
+    kinds = [line.event.type for line in counting(decode(project.journal(run)))]
+    return {event: kinds.count(event) for event in (REDUCED, SUMMARIZED)}
+
+
 async def test_killed_while_the_conversation_is_shortened(tmp_path: Path, bwrap: str) -> None:
     async with ScriptedServer(read_script({"turns": TURNS, "by": "requests"})) as server:
 
@@ -68,17 +77,20 @@ async def test_killed_while_the_conversation_is_shortened(tmp_path: Path, bwrap:
         assert await lives(begin(whole), told) == 0
         names = told.read_text().splitlines()[1:]
         assert (names.count(REDUCED), names.count(SUMMARIZED)) == (2, 1)
-        wanted, wanted_requests = result(whole), asked()
+        wanted, wanted_requests = {**result(whole), **shortened(whole)}, asked()
         assert len(wanted_requests) == len(TURNS)
 
         moments = [*around(names, REDUCED), *around(names, SUMMARIZED)]
-        for moment in moments[::EVERY]:
+        told_of = [names.index(event) + 1 for event in (REDUCED, SUMMARIZED)]
+        for moment in sorted({*told_of, *moments[::EVERY]}):
             torn = make(tmp_path / f"torn-{moment}")
             again = random.Random(moment).randint(1, 60)  # while it is restored, or soon after
             for dies_at in (moment, again):
                 code = await lives(replace(begin(torn), dies_at=dies_at), told)
                 assert code == -signal.SIGKILL, told.read_text()
             assert await lives(begin(torn), told) == 0
-            assert result(torn) == wanted, f"moment {moment}: {names[moment - 1]}"
+            assert {**result(torn), **shortened(torn)} == wanted, (
+                f"moment {moment}: {names[moment - 1]}"
+            )
             assert len(server.requests) <= len(TURNS) + 2
             assert asked() == wanted_requests, f"moment {moment}: {names[moment - 1]}"

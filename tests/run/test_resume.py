@@ -17,7 +17,7 @@ from agentflow.plan import make_plan
 from agentflow.records import Json
 from agentflow.resuming import order_of, state_of
 from agentflow.rewinding import fork, rewind
-from agentflow.runs import choose_run, open_runs
+from agentflow.runs import choose_run, open_runs, task_lock
 from agentflow.workspace.repository import open_repository
 from tests.run.project import HELLO, Project, bash, call, turn
 
@@ -228,6 +228,8 @@ async def test_old_runs_are_removed_and_their_commits_stay(
     assert pruned(1) == []
     assert pruned(0, really=False) == [done["run"]]
     assert json.loads((project.root / ".orchestrator/reports/TASK-1.json").read_text()) == done
+    with task_lock(repository.locks(project.world.cache), "TASK-1"):
+        assert pruned(0) == [], "somebody may be going on with it"
     assert pruned(0) == [done["run"]]
     assert pruned(0) == []
     assert project.git("for-each-ref", "refs/agentflow") == ""

@@ -5,8 +5,9 @@ import pytest
 from agentflow.errors import UsageError
 from agentflow.events import FallbackStarted, LimitNear
 from agentflow.messages import Usage
+from agentflow.order import Order
 from agentflow.records import Json
-from agentflow.spending import Spending, by_task, of_report
+from agentflow.spending import Spending, Total, by_model, by_task, of_report, total
 from tests.run.project import HELLO, Project, turn
 
 pytestmark = pytest.mark.sandbox
@@ -36,6 +37,17 @@ async def test_another_model_goes_on_and_each_is_priced_as_it_is(project: Projec
     assert any(isinstance(event, FallbackStarted) for event in project.events)
     answered = [line for line in project.journal(report["run"]) if line["type"] == "assistant"]
     assert [line["model"] for line in answered] == ["claude-sonnet-5-5", "claude-haiku-5-5"]
+
+
+async def test_a_report_says_what_the_task_cost_so_far(project: Project) -> None:
+    first = await project.run([turn(HELLO, usage=SPENT), turn(usage=SPENT)], max_turns=1)
+    assert first["task_total"]["runs"] == 1
+    second = await project.run(
+        [turn(HELLO, usage=SPENT), turn(usage=SPENT)], order=Order("TASK-1", fresh=True)
+    )
+    whole = second["task_total"]
+    assert (whole["runs"], whole["turns"], whole["cost_usd"]) == (2, 3, 9.0)
+    assert whole["usage"]["input_tokens"] == 3_000_000
 
 
 async def test_a_refusal_ends_the_run_in_spite_of_a_fallback(project: Project) -> None:
@@ -71,7 +83,14 @@ def test_what_was_spent_on_each_task() -> None:
     one: Json = {"task": "A", "num_turns": 3, "total_cost_usd": 0.5, "usage": usage}
     odd: Json = {"task": "B", "num_turns": True, "total_cost_usd": "1", "usage": [], "x": 1}
     assert by_task([one, odd, one]) == {
-        "A": Spending(6, Usage(10, 4, 14), 1.0),
-        "B": Spending(0, Usage(), None),
+        "A": Total(2, Spending(6, Usage(10, 4, 14), 1.0)),
+        "B": Total(1, Spending(0, Usage(), None)),
     }
+    paid = {"m": {"turns": 2, "cost_usd": 0.25, "usage": usage}, "n": 7}
+    assert by_model([{"models": paid}, {"models": []}, {"models": paid}]) == {
+        "m": Total(2, Spending(4, Usage(10, 4, 14), 0.5)),
+        "n": Total(2, Spending(0, Usage(), None)),
+    }
+    assert total([one, one]).spent.as_text == "6 turns · 28 tokens · $1.0000"
+    assert total([one, odd]).spent.as_text == "3 turns · 14 tokens · cost unknown"
     assert of_report({"total_cost_usd": -1, "usage": {"input_tokens": -5}}).usage == Usage()

@@ -1,5 +1,6 @@
 """`agentflow runs`: what was run, and how it ended."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agentflow.selection import Selection
+
+
+class By(StrEnum):
+    """What the costs of runs are summed up by."""
+
+    TASK = "task"
+    MODEL = "model"
+
 
 runs = typer.Typer(
     help="List and show runs, go back in them, tidy up.",
@@ -50,9 +59,12 @@ def list_(
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", metavar="N", min=1, help="The newest N.")
     ] = None,
+    by: Annotated[
+        By | None, typer.Option(help="What the runs of each task, or each model, cost together.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """List the runs in this repository, oldest first."""
+    """List the runs in this repository, oldest first, and what they cost."""
     with exit_codes("json" if json else "text"):
         from agentflow.selection import Selection, parse_since, select
         from agentflow.world import World
@@ -61,6 +73,9 @@ def list_(
         outcomes = _outcomes(outcome or [])
         wanted = Selection(task, outcomes, begun, prompt, model, limit)
         found = select(_reports(None), wanted)
+        if by:
+            _print_sums(by, found, json=json)
+            return
         if json:
             for report in found:
                 print_json(report)
@@ -69,6 +84,23 @@ def list_(
             say(_nothing(wanted))
         for report in found:
             data().print(_line(report))
+        if len(found) > 1:
+            from agentflow.spending import total
+
+            say(f"{len(found)} runs: {total(found).spent.as_text}")
+
+
+def _print_sums(by: By, found: list[Json], *, json: bool) -> None:
+    from agentflow.neutral import one_line
+    from agentflow.spending import by_model, by_task
+    from agentflow.words import counted
+
+    for name, each in (by_task if by is By.TASK else by_model)(found).items():
+        if json:
+            print_json({by.value: name, **each.as_json()})
+        else:
+            runs_ = counted(each.runs, "run")
+            data().print(f"{one_line(name, 80):<40} {runs_:>8}  {each.spent.as_text}")
 
 
 def _outcomes(given: list[str]) -> tuple[str, ...]:
@@ -167,17 +199,21 @@ def _follow(report: Json, *, verbose: bool) -> None:
 
 def _reports(task: str | None) -> list[Json]:
     """What is known of the runs here; one without a report runs now, or was killed."""
-    from agentflow.runs import is_running, list_runs
+    from agentflow.report import known_runs
+    from agentflow.runs import FOLDER, is_running, last_line
     from agentflow.workspace.repository import open_repository
     from agentflow.world import World
 
     world = World()
     repository = open_repository(world.directory, world.environment)
-    found = list_runs(repository.root, task)
-    newest = {report["task"]: report for report in found}
-    for name, report in newest.items():
-        if report["outcome"] == "unfinished" and is_running(repository.locks(world.cache), name):
-            report["outcome"] = "running"
+    found = known_runs(repository.root, task)
+    for name in {report["task"] for report in found}:
+        if is_running(repository.locks(world.cache), name):
+            latest = max(
+                (report for report in found if report["task"] == name),
+                key=lambda report: last_line(repository.root / FOLDER / report["run"]),
+            )
+            latest["outcome"] = "running"
     return found
 
 
@@ -193,14 +229,15 @@ def _line(report: Json) -> str:
     from agentflow.durations import format_duration
     from agentflow.neutral import one_line
     from agentflow.runs import shown
+    from agentflow.spending import of_report
 
     fields = shown(report)
     run, outcome = one_line(fields["run"], 255), one_line(fields["outcome"], 40)
-    cost, milliseconds = fields["total_cost_usd"], fields["duration_ms"]
-    spent = "" if cost is None else f"${cost:.4f}"
+    milliseconds, spent = fields["duration_ms"], of_report(report)
     took = "" if milliseconds is None else format_duration(milliseconds / 1000)
     title = one_line(fields["title"], 60)
-    return f"{run:<40} {outcome:<12} {spent:>9} {took:>12}  {title}".rstrip()
+    paid = spent.as_text if spent.turns else ""
+    return f"{run:<40} {outcome:<12} {paid:>45}  {took:>10}  {title}".rstrip()
 
 
 for command in (diff, rewind, fork, export, prune):

@@ -127,8 +127,6 @@ class FallbackStarted:
     model: str
     instead_of: str
     reason: str
-    messages: int
-    """How many there were in the conversation."""
 
 
 @record

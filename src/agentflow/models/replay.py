@@ -15,7 +15,7 @@ from agentflow.errors import ProviderFailure, UsageError
 from agentflow.events import Notice, TextDelta
 from agentflow.frozen import record
 from agentflow.interfaces import Emit
-from agentflow.messages import Reply, Request, ToolCall, Usage
+from agentflow.messages import CallFailed, Reply, Request, ToolCall, Usage
 from agentflow.models.recording import FORMAT, VERSION
 from agentflow.models.request_shape import PARTS, digest, shape
 from agentflow.records import Json
@@ -91,6 +91,7 @@ class Tape:
     """A whole recording."""
 
     path: Path
+    model: str
     prompt: str
     prompt_sha256: str
     turns: tuple[Recorded, ...]
@@ -117,7 +118,7 @@ def read_tape(path: Path) -> Tape:
         if digest(asked) != line.digest:
             raise UsageError(f"--replay: {path}:{number}: the request does not have its digest")
         turns.append(Recorded(asked, line.digest, _reply(line.reply, path, number)))
-    return Tape(path, head.prompt, head.prompt_sha256, tuple(turns))
+    return Tape(path, head.model, head.prompt, head.prompt_sha256, tuple(turns))
 
 
 class ReplayModel:
@@ -133,7 +134,8 @@ class ReplayModel:
         """Return the next recorded reply.
 
         Raises `ProviderFailure` for a request that differs from the recorded one, after a notice
-        with the difference, and when there are no more replies.
+        with the difference, and when there are no more replies; `CallFailed` where the recorded run
+        went over to another model.
         """
         tape, self._turn = self._tape, self._turn + 1
         if self._turn > len(tape.turns):
@@ -143,6 +145,15 @@ class ReplayModel:
                 hint="The run goes on longer than the recorded one; record it anew.",
             )
         recorded, asked = tape.turns[self._turn - 1], shape(request)
+        if self._failed_then(request.model):
+            self._turn -= 1
+            raise CallFailed(
+                f"the replay diverges at turn {self._turn + 1}: {request.model} failed there, and "
+                f"{recorded.asked['model']} went on",
+                hint=f"Give --fallback-model {recorded.asked['model']}, as the recorded run did.",
+                used=Usage(),
+                temporary=True,
+            )
         if digest(asked) != recorded.digest:
             where, difference = differences(recorded.asked, asked)
             emit(Notice(f"turn {self._turn} differs from the recording in {where}:\n{difference}"))
@@ -153,6 +164,13 @@ class ReplayModel:
         if recorded.reply.text:
             emit(TextDelta(recorded.reply.text))
         return recorded.reply
+
+    def _failed_then(self, model: str) -> bool:
+        """Whether at this turn of the recording a model that had answered until then did not, and
+        another one did."""
+        turns, place = self._tape.turns, self._turn - 1
+        earlier = turns[place - 1].asked["model"] if place else self._tape.model
+        return model == earlier != turns[place].asked["model"]
 
     async def close(self) -> None:
         """Nothing is open."""

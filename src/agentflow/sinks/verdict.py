@@ -133,6 +133,14 @@ def _facts(report: Json) -> Iterator[tuple[str, str]]:
         + ("cost unknown" if cost is None else f"${cost:.4f}")
         + f" · {format_duration((report['duration_ms'] or 0) / 1000)}",
     )
+    whole = report["task_total"]
+    if whole["runs"] > 1:
+        known = whole["cost_usd"] is not None
+        yield (
+            "in all",
+            f"{whole['runs']} runs of {report['task']} · {counted(whole['turns'], 'turn')} · "
+            + (f"${whole['cost_usd']:.4f}" if known else "cost unknown"),
+        )
 
 
 def _places(report: Json) -> Iterator[tuple[str, str]]:
