@@ -243,11 +243,8 @@ async def the_proxy_opens_what_the_list_names(place: Place) -> None:
                 await _malformed(said, port)
                 await _around(said, port)
         assert seen == []
-    told = {
-        f"{each.host}:{each.port}": each.refused
-        for each in events
-        if isinstance(each, ConnectionClosed) and each.refused
-    }
+    closed = [event for event in events if isinstance(event, ConnectionClosed)]
+    told = {f"{each.host}:{each.port}": each.refused for each in closed if each.refused}
     assert "not listed in environment.agent.network" in told[f"evil.test:{port}"]
     assert "169.254.169.254" in told[f"rebound.test:{port}"]
     assert "names evil.test, which is not listed" in told[f"allowed.test:{port}"]
