@@ -6,10 +6,13 @@ import pytest
 from hypothesis import settings
 
 from agentflow.sandbox import bubblewrap, probe
+from tests.effort import FACTOR
 from tests.needs import miss
 from tests.run.project import Project, make_project
 
-settings.register_profile("agentflow", deadline=None, derandomize=True)
+settings.register_profile(
+    "agentflow", deadline=None, derandomize=FACTOR == 1, max_examples=100 * FACTOR
+)
 settings.load_profile("agentflow")
 
 

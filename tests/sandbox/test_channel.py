@@ -11,6 +11,7 @@ import pytest
 
 from agentflow.errors import EnvironmentFailure, ToolFailure
 from agentflow.records import ProcessLimits
+from agentflow.sandbox.answers import RESULTS
 from agentflow.sandbox.channel import Channel, Program
 from agentflow.sandbox.policy import Session
 
@@ -52,7 +53,7 @@ say({"id": call["id"], "result": {"lines": ["a"]}, "signals": [{"name": "T.done"
 ask()
 """
     async with channel(START + script) as opened:
-        result = await opened.call("Read", {"file_path": "x"})
+        result = await opened.call("T", {"file_path": "x"})
     assert result == {"lines": ["a"], "signals": [{"name": "T.done", "text": "ok"}]}
 
 
@@ -87,7 +88,7 @@ for call in reversed(calls): say({"id": call["id"], "result": call["arguments"]}
 ask()
 """
     async with channel(START + script) as opened:
-        results = await asyncio.gather(*(opened.call("Read", {"n": n}) for n in range(20)))
+        results = await asyncio.gather(*(opened.call("T", {"n": n}) for n in range(20)))
     assert results == [{"n": n, "signals": []} for n in range(20)]
 
 
@@ -107,8 +108,8 @@ ask()
 """
     async with channel(START + script) as opened:
         with pytest.raises(ToolFailure, match=r"^no such file$"):
-            await opened.call("Read", {})
-        assert await opened.call("Read", {}) == {"signals": [{"name": "T.failed", "text": ""}]}
+            await opened.call("T", {})
+        assert await opened.call("T", {}) == {"signals": [{"name": "T.failed", "text": ""}]}
 
 
 async def test_a_cancelled_call_leaves_the_channel_usable() -> None:
@@ -120,8 +121,8 @@ ask()
 """
     async with channel(START + script) as opened:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(opened.call("Bash", {}), 0.05)
-        assert await opened.call("Bash", {}) == {
+            await asyncio.wait_for(opened.call("T", {}), 0.05)
+        assert await opened.call("T", {}) == {
             "n": 2,
             "signals": [{"name": "T.done", "text": "late"}],
         }
@@ -132,26 +133,45 @@ ask()
     [
         ("ask(); sys.exit('out of memory')", "ended unexpectedly: out of memory"),
         ("ask(); os.kill(os.getpid(), 9)", "ended unexpectedly: exit status -9"),
-        ("ask(); print('nonsense', flush=True); sys.stdin.read()", "not a line of JSON"),
-        ("ask(); print('[1]', flush=True); sys.stdin.read()", "not a line of JSON"),
+        ("ask(); print('nonsense', flush=True); sys.stdin.read()", "no line of its protocol"),
+        *(
+            (f"ask(); print('{line}', flush=True); sys.stdin.read()", "no line of its protocol")
+            for line in (
+                "[1]",
+                '{"id": [1]}',
+                '{"id": 1, "result": [1]}',
+                '{"id": 1, "error": 3}',
+                '{"id": 1, "signals": 3}',
+                '{"id": 1, "signals": [{"name": "T.done"}]}',
+            )
+        ),
+        ("ask(); print('[' * 100_000, flush=True); sys.stdin.read()", "nests too deeply"),
     ],
 )
 async def test_a_lost_process_fails_all_calls_with_its_last_words(script: str, reason: str) -> None:
     async with channel(START + script) as opened:
         failures = await asyncio.gather(
-            *(opened.call("Bash", {"n": n}) for n in range(3)), return_exceptions=True
+            *(opened.call("T", {"n": n}) for n in range(3)), return_exceptions=True
         )
-        failures += await asyncio.gather(opened.call("Read", {}), return_exceptions=True)
+        failures += await asyncio.gather(opened.call("T", {}), return_exceptions=True)
     assert [type(failure) for failure in failures] == [EnvironmentFailure] * 4
     assert all(reason in str(failure) for failure in failures)
 
 
+@pytest.mark.parametrize("tool", sorted(RESULTS))
+async def test_what_is_no_result_of_its_tool_ends_the_sandbox(tool: str) -> None:
+    async with channel(START + ECHO) as opened:
+        for _ in range(2):
+            with pytest.raises(EnvironmentFailure, match=f"answered {tool} with what is no result"):
+                await opened.call(tool, {"output": 1, "kind": ["text"]})
+
+
 async def test_what_is_never_answered_ends_the_sandbox() -> None:
     async with channel(START + "ask(); time.sleep(60)", patience=0.1) as opened:
-        with pytest.raises(EnvironmentFailure, match="did not answer Bash within 0 seconds"):
-            await opened.call("Bash", {"timeout": 0.1})
-        with pytest.raises(EnvironmentFailure, match="did not answer Bash"):
-            await opened.call("Read", {})
+        with pytest.raises(EnvironmentFailure, match="did not answer T within 0 seconds"):
+            await opened.call("T", {"timeout": 0.1})
+        with pytest.raises(EnvironmentFailure, match="did not answer T"):
+            await opened.call("T", {})
 
 
 @pytest.mark.parametrize(
@@ -197,13 +217,13 @@ async def test_closing_twice_leaks_nothing_and_fails_waiting_calls() -> None:
         pass
     before = _descriptors()
     async with channel(START + "ask(); sys.stdin.read()") as opened:
-        waiting = asyncio.create_task(opened.call("Bash", {}))
+        waiting = asyncio.create_task(opened.call("T", {}))
         await asyncio.sleep(0)
         await asyncio.gather(opened.close(), opened.close())
         with pytest.raises(EnvironmentFailure, match="the sandbox is closed"):
             await waiting
         with pytest.raises(EnvironmentFailure, match="the sandbox is closed"):
-            await opened.call("Bash", {})
+            await opened.call("T", {})
     assert _descriptors() == before
 
 

@@ -11,11 +11,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
 from agentflow.errors import EnvironmentFailure, ToolFailure
 from agentflow.frozen import record
 from agentflow.records import Json
+from agentflow.sandbox.answers import Answer, is_result, read_answer, read_object
 from agentflow.sandbox.policy import Session
 
 TOOLBOX = Path(__file__).resolve().parent.parent / "toolbox"
@@ -76,7 +77,7 @@ class Channel:
         self._keeper = keeper
         self._listener: asyncio.Task[None] | None = None
         self._init: int | None = None
-        self._pending: dict[int, tuple[asyncio.Future[Json], float]] = {}
+        self._pending: dict[int, tuple[asyncio.Future[Answer], float]] = {}
         self._late_signals: list[Json] = []
         self._last_id = 0
         self._gone = ""
@@ -135,7 +136,7 @@ class Channel:
         self._check_alive()
         self._last_id += 1
         number = self._last_id
-        future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         patience = _timeout(arguments) + self._patience
         allowed = patience + sum(waiting for _, waiting in self._pending.values())
         self._pending[number] = (future, patience)
@@ -150,7 +151,7 @@ class Channel:
         finally:
             self._pending.pop(number, None)
             future.cancel()
-        return self._result(answer)
+        return self._result(tool, answer)
 
     async def state(self) -> Json:
         """Return what a later toolbox needs to continue: `Session.state`."""
@@ -177,7 +178,7 @@ class Channel:
             async with asyncio.timeout(START_PATIENCE):
                 await self._send(configuration)
                 line = await self._reader.readline()
-            ready = bool(line) and _decode(line).get("ready") is True
+            ready = bool(line) and read_object(line).get("ready") is True
             if ready and information is not None:
                 self._init = _open_process(information)
         except (TimeoutError, OSError, ValueError, EnvironmentFailure):
@@ -191,14 +192,14 @@ class Channel:
         """Hand every answer to its call, until the process closes its end."""
         try:
             while line := await self._reader.readline():
-                answer = _decode(line)
-                future, _ = self._pending.get(answer.get("id", 0), (None, 0.0))
+                answer = read_answer(line)
+                future, _ = self._pending.get(answer.id, (None, 0.0))
                 if future is None or future.done():
-                    self._late_signals += answer.get("signals", [])
+                    self._late_signals += answer.signals
                 else:
                     future.set_result(answer)
         except ValueError as error:
-            self._fail(f"the toolbox answered what is not a line of JSON: {error}")
+            self._fail(f"the toolbox answered what is no line of its protocol: {error}")
             return
         except OSError:
             pass  # it ended before it had read all that was sent
@@ -214,13 +215,16 @@ class Channel:
             self._fail(f"the sandbox ended unexpectedly: {self._last_words()}")
             raise EnvironmentFailure(self._gone) from error
 
-    def _result(self, answer: Json) -> Json:
-        signals = [*self._late_signals, *answer.get("signals", [])]
+    def _result(self, tool: str, answer: Answer) -> Json:
+        signals = [*self._late_signals, *answer.signals]
         self._late_signals.clear()
-        if "error" in answer:
+        if answer.error is not None:
             self._late_signals += signals
-            raise ToolFailure(answer["error"])
-        return {**answer.get("result", {}), "signals": signals}
+            raise ToolFailure(answer.error)
+        if not is_result(tool, answer.result):
+            self._fail(f"the toolbox answered {tool} with what is no result of it")
+            raise EnvironmentFailure(self._gone)
+        return {**answer.result, "signals": signals}
 
     def _check_alive(self) -> None:
         if self._gone:
@@ -287,21 +291,13 @@ def _timeout(arguments: Mapping[str, object]) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _decode(line: bytes) -> Json:
-    """Decode one JSON object. Raises `ValueError` for anything else."""
-    value = json.loads(line)
-    if not isinstance(value, dict):
-        raise ValueError(f"{line[:80]!r} is not an object")  # noqa: TRY004  one kind of bad line
-    return cast("Json", value)
-
-
 def _open_process(information: int) -> int:
     """Return a descriptor of the process that bubblewrap named on its `--info-fd`.
 
     Raises `OSError` or `ValueError` if it named none before its child spoke.
     """
     os.set_blocking(information, False)
-    return os.pidfd_open(int(_decode(os.read(information, 4096)).get("child-pid", -1)))
+    return os.pidfd_open(int(read_object(os.read(information, 4096)).get("child-pid", -1)))
 
 
 def _bounded_file(size: int) -> int:

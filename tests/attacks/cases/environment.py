@@ -13,6 +13,7 @@ from tests.run.project import HELLO, MARKER, bash, turn
 
 NOT_RUN: dict[str, str] = {}
 
+NAMESPACES = ("user", "mnt", "pid", "net", "ipc", "uts")
 SYSTEM_CALLS = """
 import ctypes, errno, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -91,10 +92,20 @@ async def host_user_and_processes_are_its_own(place: Place) -> None:
         "hostname; id -un; ls /proc | grep -c '^[0-9]'; cat /proc/[0-9]*/cmdline | tr '\\0' ' '"
     )
     name, user, count, commands = said.split("\n", 3)
+    inside = await place.output(
+        f"for n in {' '.join(NAMESPACES)}; do readlink /proc/self/ns/$n; done"
+    )
+    assert len(inside.splitlines()) == len(NAMESPACES)
+    assert not {*inside.splitlines()} & _namespaces()
     assert (name, user) == ("sandbox", "agent")
     assert int(count) < 10
     assert "tests.attacks" not in commands
     assert "bwrap" not in commands
+
+
+def _namespaces() -> set[str]:
+    """Those that agentflow runs in."""
+    return {str(Path("/proc/self/ns", name).readlink()) for name in NAMESPACES}
 
 
 @case("EN-08")
