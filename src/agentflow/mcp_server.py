@@ -193,6 +193,8 @@ class Desk:
 
     async def _state(self, run: str, wait: float, context: Context) -> RunState:
         """Where a run stands, at the latest after `wait` seconds; each new turn is progress."""
+        with told():
+            check_id(run)
         loop = asyncio.get_running_loop()
         deadline, turns = loop.time() + wait, -1
         while True:
@@ -243,6 +245,7 @@ def serve_http(world: World, port: int, token: str, announce: Callable[[str], No
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        listener.listen()  # who reads the URL may connect at once
     except OSError as error:
         raise EnvironmentFailure(
             f"cannot listen on {HOST}:{port}: {error.strerror}", hint="Give another --port."
