@@ -169,8 +169,6 @@ class Desk:
         wait_seconds: Wait = 0,
     ) -> RunState:
         """Answer the question of a run that is blocked; it goes on in the same conversation."""
-        with told():
-            check_id(run)
         command = ["answer", "--output-format", "stream-json", "--", run, "-"]
         return await self._followed(await self._started(command, text), wait_seconds, context)
 
@@ -193,8 +191,6 @@ class Desk:
 
     async def _state(self, run: str, wait: float, context: Context) -> RunState:
         """Where a run stands, at the latest after `wait` seconds; each new turn is progress."""
-        with told():
-            check_id(run)
         loop = asyncio.get_running_loop()
         deadline, turns = loop.time() + wait, -1
         while True:

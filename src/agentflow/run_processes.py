@@ -16,8 +16,8 @@ from agentflow.strict_json import parse_object
 INTERVAL = 0.05
 """Seconds between two looks at what a command printed."""
 MAX_PROCESSES = 8
-MAX_LINE = 1 << 20
-"""Bytes of the first line; a result object is shorter."""
+MAX_OUTPUT = 64 << 20
+"""Bytes that are looked at for a first word; a prompt and a task are in it."""
 
 
 @dataclass(slots=True)
@@ -26,6 +26,7 @@ class RunProcesses:
 
     directory: Path
     environment: Mapping[str, str]
+    most: int = MAX_PROCESSES
     _at_work: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
 
     async def start(self, arguments: Sequence[str], given: str = "") -> Json:
@@ -35,9 +36,9 @@ class RunProcesses:
         refusal, or questions. Raises `UsageError` if too many of them are at work.
         """
         self._at_work = [each for each in self._at_work if each.poll() is None]
-        if len(self._at_work) >= MAX_PROCESSES:
+        if len(self._at_work) >= self.most:
             raise UsageError(
-                f"{MAX_PROCESSES} runs are at work here", hint="Wait until one of them has ended."
+                f"{self.most} runs are at work here", hint="Wait until one of them has ended."
             )
         with tempfile.TemporaryFile() as input_, tempfile.TemporaryFile() as output:
             input_.write(given.encode())
@@ -70,7 +71,7 @@ class RunProcesses:
 def _first_word(output: IO[bytes], *, whole: bool) -> Json | None:
     """The first whole line's object; of a command that has ended, the last one's."""
     output.seek(0)
-    lines = output.read(MAX_LINE).splitlines(keepends=True)
+    lines = output.read(MAX_OUTPUT).splitlines(keepends=True)
     lines = [line for line in lines if line.endswith(b"\n")]
     for line in lines if whole else lines[:1]:
         said = parse_object(line)

@@ -31,6 +31,13 @@ def mcp(
         from agentflow.workspace.repository import open_repository
         from agentflow.world import World
 
+        given = os.environ.get(TOKEN, "")
+        if (
+            http
+            and given
+            and (len(given) < SHORTEST or not given.isascii() or not given.isprintable())
+        ):
+            raise UsageError(f"{TOKEN} needs {SHORTEST} printable ASCII characters or more")
         try:
             from agentflow.mcp_server import serve_http, serve_stdio
         except ModuleNotFoundError as error:
@@ -45,9 +52,6 @@ def mcp(
             return
         import secrets
 
-        given = os.environ.get(TOKEN, "")
-        if given and (len(given) < SHORTEST or not given.isascii() or not given.isprintable()):
-            raise UsageError(f"{TOKEN} needs {SHORTEST} printable ASCII characters or more")
         token = given or secrets.token_urlsafe(32)
 
         def announce(url: str) -> None:

@@ -10,7 +10,6 @@ Contents (messages, arguments of calls) are left out unless `CAPTURE` is true.
 
 import json
 from collections.abc import Mapping
-from typing import Any, cast
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -22,7 +21,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from opentelemetry.util.types import AttributeValue
 
 from agentflow import __version__
 from agentflow.events import (
@@ -44,16 +42,14 @@ from agentflow.events import (
 )
 from agentflow.messages import Usage
 from agentflow.records import Json
+from agentflow.sinks.genai import PROVIDER, Attributes, blocks_of, messages_text, usage_attributes
 
-PROVIDER = "anthropic"
-"""The API that is spoken, whoever serves it."""
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 TOKEN_BUCKETS = tuple(4.0**power for power in range(14))
 """Of the conventions: 1 to 67,108,864."""
 SECOND_BUCKETS = tuple(0.01 * 2**power for power in range(14))
 """Of the conventions: 10 ms to 82 s."""
 
-Attributes = dict[str, AttributeValue]
 Reply = AssistantMessage | ContextSummarized | ReplyFailed
 
 
@@ -155,7 +151,7 @@ class Recorder:
             shared["gen_ai.response.model"] = model
         attributes: Attributes = {
             **shared,
-            **_usage(usage),
+            **usage_attributes(usage),
             "gen_ai.conversation.id": run.name,
             "agentflow.retries": run.retries,
         }
@@ -165,8 +161,8 @@ class Recorder:
             attributes["gen_ai.response.finish_reasons"] = [event.stop_reason]
             run.remember_calls(event.message)
             if self._with_content:
-                attributes["gen_ai.input.messages"] = _messages(run.said)
-                attributes["gen_ai.output.messages"] = _messages([event.message])
+                attributes["gen_ai.input.messages"] = messages_text(run.said)
+                attributes["gen_ai.output.messages"] = messages_text([event.message])
             run.said = []
         span = self._child(run.asked_at, f"chat {model}", run, SpanKind.CLIENT, attributes)
         _end(span, at, "reply_failed" if failed else "")
@@ -209,7 +205,7 @@ class Recorder:
 
     def _finish(self, at: int, event: RunFinished, run: "_Run") -> None:
         run.span.set_attributes({
-            **_usage(run.usage),
+            **usage_attributes(run.usage),
             "agentflow.outcome": event.outcome,
             "agentflow.exit_code": event.exit_code,
         })
@@ -260,7 +256,7 @@ class _Run:
         """Keep the arguments of the calls of the newest reply."""
         self.arguments = {
             block["id"]: json.dumps(block["input"])
-            for block in _blocks(message)
+            for block in blocks_of(message)
             if block["type"] == "tool_use"
         }
 
@@ -278,52 +274,6 @@ def _end(span: Span | None, at: int | None, error: str) -> None:
         span.set_attribute("error.type", error)
         span.set_status(Status(StatusCode.ERROR, error))
     span.end(at)
-
-
-def _usage(usage: Usage) -> Attributes:
-    return {
-        "gen_ai.usage.input_tokens": usage.prompt_tokens,
-        "gen_ai.usage.output_tokens": usage.output_tokens,
-        "gen_ai.usage.cache_read.input_tokens": usage.cache_read_tokens,
-        "gen_ai.usage.cache_creation.input_tokens": (
-            usage.cache_write_tokens + usage.cache_write_1h_tokens
-        ),
-    }
-
-
-def _messages(messages: list[Json]) -> str:
-    """Messages in the form of the conventions: a role, and parts."""
-    return json.dumps([
-        {"role": message["role"], "parts": [_part(block) for block in _blocks(message)]}
-        for message in messages
-    ])
-
-
-def _blocks(message: Json) -> list[Json]:
-    content = message["content"]
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    return cast("list[Json]", content)
-
-
-def _part(block: Json) -> Json:
-    match block["type"]:
-        case "text":
-            return {"type": "text", "content": block["text"]}
-        case "thinking":
-            return {"type": "reasoning", "content": block["thinking"]}
-        case "tool_use":
-            return {
-                "type": "tool_call",
-                "id": block["id"],
-                "name": block["name"],
-                "arguments": block["input"],
-            }
-        case "tool_result":
-            shown: Any = block["content"]
-            return {"type": "tool_call_response", "id": block["tool_use_id"], "response": shown}
-        case other:
-            return {"type": other}
 
 
 def _resource() -> Resource:
