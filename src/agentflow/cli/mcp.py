@@ -27,17 +27,11 @@ def mcp(
     or the one in AGENTFLOW_MCP_TOKEN. Needs the extra: pip install 'agentflow[mcp]'.
     """
     with exit_codes():
-        from agentflow.errors import EnvironmentFailure, UsageError
+        from agentflow.errors import EnvironmentFailure
         from agentflow.workspace.repository import open_repository
         from agentflow.world import World
 
-        given = os.environ.get(TOKEN, "")
-        if (
-            http
-            and given
-            and (len(given) < SHORTEST or not given.isascii() or not given.isprintable())
-        ):
-            raise UsageError(f"{TOKEN} needs {SHORTEST} printable ASCII characters or more")
+        given = _given_token() if http else ""
         try:
             from agentflow.mcp_server import serve_http, serve_stdio
         except ModuleNotFoundError as error:
@@ -59,3 +53,13 @@ def mcp(
             say(f"Authorization: Bearer {'(the value of ' + TOKEN + ')' if given else token}")
 
         serve_http(world, port, token, announce)
+
+
+def _given_token() -> str:
+    """The environment's token; empty if there is none. Raises `UsageError` for a weak one."""
+    from agentflow.errors import UsageError
+
+    given = os.environ.get(TOKEN, "")
+    if given and (len(given) < SHORTEST or not given.isascii() or not given.isprintable()):
+        raise UsageError(f"{TOKEN} needs {SHORTEST} printable ASCII characters or more")
+    return given
