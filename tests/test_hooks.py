@@ -3,13 +3,15 @@
 import asyncio
 import json
 import os
+import re
 import time
+import tomllib
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
-from agentflow.configuration import HookSetting
+from agentflow.configuration import HookSetting, Settings
 from agentflow.environment import Hook, HookedTool
 from agentflow.errors import EnvironmentFailure
 from agentflow.hooks import Hooks
@@ -153,3 +155,24 @@ def test_the_tools_of_a_hook_are_those_that_there_are() -> None:
         HookSetting.model_validate({"on": ["tool.before"], "command": "x", "tools": ["bash"]})
     with pytest.raises(ValueError, match=r"tool\.during"):
         HookSetting.model_validate({"on": ["tool.during"], "command": "x"})
+
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "hooks.md"
+
+
+def documented(language: str) -> str:
+    """The first block of a language in the document."""
+    found = re.search(rf"```{language}\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+    assert found
+    return found[1]
+
+
+async def test_the_documented_configuration_and_guard_work(place: Place) -> None:
+    hooks = Settings.model_validate(tomllib.loads(documented("toml"))).hook_commands
+    assert [hook.on for hook in hooks] == [("run.finished", "run.blocked"), ("tool.before",)]
+    (place.folder / "hooks").mkdir()
+    (place.folder / "hooks/guard.py").write_text(documented("python"))
+    bash = {"name": "Bash", "arguments": {"command": "curl http://a.example"}}
+    refused = await place.call(hooks[1], tool="Bash", call=bash)
+    assert refused.endswith("refused: No downloads here: the dependencies are installed.")
+    assert await place.call(hooks[1], tool="Bash", call={**bash, "arguments": {}}) == ""

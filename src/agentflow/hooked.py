@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from agentflow.environment import HookEvent
 from agentflow.errors import EnvironmentFailure
+from agentflow.frozen import record
 from agentflow.hooks import Hooks, Tell
 from agentflow.interfaces import Audit, Gate, Toolkit
 from agentflow.messages import ToolCall, ToolResult
@@ -69,7 +70,7 @@ def _with_word(result: ToolResult, word: str) -> ToolResult:
     return dataclasses.replace(result, content=content, is_error=True)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record
 class HookedGate:
     """A `Gate` whose evidence hooks are told."""
 
@@ -87,7 +88,7 @@ class HookedGate:
         return await _told(await self.gate.measure(candidate), self.hooks, self.tell)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record
 class HookedAudit:
     """An `Audit` whose evidence hooks are told."""
 

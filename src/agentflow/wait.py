@@ -75,9 +75,9 @@ class _Watch:
             return None
         at_work = is_running(self._locks, self._task)
         if self.run and self.run != newest and _has_report(root, self.run):
-            return _result(self._repository, self.run)
+            return result_of(self._repository, self.run)
         if not at_work:
-            return _result(self._repository, newest)
+            return result_of(self._repository, newest)
         if not _has_report(root, newest):
             self.run = newest
         return None
@@ -97,7 +97,11 @@ def _has_report(root: Path, run: str) -> bool:
     return read_report(root / FOLDER / run)["outcome"] != "unfinished"
 
 
-def _result(repository: Repository, run: str) -> Json:
+def result_of(repository: Repository, run: str) -> Json:
+    """The report of a run at which no process is at work, as `wait_for_end` returns it.
+
+    Raises `UsageError` for a report that came with the repository.
+    """
     path = f"{FOLDER}/{run}/{REPORT}"
     if repository.tracks(path):
         raise UsageError(

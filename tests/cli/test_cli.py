@@ -305,7 +305,9 @@ def test_version_and_help_know_what_there_is() -> None:
         assert option in run("run", "--help")
 
 
-HEAVY = ("anthropic", "git", "httpx2", "jinja2", "pytest", "yaml")
+HEAVY = (
+    "anthropic", "git", "httpx2", "jinja2", "mcp", "opentelemetry", "pytest", "starlette", "yaml",
+)  # fmt: skip
 
 
 def test_help_does_not_import_what_is_heavy() -> None:

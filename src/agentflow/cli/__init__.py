@@ -11,6 +11,7 @@ from agentflow.cli.demo import demo
 from agentflow.cli.doctor import doctor
 from agentflow.cli.handoff import handoff
 from agentflow.cli.init import init
+from agentflow.cli.mcp import mcp
 from agentflow.cli.output import end, refuse_arguments
 from agentflow.cli.phase6 import phase6
 from agentflow.cli.prompts import prompts
@@ -75,6 +76,7 @@ COMMANDS = {
     "prompts": prompts,
     "tasks": tasks,
     "verify": verify,
+    "mcp": mcp,
     "version": print_versions,
 }
 """What can be given as the first word, in the order of the help."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentflow.cli.desk import desk
 from agentflow.cli.output import OutputFormat, Tolerant, data, print_json, say, talk
+from agentflow.cli.telemetry import telemetry
 
 if TYPE_CHECKING:
     from agentflow.interfaces import Emit
@@ -92,10 +93,12 @@ def _run(
         stop_on_signals()
         return await run_batches(wanted, world, connector(world), sinks, command_values, told)
 
-    try:
-        report = asyncio.run(whole())
-    finally:
-        console.close()
+    with telemetry(world.environment) as sent:
+        sinks.extend(sent)
+        try:
+            report = asyncio.run(whole())
+        finally:
+            console.close()
     if output_format == "text":
         _print(printer, report)
     else:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from agentflow.cli.output import OutputFormat, Tolerant, commands_stopped, data, print_json, talk
+from agentflow.cli.telemetry import telemetry
 
 if TYPE_CHECKING:
     from agentflow.cli.replies import Replies
@@ -121,7 +122,8 @@ def _run_and_print(
         from agentflow.sinks.stream_json import StreamJsonSink
 
         sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
-    with commands_stopped(world.environment):
+    with commands_stopped(world.environment), telemetry(world.environment) as sent:
+        sinks.extend(sent)
         try:
             report = _run_or_ask(plan, world, connect, sinks)
         finally:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentflow.cli.execution import connector, execute, start_sdk_import, stop_on_signals
 from agentflow.cli.output import OutputFormat, Tolerant, data, print_json, talk
+from agentflow.cli.telemetry import telemetry
 from agentflow.frozen import record
 
 if TYPE_CHECKING:
@@ -114,10 +115,12 @@ def _run_linked(asked: Asked, world: "World") -> "Json":
             wanted, world, connector(world), sinks, command_values, printer.print
         )
 
-    try:
-        report = asyncio.run(whole())
-    finally:
-        console.close()
+    with telemetry(world.environment) as sent:
+        sinks.extend(sent)
+        try:
+            report = asyncio.run(whole())
+        finally:
+            console.close()
     report["bump"] = _bumped(asked, report, world)
     if asked.output_format == "text":
         _print(report)
