@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from agentflow import __version__
+from agentflow.cli.attest import attest
+from agentflow.cli.bundle import bundle, land
 from agentflow.cli.config import config
 from agentflow.cli.demo import demo
 from agentflow.cli.doctor import doctor
@@ -13,6 +15,7 @@ from agentflow.cli.handoff import handoff
 from agentflow.cli.init import init
 from agentflow.cli.output import end, refuse_arguments
 from agentflow.cli.phase6 import phase6
+from agentflow.cli.pr import pr
 from agentflow.cli.prompts import prompts
 from agentflow.cli.reply import reply
 from agentflow.cli.resume import answer, resume
@@ -75,6 +78,10 @@ COMMANDS = {
     "prompts": prompts,
     "tasks": tasks,
     "verify": verify,
+    "bundle": bundle,
+    "land": land,
+    "pr": pr,
+    "attest": attest,
     "version": print_versions,
 }
 """What can be given as the first word, in the order of the help."""
