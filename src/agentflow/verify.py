@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from agentflow.checkouts import Checkouts, remove_folder, temporary_folder
 from agentflow.configuration import Settings
 from agentflow.environment import Environment
-from agentflow.errors import UsageError
+from agentflow.errors import Conflict, UsageError
 from agentflow.events import Notice
 from agentflow.frozen import record
 from agentflow.gates import verify
@@ -32,7 +32,7 @@ from agentflow.sandbox.traffic import Traffic
 from agentflow.settings import CONFIG, load_settings
 from agentflow.tasks.task import FOLDER, check_id, read_task
 from agentflow.trust import read_trust
-from agentflow.workspace.git import GitError
+from agentflow.workspace.git import Git, GitError
 from agentflow.workspace.importer import as_it_is
 from agentflow.workspace.lfs import content_stores
 from agentflow.workspace.repository import Repository, open_repository
@@ -48,6 +48,16 @@ of a short one git takes a tag first, and tags come with a clone."""
 
 
 @record
+class Brought:
+    """Commits that the repository does not hold yet."""
+
+    base: str
+    tip: str
+    bring: Callable[[Git], None]
+    """Puts them into a repository of ours. Raises `UsageError`."""
+
+
+@record
 class Question:
     """What the caller asked about."""
 
@@ -57,6 +67,8 @@ class Question:
     """A revision; where it and the change part is the base."""
     flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Settings given as flags."""
+    brought: Brought | None = None
+    """The commits, if they come from elsewhere; `what` is their task then."""
 
 
 @record
@@ -69,10 +81,17 @@ class Subject:
     settings: Settings
     environment: Environment
     notices: tuple[str, ...]
+    brought: Brought | None = None
 
 
-async def verify_commits(question: Question, world: World, emit: Emit) -> Json:
-    """Judge the commits as they are; return what was measured as one JSON object.
+Passed = Callable[[Repository, Git, Candidate], None]
+
+
+async def verify_commits(
+    question: Question, world: World, emit: Emit, passed: Passed | None = None
+) -> Json:
+    """Judge the commits as they are; return what was measured as one JSON object. `passed` is called,
+    in a thread, if all gates passed and while our repository still holds the commits.
 
     Settings are those of the branch that the change is for, as it is now, and so is the task if it
     holds it: a change does not choose its own measure. Raises `UsageError` if there is nothing to judge or no gate,
@@ -85,7 +104,9 @@ async def verify_commits(question: Question, world: World, emit: Emit) -> Json:
         emit(Notice(text))
     folder = await asyncio.to_thread(temporary_folder, world.cache / repository.key, "verify-")
     try:
-        verdict, candidate = await _judge(subject, repository, world, folder, backend, emit)
+        verdict, candidate, state = await _judge(subject, repository, world, folder, backend, emit)
+        if verdict.passed and passed:
+            await asyncio.to_thread(passed, repository, state, candidate)
     finally:
         await asyncio.to_thread(remove_folder, folder)
     return _described(question, subject, candidate, verdict)
@@ -98,7 +119,7 @@ async def _judge(
     folder: Path,
     backend: Backend,
     emit: Emit,
-) -> tuple[Verdict, Candidate]:
+) -> tuple[Verdict, Candidate, Git]:
     settings = subject.settings
     checkouts = Checkouts(
         folder,
@@ -112,6 +133,8 @@ async def _judge(
         traffic=Traffic(settings.sandbox.upload, emit=emit),
     )
     await asyncio.to_thread(checkouts.prepare)
+    if subject.brought:
+        await asyncio.to_thread(subject.brought.bring, checkouts.state)
     redact = redactor(subject.environment.secrets)
     installation: Installation | None = None
     if subject.environment.setup:
@@ -136,7 +159,7 @@ async def _judge(
         await asyncio.to_thread(content_stores, repository),
     )
     gates = _gates(subject, checkouts, installation, redact)
-    return await verify(gates, candidate, emit), candidate
+    return await verify(gates, candidate, emit), candidate, checkouts.state
 
 
 def _gates(
@@ -159,8 +182,14 @@ def _gates(
 
 def _subject(question: Question, repository: Repository, world: World) -> Subject:
     path = _task_path(question.what, repository)
-    tip = _branch_tip(question.what, repository) if path else _revision(question.what, repository)
-    base, measure = _start(question, repository, tip)
+    brought = question.brought
+    if brought:
+        tip, (base, measure) = brought.tip, _start_of(brought, question, repository)
+    else:
+        tip = (
+            _branch_tip(question.what, repository) if path else _revision(question.what, repository)
+        )
+        base, measure = _start(question, repository, tip)
     task, notices = _task(path, question.what, repository, measure)
     settings = load_settings(
         question.flags,
@@ -176,7 +205,7 @@ def _subject(question: Question, repository: Repository, world: World) -> Subjec
             + "Give --gate 'test=<command>', or commit [[gates]] before the change.",
         )
     environment = settings.surroundings(world.environment)
-    return Subject(task, base, tip, settings, environment, notices)
+    return Subject(task, base, tip, settings, environment, notices, brought)
 
 
 def _task_path(what: str, repository: Repository) -> str | None:
@@ -224,6 +253,18 @@ def _start(question: Question, repository: Repository, tip: str) -> tuple[str, s
         f"{question.what} changes nothing: every branch that could be its base holds it",
         hint="Name the commit before the change: --base REV.",
     )
+
+
+def _start_of(brought: Brought, question: Question, repository: Repository) -> tuple[str, str]:
+    """The base of commits from elsewhere, which must be in the history of what they are for; and that
+    itself, which says what must hold."""
+    measure = repository.resolve(question.base or "HEAD")
+    if not repository.git.succeeds("merge-base", "--is-ancestor", brought.base, measure):
+        raise Conflict(
+            f"the base {brought.base[:12]} is not in the history of {measure[:12]}",
+            hint="Fetch the whole history, or name the branch that it is for: --base REV.",
+        )
+    return brought.base, measure
 
 
 def _forks(

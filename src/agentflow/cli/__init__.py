@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from agentflow import __version__
+from agentflow.cli.attest import attest
+from agentflow.cli.bundle import bundle, land
 from agentflow.cli.config import config
 from agentflow.cli.demo import demo
 from agentflow.cli.doctor import doctor
@@ -14,6 +16,7 @@ from agentflow.cli.init import init
 from agentflow.cli.mcp import mcp
 from agentflow.cli.output import end, refuse_arguments
 from agentflow.cli.phase6 import phase6
+from agentflow.cli.pr import pr
 from agentflow.cli.prompts import prompts
 from agentflow.cli.reply import reply
 from agentflow.cli.resume import answer, resume
@@ -76,6 +79,10 @@ COMMANDS = {
     "prompts": prompts,
     "tasks": tasks,
     "verify": verify,
+    "bundle": bundle,
+    "land": land,
+    "pr": pr,
+    "attest": attest,
     "mcp": mcp,
     "version": print_versions,
 }

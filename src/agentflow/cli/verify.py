@@ -48,18 +48,19 @@ def verify(
         from agentflow.verify import Question, verify_commits
         from agentflow.world import World
 
-        question = Question(what, base, _flags(gate or [], allow or []))
+        question = Question(what, base, flags_of(gate or [], allow or []))
         console = ConsoleSink(talk(quiet=quiet))
         found = asyncio.run(verify_commits(question, World(), console))
         if output_format == "json":
             print_json(found)
         else:
-            _print(found)
+            print_found(found)
         publish(found)
         raise typer.Exit(int(found["exit_code"]))
 
 
-def _flags(gates: list[str], allow: list[str]) -> dict[str, Any]:
+def flags_of(gates: list[str], allow: list[str]) -> dict[str, Any]:
+    """The settings that were given as flags."""
     from agentflow.boundaries import check_glob
     from agentflow.tasks.task import parse_gate
 
@@ -72,7 +73,8 @@ def _flags(gates: list[str], allow: list[str]) -> dict[str, Any]:
     return flags
 
 
-def _print(found: "Json") -> None:
+def print_found(found: "Json") -> None:
+    """The verdict, gate by gate."""
     from agentflow.neutral import one_line
     from agentflow.records import Evidence
     from agentflow.sinks.verdict import print_gates

@@ -1,0 +1,139 @@
+"""Landing a bundle: what another job did is judged here again, then lands, then is pushed.
+
+The file comes from a job that ran a model. Nothing of it is believed but the commits, and those as
+far as the gates of this repository pass: boundaries, gates and base are those of the commit that the
+change is for, the branch is named here.
+"""
+
+import tempfile
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from agentflow.attestation import Attested, read_attestation
+from agentflow.bundles import Bundle
+from agentflow.errors import UsageError
+from agentflow.frozen import record
+from agentflow.interfaces import Emit
+from agentflow.records import Candidate, Json, Landed
+from agentflow.tasks.task import FOLDER
+from agentflow.verify import Brought, Question, verify_commits
+from agentflow.workspace.git import Git, GitError
+from agentflow.workspace.land import branch_tip, check_target, keep_verified, land
+from agentflow.workspace.push import push
+from agentflow.workspace.repository import Repository, open_repository
+from agentflow.world import World
+
+MAX_PACK = 256 << 20
+
+
+@record
+class Delivery:
+    """What the caller wants done with a bundle."""
+
+    bundle: Bundle
+    question: Question
+    """`what` is replaced by the bundle's task."""
+    target: str | None = None
+    """The branch, if the caller named one."""
+    remote: str | None = None
+    """Where to push; None pushes nothing."""
+    signers: Path | None = None
+    """Whose signature the bundle must have; None asks for none."""
+
+    @property
+    def branch(self) -> str:
+        """Where the commits land; never what the bundle says."""
+        return self.target or f"agentflow/{self.bundle.task}"
+
+
+async def deliver(wanted: Delivery, world: World, emit: Emit) -> Json:
+    """Judge, land and push; return what was measured, with `landed` and `pushed`.
+
+    Raises `UsageError` for a bundle that cannot be taken, `Conflict` if branch or remote cannot take it
+    (what has landed stays), `EnvironmentFailure`.
+    """
+    repository = open_repository(world.directory, world.environment)
+    bundle = wanted.bundle
+    by = _attested_by(wanted)
+    _check_measure(wanted, repository)
+    _check_branch(wanted, repository)
+    landed: list[Landed] = []
+    question = replace(
+        wanted.question,
+        what=bundle.task,
+        brought=Brought(bundle.base, bundle.tip, partial(_bring, bundle)),
+    )
+
+    def passed(repository: Repository, state: Git, candidate: Candidate) -> None:
+        landed.append(_land(wanted, repository, state, candidate))
+        if wanted.remote:
+            named = wanted.target is not None
+            push(repository, wanted.remote, bundle.tip, wanted.branch, named=named)
+
+    found = await verify_commits(question, world, emit, passed)
+    return {
+        **found,
+        "run": bundle.run,
+        "signed_by": by.signer if by else None,
+        "landed": {"ref": landed[0].ref, "tip": landed[0].tip} if landed else None,
+        "pushed": {"remote": wanted.remote, "branch": wanted.branch}
+        if landed and wanted.remote
+        else None,
+    }
+
+
+def _attested_by(wanted: Delivery) -> Attested | None:
+    if wanted.signers is None:
+        return None
+    found = read_attestation(wanted.bundle.verdict, "the bundle's verdict", wanted.signers)
+    if found.signer is None:
+        raise UsageError("the bundle's verdict is not signed")
+    said = (found.commit, found.predicate["run"])
+    if said != (wanted.bundle.tip, wanted.bundle.run):
+        raise UsageError("the bundle's verdict is about another commit")
+    return found
+
+
+def _check_measure(wanted: Delivery, repository: Repository) -> None:
+    """A task that nobody knows here says nothing about what it may change."""
+    path = f"{FOLDER}/{wanted.bundle.task}.md"
+    known = (repository.root / path).is_file() or repository.read("HEAD", path) is not None
+    if not known and "allow" not in wanted.question.flags:
+        raise UsageError(
+            f"{path} is not in this repository, so nothing says what the commits may change",
+            hint="Say it: --allow GLOB (all that is not protected: --allow '**').",
+        )
+
+
+def _check_branch(wanted: Delivery, repository: Repository) -> None:
+    """Refuse what could not land; a bundle that has landed before may come again."""
+    if branch_tip(repository, wanted.branch) != wanted.bundle.tip:
+        base = wanted.bundle.base
+        check_target(repository, "branch", wanted.branch, base, replaceable=None)
+
+
+def _bring(bundle: Bundle, state: Git) -> None:
+    """Index the bundle's objects strictly into a repository of ours."""
+    header, _, pack = bundle.commits.partition(b"\n\n")
+    names = [line.split(b" ")[0].decode("ascii", "replace") for line in header.split(b"\n")[1:]]
+    if not header.startswith(b"# v") or bundle.tip not in names:
+        raise UsageError("the bundle does not hold the commit that it names")
+    try:
+        with tempfile.TemporaryFile() as file:
+            file.write(pack)
+            file.seek(0)
+            limit = f"--max-input-size={MAX_PACK}"
+            state.run("index-pack", "--stdin", "--strict", "--fix-thin", limit, stdin=file)
+        state.run("rev-list", "--objects", "--quiet", bundle.tip, f"^{bundle.base}")
+    except GitError as error:
+        raise UsageError(f"the bundle's commits are damaged: {error.said[-300:]}") from error
+
+
+def _land(wanted: Delivery, repository: Repository, state: Git, candidate: Candidate) -> Landed:
+    state.run("update-ref", "refs/agentflow/candidate", candidate.tip)
+    if branch_tip(repository, wanted.branch) == candidate.tip:
+        return Landed(f"refs/heads/{wanted.branch}", candidate.tip)
+    run = wanted.bundle.run
+    keep_verified(repository, state, run, candidate)
+    return land(repository, candidate, "branch", wanted.branch, run)

@@ -1,0 +1,70 @@
+"""What a run verified: its report and its commit, as far as git confirms them.
+
+The folder of a run lies in the work tree, so a repository can bring one. It cannot bring the ref by
+which a run keeps its base.
+"""
+
+from agentflow.errors import UsageError
+from agentflow.frozen import record
+from agentflow.records import Json
+from agentflow.runs import FOLDER, REPORT, find_report
+from agentflow.workspace.git import GitError
+from agentflow.workspace.repository import Repository
+
+
+@record
+class VerifiedRun:
+    """A run whose commits passed every gate here."""
+
+    run: str
+    task: str
+    base: str
+    tip: str
+    branch: str
+    """Where it landed, or would land by default."""
+    report: Json
+
+
+def verified_run(repository: Repository, wanted: str) -> VerifiedRun:
+    """The run of this name, or a task's newest. Raises `UsageError` if it verified no commit here."""
+    report = find_report(repository.root, wanted)
+    run, task, outcome = str(report["run"]), str(report["task"]), report["outcome"]
+    if outcome not in {"done", "conflict"}:
+        raise UsageError(
+            f"the run {run} is {outcome}: it verified nothing",
+            hint="Look at it: agentflow runs show " + run,
+        )
+    file = f"{FOLDER}/{run}/{REPORT}"
+    base = _commit(repository, f"refs/agentflow/base/{run}")
+    if base is None or report.get("base") != base or repository.tracks(file):
+        raise UsageError(
+            f"nothing in this repository confirms what {file} says",
+            hint="Only a run that was made here, and was not pruned, can be used.",
+        )
+    landed: Json = report.get("landed") or {}
+    tip = _commit(repository, str(landed.get("tip") or f"refs/agentflow/verified/{run}"))
+    if tip is None:
+        raise UsageError(f"the commits of the run {run} are gone")
+    if tip == base:
+        raise UsageError(f"the run {run} changed nothing, so there is no commit")
+    if not _is_by(repository, tip, run):
+        raise UsageError(f"{tip[:12]} is no commit of the run {run}")
+    ref = landed.get("ref")
+    branch = str(ref).removeprefix("refs/heads/") if ref else f"agentflow/{task}"
+    return VerifiedRun(run, task, base, tip, branch, report)
+
+
+def _commit(repository: Repository, name: str) -> str | None:
+    try:
+        return repository.git.text(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
+        )
+    except GitError:
+        return None
+
+
+def _is_by(repository: Repository, tip: str, run: str) -> bool:
+    """Whether a commit's trailers name the run."""
+    form = "--format=%(trailers:key=Agentflow-Run,valueonly,unfold)"
+    log = repository.git.text("log", "-1", "--no-show-signature", form, tip)
+    return run in {line.strip() for line in log.splitlines()}

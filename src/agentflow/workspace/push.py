@@ -1,0 +1,68 @@
+"""Pushing verified commits, fast-forward only, and to no branch that nobody named."""
+
+import re
+
+from agentflow.boundaries import matches
+from agentflow.errors import Conflict, EnvironmentFailure, UsageError
+from agentflow.neutral import neutral
+from agentflow.workspace.git import GitError
+from agentflow.workspace.repository import Repository
+
+PROTECTED = (
+    "main",
+    "master",
+    "trunk",
+    "develop",
+    "production",
+    "release",
+    "release/**",
+    "stable/**",
+)
+"""Branches that are pushed to only if the caller named them, beside the remote's default one."""
+TIMEOUT = 300.0
+"""Seconds of one talk with a remote."""
+
+
+def remote_url(repository: Repository, remote: str) -> str:
+    """A remote's address, without a name and a password in it. Raises `UsageError` without one."""
+    try:
+        return _without_login(repository.git.text("remote", "get-url", "--", remote))
+    except GitError as error:
+        raise UsageError(f"there is no remote {remote!r}", hint="Look: git remote -v") from error
+
+
+def default_branch(repository: Repository, remote: str) -> str | None:
+    """The remote's default branch, as it says now. Raises `EnvironmentFailure` if it cannot be asked."""
+    listing = _talk(repository, "ls-remote", "--symref", "--", remote, "HEAD")
+    found = re.search(r"^ref: refs/heads/(\S+)\tHEAD$", listing, re.MULTILINE)
+    return found[1] if found else None
+
+
+def push(repository: Repository, remote: str, tip: str, branch: str, *, named: bool) -> None:
+    """Push a commit to a branch of a remote; no hook runs.
+
+    `named` says that the caller named this very branch. Raises `Conflict` for a protected branch that
+    nobody named, and if the branch holds what the commit does not; `EnvironmentFailure`.
+    """
+    default = default_branch(repository, remote)
+    guarded = branch == default or any(matches(glob, branch.lower()) for glob in PROTECTED)
+    if guarded and not named:
+        raise Conflict(
+            f"{branch} is a protected or default branch of {remote}, and nobody named it",
+            hint=f"To push there: --target {branch}",
+        )
+    _talk(repository, "push", "--quiet", "--no-verify", "--", remote, f"{tip}:refs/heads/{branch}")
+
+
+def _talk(repository: Repository, *arguments: str) -> str:
+    try:
+        return repository.git.text(*arguments, timeout=TIMEOUT)
+    except GitError as error:
+        said = _without_login(neutral(error.said))[-600:]
+        if "[rejected]" in said or "[remote rejected]" in said:
+            raise Conflict(f"the remote refused the push: {said}") from error
+        raise EnvironmentFailure(f"git {arguments[0]} failed: {said}") from error
+
+
+def _without_login(text: str) -> str:
+    return re.sub(r"(?<=://)[^/@\s]+@", "", text)

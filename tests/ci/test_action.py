@@ -1,0 +1,266 @@
+"""The action and the template: valid, and the action's own steps run as GitHub's runner runs them."""
+
+import asyncio
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+
+from agentflow.models.scripted import ScriptedServer, read_script
+from tests.cli.shell import Shell
+from tests.crash.test_disk import fill, small_disk
+from tests.run.project import HELLO, bash, turn
+
+ROOT = Path(__file__).parents[2]
+ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
+
+
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [("vendor.github-actions", "action.yml"), ("vendor.gitlab-ci", "deploy/gitlab.yml")],
+)
+def test_files_fit_their_schemas(schema: str, file: str) -> None:
+    check = Path(sys.executable).with_name("check-jsonschema")
+    ended = subprocess.run(
+        [check, "--builtin-schema", schema, ROOT / file],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_the_workflows_of_the_documentation_fit_their_schema(tmp_path: Path) -> None:
+    text = (ROOT / "docs/ci.md").read_text()
+    found = re.findall(r"```yaml\n# \.github/workflows/(\S+)\n(.*?)```", text, re.DOTALL)
+    assert [name for name, _ in found] == ["task.yml", "two-jobs.yml"]
+    check = Path(sys.executable).with_name("check-jsonschema")
+    for name, content in found:
+        file = tmp_path / name
+        file.write_text(content)
+        ended = subprocess.run(
+            [check, "--builtin-schema", "vendor.github-workflows", file],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stdout
+        workflow = yaml.safe_load(content)
+        assert workflow["concurrency"]["group"] == "agentflow-${{ inputs.task }}"
+
+
+def test_no_input_is_put_into_a_script() -> None:
+    for step in ACTION["runs"]["steps"]:
+        assert "${{" not in step.get("run", "")
+
+
+class Runner:
+    """What GitHub's runner gives to the steps of an action."""
+
+    def __init__(self, shell: Shell, folder: Path, **inputs: str) -> None:
+        self.shell = shell
+        defaults = {name: given.get("default", "") for name, given in ACTION["inputs"].items()}
+        self.inputs = {**defaults, **inputs}
+        self.outputs: dict[str, str] = {}
+        self.files = {
+            name: folder / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_PATH")
+        }
+        for file in self.files.values():
+            file.touch()
+        temporary = folder / "temporary"
+        temporary.mkdir()
+        programs = Path(sys.executable).parent
+        self.environment = {
+            **shell.environment,
+            **{name: str(file) for name, file in self.files.items()},
+            "PATH": f"{programs}:{shell.environment['PATH']}",
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_ACTION_PATH": str(ROOT),
+            "RUNNER_TEMP": str(temporary),
+            "CI": "true",
+        }
+
+    def value(self, text: str) -> str:
+        """An expression, as far as the action uses any."""
+        return re.sub(r"\$\{\{\s*(.*?)\s*\}\}", lambda found: self._value(found[1]), text)
+
+    def _value(self, expression: str) -> str:
+        first = expression.split(" || ")[0]
+        name = first.rsplit(".", 1)[1]
+        return self.outputs.get(name, "") if first.startswith("steps.") else self.inputs[name]
+
+    def run(
+        self, name: str, meanwhile: "Callable[[subprocess.Popen[str]], None] | None" = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run one step that is a script; `meanwhile` sees its process."""
+        (step,) = (step for step in ACTION["runs"]["steps"] if step["name"] == name)
+        given = {key: self.value(text) for key, text in step.get("env", {}).items()}
+        process = subprocess.Popen(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", f"exec {step['run']}"],
+            cwd=self.shell.project.root, env={**self.environment, **given},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+        )  # fmt: skip
+        if meanwhile:
+            meanwhile(process)
+        output, talk = process.communicate(timeout=120)
+        lines = self.files["GITHUB_OUTPUT"].read_text().splitlines()
+        parts = (line.partition("=") for line in lines)
+        self.outputs = {name: value for name, _, value in parts}
+        return subprocess.CompletedProcess(process.args, process.returncode, output, talk)
+
+
+async def run_with_model(
+    runner: Runner,
+    turns: list[Any],
+    *arguments: str,
+    meanwhile: "Callable[[subprocess.Popen[str]], None] | None" = None,
+) -> "subprocess.CompletedProcess[str]":
+    """The step that runs the task, with a scripted model."""
+    async with ScriptedServer(read_script({"turns": turns})) as server:
+        lines = (
+            "--base-url",
+            server.url,
+            "--gate",
+            "test=test -s app/main.py",
+            "--prompt",
+            "plain",
+        )
+        runner.inputs["arguments"] = "\n".join((*lines, *arguments))
+        return await asyncio.to_thread(runner.run, "Run", meanwhile)
+
+
+async def resume_with_model(runner: Runner, turns: list[Any], *arguments: str) -> Any:
+    """What a person does next, on the same machine."""
+    async with ScriptedServer(read_script({"turns": turns})) as server:
+        words = ("resume", "TASK-1", "--base-url", server.url, *arguments)
+        return await asyncio.to_thread(runner.shell.run, *words)
+
+
+def case_of_the_outcome(runner: Runner) -> tuple[str | None, ...]:
+    """How JUnit shows that a run was stopped."""
+    (found,) = ElementTree.parse(Path(runner.outputs["report"], "junit.xml")).iter("error")
+    return found.get("type"), found.get("message")
+
+
+def cancel_when_it_works(process: "subprocess.Popen[str]", journals: Path) -> None:
+    """What GitHub's runner does to a job that is cancelled, when a command of the agent is at work."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if any('"toolu_' in file.read_text() for file in journals.glob("*/journal.jsonl")):
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+
+
+@pytest.mark.sandbox
+@pytest.mark.usefixtures("bwrap")
+def test_a_cancelled_job_has_its_code_and_a_report_and_goes_on(tmp_path: Path) -> None:
+    runner = Runner(Shell(tmp_path / "place"), tmp_path, task="TASK-1")
+    journals = runner.shell.project.root / ".orchestrator/runs"
+    slow = [turn(HELLO), turn(bash("sleep 61")), turn(text="Done.")]
+
+    ended = asyncio.run(
+        run_with_model(runner, slow, meanwhile=lambda job: cancel_when_it_works(job, journals))
+    )
+
+    assert ended.returncode == 143, ended.stderr
+    assert runner.outputs["outcome"] == "interrupted"
+    assert (runner.outputs["branch"], runner.outputs["commit"]) == ("", "")
+    assert case_of_the_outcome(runner) == ("interrupted", "stopped by SIGTERM")
+    report = json.loads(Path(runner.outputs["report"], "report.json").read_bytes())
+    assert (report["run"], report["exit_code"]) == (runner.outputs["run"], 143)
+    assert "❌ ` interrupted `" in runner.files["GITHUB_STEP_SUMMARY"].read_text()
+    gone_on = asyncio.run(resume_with_model(runner, [*slow[:1], turn(text="Done.")]))
+    assert gone_on.returncode == 0, gone_on.stderr
+
+
+@pytest.mark.sandbox
+@pytest.mark.usefixtures("bwrap")
+def test_a_job_out_of_time_has_its_code_and_a_report_and_goes_on(tmp_path: Path) -> None:
+    runner = Runner(Shell(tmp_path / "place"), tmp_path, task="TASK-1")
+    slow = [turn(HELLO), turn(text="Done.", latency=61)]
+
+    ended = asyncio.run(run_with_model(runner, slow, "--timeout", "12s"))
+
+    assert ended.returncode == 4, ended.stderr
+    assert runner.outputs["outcome"] == "budget"
+    assert case_of_the_outcome(runner)[0] == "budget"
+    assert Path(runner.outputs["report"], "report.json").is_file()
+    quick = [turn(HELLO), turn(text="Done.")]
+    gone_on = asyncio.run(resume_with_model(runner, quick, "--timeout", "5m"))
+    assert gone_on.returncode == 0, gone_on.stderr
+
+
+@pytest.mark.sandbox
+@pytest.mark.usefixtures("bwrap")
+def test_a_job_without_disk_has_its_code_and_what_can_be_said(tmp_path: Path) -> None:
+    """Later moments, and going on after them: `tests/crash/test_disk.py`."""
+    runner = Runner(Shell(tmp_path / "place"), tmp_path, task="TASK-1")
+    with small_disk(runner.shell.project.root / ".orchestrator/runs") as disk:
+        fill(disk)
+        ended = asyncio.run(run_with_model(runner, [turn(text="Done.")]))
+
+    assert ended.returncode == 5, ended.stderr
+    assert runner.outputs["outcome"] == "environment"
+    kind, message = case_of_the_outcome(runner)
+    assert (kind, "No space left on device" in (message or "")) == ("environment", True)
+
+
+@pytest.mark.sandbox
+@pytest.mark.usefixtures("bwrap")
+def test_the_steps_of_the_action(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "place")
+    project = shell.project
+    remote = tmp_path / "remote.git"
+    project.git("clone", "-q", "--bare", ".", str(remote))
+    project.git("remote", "add", "origin", str(remote))
+    runner = Runner(
+        shell, tmp_path, task="TASK-1", bundle="true", **{"pull-request": "true"}
+    )  # fmt: skip
+    installed = runner.run("Install")
+    ran = asyncio.run(run_with_model(runner, [turn(HELLO), turn(text="Done.")]))
+    proposed = runner.run("Propose")
+
+    assert installed.returncode == 0, installed.stderr
+    assert installed.stdout.startswith("::warning::The job's own token pushes")
+    assert ran.returncode == 0, ran.stderr
+    tip = project.git("rev-parse", "agentflow/TASK-1")
+    folder = Path(runner.outputs["report"])
+    assert runner.outputs == {
+        "outcome": "done",
+        "run": runner.outputs["run"],
+        "branch": "agentflow/TASK-1",
+        "commit": tip,
+        "report": str(folder),
+        "cost": runner.outputs["cost"],
+    }
+    assert float(runner.outputs["cost"]) > 0
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "agentflow.sarif", "journal.jsonl", "junit.xml", "prompt.md", "report.json", "result.json",
+        "run.tar",
+    ]  # fmt: skip
+    assert "✅" in runner.files["GITHUB_STEP_SUMMARY"].read_text()
+    assert proposed.returncode == 0, proposed.stderr
+    assert project.git("ls-remote", "origin", "refs/heads/agentflow/TASK-1").split()[0] == tip
+    assert "credential" not in (project.root / ".git/config").read_text()
+
+
+@pytest.mark.sandbox
+@pytest.mark.usefixtures("bwrap")
+def test_a_refused_run_has_outputs_and_its_code(tmp_path: Path) -> None:
+    runner = Runner(Shell(tmp_path / "place"), tmp_path, task="TASK-9; touch owned")
+
+    ended = runner.run("Run")
+
+    assert ended.returncode == 2
+    assert runner.outputs["outcome"] == "usage"
+    folder = Path(runner.outputs["report"])
+    assert json.loads((folder / "agentflow.sarif").read_text())["version"] == "2.1.0"
+    assert not (runner.shell.project.root / "owned").exists()
