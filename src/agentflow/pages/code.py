@@ -18,8 +18,8 @@ LANGUAGES = {
     "tsx": "tsx", "xml": "xml", "yaml": "yaml", "yml": "yaml",
 }  # fmt: skip
 """Lexers by the end of a file's name; others are not tried."""
-_KINDS = (("Comment", "co"), ("Keyword", "ke"), ("String", "st"), ("Number", "nu"),
-          ("Name.Function", "fu"), ("Name.Class", "fu"), ("Name.Tag", "ke"))  # fmt: skip
+_KINDS = ((".Comment.", "co"), (".Keyword.", "ke"), (".String.", "st"), (".Number.", "nu"),
+          (".Name.Function.", "fu"), (".Name.Class.", "fu"), (".Name.Tag.", "ke"))  # fmt: skip
 
 
 def coloured(file: FileDiff) -> list[list[Markup]]:
@@ -56,9 +56,7 @@ def _lexed(language: str, text: str) -> list[Markup]:
     lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
     lines = [Markup()]
     for kind, value in lexer.get_tokens(text):
-        name = next((css for start, css in _KINDS if f"{kind}.".startswith(f"Token.{start}.")), "")
-        if not name and "String" in str(kind):
-            name = "st"
+        name = next((css for part, css in _KINDS if part in f"{kind}."), "")
         for number, part in enumerate(value.split("\n")):
             if number:
                 lines.append(Markup())
