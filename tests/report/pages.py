@@ -1,17 +1,16 @@
 """Reports to look at: of the sample run, of a hostile one, of one with many turns."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from agentflow.details.diff import parse_patch
-from agentflow.details.reading import evidence_of
 from agentflow.details.records import Call, Details, Point, Turn
 from agentflow.details.timeline import read_timeline
 from agentflow.history import Line
 from agentflow.messages import Usage
 from agentflow.pages.report import render_report
 from agentflow.report import Summary
-from agentflow.runs import shown
+from agentflow.runs import evidence_of, shown
 from tests.sinks.sample import BEGAN, events, timed
 
 PATCH = """diff --git a/notes/store.py b/notes/store.py
@@ -45,7 +44,7 @@ def sample(**changes: Any) -> Details:
     lines = [Line(number, at, event) for number, (at, event) in enumerate(timed())]
     details = Details(
         report,
-        tuple(evidence_of(gate) for gate in report["verification"]["gates"]),
+        evidence_of(report),
         read_timeline(lines),
         parse_patch(PATCH),
         "",
@@ -88,9 +87,11 @@ def _evil(value: Any) -> Any:
         new = {n: v if n in kept else _evil(v) for n, v in fields.items()}
         return value.__class__(**new)
     if isinstance(value, dict):
-        return {name: _evil(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_evil(each) for each in value)
+        return {name: _evil(each) for name, each in cast(dict[str, Any], value).items()}
+    if isinstance(value, tuple):
+        return tuple(map(_evil, cast(tuple[Any, ...], value)))
+    if isinstance(value, list):
+        return list(map(_evil, cast(list[Any], value)))
     return EVIL if isinstance(value, str) else value
 
 

@@ -18,13 +18,15 @@ from tests.cli.shell import EVIL, Shell
 from tests.sinks.sample import BEGAN, RUN, timed
 
 KEY = "sk-ant-api03-" + "a1B2c3D4e5" * 9 + "AA"
+WORD = "correct-horse"
 
 
 def make_run(shell: Shell, *, finished: bool = True) -> Path:
     """The sample run in a repository, with a commit that holds a key and an attack."""
     project = shell.project
-    base = project.git("rev-parse", "HEAD")
-    project.write("app/search.py", f"KEY = '{KEY}'\n# </td><script>alert(1)</script> {EVIL}\n")
+    project.write(".orchestrator/config.toml", '[environment]\nenv_from = ["WORD"]\n')
+    base = project.commit("chore: configuration")
+    project.write("app/search.py", f"KEY = '{KEY}'\nWORD = '{WORD}'\n# </td><script>alert(1)</script> {EVIL}\n")
     tip = project.commit("feat: search")
     folder = project.root / FOLDER / RUN
     folder.mkdir(parents=True)
@@ -49,14 +51,15 @@ def make_run(shell: Shell, *, finished: bool = True) -> Path:
 def test_a_page_is_written_where_the_run_is(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     folder = make_run(shell)
-    ended = shell.run("report", "TASK-1")
+    ended = shell.run("report", "TASK-1", WORD=WORD)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == f"{folder / 'report.html'}\n"
     text = (folder / "report.html").read_text()
     assert "app/search.py" in text
     assert "Now the route, and its tests." in text
     assert KEY not in text
-    assert "[redacted]" in text
+    assert WORD not in text
+    assert text.count("[redacted]") == 2
     assert "<script>alert" not in text
     assert not {"\x1b", "\x07", "\u202e"} & set(text)
     missing = shell.run("report", "TASK-9")

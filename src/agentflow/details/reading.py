@@ -13,10 +13,10 @@ from agentflow.errors import AgentflowError
 from agentflow.events import Collected, RunStarted
 from agentflow.history import Line, decode
 from agentflow.journal import load
-from agentflow.records import Criterion, Evidence, Json
+from agentflow.records import Json
 from agentflow.redaction import Redact
 from agentflow.resuming import checkpoints_of, state_of
-from agentflow.runs import FOLDER, JOURNAL, shown
+from agentflow.runs import FOLDER, JOURNAL, evidence_of, shown
 from agentflow.workspace.checkpoint import Checkpoint
 from agentflow.workspace.git import Git, GitError
 from agentflow.workspace.repository import Repository
@@ -43,7 +43,7 @@ def read_details(repository: Repository, cache: Path, report: Json, redact: Reda
     limit: Any = (started.limits if started else {}).get("max_cost")
     return Details(
         fields,
-        tuple(evidence_of(gate) for gate in fields["verification"]["gates"]),
+        evidence_of(fields),
         read_timeline(lines),
         files,
         problem,
@@ -59,18 +59,6 @@ def _named(started: RunStarted | None) -> Json:
     """What the journal's first line says of a run that has no report yet."""
     names = ("task", "run", "title", "base", "model", "sandbox", "effort")
     return {name: getattr(started, name) for name in names} if started else {}
-
-
-def evidence_of(gate: Json) -> Evidence:
-    """A gate of a report, as `runs.shown` has it."""
-    status = gate["status"] if gate["status"] in {"passed", "failed"} else "skipped"
-    criteria = tuple(Criterion(**each) for each in gate["criteria"])
-    return Evidence(**{
-        **gate,
-        "status": status,
-        "notices": tuple(gate["notices"]),
-        "criteria": criteria,
-    })
 
 
 def _kept(repository: Repository, cache: Path, run: str) -> tuple[Git | None, list[Checkpoint]]:

@@ -1,11 +1,15 @@
 """Colours of code, as classes; what is coloured is bounded, since lexers are regular expressions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
 from agentflow.details.records import FileDiff
 from agentflow.neutral import visible
+
+if TYPE_CHECKING:
+    from pygments.lexer import Lexer
 
 MAX_LINES = 1_500
 MAX_LINE = 500
@@ -51,9 +55,10 @@ def _hunk(
 
 
 def _lexed(language: str, text: str) -> list[Markup]:
-    from pygments.lexers import get_lexer_by_name
+    from pygments import lexers
 
-    lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+    find: Callable[..., Lexer] = lexers.get_lexer_by_name  # pyright: ignore[reportUnknownMemberType]
+    lexer = find(language, stripnl=False, ensurenl=False)
     lines = [Markup()]
     for kind, value in lexer.get_tokens(text):
         name = next((css for part, css in _KINDS if part in f"{kind}."), "")

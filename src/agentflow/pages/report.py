@@ -76,13 +76,13 @@ def _environment() -> Environment:
         finalize=_finalized,
         keep_trailing_newline=True,
     )
-    made.filters |= {
+    made.filters.update({
         "number": lambda number: f"{number:,}",
         "duration": format_duration,
         "counted": counted,
         "line": one_line,
         "short": _short,
-    }
+    })
     return made
 
 
