@@ -35,18 +35,18 @@ class Outline(HTMLParser):
         self._open: list[str] = []
         self.feed(text)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # pyright: ignore[reportImplicitOverride]
         self.tags.append(tag)
         self.attributes |= {name for name, _ in attrs}
         if tag in TOLD:
             self._open.append(tag)
             self.lines.append(f"{'  ' * (len(self._open) - 1)}{tag}:")
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self, tag: str) -> None:  # pyright: ignore[reportImplicitOverride]
         if tag in TOLD and self._open:
             self._open.pop()
 
-    def handle_data(self, data: str) -> None:
+    def handle_data(self, data: str) -> None:  # pyright: ignore[reportImplicitOverride]
         if self._open and data.strip():
             self.lines[-1] += " " + " ".join(data.split())
 

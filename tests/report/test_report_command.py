@@ -26,7 +26,10 @@ def make_run(shell: Shell, *, finished: bool = True) -> Path:
     project = shell.project
     project.write(".orchestrator/config.toml", '[environment]\nenv_from = ["WORD"]\n')
     base = project.commit("chore: configuration")
-    project.write("app/search.py", f"KEY = '{KEY}'\nWORD = '{WORD}'\n# </td><script>alert(1)</script> {EVIL}\n")
+    project.write(
+        "app/search.py",
+        f"KEY = '{KEY}'\nWORD = '{WORD}'\n# </td><script>alert(1)</script> {EVIL}\n",
+    )
     tip = project.commit("feat: search")
     folder = project.root / FOLDER / RUN
     folder.mkdir(parents=True)

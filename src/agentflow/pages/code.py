@@ -1,15 +1,12 @@
 """Colours of code, as classes; what is coloured is bounded, since lexers are regular expressions."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any
 
 from markupsafe import Markup, escape
 
 from agentflow.details.records import FileDiff
 from agentflow.neutral import visible
-
-if TYPE_CHECKING:
-    from pygments.lexer import Lexer
 
 MAX_LINES = 1_500
 MAX_LINE = 500
@@ -57,8 +54,7 @@ def _hunk(
 def _lexed(language: str, text: str) -> list[Markup]:
     from pygments import lexers
 
-    find: Callable[..., Lexer] = lexers.get_lexer_by_name  # pyright: ignore[reportUnknownMemberType]
-    lexer = find(language, stripnl=False, ensurenl=False)
+    lexer: Any = lexers.get_lexer_by_name(language, stripnl=False, ensurenl=False)  # pyright: ignore[reportUnknownMemberType]
     lines = [Markup()]
     for kind, value in lexer.get_tokens(text):
         name = next((css for part, css in _KINDS if part in f"{kind}."), "")

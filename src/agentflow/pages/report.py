@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -76,8 +76,8 @@ def _environment() -> Environment:
         finalize=_finalized,
         keep_trailing_newline=True,
     )
-    made.filters.update({
-        "number": lambda number: f"{number:,}",
+    cast("dict[str, Any]", made.filters).update({
+        "number": "{:,}".format,
         "duration": format_duration,
         "counted": counted,
         "line": one_line,
@@ -112,7 +112,8 @@ def _facts(run: Json) -> Iterator[tuple[str, str]]:
         f"−{changes['deletions']:,}",  # noqa: RUF001
     )
     if landed:
-        yield "landed", f"{landed['ref'] or 'kept'} at {landed['tip'][:12]}"
+        where = (landed["ref"] or "kept").removeprefix("refs/heads/")
+        yield "landed", f"{where} at {landed['tip'][:12]}"
     yield "base", run["base"][:12]
     if run["marker"]:
         yield "marker", run["marker"]
