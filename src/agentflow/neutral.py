@@ -23,17 +23,27 @@ _REPLACED = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 separators that some readers take for a line's end."""
 
 
+class _Shown(dict[int, int]):
+    """What each character becomes, found out once for each."""
+
+    def __missing__(self, code: int) -> int:
+        kept = code in (9, 10) or unicodedata.category(chr(code)) not in _REPLACED
+        self[code] = code if kept else 0xFFFD
+        return self[code]
+
+
+_SHOWN = _Shown()
+
+
+def visible(text: str) -> str:
+    """Return the text without escape sequences, control and direction characters. Line ends and
+    tabs stay."""
+    return _ESCAPES.sub("", text).replace("\r\n", "\n").translate(_SHOWN)
+
+
 def neutral(text: str) -> str:
-    """Return the text without escape sequences, control and direction characters, or commands to
-    a CI system. Line ends and tabs stay."""
-    text = _ESCAPES.sub("", text)
-    text = "".join(
-        character
-        if character in "\n\t" or unicodedata.category(character) not in _REPLACED
-        else "\ufffd"
-        for character in text.replace("\r\n", "\n")
-    )
-    return _COMMANDS.sub(lambda found: f"{found[1] or ''}{found[0][-1]} ", text)
+    """The same without commands to a CI system: for a terminal and a log."""
+    return _COMMANDS.sub(lambda found: f"{found[1] or ''}{found[0][-1]} ", visible(text))
 
 
 def one_line(text: str, width: int = 100) -> str:
@@ -89,8 +99,8 @@ def xml_text(text: str) -> str:
 
 
 def markup(text: str) -> str:
-    """The neutral text for an element or a quoted attribute of an HTML page."""
-    return html.escape(neutral(text))
+    """The visible text for an element or a quoted attribute of an HTML page."""
+    return html.escape(visible(text))
 
 
 def json_line(value: object) -> str:

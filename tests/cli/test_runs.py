@@ -117,7 +117,7 @@ def test_a_journal_that_is_no_json_is_named(runs: Runs, add: Callable[..., Path]
 
 
 def started(run: str, **fields: object) -> str:
-    known = {
+    known: dict[str, object] = {
         "run": run, "task": "A", "task_sha256": "", "title": "Title", "prompt": "agent",
         "prompt_sha256": "", "model": "m", "base": "b", "sandbox": "s", "branch": "x",
         "tools": list[str](), "system": "", "version": "0",

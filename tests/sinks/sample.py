@@ -29,7 +29,7 @@ from agentflow.events import (
     Verified,
 )
 from agentflow.messages import Usage
-from agentflow.records import Evidence, FileStat, Json
+from agentflow.records import Criterion, Evidence, FileStat, Json
 
 BEGAN = datetime(2026, 11, 20, 19, 33, 18, tzinfo=UTC)
 RUN = "TASK-1-20261120T193318-abcd"
@@ -93,6 +93,13 @@ def gates(failed: bool) -> Iterator[Event]:
     else:
         yield GateFinished(Evidence("build:test", "passed", "`pytest -q` passed", seconds=1.25))
         yield GateFinished(Evidence("build:e2e", "skipped", "left to CI"))
+        boxes = (
+            Criterion("`q` is required and has 1 to 100 characters; otherwise 400", "claimed"),
+            Criterion("Tests over HTTP for the normal case, the order and each error", "met",
+                      "tests in the diff"),
+        )  # fmt: skip
+        told = "2 criteria: 1 met, 1 claimed, as the words of the agent and the diff say"
+        yield GateFinished(Evidence("checklist", "passed", told, criteria=boxes))
 
 
 def events() -> list[Event]:

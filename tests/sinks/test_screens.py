@@ -171,7 +171,7 @@ def test_progress_is_a_function_of_events() -> None:
     for at, event in timed():
         run = progressed(run, event, at.timestamp())
     assert run.phase == "done"
-    assert (run.turn, run.gate, run.gate_status) == (5, "build:e2e", "skipped")
+    assert (run.turn, run.gate, run.gate_status) == (5, "checklist", "passed")
     assert (run.tokens, run.cost) == (26_751, pytest.approx(1.6432))
     assert (run.max_cost, run.max_turns) == (2.0, 100)
     assert run.elapsed(0) == 7 * (len(timed()) - 1)

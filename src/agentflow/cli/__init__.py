@@ -19,6 +19,7 @@ from agentflow.cli.phase6 import phase6
 from agentflow.cli.pr import pr
 from agentflow.cli.prompts import prompts
 from agentflow.cli.reply import reply
+from agentflow.cli.report import report
 from agentflow.cli.resume import answer, resume
 from agentflow.cli.run import EXAMPLES, run
 from agentflow.cli.runs import runs
@@ -74,6 +75,7 @@ COMMANDS = {
     "answer": answer,
     "wait": wait,
     "runs": runs,
+    "report": report,
     "trust": trust,
     "config": config,
     "prompts": prompts,

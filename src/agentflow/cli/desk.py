@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from agentflow.frozen import record
 
 if TYPE_CHECKING:
-    from agentflow.configuration import DocumentsSetting
+    from agentflow.configuration import DocumentsSetting, Settings
     from agentflow.tasks.document import Document
     from agentflow.workspace.repository import Repository
+    from agentflow.world import World
 
 
 @record
@@ -51,9 +52,6 @@ def desk() -> Desk:
     """The repository's settings at HEAD; without a repository, this folder and the defaults."""
     from agentflow.configuration import DocumentsSetting
     from agentflow.errors import AgentflowError
-    from agentflow.records import Task
-    from agentflow.settings import CONFIG, load_settings, shared_table
-    from agentflow.trust import Trust, widening
     from agentflow.workspace.repository import open_repository
     from agentflow.world import World
 
@@ -63,8 +61,19 @@ def desk() -> Desk:
         head = repository.resolve("HEAD")
     except AgentflowError:
         return Desk(world.directory, DocumentsSetting(), world.cache / "locks")
-    text = repository.read(head, CONFIG)
-    # nothing runs here, so nothing needs the user's trust
-    trust = Trust(widening(shared_table(text, world.environment)))
-    settings = load_settings({}, world.environment, text, Task("", "", ""), trust)
+    settings = settings_at(repository, head, world)
     return Desk(repository.root, settings.documents, repository.locks(world.cache), repository)
+
+
+def settings_at(repository: "Repository", commit: str, world: "World") -> "Settings":
+    """The settings of a commit, for a command that runs nothing, so nothing needs the user's trust.
+
+    Raises `UsageError`.
+    """
+    from agentflow.records import Task
+    from agentflow.settings import CONFIG, load_settings, shared_table
+    from agentflow.trust import Trust, widening
+
+    text = repository.read(commit, CONFIG)
+    trust = Trust(widening(shared_table(text, world.environment)))
+    return load_settings({}, world.environment, text, Task("", "", ""), trust)
