@@ -45,14 +45,19 @@ class Prepared:
     """A handoff that leaves nothing open, ready to be confirmed and run."""
 
     id: str
-    """`HANDOFF-` and eight hexadecimal digits: the same for the same block and places."""
+    """See `handoff_id`."""
     reading: Reading
     parts: tuple[Part, ...]
     """What callers share comes first: it lands first."""
 
 
-def prepare(repository: Repository, reading: Reading, base: str | None) -> Prepared:
-    """Make the tasks of a handoff that leaves nothing open.
+def handoff_id(handoff: Handoff) -> str:
+    """`HANDOFF-` and eight hexadecimal digits: the same for the same block, before any answer."""
+    return f"HANDOFF-{hashlib.sha256(handoff.text.encode()).hexdigest()[:8]}"
+
+
+def prepare(repository: Repository, reading: Reading, base: str | None, name: str) -> Prepared:
+    """Make the tasks of a handoff that leaves nothing open; `name` is its id.
 
     Raises `UsageError` for a submodule that is not checked out, and for a `base` together with one.
     """
@@ -68,9 +73,6 @@ def prepare(repository: Repository, reading: Reading, base: str | None) -> Prepa
         if base:
             raise UsageError(f"--base is a commit of this repository, and the work is in {owner}")
     places = _in_order(reading, owners)
-    words = _words(reading)
-    digest = hashlib.sha256(words.encode()).hexdigest()
-    name = f"HANDOFF-{digest[:8]}"
     parts = tuple(
         _part(repository, reading, owners, owner, f"{name}-{number}" if len(places) > 1 else name)
         for number, owner in enumerate(places, 1)

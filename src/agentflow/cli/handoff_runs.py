@@ -32,6 +32,8 @@ class Asked:
     output_format: OutputFormat
     quiet: bool
     verbose: bool
+    run: str | None = None
+    """The run that asked before."""
 
     @property
     def linked(self) -> bool:
@@ -77,7 +79,9 @@ def run_all(asked: Asked, world: "World") -> "Json":
     (part,) = asked.prepared.parts
     printer = talk(quiet=asked.quiet)
     return execute(
-        Order(base=asked.base, fresh=asked.fresh, flags=asked.flags, made=part.task),
+        Order(
+            base=asked.base, fresh=asked.fresh, flags=asked.flags, made=part.task, named=asked.run
+        ),
         asked.output_format,
         dry_run=False,
         quiet=asked.quiet,
@@ -122,6 +126,11 @@ def _run_linked(asked: Asked, world: "World") -> "Json":
         finally:
             console.close()
     report["bump"] = _bumped(asked, report, world)
+    if asked.run:
+        from agentflow.workflows.asked import ended
+        from agentflow.workspace.repository import open_repository
+
+        ended(asked.run, report, open_repository(world.directory, world.environment))
     if asked.output_format == "text":
         _print(report)
     else:
