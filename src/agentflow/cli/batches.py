@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentflow.cli.desk import desk
-from agentflow.cli.output import OutputFormat, Tolerant, data, print_json, say, talk
+from agentflow.cli.output import (
+    OutputFormat,
+    Tolerant,
+    commands_stopped,
+    data,
+    print_json,
+    say,
+    talk,
+)
 from agentflow.cli.telemetry import telemetry
 
 if TYPE_CHECKING:
@@ -99,16 +107,16 @@ def _run(
         stop_on_signals()
         return await run_batches(wanted, world, connector(world), sinks, command_values, told)
 
-    with telemetry(world.environment) as sent:
+    with commands_stopped(world.environment), telemetry(world.environment) as sent:
         sinks.extend(sent)
         try:
             report = asyncio.run(whole())
         finally:
             console.close()
-    if output_format == "text":
-        _print(printer, report)
-    else:
-        print_json(report)
+        if output_format == "text":
+            _print(printer, report)
+        else:
+            print_json(report)
     return report
 
 

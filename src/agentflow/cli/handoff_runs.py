@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentflow.cli.execution import connector, execute, start_sdk_import, stop_on_signals
-from agentflow.cli.output import OutputFormat, Tolerant, data, print_json, talk
+from agentflow.cli.output import OutputFormat, Tolerant, commands_stopped, data, print_json, talk
 from agentflow.cli.telemetry import telemetry
 from agentflow.frozen import record
 
@@ -119,7 +119,7 @@ def _run_linked(asked: Asked, world: "World") -> "Json":
             wanted, world, connector(world), sinks, command_values, printer.print
         )
 
-    with telemetry(world.environment) as sent:
+    with commands_stopped(world.environment), telemetry(world.environment) as sent:
         sinks.extend(sent)
         try:
             report = asyncio.run(whole())

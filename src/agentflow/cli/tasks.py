@@ -53,6 +53,7 @@ def lint(
         from agentflow.neutral import one_line
         from agentflow.task_documents import all_documents, given_documents
         from agentflow.task_queues import queue_paths
+        from agentflow.words import counted
 
         here = desk()
         own = [*all_documents(here.root, here.setting.roots), *queue_paths(here.root)]
@@ -68,8 +69,9 @@ def lint(
                 data().print(f"{place}: {told} [{problem['code']}]")
             batches = sum(len(each.get("batches", ())) for each in found)
             queued = sum(len(each["tasks"]) for each in found if "tasks" in each)
-            counts = f"{batches} batches, " + (f"{queued} queued tasks, " if queued else "")
-            say(f"{len(found)} documents, {counts}{errors} errors")
+            counts = [counted(len(found), "document"), counted(batches, "batch")]
+            counts += [counted(queued, "queued task")] if queued else []
+            say(", ".join((*counts, counted(errors, "error"))))
         if errors:
             raise typer.Exit(1)
 
