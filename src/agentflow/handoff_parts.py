@@ -94,12 +94,13 @@ def _in_order(reading: Reading, owners: dict[str, str]) -> list[str]:
 def _words(reading: Reading) -> str:
     places = "\n".join(f"- `{folder or '.'}`" for folder in reading.folders)
     return (
-        f"# {_title(reading.handoff)}\n\nA handoff from another team:\n\n{reading.handoff.text}"
+        f"# {title_of(reading.handoff)}\n\nA handoff from another team:\n\n{reading.handoff.text}"
         f"\n\n## Where\n\n{places}\n"
     )
 
 
-def _title(handoff: Handoff) -> str:
+def title_of(handoff: Handoff) -> str:
+    """One line of what is asked for."""
     return one_line(
         handoff.work.strip().split("\n")[0].lstrip("-*# \t0123456789.") or "Handoff", 80
     )
@@ -120,7 +121,7 @@ def _part(
         replace(
             task,
             id=name,
-            title=_title(handoff),
+            title=title_of(handoff),
             boundaries=boundaries(inside.values()),
             prompt=_prompt(directory),
             contract=_contract(handoff),

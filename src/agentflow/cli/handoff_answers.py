@@ -1,6 +1,6 @@
 """A handoff's questions, for `agentflow handoff` and `agentflow answer`: asked, answered, gone on with."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ import typer
 
 from agentflow.cli.handoff_runs import Asked, confirm, plan_all, run_all
 from agentflow.cli.output import OutputFormat, data, is_terminal, print_json, say, talk
+from agentflow.frozen import record
 
 if TYPE_CHECKING:
     from agentflow.records import Json
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from agentflow.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class View:
     """How a handoff is to be run and shown."""
 
@@ -77,7 +78,7 @@ def _blocked(
     from agentflow.workflows.asked import block, unanswered
 
     report = (
-        unanswered(pasted.id, reading.questions, pasted.run)
+        unanswered(pasted, reading.questions, pasted.run)
         if view.dry_run
         else block(pasted, reading.questions, repository, world)
     )

@@ -6,14 +6,15 @@ What was pasted and answered so far lies in the user's cache: what a repository 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any
 
 from agentflow.errors import Blocked, UsageError
 from agentflow.events import HandoffAsked
 from agentflow.frontmatter import read_mapping
-from agentflow.handoff_parts import handoff_id
+from agentflow.frozen import record
+from agentflow.handoff_parts import handoff_id, title_of
 from agentflow.handoffs import choose_block, read_in
 from agentflow.journal import Journal
 from agentflow.markers import own_folder, write_atomically, write_marker
@@ -30,7 +31,7 @@ from agentflow.workspace.repository import Repository
 from agentflow.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pasted:
     """A handoff as it was given."""
 
@@ -119,7 +120,7 @@ def block(
         keep(replace(pasted, run=run), repository, world)
         folder = own_folder(root, FOLDER) / run
         journal = Journal(folder / JOURNAL, world.now)
-        report = unanswered(task, questions, run)
+        report = unanswered(pasted, questions, run)
         event = HandoffAsked(
             run, task, pasted.block.text, tuple(report["questions"]), dict(pasted.answers)
         )
@@ -132,7 +133,7 @@ def block(
     return report
 
 
-def unanswered(task: str, questions: Sequence[Question], run: str | None) -> Json:
+def unanswered(pasted: Pasted, questions: Sequence[Question], run: str | None) -> Json:
     """The report of a handoff that asks, under the name of its run if that is written down."""
     names = ", ".join(each.id for each in questions)
     points = "1 point" if len(questions) == 1 else f"{len(questions)} points"
@@ -140,8 +141,11 @@ def unanswered(task: str, questions: Sequence[Question], run: str | None) -> Jso
     several = f"agentflow answer {run} --answers FILE (YAML: a question's id, and its answer)"
     return {
         **questions_json(questions),
-        "task": task,
+        "task": pasted.id,
         "run": run,
+        "title": title_of(pasted.block),
+        "num_turns": 0,
+        "total_cost_usd": 0.0,
         "outcome": Blocked.outcome,
         "exit_code": Blocked.exit_code,
         "reason": f"the handoff leaves {points} open: {names}",

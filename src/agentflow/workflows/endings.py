@@ -1,13 +1,13 @@
 """How a series of runs ended, as one report of all of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agentflow.errors import AgentflowError
+from agentflow.frozen import record
 from agentflow.records import Json
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ending:
     """How all runs together ended."""
 

@@ -7,11 +7,12 @@ down spends nothing and goes on with what has not landed.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any
 
 from agentflow.errors import AgentflowError, Conflict, UsageError
+from agentflow.frozen import record
 from agentflow.handoff_parts import Part, Prepared
 from agentflow.interfaces import Emit
 from agentflow.markers import own_folder, read_marker, write_atomically
@@ -30,7 +31,7 @@ from agentflow.workspace.repository import open_repository
 from agentflow.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Link:
     """A verified part, and where it is to land."""
 
@@ -44,7 +45,7 @@ class Link:
     """Of the task's text."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Linked:
     """What the caller asked for."""
 

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from agentflow.configuration import DocumentsSetting
 from agentflow.errors import UsageError
+from agentflow.frozen import record
 from agentflow.markers import read_marker
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
@@ -26,7 +27,7 @@ PROMPT = "phase-6"
 ADVICE = "write a line `**Commit**: pending` below its heading"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """What the caller asked for."""
 
@@ -56,7 +57,7 @@ class Wanted:
         return f"agentflow phase-6 {self.task}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Situation:
     """Where the work stands: the newest commit, its document, and what is next in it."""
 
