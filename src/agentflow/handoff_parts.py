@@ -45,14 +45,19 @@ class Prepared:
     """A handoff that leaves nothing open, ready to be confirmed and run."""
 
     id: str
-    """`HANDOFF-` and eight hexadecimal digits: the same for the same block and places."""
+    """See `handoff_id`."""
     reading: Reading
     parts: tuple[Part, ...]
     """What callers share comes first: it lands first."""
 
 
-def prepare(repository: Repository, reading: Reading, base: str | None) -> Prepared:
-    """Make the tasks of a handoff that leaves nothing open.
+def handoff_id(handoff: Handoff) -> str:
+    """`HANDOFF-` and eight hexadecimal digits: the same for the same block, before any answer."""
+    return f"HANDOFF-{hashlib.sha256(handoff.text.encode()).hexdigest()[:8]}"
+
+
+def prepare(repository: Repository, reading: Reading, base: str | None, name: str) -> Prepared:
+    """Make the tasks of a handoff that leaves nothing open; `name` is its id.
 
     Raises `UsageError` for a submodule that is not checked out, and for a `base` together with one.
     """
@@ -68,9 +73,6 @@ def prepare(repository: Repository, reading: Reading, base: str | None) -> Prepa
         if base:
             raise UsageError(f"--base is a commit of this repository, and the work is in {owner}")
     places = _in_order(reading, owners)
-    words = _words(reading)
-    digest = hashlib.sha256(words.encode()).hexdigest()
-    name = f"HANDOFF-{digest[:8]}"
     parts = tuple(
         _part(repository, reading, owners, owner, f"{name}-{number}" if len(places) > 1 else name)
         for number, owner in enumerate(places, 1)
@@ -92,12 +94,13 @@ def _in_order(reading: Reading, owners: dict[str, str]) -> list[str]:
 def _words(reading: Reading) -> str:
     places = "\n".join(f"- `{folder or '.'}`" for folder in reading.folders)
     return (
-        f"# {_title(reading.handoff)}\n\nA handoff from another team:\n\n{reading.handoff.text}"
+        f"# {title_of(reading.handoff)}\n\nA handoff from another team:\n\n{reading.handoff.text}"
         f"\n\n## Where\n\n{places}\n"
     )
 
 
-def _title(handoff: Handoff) -> str:
+def title_of(handoff: Handoff) -> str:
+    """One line of what is asked for."""
     return one_line(
         handoff.work.strip().split("\n")[0].lstrip("-*# \t0123456789.") or "Handoff", 80
     )
@@ -118,7 +121,7 @@ def _part(
         replace(
             task,
             id=name,
-            title=_title(handoff),
+            title=title_of(handoff),
             boundaries=boundaries(inside.values()),
             prompt=_prompt(directory),
             contract=_contract(handoff),

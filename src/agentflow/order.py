@@ -28,6 +28,8 @@ class Order:
     """A task that the caller made, instead of a file or text."""
     answer: str | None = None
     """A person's words to an agent that asked."""
+    named: str | None = None
+    """The name of the run, if it had to ask before it began."""
 
     @property
     def as_json(self) -> Json:

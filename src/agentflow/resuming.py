@@ -17,7 +17,7 @@ from agentflow.markers import own_folder, write_atomically
 from agentflow.order import Order, read_order
 from agentflow.plan import Plan
 from agentflow.records import Rendered, Task
-from agentflow.runs import FOLDER, JOURNAL, unfinished_run
+from agentflow.runs import FOLDER, JOURNAL, list_runs
 from agentflow.strict_json import parse_object
 from agentflow.workspace.checkpoint import Checkpoint, read_checkpoints, remove_locks
 from agentflow.workspace.git import Git, GitError, isolated
@@ -95,18 +95,27 @@ def order_of(repository: Repository, cache: Path, run: str) -> Order:
         ) from error
 
 
-def left_of(repository: Repository, cache: Path, made: Task, base: str) -> str | None:
-    """The unfinished run of a task that a document made, if it began from the same commit with the
-    same words; None if the task has to begin anew."""
-    run = unfinished_run(repository.root, made.id)
-    if run is None:
+def earlier_order(
+    repository: Repository, cache: Path, made: Task, base: str, *, failed: bool
+) -> Order | None:
+    """The order to go on with the newest run of a task that a document made; None if the task has
+    to begin anew.
+
+    The run had the same words, and began from this commit or has landed in it: it was cut off, or
+    what it came to was not written down. `failed` says that a failed one counts too: then it is
+    not tried again, but told again.
+    """
+    reports = list_runs(repository.root, made.id)
+    if not reports or (reports[-1]["outcome"] == "failed" and not failed):
         return None
+    run = str(reports[-1]["run"])
     try:
         order = order_of(repository, cache, run)
     except UsageError:
         return None
-    fits = order.base == base and order.made is not None and order.made.text == made.text
-    return run if fits else None
+    if order.made is None or order.made.text != made.text:
+        return None
+    return order if order.base == base or run in repository.landed_runs(base) else None
 
 
 def resume(plan: Plan, cache: Path, run: str) -> Resumption:

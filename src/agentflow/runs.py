@@ -263,9 +263,11 @@ def open_runs(root: Path) -> list[str]:
 
 
 def find_report(root: Path, wanted: str) -> Json:
-    """The report of a run, or of a task's newest one. Raises `UsageError` naming the nearest."""
+    """The report of a run, or of a task's newest one, be it of one of its batches. Raises
+    `UsageError` naming the nearest."""
     found = list_runs(root)
     match = [report for report in found if wanted in {report["run"], report["task"]}]
+    match = match or [each for each in found if str(each["task"]).startswith(f"{wanted}-batch-")]
     if not match:
         names = [str(report["run"]) for report in found]
         raise UsageError(

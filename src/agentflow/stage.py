@@ -436,12 +436,14 @@ def set_stage(
     plan = replace(plan, rendered=rendered)
     history = past.history if past else History(0)
     started = history.lines[0].at if past else world.now()
-    run = past.run if past else run_name(plan.task.id, started, world.entropy(2))
+    named = past.run if past else plan.order.named
+    run = named or run_name(plan.task.id, started, world.entropy(2))
     folder = own_folder(plan.repository.root, FOLDER) / run
     journal = Journal(folder / JOURNAL, world.now)
     if past is None:
         text = f"{rendered.system}\n---\n\n{rendered.first_message}"
         write_atomically(folder / "prompt.md", text)
+        (folder / REPORT).unlink(missing_ok=True)  # it asked, and was answered
     spent = history.spent
     budget = Budget(
         plan.limits,

@@ -2,5 +2,6 @@
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 file`, `2 files`, `1,200 files`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    """`1 file`, `2 files`, `3 batches`, `1,200 files`."""
+    ending = "" if number == 1 else "es" if noun.endswith("ch") else "s"
+    return f"{number:,} {noun}{ending}"

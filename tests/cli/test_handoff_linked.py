@@ -5,6 +5,7 @@ import os
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -165,6 +166,31 @@ def test_a_kill_between_the_landings_is_mended_by_the_next_call(terminal: Termin
             "tip": branch(terminal, place, target),
             "replaced": None,
         }
+
+
+def test_a_part_that_was_cut_off_goes_on_where_it_was(terminal: Terminal) -> None:
+    first, *rest = work()
+    slow = turn(bash("true"), latency=4)
+    order_ = order(terminal, terminal.serve(first, slow, *rest))
+    process = terminal.start(*order_, "--json", PYTHONUNBUFFERED="1")
+    assert process.stderr is not None
+    words = next(line for line in iter(process.stderr.readline, "") if "-2-" in line).split()
+    run = next(word for word in words if "-2-" in word)
+    journal = terminal.project.root / MAIL / ".orchestrator/runs" / run / "journal.jsonl"
+    while '"agentflow.tool_finished"' not in journal.read_text():
+        time.sleep(0.05)
+    time.sleep(1)  # until the checkpoint is made, which happens while the model is asked
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+
+    ended = terminal.run(*order(terminal, terminal.serve(first, *rest)), "--json")
+
+    report = json.loads(ended.stdout.splitlines()[-1])
+    assert (ended.returncode, report["outcome"]) == (0, "done"), ended.stderr
+    assert report["runs"][1]["run"] == run
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert sum(line["type"] == "agentflow.run_resumed" for line in lines) == 1
+    assert sum(line["type"] == "agentflow.tool_finished" for line in lines) == 1
 
 
 def test_a_target_that_cannot_take_its_part_keeps_all_from_landing(terminal: Terminal) -> None:

@@ -3,13 +3,14 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.test_cli import Terminal
-from tests.run.project import Project, bash, turn
+from tests.run.project import Project, bash, call, turn
 from tests.workflows.test_batches import DOCUMENT, PATH, TASK
 
 pytestmark = pytest.mark.sandbox
@@ -110,3 +111,50 @@ def test_two_at_once_are_refused(terminal: Terminal) -> None:
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "interrupted" in output
+
+
+def test_a_batch_that_was_cut_off_is_gone_on_with_as_a_run_too(terminal: Terminal) -> None:
+    again = turn(bash("true"), latency=4)
+    url = terminal.serve(turn(bash(WORK)), again, turn(text="Done."))
+    process = terminal.start("phase-6", TASK, "--base-url", url, *GATE)
+    runs = terminal.project.root / ".orchestrator/runs"
+    while not any('"agentflow.tool_finished"' in x.read_text() for x in runs.glob("*/*.jsonl")):
+        time.sleep(0.05)
+    time.sleep(1)  # until the checkpoint is made, which happens while the model is asked
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    (run,) = (path.name for path in runs.iterdir() if path.is_dir())
+
+    url = terminal.serve(turn(bash(WORK)), turn(text="Done."))
+    ended = terminal.run("resume", "--base-url", url, "--output-format", "json")
+
+    report = json.loads(ended.stdout.splitlines()[-1])
+    assert (ended.returncode, report["type"], report["outcome"]) == (0, "batches", "done")
+    assert [each["run"] for each in report["batches"]] == [run]
+    assert report["hint"] == f"For the next batch: agentflow phase-6 {TASK}"
+    assert "✅ COMPLETE" in terminal.project.git("show", f"agentflow/{TASK}:{PATH}")
+    assert run in terminal.run("runs", "show", TASK, "--json").stdout
+    late = terminal.run("resume", run)
+    assert (late.returncode, f"the run {run} is done" in late.stderr) == (2, True)
+    rest = terminal.run("phase-6", TASK, "--base-url", url, *GATE, "--json", "--timeout", "5m")
+    assert (rest.returncode, json.loads(rest.stdout)["outcome"]) == (0, "done")
+    finished(terminal)
+
+
+def test_an_agent_that_asks_is_answered_and_its_batch_lands(terminal: Terminal) -> None:
+    ask = call("AskUserQuestion", questions=[{"question": "Which words?"}])
+    prompt = "---\ntools: Bash, AskUserQuestion\n---\nDo what the task says.\n"
+    terminal.project.write(".orchestrator/prompts/asks.md", prompt)
+    terminal.project.commit("docs: a prompt")
+    url = terminal.serve(turn(ask), turn(bash(WORK)), turn(text="Done."))
+    order = ("phase-6", TASK, "--base-url", url, *GATE, "--one-batch", "--prompt", "asks")
+
+    asked = terminal.run(*order, "--json")
+    report = json.loads(asked.stdout)
+    assert (asked.returncode, report["outcome"]) == (3, "blocked"), asked.stderr
+    ended = terminal.run("answer", f"{TASK}-batch-1", "Hello.", "--output-format", "json")
+
+    answered = json.loads(ended.stdout.splitlines()[-1])
+    assert (ended.returncode, answered["outcome"]) == (0, "done"), ended.stderr
+    assert answered["batches"][0]["run"] == report["batches"][0]["run"]
+    assert "✅ COMPLETE" in terminal.project.git("show", f"agentflow/{TASK}:{PATH}")

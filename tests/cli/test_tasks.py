@@ -63,7 +63,7 @@ def test_lint_says_what_is_there_and_what_is_wrong(shell: Shell) -> None:
         "tasks.md:1: error: batch 1 has no status that could be read [status-missing]" in bad.stdout
     )
     assert "\x1b" not in bad.stdout + bad.stderr
-    assert "1 documents, 1 batches, 1 errors" in bad.stderr
+    assert "1 document, 1 batch, 1 error" in bad.stderr
 
 
 def test_lint_names_a_file_that_is_no_text_and_goes_on(shell: Shell) -> None:

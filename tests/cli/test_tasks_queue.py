@@ -52,7 +52,7 @@ def test_lint_has_the_tasks_and_the_problems(shell: Shell) -> None:
     assert wrong.returncode == 1
     assert "task_queue.md:1: error: TASK-9 has no status that is known" in wrong.stdout
     assert "\x1b" not in wrong.stdout + wrong.stderr
-    assert "2 documents, 0 batches, 5 queued tasks, 1 errors" in wrong.stderr
+    assert "2 documents, 0 batches, 5 queued tasks, 1 error" in wrong.stderr
 
 
 def test_show_an_entry_and_all(shell: Shell) -> None:

@@ -1,4 +1,5 @@
-"""Processes that are killed: each runs TASK-1, or goes on with its run, and dies at a given moment.
+"""Processes that are killed: each runs TASK-1 or the batches of a document, or goes on with that, and
+dies at a given moment.
 
 They are forked by a server that has imported the SDK, so that a kill costs no import.
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.archive import prune
+from agentflow.command_values import command_values
 from agentflow.events import Event
 from agentflow.models.anthropic import import_sdk, open_model
 from agentflow.order import Order
@@ -25,6 +27,8 @@ from agentflow.resuming import order_of
 from agentflow.rewinding import fork, rewind
 from agentflow.run import OpenModel, run_task
 from agentflow.runs import find_report, newest_run
+from agentflow.workflows.batches import run_batches
+from agentflow.workflows.situation import Wanted
 from agentflow.workspace.repository import open_repository
 from agentflow.world import World
 
@@ -89,6 +93,8 @@ class Life:
     """What to do with the task's newest run instead of going on: `rewind TURN`, `fork TURN`,
     `prune`."""
     answer: str | None = None
+    batches: str = ""
+    """The task whose document's batches are run, instead of TASK-1."""
 
 
 def live(life: Life, told: Path) -> None:
@@ -97,8 +103,9 @@ def live(life: Life, told: Path) -> None:
     moments = Moments(life.dies_at, life.stops_at)
     sys.addaudithook(moments.audit)
     world = World(life.root, life.environment, life.cache, now=moments.now)
+    work = _go_back if life.past else _run_batches if life.batches else _run
     try:
-        report = asyncio.run((_go_back if life.past else _run)(life, world, moments))
+        report = asyncio.run(work(life, world, moments))
     except Exception as error:
         told.write_text(f"{moments.seen} {error!r}", "utf-8")
         raise
@@ -110,6 +117,14 @@ async def _run(life: Life, world: World, moments: Moments) -> dict[str, Any]:
     plan = await make_plan(_order(life, world), world)
     moments.armed = True
     return await run_task(plan, world, _connect, [moments.watch])
+
+
+async def _run_batches(life: Life, world: World, moments: Moments) -> dict[str, Any]:
+    moments.armed = True
+    wanted = Wanted(life.batches, flags=life.flags)
+    return await run_batches(
+        wanted, world, _connect, [moments.watch], command_values, lambda _: None
+    )
 
 
 async def _go_back(life: Life, world: World, moments: Moments) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Files that an answer lists, in the shapes in which agents list them."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,10 @@ async def test_differences_are_told_and_nothing_fails() -> None:
             "the answer does not list what changed: app/m.py (modified)",
         ),
     )
+    absolute = replace(
+        candidate, answer="Files:\n- /home/a/tree/app/a.py\n- /home/a/tree/app/m.py\n"
+    )
+    assert (await FileListAudit().compare(absolute, ())).notices == ()
     silent = await FileListAudit().compare(Candidate("b", "t", answer="Done."), ())
     assert silent == Evidence("file-list", "skipped", "the answer lists no files")
 

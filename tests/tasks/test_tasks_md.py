@@ -287,3 +287,61 @@ def took(text: str, unit: str) -> None:
     with suppress(UsageError):
         parse_tasks_md(text, exists=lambda _: False)
     assert time.process_time() - began < 2 * slowness(), unit
+
+
+def test_what_is_waited_for_is_read_in_a_list_and_without_a_word_too() -> None:
+    text = (
+        "## Batch 1: a PENDING\n### Task 1.1: x PENDING\n"
+        "## Batch 2: b PENDING\n**Dependencies**:\n- Batch 1 complete\n- Task 1.1\n"
+        "## Batch 3: c PENDING\n**Dependencies**: 1, 2\n"
+        "## Batch 4: d PENDING\n**Blocked by**: Batch 1 through Batch 3\n"
+        "## Batch 5: e PENDING\n**Depends on**: #1.1\n"
+        "## Batch 6: f PENDING\nDepends On: Batch 1 and Task 1.1\n"
+    )
+
+    said = [each.dependencies for each in parse_tasks_md(text).batches[1:]]
+
+    assert [[f"{one.kind} {one.id}" for one in each.references] for each in said if each] == [
+        ["batch 1", "task 1.1"],
+        ["batch 1", "batch 2"],
+        ["batch 1", "batch 2", "batch 3"],
+        ["task 1.1"],
+        ["batch 1", "task 1.1"],
+    ]
+
+
+def test_a_heading_that_seems_to_be_a_batchs_is_told() -> None:
+    odd = ("Batch No. 9: x", "Batch One: x", "Batch B1: x", "Batches 1-3", "📦 Batch IV: x")
+    plain = ("Batch Execution Order", "Batch Summary", "Batch\u00a02: y PENDING")
+    text = "".join(f"## {name}\n" for name in (*odd, *plain))
+
+    document = parse_tasks_md(text)
+
+    assert [batch.id for batch in document.batches] == ["2"]
+    told = [each.line for each in document.problems if each.code == "batch-unread"]
+    assert told == [1, 2, 3, 4, 5]
+
+
+def test_brackets_links_and_strokes_of_a_path() -> None:
+    text = (
+        "### Task 1.1: x\n**Files**:\n- app/[id]/(auth)/page.tsx (NEW)\n- [e.ts](src/e.ts)\n"
+        "- ~~src/old.ts~~ (DELETE)\n- [NEW] src/n.ts\n"
+    )
+
+    (task,) = parse_tasks_md(text).loose
+
+    assert [(file.path, file.action) for file in task.files] == [
+        ("app/[id]/(auth)/page.tsx", "create"),
+        ("src/e.ts", None),
+        ("src/old.ts", "delete"),
+        ("src/n.ts", "create"),
+    ]
+
+
+def test_fields_without_a_bold_label() -> None:
+    text = "## Batch 1: x\n\nStatus: pending\nAssigned To: frontend-developer\n"
+    (batch,) = parse_tasks_md(text).batches
+    assert (batch.status, batch.developer) == ("PENDING", "frontend-developer")
+    sign = parse_tasks_md("## Batch 1: x\n**Status**: ✅\n").batches[0]
+    code = parse_tasks_md("## Batch 1: x `PENDING`\n").batches[0]
+    assert (sign.status, code.status, code.tokens[0].text) == ("COMPLETE", "PENDING", "PENDING")

@@ -14,7 +14,8 @@ from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.run import OpenModel
 from agentflow.tasks.tasks_md import MAX_DOCUMENT
-from agentflow.workflows.batches import Wanted, check, look, run_batches
+from agentflow.workflows.batches import run_batches
+from agentflow.workflows.situation import Wanted, check, look
 from tests.run.project import Project, bash, call, turn
 
 pytestmark = pytest.mark.sandbox

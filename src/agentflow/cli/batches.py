@@ -7,14 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentflow.cli.desk import desk
-from agentflow.cli.output import OutputFormat, Tolerant, data, print_json, say, talk
+from agentflow.cli.output import (
+    OutputFormat,
+    Tolerant,
+    commands_stopped,
+    data,
+    print_json,
+    say,
+    talk,
+)
 from agentflow.cli.telemetry import telemetry
 
 if TYPE_CHECKING:
     from agentflow.interfaces import Emit
     from agentflow.records import Json
     from agentflow.sinks.printer import Printer
-    from agentflow.workflows.batches import Wanted
+    from agentflow.workflows.situation import Wanted
     from agentflow.world import World
 
 
@@ -40,17 +48,23 @@ def execute_batches(
     *,
     one: bool = False,
     retry: bool = False,
-    dry_run: bool,
+    run: str | None = None,
+    answer: str | None = None,
+    dry_run: bool = False,
     quiet: bool,
     verbose: bool,
 ) -> "Json":
-    """Run the batches of a task's document; print each next step and, at the end, the report."""
+    """Run the batches of a task's document, or go on with one's `run`; print each next step and, at
+    the end, the report."""
     from agentflow.cli.execution import print_plan, start_sdk_import
     from agentflow.command_values import command_values
-    from agentflow.workflows.batches import Wanted, check, look, plan_batch
+    from agentflow.workflows.situation import Wanted, check, look, plan_batch
     from agentflow.world import World
 
-    wanted = Wanted(task, base, one=one, retry=retry, flags=flags, documents=desk().setting)
+    wanted = Wanted(
+        task, base, one=one, retry=retry, run=run, answer=answer, flags=flags,
+        documents=desk().setting,
+    )  # fmt: skip
     world = World()
     if not dry_run:
         start_sdk_import()
@@ -93,16 +107,16 @@ def _run(
         stop_on_signals()
         return await run_batches(wanted, world, connector(world), sinks, command_values, told)
 
-    with telemetry(world.environment) as sent:
+    with commands_stopped(world.environment), telemetry(world.environment) as sent:
         sinks.extend(sent)
         try:
             report = asyncio.run(whole())
         finally:
             console.close()
-    if output_format == "text":
-        _print(printer, report)
-    else:
-        print_json(report)
+        if output_format == "text":
+            _print(printer, report)
+        else:
+            print_json(report)
     return report
 
 

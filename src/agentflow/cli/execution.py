@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from agentflow.cli.output import OutputFormat, Tolerant, commands_stopped, data, print_json, talk
+from agentflow.cli.output import (
+    OutputFormat,
+    Tolerant,
+    commands_stopped,
+    data,
+    is_terminal,
+    print_json,
+    talk,
+)
 from agentflow.cli.telemetry import telemetry
 
 if TYPE_CHECKING:
@@ -144,7 +152,7 @@ def _run_or_ask(
     try:
         return asyncio.run(run_supervised(plan, world, connect, sinks))
     except Unfinished as error:
-        if not _is_terminal():
+        if not is_terminal():
             raise
         typer.echo(f"{error.message}.", err=True)
         choice = typer.prompt("[g]o on with it, start a[n]ew, or stop", default="stop", err=True)
@@ -169,13 +177,9 @@ def _going_on(plan: "Plan", world: "World", run: str, answer: str | None = None)
     return replace(asyncio.run(make_plan(order, world, command_values)), ledger=plan.ledger)
 
 
-def _is_terminal() -> bool:
-    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-
-
 def _answered(report: "Json") -> str | None:
     """On a terminal, a person's answer to a run that is blocked; None leaves it so."""
-    if report["outcome"] != "blocked" or not report["run"] or not _is_terminal():
+    if report["outcome"] != "blocked" or not report["run"] or not is_terminal():
         return None
     said: str = typer.prompt("Answer (nothing leaves it for later)", default="", err=True)
     return said.strip() or None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentflow.cli.execution import connector, execute, start_sdk_import, stop_on_signals
-from agentflow.cli.output import OutputFormat, Tolerant, data, print_json, talk
+from agentflow.cli.output import OutputFormat, Tolerant, commands_stopped, data, print_json, talk
 from agentflow.cli.telemetry import telemetry
 from agentflow.frozen import record
 
@@ -32,6 +32,8 @@ class Asked:
     output_format: OutputFormat
     quiet: bool
     verbose: bool
+    run: str | None = None
+    """The run that asked before."""
 
     @property
     def linked(self) -> bool:
@@ -77,7 +79,9 @@ def run_all(asked: Asked, world: "World") -> "Json":
     (part,) = asked.prepared.parts
     printer = talk(quiet=asked.quiet)
     return execute(
-        Order(base=asked.base, fresh=asked.fresh, flags=asked.flags, made=part.task),
+        Order(
+            base=asked.base, fresh=asked.fresh, flags=asked.flags, made=part.task, named=asked.run
+        ),
         asked.output_format,
         dry_run=False,
         quiet=asked.quiet,
@@ -115,13 +119,18 @@ def _run_linked(asked: Asked, world: "World") -> "Json":
             wanted, world, connector(world), sinks, command_values, printer.print
         )
 
-    with telemetry(world.environment) as sent:
+    with commands_stopped(world.environment), telemetry(world.environment) as sent:
         sinks.extend(sent)
         try:
             report = asyncio.run(whole())
         finally:
             console.close()
     report["bump"] = _bumped(asked, report, world)
+    if asked.run:
+        from agentflow.workflows.asked import ended
+        from agentflow.workspace.repository import open_repository
+
+        ended(asked.run, report, open_repository(world.directory, world.environment))
     if asked.output_format == "text":
         _print(report)
     else:

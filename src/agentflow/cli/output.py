@@ -52,6 +52,11 @@ class Tolerant:
         return self._stream.fileno()
 
 
+def is_terminal() -> bool:
+    """Whether a person can be asked: all three streams are a terminal's."""
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+
+
 def talk(*, quiet: bool = False) -> "Printer":
     """The printer on standard error."""
     return _printer(sys.stderr, quiet=quiet)

@@ -20,9 +20,10 @@ from agentflow.cli.options import (
     Quiet,
     Sandbox,
     Target,
+    Timeout,
     Verbose,
 )
-from agentflow.cli.output import exit_codes
+from agentflow.cli.output import OutputFormat, exit_codes
 from agentflow.cli.publication import Junit, Sarif, publishing
 
 
@@ -41,6 +42,7 @@ def phase6(
     base_url: BaseUrl = None,
     max_turns: MaxTurns = None,
     max_cost: MaxCost = None,
+    timeout: Timeout = None,
     allow: Allow = None,
     deny: Deny = None,
     gate: Gates = None,
@@ -48,6 +50,7 @@ def phase6(
     target: Target = None,
     sandbox: Sandbox = None,
     output_format: Output = "text",
+    as_json: Annotated[bool, typer.Option("--json", help="Same as --output-format json.")] = False,
     junit: Junit = None,
     sarif: Sarif = None,
     dry_run: Annotated[
@@ -61,16 +64,17 @@ def phase6(
     A verified batch is marked COMPLETE with its commit, one that fails after all repairs FAILED;
     the agent's own words in the document are dropped. Limits and gates hold for each batch.
     """
-    with exit_codes(output_format), publishing(task, junit, sarif) as publish:
+    wanted: OutputFormat = "json" if as_json else output_format
+    with exit_codes(wanted), publishing(task, junit, sarif) as publish:
         flags = given_flags(
             prompt=prompt, model=model, fallback_model=fallback_model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
-            allow=allow, deny=deny, gates=given_gates(gate, None), target=target, sandbox=sandbox,
+            timeout=timeout, allow=allow, deny=deny, gates=given_gates(gate, None), target=target, sandbox=sandbox,
         )  # fmt: skip
         report = execute_batches(
             task,
             base,
             flags,
-            output_format,
+            wanted,
             one=one_batch,
             retry=retry,
             dry_run=dry_run,

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,10 +20,14 @@ from agentflow.cli.options import (
     Verbose,
 )
 from agentflow.cli.output import OutputFormat, exit_codes
-from agentflow.cli.publication import Junit, Publish, Sarif, publishing
+from agentflow.cli.publication import Junit, Sarif, publishing
 
 if TYPE_CHECKING:
     from agentflow.order import Order
+    from agentflow.records import Json
+    from agentflow.workflows.asked import Pasted
+    from agentflow.workspace.repository import Repository
+    from agentflow.world import World
 
 RUN_HELP = "A run, or a task for its newest run (default: the only one that can go on)."
 
@@ -52,15 +57,22 @@ def resume(
         flags = given_flags(
             model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost, timeout=timeout
         )
-        report = _go_on(run, None, flags, output_format, publish, quiet=quiet, verbose=verbose)
-    raise typer.Exit(report)
+        report = _go_on(run, None, flags, output_format, quiet=quiet, verbose=verbose)
+        publish(report)
+    raise typer.Exit(report["exit_code"])
 
 
 def answer(
     run: Annotated[
         str, typer.Argument(metavar="RUN|TASK", help="The run that asked, or its task.")
     ],
-    text: Annotated[str, typer.Argument(metavar="TEXT|-", help="The answer; - reads it.")],
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT|-", help="The answer; - reads it.")
+    ] = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Of a handoff, YAML: a question's id, and its answer."),
+    ] = None,
     model: Model = None,
     base_url: BaseUrl = None,
     max_turns: MaxTurns = None,
@@ -72,18 +84,29 @@ def answer(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Answer an agent that asked (exit code 3); it goes on in the same conversation."""
+    """Answer an agent or a handoff that asked (exit code 3); the same run goes on.
+
+    Of a handoff that asks several things, TEXT has a line for each: `id: answer`.
+    """
     with exit_codes(output_format), publishing(run, junit, sarif) as publish:
         from agentflow.errors import UsageError
 
         said = sys.stdin.read() if text == "-" else text
-        if not said.strip():
-            raise UsageError("the answer is empty", hint="Give the text, or - for standard input.")
+        if (said is None) == (answers is None) or (said is not None and not said.strip()):
+            raise UsageError(
+                "the answer is empty"
+                if answers is None
+                else "TEXT and --answers exclude each other",
+                hint="Give the text, or - for standard input.",
+            )
         flags = given_flags(
             model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost, timeout=timeout
         )
-        report = _go_on(run, said, flags, output_format, publish, quiet=quiet, verbose=verbose)
-    raise typer.Exit(report)
+        report = _go_on(
+            run, said, flags, output_format, answers=answers, quiet=quiet, verbose=verbose
+        )
+        publish(report)
+    raise typer.Exit(report["exit_code"])
 
 
 def _go_on(
@@ -91,11 +114,12 @@ def _go_on(
     answered: str | None,
     flags: dict[str, object],
     output_format: OutputFormat,
-    publish: Publish,
     *,
+    answers: Path | None = None,
     quiet: bool,
     verbose: bool,
-) -> int:
+) -> "Json":
+    from agentflow.errors import UsageError
     from agentflow.resuming import order_of
     from agentflow.runs import choose_run
     from agentflow.workspace.repository import open_repository
@@ -103,12 +127,45 @@ def _go_on(
 
     world = World()
     repository = open_repository(world.directory, world.environment)
-    name = choose_run(repository.root, run, blocked=answered is not None)
+    name = choose_run(repository.root, run, blocked=bool(answered or answers))
+    asked = _asked(repository, world, name)
+    if asked:
+        from agentflow.cli.handoff_answers import View, answer_handoff, read_answers
+
+        if not (answered or answers):
+            raise UsageError(
+                f"the run {name} waits for answers",
+                hint=f"Give them: agentflow answer {name} 'TEXT'",
+            )
+        asked = replace(asked, flags={**asked.flags, **flags})
+        view = View(output_format, quiet=quiet, verbose=verbose)
+        return answer_handoff(asked, answered, read_answers(answers), view, world)
+    if answers:
+        raise UsageError(f"{name} is no handoff's run", hint="Give the answer as TEXT.")
     order = order_of(repository, world.cache, name)
     order = replace(order, flags={**order.flags, **flags}, answer=answered)
-    report = execute(order, output_format, dry_run=False, quiet=quiet, verbose=verbose)
-    publish(report)
-    return int(report["exit_code"])
+    batches_of = order.made.tracking_id if order.made else ""
+    if batches_of:  # what is written into the document is not the run's own
+        from agentflow.cli.batches import execute_batches
+
+        return execute_batches(
+            batches_of, None, order.flags, output_format, one=True, retry=True, run=name,
+            answer=answered, quiet=quiet, verbose=verbose,
+        )  # fmt: skip
+    return execute(order, output_format, dry_run=False, quiet=quiet, verbose=verbose)
+
+
+def _asked(repository: "Repository", world: "World", run: str) -> "Pasted | None":
+    """The handoff that asks under the name of this run, before anything of it began."""
+    from agentflow.runs import find_report
+    from agentflow.workflows.asked import asked_before, with_earlier
+
+    task = str(find_report(repository.root, run)["task"])
+    earlier = asked_before(repository, world, task)
+    if earlier is None or earlier.run != run:
+        return None
+    now = with_earlier(earlier, repository, world)
+    return now if now.run == run else None
 
 
 def unfinished(order: "Order") -> "Order":

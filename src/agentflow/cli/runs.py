@@ -142,8 +142,7 @@ def show(
     with exit_codes("json" if json else "text"):
         from agentflow.runs import find_report
 
-        find_report(_root(), run)
-        report = _report_of(run)
+        report = _report_of(str(find_report(_root(), run)["run"]))
         if journal:
             for line in _lines(report, follow=follow):
                 print_json(line)
@@ -162,7 +161,7 @@ def show(
 
 
 def _report_of(run: str) -> Json:
-    return [each for each in _reports(None) if run in {each["run"], each["task"]}][-1]
+    return next(each for each in _reports(None) if each["run"] == run)
 
 
 def _lines(report: Json, *, follow: bool) -> "Iterator[Json]":

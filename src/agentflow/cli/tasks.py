@@ -50,12 +50,19 @@ def lint(
     Exits with 1 if something cannot be decided, or contradicts itself.
     """
     with exit_codes("json" if json else "text"):
+        from agentflow.errors import UsageError
         from agentflow.neutral import one_line
         from agentflow.task_documents import all_documents, given_documents
         from agentflow.task_queues import queue_paths
+        from agentflow.words import counted
 
         here = desk()
         own = [*all_documents(here.root, here.setting.roots), *queue_paths(here.root)]
+        if not (paths or own):
+            raise UsageError(
+                f"there is no document of tasks in {one_line(str(here.root), 200)}",
+                hint=f"They lie in {', '.join(here.setting.roots)}. Or name files and folders.",
+            )
         found = [_described(path, here) for path in (given_documents(paths) if paths else own)]
         problems = [(each["path"], problem) for each in found for problem in each["problems"]]
         errors = sum(problem["severity"] == "error" for _, problem in problems)
@@ -68,8 +75,9 @@ def lint(
                 data().print(f"{place}: {told} [{problem['code']}]")
             batches = sum(len(each.get("batches", ())) for each in found)
             queued = sum(len(each["tasks"]) for each in found if "tasks" in each)
-            counts = f"{batches} batches, " + (f"{queued} queued tasks, " if queued else "")
-            say(f"{len(found)} documents, {counts}{errors} errors")
+            counts = [counted(len(found), "document"), counted(batches, "batch")]
+            counts += [counted(queued, "queued task")] if queued else []
+            say(", ".join((*counts, counted(errors, "error"))))
         if errors:
             raise typer.Exit(1)
 

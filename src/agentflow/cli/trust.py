@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentflow.cli.output import Tolerant, exit_codes, print_json, say
+from agentflow.cli.output import Tolerant, exit_codes, is_terminal, print_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,7 +103,7 @@ def _agreed() -> bool:
     """Ask on a terminal. Raises `UsageError` where nobody could be asked, or said no."""
     from agentflow.errors import UsageError
 
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+    if not is_terminal():
         raise UsageError("it was not granted: there is nobody to ask", hint="Give --yes.")
     if not typer.confirm("Grant exactly this to the repository?", err=True):
         raise UsageError("it was not granted")

@@ -39,6 +39,7 @@ from agentflow.events.judgement import (
 from agentflow.events.run import (
     CheckpointMade,
     Collected,
+    HandoffAsked,
     LandingDone,
     Notice,
     Recorded,
@@ -63,6 +64,7 @@ __all__ = [
     "FallbackStarted",
     "GateFinished",
     "GateStarted",
+    "HandoffAsked",
     "LandingDone",
     "LimitNear",
     "Notice",
@@ -89,6 +91,7 @@ __all__ = [
 
 Event = (
     RunStarted
+    | HandoffAsked
     | RunResumed
     | CheckpointMade
     | Verified

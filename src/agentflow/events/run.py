@@ -42,6 +42,22 @@ class RunStarted:
 
 
 @record
+class HandoffAsked:
+    """Emitted when a handoff leaves something open, before its run begins."""
+
+    type: ClassVar[str] = "agentflow.handoff_asked"
+    durable: ClassVar[bool] = True
+    run: str
+    task: str
+    text: str
+    """The block."""
+    questions: tuple[Json, ...]
+    """Each with id, question, why and line: what is open."""
+    answers: dict[str, str]
+    """What was answered so far, by the ids of questions."""
+
+
+@record
 class RunResumed:
     """Emitted when another process goes on with a run, or a person has set it back."""
 

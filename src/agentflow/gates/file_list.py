@@ -31,7 +31,7 @@ _ASKS = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _QUOTED = re.compile(r"`([^`\s]{1,300})`")
-_PATH = re.compile(r"(?:[\w@.()\[\]+-]+/)*[\w@.()\[\]+-]*\.?[\w@()\[\]+-]+")
+_PATH = re.compile(r"/?(?:[\w@.()\[\]+-]+/)*[\w@.()\[\]+-]*\.?[\w@()\[\]+-]+")
 
 
 def asks_for_files(prompt: str) -> bool:
@@ -40,7 +40,8 @@ def asks_for_files(prompt: str) -> bool:
 
 
 def listed_files(answer: str) -> tuple[str, ...]:
-    """The paths that the items below a line such as `Files created:` begin with or quote."""
+    """The paths that the items below a line such as `Files created:` begin with or quote: relative to
+    the root, or absolute."""
     found: dict[str, None] = {}
     inside = False
     for line in answer[-MAX_ANSWER:].splitlines():
@@ -58,7 +59,7 @@ def listed_files(answer: str) -> tuple[str, ...]:
 
 
 def _path(text: str) -> str:
-    """The path that an item speaks of, relative to the root; empty if it has none."""
+    """The path that an item speaks of; empty if it has none."""
     quoted = _QUOTED.search(text[:400])
     words = text.lstrip("*_").split()
     word = quoted[1] if quoted else words[0].rstrip(":,;*_") if words else ""
@@ -88,8 +89,18 @@ class FileListAudit:
 
 def file_differences(candidate: Candidate) -> tuple[str, ...]:
     """How the files that the answer lists differ from those that changed; none without a list."""
-    listed = listed_files(candidate.answer)
-    return tuple(_notices(listed, changed_paths(candidate))) if listed else ()
+    changed = changed_paths(candidate)
+    listed = tuple(_within(path, changed) for path in listed_files(candidate.answer))
+    return tuple(_notices(listed, changed)) if listed else ()
+
+
+def _within(path: str, changed: Mapping[str, str]) -> str:
+    """A path relative to the root: where no tree is mounted, an agent names it as it is on this
+    machine, and only its end says which file is meant."""
+    if not path.startswith("/"):
+        return path
+    ends = [each for each in changed if path.endswith(f"/{each}")]
+    return max(ends, key=len, default=path)
 
 
 def _notices(listed: tuple[str, ...], changed: Mapping[str, str]) -> Iterator[str]:

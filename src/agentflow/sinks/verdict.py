@@ -178,10 +178,10 @@ def _next_step(report: Json) -> str:
     match report["outcome"]:
         case "done":
             return _look(report)
+        case "environment" | "blocked" if report["hint"]:
+            return ""
         case "blocked":
             return f"agentflow answer {report['run']} 'your answer'"
-        case "environment" if report["hint"]:
-            return ""
         case "budget" | "interrupted" | "provider" if report["num_turns"]:
             return f"agentflow resume {report['run']}"
         case _:

@@ -23,12 +23,17 @@ _PREVIOUS = re.compile(r"\ball (?:previous|prior|preceding|other|above)\b", re.I
 _RANGE = r"(?:\s*[-\u2013—]\s*|\s+(?:to|through)\s+)"
 _JOIN = r"(?:\s*(?:,\s*(?:and\s+)?|&|\+|/)\s*|\s+and\s+)"
 _ANY = rf"(?:{ID}|(?-i:[A-Z])(?!\w))"
+_KIND = r"(?:(?:(?:sub-)?batch(?:es)?|tasks?)\s+#?|[BT#])?"
 _LIST = re.compile(
     r"\b(?P<kind>(?:sub-)?batch(?:es)?|tasks?|[BT](?=\d))\s*#?"
-    + rf"(?P<ids>{_ANY}(?:(?:{_RANGE}|{_JOIN})[BT]?{_ANY})*)(?![\w_])",
+    + rf"(?P<ids>{_ANY}(?:(?:{_RANGE}|{_JOIN}){_KIND}{_ANY})*)(?![\w_])",
     re.IGNORECASE,
 )
-_PART = re.compile(rf"[BT]?(?P<id>{_ANY})")
+_PART = re.compile(rf"(?P<kind>{_KIND})(?P<id>{_ANY})", re.IGNORECASE)
+_BARE = re.compile(
+    rf"[ \t#*`]*(?P<ids>{ID}(?:(?:{_RANGE}|{_JOIN})#?{ID})*)[ \t*`.]*", re.IGNORECASE
+)
+"""Ids without a word before them: `1, 2A`, `1.1`."""
 _RANGED = re.compile(_RANGE, re.IGNORECASE)
 _JOINED = re.compile(_JOIN, re.IGNORECASE)
 _PROSE = re.compile(
@@ -97,6 +102,9 @@ def parse_dependencies(text: str, known: Known = _UNKNOWN) -> Dependencies:
             break
         kind = "task" if found["kind"].lower().startswith("t") else "batch"
         references += _listed(kind, found["ids"], known)
+    bare = _BARE.fullmatch(plain)
+    if bare:
+        references = _bare(bare["ids"], known)
     rest = _PROSE.sub("", _LIST.sub(" ", plain))
     unread = text.strip() if rest and not references and not _PREVIOUS.search(plain) else ""
     return Dependencies(
@@ -104,11 +112,35 @@ def parse_dependencies(text: str, known: Known = _UNKNOWN) -> Dependencies:
     )
 
 
+def joined(parts: Iterable[Dependencies]) -> Dependencies:
+    """What several texts name together."""
+    each = tuple(parts)
+    references = dict.fromkeys(reference for one in each for reference in one.references)
+    return Dependencies(
+        tuple(references),
+        any(one.previous for one in each),
+        "; ".join(one.unread for one in each if one.unread),
+    )
+
+
+def _bare(text: str, known: Known) -> list[Reference]:
+    """Ids that may be a task's or a batch's: of a task if the document has such a one, or if it has
+    neither and the id has a point."""
+    first = _PART.match(text)
+    name = first["id"].upper() if first else ""
+    is_task = Reference("task", name) in known.places or (
+        "." in name and Reference("batch", name) not in known.places
+    )
+    return _listed("task" if is_task else "batch", text, known)
+
+
 def _listed(kind: Literal["batch", "task"], text: str, known: Known) -> list[Reference]:
     found: list[Reference] = []
     position = 0
     ranged = False
     while part := _PART.match(text, position):
+        word = part["kind"].strip("# ").lower()
+        kind = "task" if word.startswith("t") else "batch" if word else kind
         reference = Reference(kind, part["id"].upper())
         if ranged and len(found) < _MAX_REFERENCES:
             found += _between(found[-1], reference, known)

@@ -35,7 +35,9 @@ _ACTIONS: dict[str, Action] = {
     "verification": "verify",
 }
 _QUOTED = re.compile(r"`([^`\n]{1,1000})`")
-_NOTE = re.compile(r"[(\[]([^()\[\]\n]{1,200})[)\]]")
+_NOTE = re.compile(r"(?<![/\\])[(\[]([^()\[\]\n]{1,200})[)\]](?![/\\.\w])")
+"""Not a part of the path itself: `app/[id]/page.tsx`, `app/(auth)/page.tsx`."""
+_LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\(([^()\s]{1,1000})\)")
 _DRIVE = re.compile(r"(?:[A-Za-z]:[\\/]|\\\\)")
 _LOCATION = re.compile(r"(?::\d+(?:[-\u2013,]\d+)*|#L\d+(?:-L?\d+)?)+$")
 _ENDING = re.compile(r"[\w.*@-]+\.[A-Za-z][A-Za-z0-9]{0,9}$|^\.[A-Za-z][\w.-]+$")
@@ -68,7 +70,8 @@ def mentions(value: str, line: int) -> Iterator[Mention]:
                 action = _note(value[each.end() : end]) or _note(value[: quoted[0].start()])
                 yield Mention(path, action, line)
         return
-    for part in _SPLIT.split(value[:4000]):
+    plain = _LINK.sub(lambda link: link[1] if "/" in link[1] else link[2], value[:4000])
+    for part in _SPLIT.split(plain):
         path = _as_path(_NOTE.sub("", part) if not _is_drive(part) else _before_note(part))
         if path:
             yield Mention(path, _note(part), line)
@@ -89,7 +92,8 @@ def _note(text: str) -> Action | None:
 
 def _as_path(text: str, *, quoted: bool = False) -> str:
     """The path alone, without a line's number; empty if this is prose."""
-    bare = _LOCATION.sub("", text.strip().strip("*").strip().strip('"'))
+    bare = text.strip().strip("*").removeprefix("~~").removesuffix("~~")
+    bare = _LOCATION.sub("", bare.strip().strip('"'))
     bare = bare.split(" - ")[0].rstrip(".,").strip() if not quoted else bare
     if _is_drive(bare):
         return bare

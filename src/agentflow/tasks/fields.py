@@ -7,7 +7,11 @@ from agentflow.frozen import record
 from agentflow.tasks.markdown_lines import Line
 
 _LABEL = re.compile(r"\*\*([^*\n:]{1,60}?)[ \t]*(?:\*\*[ \t]*:|:[ \t]*\*\*)[ \t]*")
-_PLAIN = re.compile(r"[ \t]*[-*+][ \t]+([A-Z][A-Za-z() ]{1,30}):[ \t]+")
+_PLAIN = re.compile(
+    r"[ \t]*[-*+][ \t]+([A-Z][A-Za-z() ]{1,30}):[ \t]+"
+    + r"|((?i:status|assigned(?: to)?|developer|dependencies|depends on|(?:git )?commit)):[ \t]+"
+)
+"""Of a list, any; on a line of its own only what nobody writes for anything else."""
 _ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+")
 _MAX_ITEMS = 200
 
@@ -43,7 +47,7 @@ def _of_line(line: Line, index: int) -> Iterator[Field]:
     ends = [*(each.start() for each in found[1:]), len(line.text)][: len(found)]
     for each, end in zip(found, ends, strict=True):
         value = line.text[each.end() : end].rstrip(" \t|")
-        label, of_batch = _normal(each[1])
+        label, of_batch = _normal(each[1] or each[each.lastindex or 1])
         yield Field(label, value, line.start + each.end(), line.number, index, of_batch)
 
 

@@ -9,7 +9,14 @@ from dataclasses import field
 
 from agentflow.errors import UsageError
 from agentflow.frozen import record
-from agentflow.tasks.handoff_blocks import Block, Fences, find_blocks, quoted, unwrapped
+from agentflow.tasks.handoff_blocks import (
+    Block,
+    Fences,
+    find_blocks,
+    quoted,
+    unwrapped,
+    without_quote,
+)
 from agentflow.tasks.handoff_labels import Section, sections_of, take_apart
 
 MAX_HANDOFF = 1024 * 1024
@@ -107,6 +114,7 @@ def read_handoffs(text: str, *, where: str) -> Handoffs:
     lines = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
     if len(lines) > MAX_LINES:
         raise UsageError(f"{where} has more than {MAX_LINES} lines")
+    lines = without_quote(lines)
     blocks = find_blocks(lines)
     if not blocks:
         first, end = unwrapped(lines)

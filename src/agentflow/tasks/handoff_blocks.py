@@ -90,6 +90,14 @@ def find_blocks(lines: Sequence[str]) -> tuple[Block, ...]:
     return tuple(found) or tuple(_below(lines, _TITLE, rules=False))
 
 
+def without_quote(lines: Sequence[str]) -> list[str]:
+    """The lines of a text that is quoted as a whole, as mail and chats do it, without their `>`."""
+    full = [line for line in lines if line.strip()]
+    if not full or not all(line.lstrip().startswith(">") for line in full):
+        return list(lines)
+    return [re.sub(r"^[ \t]{0,3}> ?", "", line) for line in lines]
+
+
 def unwrapped(lines: Sequence[str]) -> tuple[int, int]:
     """The lines of a text without the one fence that encloses all of it: first and end."""
     full = [index for index, line in enumerate(lines) if line.strip()]

@@ -40,14 +40,18 @@ MEANINGS: dict[str, str] = {
 """Labels in small letters without signs, and the field that each fills. The five of the producing
 prompts, and those of real blocks; every other label is kept under its own name."""
 
-_BULLET = r"(?P<bullet>[-*+\u2022][ \t]{1,5}|\d{1,3}[.)][ \t]{1,5})?"
+_BULLET = (
+    r"(?P<bullet>[-*+\u2022][ \t]{1,5}|\d{1,3}[.)][ \t]{1,5})?"
+    r"(?:[\u2190-\u2bff\U0001f000-\U0001faff]\ufe0f?[ \t]{1,5})?"
+)
+"""With a sign after it, as in `- 🎯 **Trigger**`."""
 _BOLD = re.compile(
     rf"(?P<indent>[ \t]{{0,20}}){_BULLET}(?:\*\*(?P<a>[^*\n]{{1,80}})\*\*|__(?P<b>[^_\n]{{1,80}})__)"
     r"[ \t]{0,5}(?P<colon>[:\uff1a]?)(?P<value>.*)"
 )
 _HEADING = re.compile(r" {0,3}(?P<marks>#{1,6})[ \t]{1,20}(?P<label>[^\n]{1,120})")
 _PLAIN = re.compile(
-    rf"(?P<indent>[ \t]{{0,20}}){_BULLET}(?P<a>[A-Za-z][A-Za-z ()/'-]{{2,50}}?)[ \t]{{0,5}}[:\uff1a]"
+    rf"(?P<indent>[ \t]{{0,20}}){_BULLET}(?P<a>[A-Za-z][A-Za-z ()/'_-]{{2,50}}?)[ \t]{{0,5}}[:\uff1a]"
     r"(?P<value>(?:[ \t].*)?)"
 )
 _TITLE = re.compile(r"\bhandoff\b|\u2192|->", re.IGNORECASE)
@@ -99,7 +103,7 @@ class Sections:
 def normal(name: str) -> str:
     """A label as labels are compared: small letters, no remarks, no signs around it."""
     plain = re.sub(r"\([sS]\)", "s", name)
-    plain = re.sub(r"\([^()]*\)", " ", plain)
+    plain = re.sub(r"\([^()]*\)|_", " ", plain)
     return " ".join(re.sub(r"^[\W_]+|[\W_]+$", "", plain).lower().split())
 
 

@@ -12,10 +12,16 @@ MAX_HEADING = 1000
 
 _SIGNS = r"(?:[^\w\s#][ \t]*){0,20}"
 _BATCH = re.compile(
-    rf"{_SIGNS}(?:[A-Z]{{1,30}}:[ \t]*)?(?:Sub-)?Batch[ \t]+#?"
+    rf"{_SIGNS}(?:[A-Z]{{1,30}}:[ \t]*)?(?:Sub-)?Batch[ \t\u00a0]+#?"
     + rf"(?P<id>{ID}|[A-Z](?=[ \t]*(?:[:—\u2013]|-+[ \t])))(?![\w.]*\w)",
     re.IGNORECASE,
 )
+_ODD = re.compile(
+    rf"{_SIGNS}(?:Sub-)?Batch(?:es)?[^\w\n]{{1,3}}(?:No\b|Number\b|[\w.]{{0,5}}\d|[IVX]{{1,5}}\b"
+    + r"|(?:one|two|three|four|five|six|seven|eight|nine|ten)\b)",
+    re.IGNORECASE,
+)
+"""What may be meant as a batch's heading: `Batch B1: …`, `Batch No. 2`, `Batch One`."""
 _ABOUT = re.compile(
     r"[ \t]*(?:verification|commits?|summary|checklist|results?|notes?|details|prerequisites"
     + r"|dependencies|overview|completion|execution|acceptance|files)\b",
@@ -51,6 +57,12 @@ def batch_heading(line: Line) -> Section | None:
     """The section that a line opens, if it is the heading of a batch."""
     section = _heading(line, _BATCH)
     return None if section is None or _ABOUT.match(section.rest) else section
+
+
+def is_odd_batch(line: Line) -> bool:
+    """Whether a heading seems to be a batch's whose id is not read."""
+    section = _heading(line, _BATCH)
+    return section is None and line.level > 0 and _ODD.match(line.text, line.content) is not None
 
 
 def task_heading(line: Line) -> Section | None:

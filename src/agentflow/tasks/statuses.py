@@ -51,7 +51,7 @@ _EMOJI: dict[Status, str] = {
 _MARKS: dict[str, Status] = {"✅": "COMPLETE", "☑": "COMPLETE", "⏳": "PENDING", "⏸": "PENDING"}
 """Signs that say a status without a word."""
 
-_SIGN = "[✅☑✔✓❌✗✖⏸⏳⌛⏭🔄🔁🚧🟡🟢🔴🟠🔵⚪⬜⛔🚫⚠🔨🕒📋🆕▶]\ufe0f?"
+_SIGN = "[🔲✅☑✔✓❌✗✖⏸⏳⌛⏭🔄🔁🚧🟡🟢🔴🟠🔵⚪⬜⛔🚫⚠🔨🕒📋🆕▶]\ufe0f?"
 _NAMES = sorted(_SYNONYMS, key=len, reverse=True)
 _WORD = "|".join(name.replace(" ", "[ _-]") for name in _NAMES)
 _TOKEN = re.compile(
@@ -60,7 +60,7 @@ _TOKEN = re.compile(
     re.IGNORECASE,
 )
 _JOINED = re.compile(r"(?:[-\u2013—/:,]|->|→|\s){1,5}")
-_BEFORE = re.compile(r"(?:^|[-\u2013—\[(:|*_]|\[[ xX~]?\])[ \t]*$")
+_BEFORE = re.compile(r"(?:^|[-\u2013—\[(:|*_`]|\[[ xX~]?\])[ \t]*$")
 _AFTER = re.compile(r"[ \t]*(?:$|[-\u2013—\[\](|*_,;.]|`)")
 _NOTE = re.compile(r"[ \t]*(?:[(\[].*[)\]][ \t]*)?")
 _BARE = re.compile(rf"{_SIGN}(?=[ \t]*(?:$|`|\(|\[))")
@@ -104,11 +104,14 @@ def in_heading(text: str) -> tuple[StatusToken | None, bool]:
         return None, True
     if merged:
         return merged[-1], False
-    signs = [each for each in _BARE.finditer(text) if each[0].strip("\ufe0f") in _MARKS]
-    if not signs:
-        return None, False
-    sign = signs[-1]
-    return StatusToken(sign.start(), sign.end(), sign[0], _MARKS[sign[0].strip("\ufe0f")]), False
+    signs = [token for each in _BARE.finditer(text) if (token := _of_sign(each)) is not None]
+    return (signs[-1] if signs else None), False
+
+
+def _of_sign(found: re.Match[str]) -> StatusToken | None:
+    """The token of a sign that stands for a status without a word."""
+    status = _MARKS.get(found[0].strip("\ufe0f"))
+    return StatusToken(found.start(), found.end(), found[0], status) if status else None
 
 
 def _judged(text: str, found: re.Match[str]) -> StatusToken | None:
@@ -149,8 +152,10 @@ def _merge(text: str, found: Sequence[StatusToken]) -> list[StatusToken]:
 def in_value(text: str) -> StatusToken | None:
     """The status that the value of a `**Status**` field begins with, else None."""
     start = _VALUE.match(text)
-    found = _TOKEN.match(text, start.end() if start else 0)
-    return _token(found) if found else None
+    begin = start.end() if start else 0
+    found = _TOKEN.match(text, begin)
+    sign = None if found else _BARE.match(text, begin)
+    return _token(found) if found else _of_sign(sign) if sign else None
 
 
 def written(status: Status, old: str, signs: dict[Status, str]) -> str:

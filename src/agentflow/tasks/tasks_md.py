@@ -7,13 +7,25 @@ from pathlib import Path
 from agentflow.errors import UsageError
 from agentflow.frontmatter import read_limited
 from agentflow.frozen import record
-from agentflow.tasks.batch_dependencies import Dependencies, Known, Reference, parse_dependencies
+from agentflow.tasks.batch_dependencies import (
+    Dependencies,
+    Known,
+    Reference,
+    joined,
+    parse_dependencies,
+)
 from agentflow.tasks.declared_files import find_mentions, map_files
 from agentflow.tasks.document import Batch, DeclaredFile, Document, Problem, TaskEntry
 from agentflow.tasks.document_checks import check
 from agentflow.tasks.document_paths import Exists
 from agentflow.tasks.fields import Field, items, read_fields
-from agentflow.tasks.headings import Section, batch_heading, split_batches, split_tasks
+from agentflow.tasks.headings import (
+    Section,
+    batch_heading,
+    is_odd_batch,
+    split_batches,
+    split_tasks,
+)
 from agentflow.tasks.markdown_lines import Line, Lines, read_lines
 from agentflow.tasks.tokens import derived_status, find_commit, find_status
 
@@ -34,7 +46,7 @@ _DEVELOPER = (
     "agent",
     "recommended developer",
 )
-_DEPENDENCIES = ("dependencies", "depends on", "dependency", "prerequisites")
+_DEPENDENCIES = ("dependencies", "depends on", "dependency", "prerequisites", "blocked by")
 
 
 @record
@@ -76,7 +88,7 @@ def parse_tasks_md(
     sections, outside = split_batches(read.all)
     if len(sections) > MAX_BATCHES:
         raise UsageError(f"the document has more than {MAX_BATCHES} batches")
-    problems = _fences(read)
+    problems = _unread(read)
     around = _Surroundings(Known(_references(sections)), _general_developer(read.all), problems)
     batches = [_batch(each, around) for each in sections]
     loose = [_task(each, around) for each in split_tasks(outside)]
@@ -91,15 +103,24 @@ def parse_tasks_md(
     )
 
 
-def _fences(read: Lines) -> list[Problem]:
+def _unread(read: Lines) -> list[Problem]:
     told = "a fence opens here and never closes: everything after it is taken for code"
     problems = [Problem(line, "warning", "unclosed-fence", told) for line in read.unclosed]
     hidden = "a batch's heading within a fence or comment does not count"
     fenced = (line for line in read.all if line.opaque and line.text.startswith("## "))
-    return problems + [
-        Problem(line.number, "notice", "fenced-batch", hidden)
-        for line in fenced
-        if batch_heading(line.shown())
+    strange = "this looks like a batch's heading, and has no id that is read (`1`, `2A`, `1.5`)"
+    return [
+        *problems,
+        *(
+            Problem(line.number, "notice", "fenced-batch", hidden)
+            for line in fenced
+            if batch_heading(line.shown())
+        ),
+        *(
+            Problem(line.number, "warning", "batch-unread", strange)
+            for line in read.all
+            if is_odd_batch(line)
+        ),
     ]
 
 
@@ -133,10 +154,14 @@ def _dependencies(
     section: Section, fields: Sequence[Field], around: _Surroundings
 ) -> Dependencies | None:
     said = _value(fields, _DEPENDENCIES)
-    if said is None:
-        named = _IN_NAME.search(section.rest)
-        said = named[0].strip("()") if named else None
-    return None if said is None else parse_dependencies(said, around.known)
+    if said is not None:
+        return parse_dependencies(said, around.known)
+    empty = next((field for field in fields if field.label in _DEPENDENCIES), None)
+    below = [words for _, words in items(section.lines, empty)] if empty else []
+    if below:
+        return joined(parse_dependencies(words, around.known) for words in below)
+    named = _IN_NAME.search(section.rest)
+    return parse_dependencies(named[0].strip("()"), around.known) if named else None
 
 
 def _listed(lines: Sequence[Line], fields: Sequence[Field], label: str) -> tuple[str, ...]:

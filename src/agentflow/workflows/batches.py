@@ -1,126 +1,33 @@
 """Phase 6: the batches of a document, one run each, until none is left or one fails."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-from agentflow.configuration import DocumentsSetting
-from agentflow.errors import AgentflowError, UsageError
-from agentflow.frozen import record
+from agentflow.errors import AgentflowError
 from agentflow.interfaces import Emit
 from agentflow.markers import write_marker
-from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
 from agentflow.prompts.context import Measure
 from agentflow.records import Json
-from agentflow.resuming import left_of
 from agentflow.run import Connect, run_task
 from agentflow.runs import task_lock
 from agentflow.tasks.document import Batch
-from agentflow.tasks.next_batch import NextBatch, is_for, next_batch
-from agentflow.tasks.task import check_id
+from agentflow.tasks.next_batch import is_for
 from agentflow.tasks.tasks_edit import find_batch
-from agentflow.workflows.assignment import assignment, commit_message
+from agentflow.workflows.endings import Ending
 from agentflow.workflows.escalation import escalate
-from agentflow.workflows.ledger import (
-    Kept,
-    batch_ledger,
-    changes,
-    check_place,
-    find_kept,
-    write_untracked,
-)
+from agentflow.workflows.ledger import changes, find_kept, write_untracked
 from agentflow.workflows.next_step import next_step
+from agentflow.workflows.situation import (
+    Situation,
+    Wanted,
+    check,
+    cut_short,
+    look,
+    plan_batch,
+)
 from agentflow.workspace.land import branch_tip
-from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
-
-PROMPT = "phase-6"
-ADVICE = "write a line `**Commit**: pending` below its heading"
-
-
-@record
-class Wanted:
-    """What the caller asked for."""
-
-    task: str
-    """The id of the task whose document it is."""
-    base: str | None = None
-    """Where the branch begins, if there is none yet."""
-    one: bool = False
-    """Whether to stop after one batch."""
-    retry: bool = False
-    """Whether batches that failed before are tried again."""
-    flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    documents: DocumentsSetting = field(default_factory=DocumentsSetting)
-
-    @property
-    def branch(self) -> str:
-        """The branch on which all batches land."""
-        return str(self.flags.get("target") or f"agentflow/{self.task}")
-
-
-@record
-class Situation:
-    """Where the work stands: the newest commit, its document, and what is next in it."""
-
-    repository: Repository
-    base: str
-    kept: Kept
-    choice: NextBatch
-
-
-def look(wanted: Wanted, world: World) -> Situation:
-    """Find out what is next. Raises `UsageError` without a document."""
-    repository = open_repository(world.directory, world.environment)
-    task = check_id(wanted.task)
-    tip = branch_tip(repository, wanted.branch)
-    base = tip or repository.resolve(wanted.base or "HEAD")
-    kept = find_kept(repository, base, task, wanted.documents.roots, wanted.documents.prefixes)
-    return Situation(repository, base, kept, next_batch(kept.document, retry=wanted.retry))
-
-
-def check(situation: Situation) -> None:
-    """Raise `UsageError` if there is no batch for the backend developer, or if the status of the
-    one that would be next cannot be decided."""
-    kept, choice = situation.kept, situation.choice
-    if not any(is_for(batch) for batch in kept.document.batches):
-        raise UsageError(
-            f"{kept.path} has no batch for the backend developer",
-            hint=f"See what is read there: agentflow tasks show {kept.document.task_id}",
-        )
-    if choice.state == "undecided" and choice.batch:
-        raise UsageError(_undecided(kept, choice.batch), hint=_lint(kept))
-
-
-def _undecided(kept: Kept, batch: Batch) -> str:
-    return f"{kept.path}:{batch.line}: the status of batch {batch.id} cannot be decided"
-
-
-def _lint(kept: Kept) -> str:
-    return f"See why, and mend it: agentflow tasks lint {kept.path}"
-
-
-async def plan_batch(
-    wanted: Wanted, world: World, situation: Situation, batch: Batch, measure: Measure
-) -> Plan:
-    """The plan of the run for one batch.
-
-    Raises as `make_plan` does, and `UsageError` for a batch that could not be marked COMPLETE.
-    """
-    kept, choice = situation.kept, situation.choice
-    check_place(kept, batch, choice.tasks)
-    made = assignment(kept.document, batch, kept.path, choice.tasks, choice.work or "do")
-    flags = {"prompt": PROMPT, **wanted.flags, "target": wanted.branch, "land": "branch"}
-    left = left_of(situation.repository, world.cache, made, situation.base)
-    order = Order(base=situation.base, fresh=not left, resume=left, flags=flags, made=made)
-    plan = await make_plan(order, world, measure)
-    message = commit_message(batch, choice.tasks)
-    ledger = batch_ledger(kept, batch, choice.tasks, message, wanted.documents.roots)
-    unsaid = (
-        (f"batch {batch.id} has no place for its commit: {ADVICE}",) if not batch.commit else ()
-    )
-    return replace(plan, ledger=ledger, notices=(*choice.notices, *unsaid, *plan.notices))
 
 
 async def run_batches(
@@ -137,44 +44,136 @@ async def run_batches(
     """
     situation = look(wanted, world)
     check(situation)
-    done: list[Json] = []
+    series = _Series(wanted, world, connect, sinks, measure, told)
     with task_lock(situation.repository.locks(world.cache), wanted.task):
         try:
-            return await _each(wanted, world, connect, sinks, measure, told, done)
+            return await series.work()
         except AgentflowError as error:
-            if not done:
+            if not series.done:
                 raise
             # What has landed is reported, whatever is wrong with the rest.
-            return _report(
-                wanted, situation, done, None, error.outcome, error.exit_code, error.message,
-                error.hint,
-            )  # fmt: skip
+            series.step = None
+            return series.report(situation, Ending.of(error))
 
 
-async def _each(
-    wanted: Wanted,
-    world: World,
-    connect: Connect,
-    sinks: Sequence[Emit],
-    measure: Measure,
-    told: Callable[[Json], None],
-    done: list[Json],
-) -> Json:
-    """Run batch after batch; `done` gets what became of each."""
+@dataclass
+class _Series:
+    """Batch after batch, and what became of each."""
+
+    wanted: Wanted
+    world: World
+    connect: Connect
+    sinks: Sequence[Emit]
+    measure: Measure
+    told: Callable[[Json], None]
+    done: list[Json] = field(default_factory=list[Json])
     step: Json | None = None
-    while True:
-        situation = look(wanted, world)
-        batch = situation.choice.batch
-        over = bool(done) and (wanted.one or done[-1]["id"] == (batch and batch.id))
-        if situation.choice.state != "next" or batch is None or over:
-            return _ended(wanted, situation, done, step)
-        plan = await plan_batch(wanted, world, situation, batch, measure)
-        report = await run_task(plan, world, connect, sinks)
-        done.append(_entry(batch, report))
-        if report["outcome"] != "done":
-            return _stopped(wanted, world, situation, plan, report, done)
-        step = _complete(wanted, world, situation, batch, report)
-        told(step)
+    """The newest one."""
+
+    async def work(self) -> Json:
+        """Run batch after batch, to the report of all."""
+        await self._end_what_was_cut_short()
+        while True:
+            wanted, situation = self.wanted, look(self.wanted, self.world)
+            batch = situation.choice.batch
+            over = bool(self.done) and (wanted.one or self.done[-1]["id"] == (batch and batch.id))
+            if situation.choice.state != "next" or batch is None or over:
+                return self.report(situation, self._ending(situation))
+            plan = await plan_batch(wanted, self.world, situation, batch, self.measure)
+            report = await run_task(plan, self.world, self.connect, self.sinks)
+            self.done.append(_entry(batch, report))
+            if report["outcome"] != "done":
+                return self._stopped(situation, plan, report)
+            self._complete(situation, batch, report)
+
+    async def _end_what_was_cut_short(self) -> None:
+        """Say what a call that died after its last landing did not come to say."""
+        situation = look(self.wanted, self.world)
+        found = cut_short(self.wanted, self.world, situation)
+        if found is None:
+            return
+        batch, order = found
+        plan = await make_plan(order, self.world, self.measure)
+        report = await run_task(plan, self.world, self.connect, self.sinks)
+        self.done.append(_entry(batch, report))
+        self._tell(situation, batch, report)
+
+    def _complete(self, situation: Situation, batch: Batch, report: Json) -> None:
+        """Write down what git does not have, and tell the next step."""
+        repository, kept = situation.repository, situation.kept
+        if not kept.tracked:
+            sha = report["commits"][-1]["sha"]
+            wished = changes(batch, situation.choice.tasks, "COMPLETE", sha)
+            write_untracked(repository, kept, wished, repository.locks(self.world.cache))
+        self._tell(situation, batch, report)
+
+    def _tell(self, situation: Situation, batch: Batch, report: Json) -> None:
+        """Tell the next step after a batch, and mark the task if that was the last one."""
+        repository, sha = situation.repository, report["commits"][-1]["sha"]
+        tip = branch_tip(repository, self.wanted.branch) or sha
+        documents = self.wanted.documents
+        kept = find_kept(repository, tip, self.wanted.task, documents.roots, documents.prefixes)
+        listing = repository.git.text(
+            "diff-tree", "-r", "-z", "--no-renames", "--name-only", report["base"], sha
+        )
+        files = [path for path in listing.split("\0") if path]
+        step = next_step(kept.document, find_batch(kept.document, batch.id), sha, files)
+        if step["kind"] == "completion":
+            write_marker(repository.root, self.wanted.task, "done")
+        self.step = step
+        self.told(step)
+
+    def _stopped(self, situation: Situation, plan: Plan, report: Json) -> Json:
+        """The report after a run that did not end well; a failed batch is marked so."""
+        hint = report["hint"]
+        if report["outcome"] == "failed" and situation.choice.batch:
+            repository, kept = situation.repository, situation.kept
+            locks = repository.locks(self.world.cache)
+            escalate(plan, repository, kept, situation.choice.batch, report, locks)
+            hint = f"Look at it: agentflow runs show {report['run']}. Mend task or plan, then: "
+            hint += f"{self.wanted.again} --retry"
+        self.step = None
+        ending = Ending(report["outcome"], report["exit_code"], report["reason"], hint)
+        return self.report(situation, ending)
+
+    def _ending(self, situation: Situation) -> Ending:
+        """How it ends where no batch is left that could be done now."""
+        choice, again = situation.choice, self.wanted.again
+        match choice.state:
+            case "failed":
+                name = choice.batch.id if choice.batch else ""
+                ending = Ending(
+                    "failed",
+                    1,
+                    f"batch {name} is marked FAILED",
+                    f"To try it again: {again} --retry",
+                )
+            case "waiting":
+                ending = _waiting(situation)
+            case "undecided":
+                ending = Ending.of(situation.undecided)
+            case "next" if choice.batch and self.done[-1]["id"] == choice.batch.id:
+                path = situation.kept.path
+                told = f"batch {choice.batch.id} is verified, but {path} does not say so"
+                ending = Ending("failed", 1, told, situation.lint)
+            case "next":
+                ending = Ending(hint=f"For the next batch: {again}")
+            case _:
+                told = "" if self.done else "no batch is left for the backend developer"
+                ending = Ending(reason=told)
+        return ending
+
+    def report(self, situation: Situation, ending: Ending) -> Json:
+        """The report of all batches."""
+        wanted = self.wanted
+        return {
+            **ending.report("batches", wanted.task, self.done),
+            "branch": wanted.branch if branch_tip(situation.repository, wanted.branch) else None,
+            "document": situation.kept.path,
+            "batches": list(self.done),
+            "notices": list(situation.choice.notices),
+            "next_step": self.step,
+        }
 
 
 def _entry(batch: Batch, report: Json) -> Json:
@@ -188,109 +187,14 @@ def _entry(batch: Batch, report: Json) -> Json:
     }
 
 
-def _complete(
-    wanted: Wanted, world: World, situation: Situation, batch: Batch, report: Json
-) -> Json:
-    """Write down what git does not have, and return the next step."""
-    repository, kept, sha = situation.repository, situation.kept, report["commits"][-1]["sha"]
-    if not kept.tracked:
-        wished = changes(batch, situation.choice.tasks, "COMPLETE", sha)
-        write_untracked(repository, kept, wished, repository.locks(world.cache))
-    tip = branch_tip(repository, wanted.branch) or sha
-    roots, prefixes = wanted.documents.roots, wanted.documents.prefixes
-    after = find_kept(repository, tip, wanted.task, roots, prefixes).document
-    listing = repository.git.text(
-        "diff-tree", "-r", "-z", "--no-renames", "--name-only", situation.base, sha
-    )
-    files = [path for path in listing.split("\0") if path]
-    step = next_step(after, find_batch(after, batch.id), sha, files)
-    if step["kind"] == "completion":
-        write_marker(repository.root, wanted.task, "done")
-    return step
-
-
-def _stopped(
-    wanted: Wanted,
-    world: World,
-    situation: Situation,
-    plan: Plan,
-    report: Json,
-    done: Sequence[Json],
-) -> Json:
-    """The report after a run that did not end well; a failed batch is marked so."""
-    told = report["reason"]
-    hint = report["hint"]
-    if report["outcome"] == "failed" and situation.choice.batch:
-        repository, kept = situation.repository, situation.kept
-        locks = repository.locks(world.cache)
-        escalate(plan, repository, kept, situation.choice.batch, report, locks)
-        hint = f"Look at it: agentflow runs show {report['run']}. Mend task or plan, then: "
-        hint += f"{_again(wanted)} --retry"
-    return _report(
-        wanted, situation, done, None, report["outcome"], report["exit_code"], told, hint
-    )
-
-
-def _ended(wanted: Wanted, situation: Situation, done: Sequence[Json], step: Json | None) -> Json:
-    """The report where no batch is left that could be done now."""
-    choice = situation.choice
-    outcome, code, told, hint = "done", 0, "", ""
-    match choice.state:
-        case "failed" if choice.batch:
-            outcome, code = "failed", 1
-            told = f"batch {choice.batch.id} is marked FAILED"
-            hint = f"To try it again: {_again(wanted)} --retry"
-        case "waiting":
-            batches = situation.kept.document.batches
-            theirs = {each.id for each in batches if not is_for(each)}
-            awaited = {name for each in choice.waiting for name in each.awaited}
-            told = "; ".join(
-                f"batch {w.batch} waits for {', '.join(w.awaited)}" for w in choice.waiting
-            )
-            if awaited - theirs:  # ours, or nobody's: an id that the document does not have
-                outcome, code = "failed", 1
-                hint = "Mend what they wait for: agentflow tasks show " + wanted.task
-        case "undecided" if choice.batch:
-            outcome, code = UsageError.outcome, UsageError.exit_code
-            told, hint = _undecided(situation.kept, choice.batch), _lint(situation.kept)
-        case "next" if choice.batch and done[-1]["id"] == choice.batch.id:
-            outcome, code = "failed", 1
-            told = f"batch {choice.batch.id} is verified, but {situation.kept.path} does not say so"
-            hint = _lint(situation.kept)
-        case "next":
-            hint = f"For the next batch: {_again(wanted)}"
-        case _:
-            told = "" if done else "no batch is left for the backend developer"
-    return _report(wanted, situation, done, step, outcome, code, told, hint)
-
-
-def _again(wanted: Wanted) -> str:
-    return f"agentflow phase-6 {wanted.task}"
-
-
-def _report(
-    wanted: Wanted,
-    situation: Situation,
-    done: Sequence[Json],
-    step: Json | None,
-    outcome: str,
-    code: int,
-    told: str,
-    hint: str,
-) -> Json:
-    costs = [each["total_cost_usd"] for each in done]
-    return {
-        "type": "batches",
-        "task": wanted.task,
-        "outcome": outcome,
-        "exit_code": code,
-        "reason": told,
-        "hint": hint,
-        "branch": wanted.branch if branch_tip(situation.repository, wanted.branch) else None,
-        "document": situation.kept.path,
-        "batches": list(done),
-        "notices": list(situation.choice.notices),
-        "next_step": step,
-        "num_turns": sum(each["num_turns"] for each in done),
-        "total_cost_usd": None if None in costs else round(sum(costs), 6),
-    }
+def _waiting(situation: Situation) -> Ending:
+    """How it ends where every batch that is left waits: it fails if what it waits for is ours, or
+    nobody's (an id that the document does not have)."""
+    choice, document = situation.choice, situation.kept.document
+    theirs = {each.id for each in document.batches if not is_for(each)}
+    awaited = {name for each in choice.waiting for name in each.awaited}
+    told = "; ".join(f"batch {w.batch} waits for {', '.join(w.awaited)}" for w in choice.waiting)
+    if awaited <= theirs:
+        return Ending(reason=told)
+    hint = f"Mend what they wait for: agentflow tasks show {document.task_id}"
+    return Ending("failed", 1, told, hint)

@@ -15,15 +15,17 @@ from agentflow.errors import AgentflowError, Conflict, UsageError
 from agentflow.frozen import record
 from agentflow.handoff_parts import Part, Prepared
 from agentflow.interfaces import Emit
-from agentflow.markers import own_folder, write_atomically
+from agentflow.markers import own_folder, read_marker, write_atomically
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
 from agentflow.prompts.context import Measure
 from agentflow.records import Candidate, Json
+from agentflow.resuming import earlier_order
 from agentflow.run import Connect, run_task
-from agentflow.runs import FOLDER, REPORT, read_report, task_lock, unfinished_run
+from agentflow.runs import FOLDER, REPORT, read_report, task_lock
 from agentflow.stage import REPORTS
 from agentflow.strict_json import parse_object
+from agentflow.workflows.endings import Ending
 from agentflow.workspace.land import check_target, land
 from agentflow.workspace.repository import open_repository
 from agentflow.world import World
@@ -39,6 +41,8 @@ class Link:
     base: str
     tip: str
     branch: str
+    sha256: str
+    """Of the task's text."""
 
 
 @record
@@ -51,11 +55,16 @@ class Linked:
 
 
 async def plan_part(wanted: Linked, part: Part, world: World, measure: Measure) -> Plan:
-    """The plan of the run for one part: it lands nothing by itself. Raises as `make_plan` does."""
+    """The plan of the run for one part: it lands nothing by itself. It goes on with the part's run
+    if that was cut off. Raises as `make_plan` does."""
+    there = replace(world, directory=part.directory)
     order = Order(fresh=wanted.fresh, flags=_flags(wanted), made=part.task)
-    plan = await make_plan(order, replace(world, directory=part.directory), measure)
-    left = unfinished_run(plan.repository.root, part.task.id)
-    return replace(plan, fresh=True) if left else plan
+    plan = await make_plan(order, there, measure)
+    if wanted.fresh or read_marker(part.directory, part.task.id) == "done":
+        return plan
+    earlier = earlier_order(plan.repository, world.cache, part.task, plan.base, failed=False)
+    again = replace(earlier or replace(order, fresh=True), flags=order.flags)
+    return await make_plan(again, there, measure)
 
 
 def _flags(wanted: Linked) -> dict[str, Any]:
@@ -84,15 +93,15 @@ async def run_linked(
         if wanted.fresh:
             file.unlink(missing_ok=True)
         links = _written(file)
-        if not links:
+        if [each.sha256 for each in links] != [part.task.sha256 for part in prepared.parts]:
             plans = [await plan_part(wanted, part, world, measure) for part in prepared.parts]
             reports: list[Json] = []
             for plan in plans:
                 reports.append(await run_task(plan, world, connect, sinks))
                 if reports[-1]["outcome"] != "done":
-                    return _report(prepared, reports, _Ending.of(reports[-1]))
+                    return _report(prepared, reports, _stopped_at(reports[-1]))
             if wanted.flags.get("land") == "none":
-                return _report(prepared, reports, _Ending())
+                return _report(prepared, reports, Ending())
             links = [_link(*each) for each in zip(prepared.parts, plans, reports, strict=True)]
             _write(file, links)
         return _land_all(prepared, links, world, told)
@@ -107,9 +116,8 @@ def _land_all(
             _check(link, world)
         reports = [_landed(link, world, told) for link in links]
     except AgentflowError as error:
-        ending = _Ending(error.outcome, error.exit_code, error.message, error.hint)
-        return _report(prepared, [_kept(link) for link in links], ending)
-    return _report(prepared, reports, _Ending())
+        return _report(prepared, [_kept(link) for link in links], Ending.of(error))
+    return _report(prepared, reports, Ending())
 
 
 def _link(part: Part, plan: Plan, report: Json) -> Link:
@@ -120,6 +128,7 @@ def _link(part: Part, plan: Plan, report: Json) -> Link:
         report["base"],
         report["landed"]["tip"],
         plan.branch,
+        part.task.sha256,
     )
 
 
@@ -129,7 +138,9 @@ def _written(file: Path) -> list[Link]:
         found = parse_object(file.read_bytes())["links"]
     except (OSError, ValueError, KeyError):
         return []
-    fields = ("task", "run", "base", "tip", "branch")
+    if any("sha256" not in each for each in found):  # written by an earlier version
+        return []
+    fields = ("task", "run", "base", "tip", "branch", "sha256")
     return [Link(Path(each["directory"]), *(each[name] for name in fields)) for each in found]
 
 
@@ -169,32 +180,11 @@ def _kept(link: Link) -> Json:
     return read_report(link.directory / FOLDER / link.run)
 
 
-@record
-class _Ending:
-    """How all parts together ended."""
-
-    outcome: str = "done"
-    exit_code: int = 0
-    reason: str = ""
-    hint: str = ""
-
-    @classmethod
-    def of(cls, report: Json) -> "_Ending":
-        """As the part ended that stopped the others."""
-        reason = f"{report['task']}: {report['reason']}; nothing of the handoff landed"
-        return cls(report["outcome"], report["exit_code"], reason, report["hint"])
+def _stopped_at(report: Json) -> Ending:
+    """As the part ended that stopped the others."""
+    reason = f"{report['task']}: {report['reason']}; nothing of the handoff landed"
+    return Ending(report["outcome"], report["exit_code"], reason, report["hint"])
 
 
-def _report(prepared: Prepared, reports: Sequence[Json], ending: _Ending) -> Json:
-    costs = [each.get("total_cost_usd") for each in reports]
-    return {
-        "type": "linked",
-        "task": prepared.id,
-        "outcome": ending.outcome,
-        "exit_code": ending.exit_code,
-        "reason": ending.reason,
-        "hint": ending.hint,
-        "runs": list(reports),
-        "num_turns": sum(each.get("num_turns", 0) for each in reports),
-        "total_cost_usd": None if None in costs else round(sum(filter(None, costs)), 6),
-    }
+def _report(prepared: Prepared, reports: Sequence[Json], ending: Ending) -> Json:
+    return {**ending.report("linked", prepared.id, reports), "runs": list(reports)}

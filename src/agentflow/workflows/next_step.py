@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from agentflow.records import Json
 from agentflow.tasks.document import Batch, Document
 from agentflow.tasks.next_batch import is_for
+from agentflow.words import counted
 
 
 def next_step(document: Document, batch: Batch, sha: str, files: Sequence[str]) -> Json:
@@ -98,23 +99,23 @@ def as_text(step: Json) -> str:
 
 def _summary(step: Json, progress: Json) -> list[str]:
     following, batch = step["next"], step["batch"]
+    done, backend = progress["backend_done"], counted(progress["backend_done"], "backend batch")
+    tasks = counted(progress["backend_tasks"], "task")
     match step["kind"]:
         case "backend":
             return [
-                f"- Completed: batch {batch['id']} ({batch['tasks']} tasks)",
-                f"- Next: batch {following['id']} ({following['tasks']} tasks)",
-                f"- Progress: {progress['backend_done']}/{progress['backend_total']} backend batches",
+                f"- Completed: batch {batch['id']} ({counted(batch['tasks'], 'task')})",
+                f"- Next: batch {following['id']} ({counted(following['tasks'], 'task')})",
+                f"- Progress: {done}/{counted(progress['backend_total'], 'backend batch')}",
             ]
         case "frontend":
             return [
-                f"- Backend complete: {progress['backend_done']} batches, "
-                + f"{progress['backend_tasks']} tasks",
-                f"- Frontend pending: {progress['frontend_pending']} batches, "
-                + f"{progress['frontend_tasks']} tasks",
+                f"- Backend complete: {counted(done, 'batch')}, {tasks}",
+                f"- Frontend pending: {counted(progress['frontend_pending'], 'batch')}, "
+                + counted(progress["frontend_tasks"], "task"),
             ]
         case _:
             return [
-                f"- All batches complete: {progress['backend_done']} backend batches, "
-                + f"{progress['backend_tasks']} tasks",
+                f"- All batches complete: {backend}, {tasks}",
                 f"- All commits verified: {', '.join(step['commits'])}",
             ]

@@ -127,11 +127,17 @@ class Repository:
         return bool(listing)
 
     def landed_tasks(self, commit: str) -> frozenset[str]:
-        """The tasks whose landed commits are ancestors of a commit, by their trailers.
+        """The tasks whose landed commits are ancestors of a commit, by their trailers."""
+        return self._trailers("Agentflow-Task", commit)
 
-        Only trailers count, whatever else a message says, and whatever git is configured to show.
-        """
-        trailers = "%(trailers:key=Agentflow-Task,valueonly,unfold,separator=%x00)"
+    def landed_runs(self, commit: str) -> frozenset[str]:
+        """The runs whose landed commits are ancestors of a commit, by their trailers."""
+        return self._trailers("Agentflow-Run", commit)
+
+    def _trailers(self, key: str, commit: str) -> frozenset[str]:
+        """Only trailers count, whatever else a message says, and whatever git is configured to
+        show."""
+        trailers = f"%(trailers:key={key},valueonly,unfold,separator=%x00)"
         log = self.git.text(
             "-c",
             "trailer.separators=:",
@@ -140,7 +146,7 @@ class Repository:
             "--no-show-signature",
             "--encoding=UTF-8",
             "--basic-regexp",
-            "--grep=^Agentflow-Task: ",
+            f"--grep=^{key}: ",
             f"--format=tformat:{trailers}",
             commit,
         )

@@ -1,0 +1,127 @@
+"""A handoff's questions, for `agentflow handoff` and `agentflow answer`: asked, answered, gone on with."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from agentflow.cli.handoff_runs import Asked, confirm, plan_all, run_all
+from agentflow.cli.output import OutputFormat, data, is_terminal, print_json, say, talk
+from agentflow.frozen import record
+
+if TYPE_CHECKING:
+    from agentflow.records import Json
+    from agentflow.tasks.handoff_questions import Question, Reading
+    from agentflow.workflows.asked import Pasted
+    from agentflow.workspace.repository import Repository
+    from agentflow.world import World
+
+
+@record
+class View:
+    """How a handoff is to be run and shown."""
+
+    output_format: OutputFormat
+    fresh: bool = False
+    dry_run: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+def go_on(pasted: "Pasted", view: View, world: "World") -> "Json":
+    """Ask what is open, or run what leaves nothing open; return the report."""
+    from agentflow.handoff_parts import prepare
+    from agentflow.workflows.asked import forget, keep, with_earlier
+    from agentflow.workspace.repository import open_repository
+
+    repository = open_repository(world.directory, world.environment)
+    if view.fresh and not view.dry_run:
+        forget(pasted, repository, world)
+    pasted = pasted if view.fresh else with_earlier(pasted, repository, world)
+    reading = pasted.reading(repository)
+    if reading.questions and not view.dry_run and is_terminal():
+        said = _ask(reading.questions)
+        pasted = replace(pasted, answers={**pasted.answers, **said})
+        reading = pasted.reading(repository)
+    if reading.questions:
+        return _blocked(pasted, reading, view, repository, world)
+    if pasted.answers and not view.dry_run:
+        keep(pasted, repository, world)
+    prepared = prepare(repository, reading, pasted.base, pasted.id)
+    if view.output_format == "text" or not view.dry_run:
+        confirm(data() if view.dry_run else talk(quiet=view.quiet), prepared)
+    asked = Asked(
+        prepared, pasted.flags, pasted.base, bump=pasted.bump, fresh=view.fresh, run=pasted.run,
+        output_format=view.output_format, quiet=view.quiet, verbose=view.verbose,
+    )  # fmt: skip
+    return plan_all(asked, world) if view.dry_run else run_all(asked, world)
+
+
+def _ask(questions: "tuple[Question, ...]") -> dict[str, str]:
+    """A person's answers, by the ids of questions; what is left out stays open."""
+    from agentflow.neutral import one_line
+
+    found: dict[str, str] = {}
+    for each in questions:
+        say(f"line {each.line}: {one_line(each.why, 500)}")
+        said: str = typer.prompt(one_line(each.question, 300), default="", err=True)
+        found |= {each.id: said} if said.strip() else {}
+    return found
+
+
+def _blocked(
+    pasted: "Pasted", reading: "Reading", view: View, repository: "Repository", world: "World"
+) -> "Json":
+    """Print what is open, and return the report of the blocked run."""
+    from agentflow.neutral import one_line
+    from agentflow.workflows.asked import block, unanswered
+
+    report = (
+        unanswered(pasted, reading.questions, pasted.run)
+        if view.dry_run
+        else block(pasted, reading.questions, repository, world)
+    )
+    say(f"error: {one_line(report['reason'], 300)}")
+    if view.output_format != "text":
+        print_json(report)
+        return report
+    printer = data()
+    for each in reading.questions:
+        printer.print(
+            (one_line(each.id), "bold"), f"  line {each.line}: {one_line(each.question, 300)}"
+        )
+        printer.print((f"  {one_line(each.why, 500)}", "dim"))
+    if report["hint"]:
+        say(one_line(report["hint"], 500))
+    return report
+
+
+def read_answers(path: Path | None) -> dict[str, str]:
+    """The answers in a file, by the ids of questions. Raises `UsageError`."""
+    from agentflow.errors import UsageError
+    from agentflow.frontmatter import read_limited, read_mapping
+    from agentflow.handoffs import decoded
+    from agentflow.tasks.handoff import MAX_HANDOFF
+
+    if path is None:
+        return {}
+    found = read_mapping(decoded(read_limited(path, MAX_HANDOFF), str(path)), where=str(path))
+    other = [name for name, value in found.items() if not isinstance(value, str)]
+    if other:
+        raise UsageError(f"{path}: the answer to {other[0]!r} is not a text")
+    return found
+
+
+def answer_handoff(
+    earlier: "Pasted", text: str | None, answers: dict[str, str], view: View, world: "World"
+) -> "Json":
+    """Go on with a handoff that asked, with what a person says."""
+    from agentflow.workflows.asked import answered
+    from agentflow.workspace.repository import open_repository
+
+    repository = open_repository(world.directory, world.environment)
+    said = answers
+    if text is not None:
+        said = answered(text, earlier.reading(repository).questions)
+    return go_on(replace(earlier, answers={**earlier.answers, **said}), view, world)

@@ -1,0 +1,167 @@
+"""Where the batches of a document stand, and the plan of the next one's run."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import field, replace
+from typing import Any
+
+from agentflow.configuration import DocumentsSetting
+from agentflow.errors import UsageError
+from agentflow.frozen import record
+from agentflow.markers import read_marker
+from agentflow.order import Order
+from agentflow.plan import Plan, make_plan
+from agentflow.prompts.context import Measure
+from agentflow.resuming import earlier_order, order_of
+from agentflow.runs import list_runs
+from agentflow.tasks.document import Batch
+from agentflow.tasks.next_batch import NextBatch, is_for, next_batch
+from agentflow.tasks.task import check_id
+from agentflow.workflows.assignment import assignment, batch_task_id, commit_message
+from agentflow.workflows.ledger import Kept, batch_ledger, check_place, find_kept
+from agentflow.workspace.land import branch_tip
+from agentflow.workspace.repository import Repository, open_repository
+from agentflow.world import World
+
+PROMPT = "phase-6"
+ADVICE = "write a line `**Commit**: pending` below its heading"
+
+
+@record
+class Wanted:
+    """What the caller asked for."""
+
+    task: str
+    """The id of the task whose document it is."""
+    base: str | None = None
+    """Where the branch begins, if there is none yet."""
+    one: bool = False
+    """Whether to stop after one batch."""
+    retry: bool = False
+    """Whether batches that failed before are tried again."""
+    run: str | None = None
+    """The only run to go on with; None begins and goes on with what is next."""
+    answer: str | None = None
+    """A person's words to the agent of that run, which asked."""
+    flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    documents: DocumentsSetting = field(default_factory=DocumentsSetting)
+
+    @property
+    def branch(self) -> str:
+        """The branch on which all batches land."""
+        return str(self.flags.get("target") or f"agentflow/{self.task}")
+
+    @property
+    def again(self) -> str:
+        """The command that goes on."""
+        return f"agentflow phase-6 {self.task}"
+
+
+@record
+class Situation:
+    """Where the work stands: the newest commit, its document, and what is next in it."""
+
+    repository: Repository
+    base: str
+    kept: Kept
+    choice: NextBatch
+
+    @property
+    def undecided(self) -> UsageError:
+        """What is wrong where the status of the batch that would be next cannot be decided."""
+        line = self.choice.batch.line if self.choice.batch else 0
+        name = self.choice.batch.id if self.choice.batch else ""
+        told = f"{self.kept.path}:{line}: the status of batch {name} cannot be decided"
+        return UsageError(told, hint=self.lint)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left of the document, for anybody."""
+        return all(batch.finished for batch in self.kept.document.batches)
+
+    @property
+    def lint(self) -> str:
+        """How to see what is wrong with the document."""
+        return f"See why, and mend it: agentflow tasks lint {self.kept.path}"
+
+
+def look(wanted: Wanted, world: World) -> Situation:
+    """Find out what is next. Raises `UsageError` without a document."""
+    repository = open_repository(world.directory, world.environment)
+    task = check_id(wanted.task)
+    tip = branch_tip(repository, wanted.branch)
+    base = tip or repository.resolve(wanted.base or "HEAD")
+    kept = find_kept(repository, base, task, wanted.documents.roots, wanted.documents.prefixes)
+    return Situation(repository, base, kept, next_batch(kept.document, retry=wanted.retry))
+
+
+def check(situation: Situation) -> None:
+    """Raise `UsageError` if there is no batch for the backend developer, or if the status of the
+    one that would be next cannot be decided."""
+    kept, choice = situation.kept, situation.choice
+    if not any(is_for(batch) for batch in kept.document.batches):
+        raise UsageError(
+            f"{kept.path} has no batch for the backend developer",
+            hint=f"See what is read there: agentflow tasks show {kept.document.task_id}",
+        )
+    if choice.state == "undecided":
+        raise situation.undecided
+
+
+async def plan_batch(
+    wanted: Wanted, world: World, situation: Situation, batch: Batch, measure: Measure
+) -> Plan:
+    """The plan of the run for one batch: of the one that was cut off, if there is one.
+
+    Raises as `make_plan` does, and `UsageError` for a batch that could not be marked COMPLETE, or
+    for another run than the one that is wanted.
+    """
+    kept, choice = situation.kept, situation.choice
+    check_place(kept, batch, choice.tasks)
+    made = assignment(kept.document, batch, kept.path, choice.tasks, choice.work or "do")
+    earlier = earlier_order(
+        situation.repository, world.cache, made, situation.base, failed=not wanted.retry
+    )
+    if wanted.run and (earlier is None or earlier.resume != wanted.run):
+        raise UsageError(
+            f"the run {wanted.run} cannot go on: document or branch changed since",
+            hint=f"Begin what is next: {wanted.again}",
+        )
+    order = earlier or Order(base=situation.base, fresh=True, made=made)
+    order = replace(order, flags=_flags(wanted), answer=wanted.answer)
+    plan = await make_plan(order, world, measure)
+    message = commit_message(batch, choice.tasks)
+    ledger = batch_ledger(kept, batch, choice.tasks, message, wanted.documents.roots)
+    unsaid = (
+        (f"batch {batch.id} has no place for its commit: {ADVICE}",) if not batch.commit else ()
+    )
+    return replace(plan, ledger=ledger, notices=(*choice.notices, *unsaid, *plan.notices))
+
+
+def _flags(wanted: Wanted) -> dict[str, Any]:
+    return {"prompt": PROMPT, **wanted.flags, "target": wanted.branch, "land": "branch"}
+
+
+def cut_short(wanted: Wanted, world: World, situation: Situation) -> tuple[Batch, Order] | None:
+    """The finished batch whose run landed last, with the order to bring that run to its end, if it
+    died before it had said all: its report, its marker, or that the whole task is done."""
+    batches, repository = situation.kept.document.batches, situation.repository
+    known = Counter(batch.id for batch in batches)
+    ours = {
+        batch_task_id(situation.kept.document, batch): batch
+        for batch in batches
+        if known[batch.id] == 1
+    }
+    runs = [report for report in list_runs(repository.root) if report["task"] in ours]
+    if not runs:
+        return None
+    last, batch = runs[-1], ours[runs[-1]["task"]]
+    name, landed = str(last["run"]), repository.landed_runs(situation.base)
+    whole = read_marker(repository.root, wanted.task if situation.over else str(last["task"]))
+    said = last["outcome"] == "done" and whole == "done"
+    if said or not batch.finished or name not in landed:
+        return None
+    try:
+        return batch, replace(order_of(repository, world.cache, name), flags=_flags(wanted))
+    except UsageError:
+        return None

@@ -1,0 +1,155 @@
+"""Phase 6, killed at any moment: the next call ends as one that nobody touched."""
+
+import os
+import re
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agentflow.events import LandingDone
+from agentflow.history import counting, decode
+from agentflow.journal import load
+from agentflow.models.scripted import ScriptedServer, read_script
+from agentflow.records import Json
+from agentflow.runs import list_runs
+from tests.crash.test_kills import lives
+from tests.crash.victim import Life
+from tests.run.project import Project, bash, make_project, turn
+
+pytestmark = pytest.mark.sandbox
+
+EVERY = int(os.environ.get("AGENTFLOW_EVERY_MOMENT", "30"))
+"""Which moments between two runs are tried; 1 is all of them, the long form. Within a run they are
+those of `test_kills`, and here only a few."""
+TASK = "TASK_2025_001"
+PATH = f"task-tracking/{TASK}/tasks.md"
+BRANCH = f"agentflow/{TASK}"
+BATCH = """## Batch {0}: {1} ⏸️ PENDING
+
+**Assigned To**: backend-developer
+**Commit**: pending
+
+### Task {0}.1: Write it ⏸️ PENDING
+
+**File**: app/{1}.txt
+
+"""
+GATE = {"name": "test", "command": "! grep -rq wrong app"}
+COMMIT = "git add -A && git commit -qm"
+FIRST = (
+    "for f in hello bye last; do [ -e app/$f.txt ] || break; done; "
+    "case $f in bye) echo x;; *) echo wrong;; esac > app/$f.txt; " + COMMIT + ' "feat: $f"'
+)
+"""The next batch's file: of the first and the last one it is wrong."""
+REPAIR = f"[ -e app/last.txt ] || {{ echo x > app/hello.txt; {COMMIT} 'fix: hello'; }}"
+STORY = [
+    turn(bash(FIRST)),
+    turn(text="Done."),
+    turn(bash(REPAIR)),
+    turn(text="I am done with it."),
+]
+
+
+def document(*names: str) -> str:
+    """A document with these batches."""
+    return "# Tasks\n\n" + "".join(BATCH.format(n, name) for n, name in enumerate(names, 1))
+
+
+def tracked(folder: Path) -> Project:
+    """Three batches: one is repaired, one is right at once, one fails."""
+    project = make_project(folder)
+    project.write(PATH, document("hello", "bye", "last"))
+    project.commit("docs: tasks")
+    return project
+
+
+def ignored(folder: Path) -> Project:
+    """Two batches, and git does not have the document."""
+    project = make_project(folder)
+    project.write(".gitignore", "task-tracking/\n.orchestrator/\n")
+    project.commit("chore: ignore")
+    project.write(PATH, document("hello", "bye").replace("\n", "\r\n"))
+    return project
+
+
+def result(project: Project) -> Json:
+    """What must be the same; commits are named by their place on the branch, runs not at all."""
+    git = project.git
+    shas = git("log", "--reverse", "--format=%H", f"main..{BRANCH}").splitlines()
+    places = {sha: f"<commit {n}>" for n, sha in enumerate(shas, 1)}
+
+    def plain(text: str) -> str:
+        text = re.sub(r"[0-9a-f]{40}", lambda found: places[found[0]], text)
+        return re.sub(r"-\d{8}T\d{6}-[0-9a-f]{4}", "-RUN", text)
+
+    reports = list_runs(project.root)
+    landed = [report["task"] for report in reports if report["outcome"] == "done"]
+    kept = [
+        line.event
+        for report in reports
+        for line in counting(
+            decode(load(project.root / ".orchestrator/runs" / report["run"] / "journal.jsonl"))
+        )
+    ]
+    text = git("show", f"{BRANCH}:{PATH}") if git("ls-files", PATH) else None
+    work_tree = (project.root / PATH).read_bytes().decode()
+    names = sorted(path.name for path in (project.root / ".orchestrator/complete").iterdir())
+    return {
+        "log": [plain(git("show", "--format=%an %ae %B", "--stat", sha)) for sha in shas],
+        "document": None if text is None else plain(text),
+        "work tree": plain(work_tree),
+        "status": git("status", "--porcelain", "--untracked-files=no"),
+        "moves": len(git("reflog", "show", BRANCH).splitlines()),
+        "landed": sorted(landed),
+        "landings": sum(isinstance(event, LandingDone) for event in kept),
+        "failed": [report["task"] for report in reports if report["outcome"] == "failed"],
+        "markers": names,
+        "locks": git("for-each-ref", "--format=%(refname)", "refs/heads"),
+    }
+
+
+def tried(names: list[str]) -> list[int]:
+    """The moments, from 1: those between runs, from the last verdict of one to the next one's
+    begin, and some within."""
+    ends = {"agentflow.verified", "agentflow.run_finished"}
+    between, apart = list[int](), True
+    for moment, name in enumerate(names, 1):
+        apart = apart or name in ends
+        if apart:
+            between.append(moment)
+        apart = apart and name != "agentflow.run_started"
+    return sorted({*between[::EVERY], *between[-1:], *range(1, len(names), 14 * EVERY)})
+
+
+@pytest.mark.parametrize("make", [tracked, ignored])
+async def test_killed_at_any_moment_each_batch_is_done_once(
+    make: Callable[[Path], Project], tmp_path: Path, bwrap: str
+) -> None:
+    async with ScriptedServer(read_script({"turns": STORY})) as server:
+
+        def life_of(project: Project) -> Life:
+            flags = {"base_url": server.url, "gates": [GATE], "prompt": "plain"}
+            cache, environment = project.world.cache, project.world.environment
+            return Life(project.root, cache, environment, flags, batches=TASK)
+
+        whole = make(tmp_path / "whole")
+        told = tmp_path / "whole.txt"
+        assert await lives(life_of(whole), told) == 0, told.read_text()
+        wanted = result(whole)
+        assert len(wanted["landed"]) == wanted["landings"] == 2
+        paid = len(server.requests)
+        names = told.read_text().splitlines()[1:]
+
+        for moment in tried(names):
+            torn = make(tmp_path / f"torn-{moment}")
+            server.requests.clear()
+            code = await lives(replace(life_of(torn), dies_at=moment), tmp_path / "told.txt")
+            if code == 0:
+                break  # the moments before differ a little from run to run
+            assert code == -signal.SIGKILL
+            assert await lives(life_of(torn), tmp_path / "told.txt") == 0
+            assert result(torn) == wanted, f"moment {moment}: {names[moment - 1]}"
+            assert len(server.requests) <= paid + 1, f"moment {moment}: {names[moment - 1]}"
