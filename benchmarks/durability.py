@@ -295,7 +295,7 @@ async def of_size(folder: Path, files: int) -> tuple[bool, str]:
 
 def of_length(found: Long, turns: int) -> tuple[bool, list[str]]:
     """Whether memory is flat, and the rows for some turns of a long run."""
-    at = sorted({1, turns // 20, turns // 4, turns // 2, turns})
+    at = sorted({1, max(1, turns // 20), turns // 4, turns // 2, turns})
     rows = [
         f"| {turn} | {found.memory[turn - 1]:.1f} | {found.journal[turn - 1] / 1e3:,.0f} |"
         for turn in at
