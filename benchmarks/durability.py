@@ -42,7 +42,7 @@ THINKING = 0.5
 """Seconds until the model's first byte, where it is not at once: few models are as quick."""
 CHANGES = 12
 """Turns of a run whose checkpoints are measured; each changes one file and makes another."""
-RESUMES = 7
+RESUMES = 5
 MOST_WAITED = 5.0
 """Milliseconds that a checkpoint may keep a reply of a model that thinks so long."""
 MOST_RESUME = 0.5
@@ -119,10 +119,10 @@ async def checkpoints(folder: Path, repository: Path, latency: float) -> Watch:
     return watch
 
 
-async def resumes(folder: Path, repository: Path) -> list[float]:
-    """Seconds from the start of `agentflow resume` until its first request has arrived."""
+async def resumes(folder: Path, repository: Path) -> list["Beginning"]:
+    """How `agentflow resume` gets to its first request."""
     script = write_script(folder / "script.json", [change(n) for n in range(RESUMES + 2)])
-    found = list[float]()
+    found = list[Beginning]()
     with scripted_server(script) as port:
         recorder = Recorder(port)
         url = await recorder.start()
@@ -132,33 +132,60 @@ async def resumes(folder: Path, repository: Path) -> list[float]:
                 if turns == 1
                 else [str(AGENTFLOW), "resume", TASK, "--base-url", url, "--max-turns", f"{turns}"]
             )
-            recorder.clear()
-            started = time.monotonic()
-            await asyncio.to_thread(out_of_turns, command, repository, environment_in(folder))
+            begun = await first_request(command, repository, environment_in(folder), recorder)
             if turns > 1:
-                found.append(recorder.first_request() - started)
+                found.append(begun)
         recorder.stop()
     return found
 
 
-def out_of_turns(command: Sequence[str], repository: Path, environment: dict[str, str]) -> None:
-    """Run a command that ends with exit code 4."""
-    ended = subprocess.run(
-        command, cwd=repository, env=environment, capture_output=True, text=True, check=False
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """From a process's start until something was there, or done."""
+
+    seconds: float
+    processor: float
+    """Seconds of all processors, of its ended children too."""
+
+
+async def first_request(
+    command: Sequence[str], repository: Path, environment: dict[str, str], recorder: Recorder
+) -> Beginning:
+    """Run a command that ends with exit code 4; return how it got to its first request."""
+    recorder.clear()
+    started, used = time.monotonic(), 0.0
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=repository,
+        env=environment,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
     )
-    if ended.returncode != 4:
-        raise SystemExit(f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stderr}")
+    while process.returncode is None:
+        await asyncio.sleep(0.002)
+        if recorder.requests and not used:
+            used = processor_of(process.pid)
+    if process.returncode != 4:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return Beginning(recorder.first_request() - started, used)
 
 
-def imports(times: int = RESUMES) -> list[float]:
-    """Seconds of the SDK's import, as a run does it."""
+def processor_of(process: int) -> float:
+    """Seconds that a process and its ended children have used."""
+    fields = Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def imports() -> list[Beginning]:
+    """The SDK's import, as a run does it."""
     program = (
-        "import time; started = time.monotonic(); "
+        "import time; started = time.monotonic(), time.process_time(); "
         "from agentflow.models.anthropic import import_sdk; import_sdk(); "
-        "print(time.monotonic() - started)"
+        "print(time.monotonic() - started[0], time.process_time() - started[1])"
     )
     command = [sys.executable, "-c", program]
-    return [float(subprocess.check_output(command, text=True)) for _ in range(times)]
+    shown = [subprocess.check_output(command, text=True).split() for _ in range(RESUMES)]
+    return [Beginning(float(seconds), float(used)) for seconds, used in shown]
 
 
 def command_of(url: str) -> list[str]:
@@ -247,18 +274,20 @@ async def of_size(folder: Path, files: int) -> tuple[bool, str]:
     make_repository(repository, files)
     quick = await checkpoints(folder, repository, 0.0)
     slow = await checkpoints(folder, repository, THINKING)
-    begun, imported = await resumes(folder, repository), imports()
+    begun, sdk = await resumes(folder, repository), imports()
     waited = [each * 1e3 for each in slow.waits]
-    beside = [each - statistics.median(imported) for each in begun]
+    imported = statistics.median(each.seconds for each in sdk)
+    processor = statistics.median(each.processor for each in sdk)
+    beside = [each.seconds - imported for each in begun]
     holds = statistics.median(waited) < MOST_WAITED and statistics.median(beside) < MOST_RESUME
     cells = (
         f"{files:,}",
         spread([each * 1e3 for each in slow.checkpoints]),
         spread(waited, 1),
         spread([each * 1e3 for each in quick.waits]),
-        spread(begun, 2),
-        f"{statistics.median(imported):.2f}",
         spread(beside, 2),
+        f"{imported:.2f}",
+        spread([each.processor / processor for each in begun], 2),
         "holds" if holds else "BROKEN",
     )
     return holds, f"| {' | '.join(cells)} |"
@@ -266,7 +295,7 @@ async def of_size(folder: Path, files: int) -> tuple[bool, str]:
 
 def of_length(found: Long, turns: int) -> tuple[bool, list[str]]:
     """Whether memory is flat, and the rows for some turns of a long run."""
-    at = sorted({1, turns // 20, turns // 4, turns // 2, turns})
+    at = sorted({1, max(1, turns // 20), turns // 4, turns // 2, turns})
     rows = [
         f"| {turn} | {found.memory[turn - 1]:.1f} | {found.journal[turn - 1] / 1e3:,.0f} |"
         for turn in at
@@ -282,7 +311,8 @@ async def measure(files: Sequence[int], turns: int, folder: Path) -> bool:
     import_sdk()
     print(
         "| files | checkpoint, ms | waited for it, ms | with a model that answers at once, ms "
-        "| resume to first request, s | import of the SDK, s | besides, s | |"
+        "| resume to first request besides the SDK's import, s | import, s "
+        "| resume: processor time, imports | |"
     )
     print("|---|---|---|---|---|---|---|---|")
     holds = True
