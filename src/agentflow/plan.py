@@ -161,6 +161,7 @@ def _make_plan(
         promises=promises,
         disputed=context.disputed,
         mounted=sandbox.backend in MOUNTING,
+        confined=sandbox.backend != "none",
     )
     mounts = plan_mounts(boundaries, lambda path: is_directory(path, base_paths))
     return Plan(
