@@ -9,6 +9,8 @@ import pytest
 
 from agentflow.canaries import PROMISES, Proof
 from agentflow.doctor import Check, examine, is_good
+from agentflow.plan_checks import mount_plan
+from agentflow.records import Boundaries
 from agentflow.sandbox import Choice
 from agentflow.trust import grant, widening
 from agentflow.workspace.repository import Repository
@@ -235,3 +237,24 @@ def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(tmp_path, {"PATH": str(tmp_path)}, tmp_path / "cache")
     found = {check.name: check for check in examine(world, Choice, lambda: ())}
     assert found["git"] == Check("git", "missing", "git is not installed", "apt-get install git")
+
+
+def test_it_says_who_enforces_the_configured_boundaries(tmp_path: Path) -> None:
+    config = f'allow = ["src/**", "*.md"]\ndeny = ["src/gen/"]\n{GATE}'
+    files: dict[str, str | dict[str, object]] = {
+        "a.txt": "a", "src/a.py": "", "src/gen/b.py": "", CONFIG: config,
+    }  # fmt: skip
+    repository = make_repository(tmp_path / "r", files)
+
+    found = examined(tmp_path, repository)["boundaries"]
+
+    labels = "src/** kernel-exact, *.md import-only, !src/gen/ kernel-exact"
+    assert found == Check("boundaries", "ok", labels)
+    reduced = mount_plan(
+        Boundaries(("src/**",), ("src/gen/", "docs/")),
+        frozenset({"src/gen/b.py", "docs/a"}),
+        "landlock",
+    )
+    assert reduced.labels == (
+        ("src/**", "kernel-exact"), ("!src/gen/", "import-only"), ("!docs/", "kernel-exact"),
+    )  # fmt: skip

@@ -341,6 +341,23 @@ async def test_credentials_that_setup_leaves_in_a_dotenv_file_are_not_kept(bench
     assert sorted(each.name for each in found.source.rglob("*")) == [".env.d", ".env.example"]
 
 
+async def test_files_that_the_user_calls_secret_are_not_kept(bench: Bench) -> None:
+    setup = Setup(
+        "mkdir -p m/keys n; cd m; touch a.pem keys/x a.txt; ln -s a.txt b.pem; touch ../n/a.pem",
+        provides=("m", "n"),
+    )
+    plain = bench.provisions(setup)
+
+    kept, other = await bench.provisions(setup, secret_files=("m/**/*.pem", "m/keys")).of(
+        bench.work.base
+    )
+
+    assert sorted(each.name for each in kept.source.rglob("*")) == ["a.txt", "keys"]
+    assert [each.name for each in other.source.rglob("*")] == ["a.pem"]
+    again, _ = await plain.of(bench.work.base)  # kept under another key
+    assert (again.source / "a.pem").exists()
+
+
 async def test_what_a_crash_left_is_never_used_and_goes_away(bench: Bench) -> None:
     (first,) = await bench.provisions(replace(NPM, provides=("node_modules",))).of(bench.work.base)
     key = first.source.parent.name

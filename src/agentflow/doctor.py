@@ -18,6 +18,7 @@ from agentflow.errors import AgentflowError, UsageError
 from agentflow.frozen import record
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint, find_key, key_name
 from agentflow.models.kinds import find_kind
+from agentflow.plan_checks import mount_plan
 from agentflow.programs import first_word
 from agentflow.records import Backend, Task
 from agentflow.sandbox import CANARY, Choice, choose, notices
@@ -70,6 +71,7 @@ def examine(world: World, sandbox: Choose = choose, proofs: Prove = prove) -> tu
     checks += [each for each in found if isinstance(each, Check)]
     checks += _containment(settings, sandbox, proofs)
     if settings is not None:
+        checks += _boundaries(settings, repository.paths(head), sandbox)
         checks += _gates(settings, repository, head, world)
         checks += _server(settings, world)
     return tuple(checks)
@@ -94,6 +96,15 @@ def _containment(settings: Settings | None, sandbox: Choose, proofs: Prove) -> I
     for proof in tried:
         status: Status = "wrong" if proof.broken else "ok"
         yield Check(proof.promise, status, proof.broken or proof.holds, proof.remedy)
+
+
+def _boundaries(settings: Settings, paths: frozenset[str], sandbox: Choose) -> Iterator[Check]:
+    """Who enforces the boundaries that the configuration has for every task."""
+    backend = sandbox(settings.sandbox.backend).backend
+    labels = mount_plan(settings.boundaries, paths, backend).labels
+    if labels:
+        detail = ", ".join(f"{glob} {label}" for glob, label in labels)
+        yield Check("boundaries", "ok", detail)
 
 
 def _missing(error: AgentflowError) -> tuple[Status, str, str]:

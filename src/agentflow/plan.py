@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agentflow.boundaries import MountPlan, plan_mounts, without_denials
+from agentflow.boundaries import MountPlan
 from agentflow.configuration import Settings
 from agentflow.environment import Environment
 from agentflow.errors import UsageError
@@ -23,7 +23,7 @@ from agentflow.plan_checks import (
     check_event,
     check_gates,
     check_network,
-    is_directory,
+    mount_plan,
     tracked_secrets,
     uncommitted,
 )
@@ -161,8 +161,8 @@ def _make_plan(
         promises=promises,
         disputed=context.disputed,
         mounted=sandbox.backend in MOUNTING,
+        confined=sandbox.backend != "none",
     )
-    mounts = plan_mounts(boundaries, lambda path: is_directory(path, base_paths))
     return Plan(
         task=task,
         settings=settings,
@@ -173,7 +173,7 @@ def _make_plan(
         rendered=rendered,
         promises=promises,
         boundaries=boundaries,
-        mounts=mounts if sandbox.backend in MOUNTING else without_denials(mounts),
+        mounts=mount_plan(boundaries, base_paths, sandbox.backend),
         sandbox=sandbox,
         gates=gates,
         by_project=by_project,

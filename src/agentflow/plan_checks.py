@@ -4,7 +4,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from agentflow.boundaries import literal_prefix, matches
+from agentflow.boundaries import MountPlan, literal_prefix, matches, plan_mounts, without_denials
 from agentflow.environment import Environment
 from agentflow.errors import UsageError
 from agentflow.frontmatter import read_limited
@@ -12,7 +12,7 @@ from agentflow.nearest import nearest
 from agentflow.programs import check_program
 from agentflow.prompts.base_tree import is_environment_file
 from agentflow.prompts.profile import missing_documents
-from agentflow.records import Backend, Boundaries, BuildCommand, Prompt, Task
+from agentflow.records import MOUNTING, Backend, Boundaries, BuildCommand, Prompt, Task
 from agentflow.sandbox.hosts import parse_rules
 from agentflow.sandbox.policy import Network
 from agentflow.settings import CONFIG
@@ -122,6 +122,12 @@ def check_gates(
 def is_directory(path: str, base_paths: frozenset[str]) -> bool:
     """Whether a commit with these files has this folder."""
     return any(known.startswith(f"{path}/") for known in base_paths)
+
+
+def mount_plan(boundaries: Boundaries, base_paths: frozenset[str], backend: Backend) -> MountPlan:
+    """What a back end mounts for boundaries on a commit with these files, and who enforces each."""
+    plan = plan_mounts(boundaries, lambda path: is_directory(path, base_paths))
+    return plan if backend in MOUNTING else without_denials(plan)
 
 
 def check_boundaries(

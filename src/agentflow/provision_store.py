@@ -107,12 +107,18 @@ def _prepare(store: Path) -> None:
 
 
 def fill(
-    store: Path, key: str, tree: Path, setup: Setup, tracked: Mapping[str, str], bounds: Bounds
+    store: Path,
+    key: str,
+    tree: Path,
+    setup: Setup,
+    tracked: Mapping[str, str],
+    bounds: Bounds,
+    secret_files: Sequence[str] = (),
 ) -> tuple[Provided, ...]:
     """Move what `setup.provides` names out of a tree and keep it under a key.
 
     Call with the key's lock held, and when nothing that could change the tree is alive. `tracked`
-    are the paths that git holds. Raises `EnvironmentFailure` naming what is missing or too large,
+    are the paths that git holds; what matches a glob of `secret_files` is removed. Raises `EnvironmentFailure` naming what is missing or too large,
     and OSError.
     """
     paths = find_directories(tree, setup.provides, tracked)
@@ -122,7 +128,7 @@ def fill(
             + f"{bounds.directories} can be shown",
             hint="Name fewer directories in `provides`, or one above them.",
         )
-    _measure((tree / path for path in paths), bounds)
+    _measure(tree, paths, bounds, secret_files)
     partial = Path(tempfile.mkdtemp(prefix=f"{key}.partial-", dir=store))
     try:
         kept = [_move(tree / path, partial / str(n), path, setup) for n, path in enumerate(paths)]
@@ -194,11 +200,11 @@ def _printable(path: str) -> str:
     return path
 
 
-def _measure(folders: Iterable[Path], bounds: Bounds) -> None:
+def _measure(tree: Path, paths: Iterable[str], bounds: Bounds, secret_files: Sequence[str]) -> None:
     """Refuse what is too large; remove pipes and sockets, which would join sandboxes, and `.env`
-    files: setup had credentials, and every sandbox sees what it leaves."""
+    and other secret files: setup had credentials, and every sandbox sees what it leaves."""
     size = 0
-    for count, (entry, status) in enumerate(_entries(folders), start=1):
+    for count, (entry, status) in enumerate(_entries(tree / path for path in paths), start=1):
         size += status.st_blocks * 512
         if size > bounds.size or count > bounds.entries:
             raise EnvironmentFailure(
@@ -208,7 +214,9 @@ def _measure(folders: Iterable[Path], bounds: Bounds) -> None:
             )
         kind = stat.S_IFMT(status.st_mode)
         foreign = kind not in {stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK}
-        if foreign or (kind != stat.S_IFDIR and is_environment_file(entry.name)):
+        path = os.path.relpath(entry.path, tree) if secret_files else ""
+        secret = is_environment_file(entry.name) or any(matches(g, path) for g in secret_files)
+        if foreign or (kind != stat.S_IFDIR and secret):
             Path(entry.path).unlink()
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import subprocess
 import time
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
@@ -69,6 +69,8 @@ class Provisions:
     redact: Redact
     shared: Path | None = None
     """Another store, which is looked into first and never written to."""
+    secret_files: tuple[str, ...] = ()
+    """Globs of files that no directory may keep."""
     bounds: Bounds = BOUNDS
     _known: dict[str, tuple[Provided, ...]] = field(default_factory=dict[str, tuple[Provided, ...]])
 
@@ -111,7 +113,7 @@ class Provisions:
     def _looked_up(self, commit: str) -> tuple[Setup, dict[str, str], str]:
         setup = _checked(self.setup)
         tree = _entries(self.state, commit)
-        return setup, tree, _key(setup, tree, self.toolchain)
+        return setup, tree, _key(setup, tree, self.toolchain, self.secret_files)
 
     async def _make(
         self, commit: str, setup: Setup, key: str, tree: Mapping[str, str]
@@ -138,7 +140,9 @@ class Provisions:
             await self._run(sandbox)
             await sandbox.close()  # from now on nothing can change what is kept
             return await _undisturbed(
-                asyncio.to_thread(fill, self.store, key, folder, setup, tree, self.bounds)
+                asyncio.to_thread(
+                    fill, self.store, key, folder, setup, tree, self.bounds, self.secret_files
+                )
             )
 
     async def _run(self, sandbox: Sandbox) -> None:
@@ -220,7 +224,7 @@ def _entries(state: Git, commit: str) -> dict[str, str]:
     return {path: entry for entry, path in rows}
 
 
-def _key(setup: Setup, tree: Mapping[str, str], toolchain: str) -> str:
+def _key(setup: Setup, tree: Mapping[str, str], toolchain: str, secret_files: Sequence[str]) -> str:
     """What the result depends on, as SHA-256. Secret values are no part of it.
 
     Where no file is a key file, all files are.
@@ -234,6 +238,7 @@ def _key(setup: Setup, tree: Mapping[str, str], toolchain: str) -> str:
         "variables": dict(setup.variables.literal),
         "toolchain": toolchain,
         "files": keys or dict(tree),
+        **({"secret_files": secret_files} if secret_files else {}),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

@@ -168,6 +168,10 @@ class Summary:
             "skills": list(started.get("skills", ())),
             "sandbox": started.get("sandbox"),
             "limits": resumed.get("limits") or started.get("limits", {}),
+            "boundaries": [
+                {"glob": glob, "enforced_by": label}
+                for glob, label in started.get("boundaries", ())
+            ],
             "network": self._network,
             "notices": self._notices,
             "started_at": self._started.isoformat(timespec="milliseconds"),

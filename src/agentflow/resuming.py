@@ -59,6 +59,7 @@ def run_started(plan: Plan, run: str, replaceable: str | None) -> RunStarted:
         replaceable=replaceable,
         network=plan.environment.agent_network,
         limits=asdict(plan.limits),
+        boundaries=plan.mounts.labels,
     )
 
 

@@ -147,6 +147,7 @@ async def _judge(
             checkouts.setup,
             emit,
             redact,
+            secret_files=settings.secrets.files,
         )
         installation = Installation(subject.base, provisions, folder / "provisions")
         checkouts.provide = installation.of

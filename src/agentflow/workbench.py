@@ -168,6 +168,7 @@ class Workbench:
             self.setup_checkout,
             emit,
             redact,
+            secret_files=self.plan.settings.secrets.files,
         )
         self.installation = Installation(self.plan.base, provisions, self.folder / "provisions")
         await self.equip(self.installation.of)

@@ -311,11 +311,25 @@ async def test_an_untracked_task_file_is_copied_in_and_never_committed(project: 
     assert answers[2].strip() == "A  app/hello.txt"
 
 
+async def test_the_report_says_who_enforces_each_boundary(project: Project) -> None:
+    boundaries = ["app/**", "docs/*.md", "README.md"]
+    report = await project.run([turn(HELLO), turn()], allow=boundaries, deny=["app/vendor/**"])
+
+    labels = {each["glob"]: each["enforced_by"] for each in report["boundaries"]}
+    assert labels == {
+        "app/**": "kernel-exact",
+        "docs/*.md": "kernel-parent+import",
+        "README.md": "import-only",
+        "!app/vendor/**": "import-only",  # it is not there on the base
+    }
+
+
 async def test_without_a_sandbox_it_is_shouted_and_recorded(project: Project) -> None:
     report = await project.run([turn(HELLO), turn()], sandbox="none")
 
     assert report["outcome"] == "done"
     assert report["sandbox"] == "none"
+    assert "The network is this machine's." in str(project.requests[0]["messages"][0])
     assert any(notice.startswith("NO SANDBOX") for notice in report["notices"])
 
 

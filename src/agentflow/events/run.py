@@ -39,6 +39,8 @@ class RunStarted:
     """Hosts that the agent may reach."""
     limits: Json = field(default_factory=dict[str, object])
     """What the run may spend: the fields of `records.Limits`."""
+    boundaries: tuple[tuple[str, str], ...] = ()
+    """Each glob, denials with a leading `!`, and who enforces it: `boundaries.Label`."""
 
 
 @record

@@ -70,6 +70,7 @@ async def _try(
             checkouts.setup,
             emit,
             redact,
+            secret_files=settings.secrets.files,
         )
         checkouts.provide = provisions.of
         await provisions.of(base)

@@ -69,6 +69,7 @@ def render(
     promises: Sequence[Promise] = (),
     disputed: bool = False,
     mounted: bool = True,
+    confined: bool = True,
 ) -> Rendered:
     """Fill a prompt with one task's context.
 
@@ -76,7 +77,8 @@ def render(
     beside the checkout; `arguments` are values by the placeholder as written; `attachment`, in
     which nothing is filled, follows the prompt's text; `promises` are listed in the message;
     `disputed` has the first message say that it decides who commits; `mounted` says that the
-    repository is at `WORKSPACE`, and not somewhere on this machine.
+    repository is at `WORKSPACE`, and not somewhere on this machine; `confined` that the network is
+    none, or the proxy's, and not this machine's.
     Raises `UsageError` if the profile names a placeholder that has no value.
     """
     profile = prompt.profile
@@ -94,6 +96,7 @@ def render(
         "promises": promises[:LISTED_PROMISES],
         "more_promises": max(0, len(promises) - LISTED_PROMISES),
         "hosts": around.agent_network,
+        "confined": confined,
         "setup": around.setup,
         "services": around.services,
     }
