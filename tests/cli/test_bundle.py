@@ -251,13 +251,13 @@ def with_program(done: Delivered, name: str, source: str) -> str:
     return f"{folder}:{done.shell.environment['PATH']}"
 
 
-def github(done: Delivered) -> None:
-    """Let the remote be one at GitHub, by an `ssh` that gets only as far as the folder."""
+def github(done: Delivered, url: str = "git@github.com:o/r.git") -> None:
+    """Let the remote be one at GitHub or elsewhere, by an `ssh` that gets only as far as the folder."""
     root, ssh = done.shell.project.root, done.folder / "ssh"
     ssh.write_text(f"#!/bin/sh\nfor last; do :; done\nexec ${{last%% *}} {done.remote}\n")
     ssh.chmod(0o755)
     for key, value in (
-        ("remote.origin.url", "git@github.com:o/r.git"),
+        ("remote.origin.url", url),
         ("core.sshCommand", str(ssh)),
         ("ssh.variant", "simple"),
     ):
@@ -283,6 +283,33 @@ def test_a_pull_request_is_opened_and_then_updated(done: Delivered) -> None:
     assert calls[1][0][2:6] == ["--head", "agentflow/TASK-1", "--base", "main"]
     assert "✅ passed ` build:test `" in calls[1][1]
     assert done.git(done.remote, "rev-parse", "agentflow/TASK-1") == done.tip
+
+
+GLAB = """#!/bin/sh
+echo "$1 $2" >> {log}
+case "$2" in
+    list) if grep -q create {log}; then echo '[{{"iid": 3, "web_url": "https://gitlab.example.com/o/r/-/merge_requests/3"}}]'; else echo '[]'; fi ;;
+    create) echo "!3 https://gitlab.example.com/o/r/-/merge_requests/3" ;;
+esac
+"""
+
+
+def test_a_merge_request_is_opened_and_then_updated(done: Delivered) -> None:
+    log = done.folder / "log"
+    path = with_program(done, "glab", GLAB.format(log=log))
+    github(done, "ssh://git@gitlab.example.com/o/r.git")
+    root = done.shell.project.root
+
+    ended = [done.run(root, "pr", "TASK-1", PATH=path) for _ in range(2)]
+
+    address = "https://gitlab.example.com/o/r/-/merge_requests/3"
+    assert [each.stdout for each in ended] == [f"opened  {address}\n", f"updated  {address}\n"]
+    assert log.read_text().split("\n")[:4] == ["mr list", "mr create", "mr list", "mr update"]
+    told = done.run(root, "pr", "TASK-1").stdout.splitlines()[0]
+    assert told == (
+        "told  https://gitlab.example.com/o/r/-/merge_requests/new?merge_request%5Bsource_branch%5D="
+        "agentflow%2FTASK-1&merge_request%5Btarget_branch%5D=main"
+    )
 
 
 def test_without_a_program_the_address_and_the_body_are_printed(done: Delivered) -> None:
