@@ -9,6 +9,7 @@ from agentflow.events import Collected, LandingDone, RunStarted, Verified
 from agentflow.journal import Journal
 from agentflow.markers import write_atomically
 from agentflow.pages.report import render_report
+from agentflow.records import Json
 from agentflow.redaction import redactor
 from agentflow.report import Summary
 from agentflow.runs import FOLDER, JOURNAL, REPORT, find_report
@@ -96,7 +97,7 @@ def test_commits_that_are_gone_are_said_to_be(tmp_path: Path) -> None:
     assert read_details(repository, tmp_path, evil, redactor(())).files == ()
 
 
-ODD = [
+ODD: list[Json] = [
     {"message": {}},
     {"message": {"content": 7}},
     {"message": {"content": [7, {"type": "text"}, {"type": "tool_use", "input": [EVIL]}]}},
@@ -109,12 +110,19 @@ def test_a_journal_that_a_repository_brought_is_shown_or_refused(tmp_path: Path)
     shell = Shell(tmp_path)
     folder = make_run(shell, finished=False)
     first, *_ = folder.joinpath(JOURNAL).read_bytes().splitlines(keepends=True)
-    begun = {**parse_object(first), "limits": {"timeout": EVIL, "max_cost": [], "max_turns": {}}}
-    reply = {
+    begun: Json = {
+        **parse_object(first),
+        "limits": {"timeout": EVIL, "max_cost": [], "max_turns": {}},
+    }
+    reply: Json = {
         "at": begun["at"], "type": "assistant", "message": {"content": EVIL}, "stop_reason": "x",
         "usage": {}, "discarded": {}, "cost": None,
     }  # fmt: skip
-    results = {"at": begun["at"], "type": "user", "message": {"content": [{"type": "tool_result"}]}}
+    results: Json = {
+        "at": begun["at"],
+        "type": "user",
+        "message": {"content": [{"type": "tool_result"}]},
+    }
     lines = [begun, *({**reply, **odd} for odd in ODD), results]
     folder.joinpath(JOURNAL).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     ended = shell.run("report", "TASK-1", "-o", "-")
