@@ -35,7 +35,7 @@ from agentflow.events import (
     RunStarted,
     Signed,
 )
-from agentflow.history import decode, read_history
+from agentflow.history import Line, decode, read_history
 from agentflow.journal import load
 from agentflow.records import LEFT_TO_CI, Json
 from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, list_runs
@@ -221,15 +221,22 @@ def known_runs(root: Path, task: str | None = None) -> list[Json]:
     ]
 
 
+_MADE_UP = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What comes of events that no run of ours has written: a repository may bring a journal."""
+
+
 def _so_far(folder: Path) -> Json:
     """What a journal says that was spent, and on what; empty if nobody can tell."""
     path = folder / JOURNAL
     try:
         if path.stat().st_size > MAX_JOURNAL:
             return {}
-        lines = decode(load(path))
-    except (AgentflowError, OSError):
+        return _spent_by(decode(load(path)))
+    except (AgentflowError, OSError, *_MADE_UP):
         return {}
+
+
+def _spent_by(lines: list[Line]) -> Json:
     history = read_history(lines, len(lines))
     if history.started is None:
         return {}

@@ -280,6 +280,21 @@ def test_runs_are_listed_and_shown(terminal: Terminal) -> None:
     assert "there is no run or task 'TASK-9' here" in missing.stderr
 
 
+def test_a_run_is_followed_from_another_terminal(terminal: Terminal) -> None:
+    url = terminal.serve(turn(HELLO), turn(bash("sleep 3")), turn(text="It is written."))
+    process = terminal.start("run", "TASK-1", *GATE, "--base-url", url)
+    assert process.stderr is not None
+    assert any("Write app/hello.txt" in line for line in iter(process.stderr.readline, ""))
+
+    ended = terminal.run("runs", "show", "TASK-1", "--follow")
+
+    process.communicate(timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert "tool Write app/hello.txt" in ended.stderr
+    assert "gate ✓ passed  build:test" in ended.stderr
+    assert "done  TASK-1  Say hello" in ended.stdout
+
+
 def test_what_a_model_says_cannot_reach_the_terminal(terminal: Terminal) -> None:
     evil = "\x1b]0;owned\x07\x1b[2J::set-output name=x::y\n::add-mask::z \u202e"
     url = terminal.serve(turn(HELLO, bash("printf '\\033[31mred'"), text=evil), turn(text=evil))

@@ -9,6 +9,7 @@ from agentflow.events import Collected, LandingDone, RunStarted, Verified
 from agentflow.journal import Journal
 from agentflow.markers import write_atomically
 from agentflow.pages.report import render_report
+from agentflow.records import Json
 from agentflow.redaction import redactor
 from agentflow.report import Summary
 from agentflow.runs import FOLDER, JOURNAL, REPORT, find_report
@@ -94,3 +95,44 @@ def test_commits_that_are_gone_are_said_to_be(tmp_path: Path) -> None:
     assert (details.files, details.diff_problem) == ((), "the commits are gone")
     evil = {**found, "base": "--output=/tmp/x"}
     assert read_details(repository, tmp_path, evil, redactor(())).files == ()
+
+
+ODD: list[Json] = [
+    {"message": {}},
+    {"message": {"content": 7}},
+    {"message": {"content": [7, {"type": "text"}, {"type": "tool_use", "input": [EVIL]}]}},
+    {"usage": {"input_tokens": 10**18, "output_tokens": -5}, "cost": 1e308},
+    {"usage": {"cache_read_tokens": -1}, "cost": -1e308},
+]
+
+
+def test_a_journal_that_a_repository_brought_is_shown_or_refused(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    folder = make_run(shell, finished=False)
+    first, *_ = folder.joinpath(JOURNAL).read_bytes().splitlines(keepends=True)
+    begun: Json = {
+        **parse_object(first),
+        "limits": {"timeout": EVIL, "max_cost": [], "max_turns": {}},
+    }
+    reply: Json = {
+        "at": begun["at"], "type": "assistant", "message": {"content": EVIL}, "stop_reason": "x",
+        "usage": {}, "discarded": {}, "cost": None,
+    }  # fmt: skip
+    results: Json = {
+        "at": begun["at"],
+        "type": "user",
+        "message": {"content": [{"type": "tool_result"}]},
+    }
+    lines = [begun, *({**reply, **odd} for odd in ODD), results]
+    folder.joinpath(JOURNAL).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    ended = shell.run("report", "TASK-1", "-o", "-")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert not {"\x1b", "\x07", "\u202e"} & set(ended.stdout)
+    followed = shell.run("runs", "show", "TASK-1", "--follow")
+    assert followed.returncode == 0, followed.stderr
+    assert not {"\x1b", "\x07", "\u202e"} & set(followed.stderr)
+    with folder.joinpath(JOURNAL).open("a") as file:
+        file.write('{"type": "unknown"}\n')
+    refused = shell.run("report", "TASK-1")
+    assert refused.returncode == 5
+    assert "is no event of this version (unknown)" in refused.stderr

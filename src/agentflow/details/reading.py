@@ -128,5 +128,5 @@ def _environment(report: Json, started: RunStarted | None) -> Iterator[tuple[str
         yield "python", str(versions.get("python"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     for name, value in started.limits.items():
         if value is not None:
-            shown_value = format_duration(value) if name == "timeout" else f"{value}"
-            yield name.replace("_", " "), shown_value
+            is_time = name == "timeout" and isinstance(value, int | float)
+            yield name.replace("_", " "), format_duration(value) if is_time else f"{value}"

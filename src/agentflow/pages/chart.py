@@ -7,6 +7,8 @@ from agentflow.frozen import record
 
 WIDTH, HEIGHT = 720, 160
 """Of the drawing, in its own units; a page scales it."""
+MOST = 10**15
+"""Of anything: a journal may have come with a repository."""
 KINDS = ("cache read", "cache written", "input", "output")
 
 
@@ -51,10 +53,11 @@ def draw(turns: Sequence[Turn]) -> Chart:
     return Chart(bars, most, line, cost, turns[-1].number)
 
 
-def _amounts(turn: Turn) -> tuple[int, int, int, int]:
+def _amounts(turn: Turn) -> tuple[int, ...]:
     usage = turn.usage
     written = usage.cache_write_tokens + usage.cache_write_1h_tokens
-    return usage.cache_read_tokens, written, usage.input_tokens, usage.output_tokens
+    amounts = (usage.cache_read_tokens, written, usage.input_tokens, usage.output_tokens)
+    return tuple(min(max(0, amount), MOST) for amount in amounts)
 
 
 def _words(turn: Turn, amounts: Sequence[int]) -> str:
@@ -75,7 +78,7 @@ def _column(amounts: Sequence[int], x: float, step: float, most: int) -> tuple[B
 
 def _line(turns: Sequence[Turn], step: float) -> tuple[str, float]:
     costs = [turn.cost for turn in turns]
-    known = [cost for cost in costs if cost is not None]
+    known = [min(max(0.0, cost), MOST) for cost in costs if cost is not None]
     total = sum(known)
     if len(known) < len(costs) or not total:
         return "", total

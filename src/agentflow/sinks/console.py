@@ -31,7 +31,7 @@ from agentflow.events import (
     ToolFinished,
     ToolStarted,
 )
-from agentflow.messages import calls_in
+from agentflow.messages import blocks_in, calls_in
 from agentflow.neutral import neutral, one_line
 from agentflow.progress import Progress, progressed
 from agentflow.records import Evidence
@@ -182,7 +182,8 @@ class ConsoleSink:
 
     def _reply(self, event: AssistantMessage) -> None:
         self._targets |= {number: target for number, _, target in calls_in(event.message)}
-        words = "\n".join(b["text"] for b in event.message["content"] if b["type"] == "text")
+        blocks = blocks_in(event.message)
+        words = "\n".join(str(b.get("text")) for b in blocks if b.get("type") == "text")
         cost = "" if event.cost is None else f" · ${event.cost:.4f}"
         spent = f"  {event.usage.prompt_tokens:,} → {event.usage.output_tokens:,} tokens{cost}"
         shown = ""
