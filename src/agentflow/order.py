@@ -28,6 +28,8 @@ class Order:
     """A task that the caller made, instead of a file or text."""
     answer: str | None = None
     """A person's words to an agent that asked."""
+    shared_target: bool = False
+    """Whether others land on the same branch meanwhile: then the result is merged with theirs."""
 
     @property
     def as_json(self) -> Json:
@@ -39,6 +41,7 @@ class Order:
             "flags": dict(self.flags),
             "arguments": self.arguments,
             "made": made,
+            "shared_target": self.shared_target,
         }
 
 

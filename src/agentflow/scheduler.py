@@ -2,6 +2,7 @@
 
 import asyncio
 import graphlib
+import heapq
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -97,7 +98,7 @@ def schedule(jobs: Sequence[Job]) -> tuple[Slot, ...]:
 
 
 def _ordered(jobs: Sequence[Job]) -> Iterator[Job]:
-    """Dependencies first, otherwise as given."""
+    """As given, but that dependencies come first."""
     by_id = {job.id: job for job in jobs}
     _check_names(jobs, by_id)
     sorter = graphlib.TopologicalSorter({job.id: job.depends_on for job in jobs})
@@ -107,10 +108,13 @@ def _ordered(jobs: Sequence[Job]) -> Iterator[Job]:
         circle = " → ".join(reversed(error.args[1]))
         raise UsageError(f"these tasks wait for each other: {circle}") from error
     place = {job.id: i for i, job in enumerate(jobs)}
+    ready: list[int] = []
     while sorter.is_active():
-        ready = sorted(sorter.get_ready(), key=place.__getitem__)
-        yield from (by_id[name] for name in ready)
-        sorter.done(*ready)
+        for name in sorter.get_ready():
+            heapq.heappush(ready, place[name])
+        job = jobs[heapq.heappop(ready)]
+        yield job
+        sorter.done(job.id)
 
 
 def _check_names(jobs: Sequence[Job], by_id: Mapping[str, Job]) -> None:
@@ -129,11 +133,13 @@ async def drive(
     *,
     at_once: int,
     keep_going: bool = False,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> dict[str, Ending]:
     """Run the jobs of a plan, at most so many at once, and return how each ended.
 
     `run` says whether a job succeeded. Whoever depends on one that did not is skipped; without
-    `keep_going` no other job starts either. What `run` raises ends the others too.
+    `keep_going` no other job starts either, and none once `is_stopped`. What `run` raises ends the
+    others too.
     """
     ended: dict[str, Ending] = {}
     free = asyncio.Semaphore(at_once)
@@ -145,7 +151,7 @@ async def drive(
             await over[name].wait()
         async with free:
             after = ended.values() if not keep_going else [ended[n] for n in slot.job.depends_on]
-            if {"failed", "skipped"}.intersection(after):
+            if is_stopped() or {"failed", "skipped"}.intersection(after):
                 ending: Ending = "skipped"
             else:
                 ending = "succeeded" if await run(slot.job) else "failed"

@@ -9,6 +9,7 @@ import typer
 from agentflow.cli.batches import batches_apply, execute_batches
 from agentflow.cli.completion import complete_prompt, complete_task
 from agentflow.cli.execution import execute, given_flags, given_gates
+from agentflow.cli.many import Manner, Several, execute_many
 from agentflow.cli.options import (
     Allow,
     Base,
@@ -40,26 +41,38 @@ EXAMPLES = """
 Examples:
   agentflow run TASK-123 --gate 'test=pytest -q'
   agentflow run TASK-123 --dry-run
+  agentflow run TASK-123 TASK-124 --target release --jobs 8
+  agentflow run --all --dry-run                           # waves, and who waits for whom
   agentflow run --text 'Add GET /health' --allow 'src/**' --gate 'test=make test'
   agentflow run TASK-123 --base-url http://127.0.0.1:8080 --model local
   agentflow run TASK-123 --fresh --replay replies.jsonl   # recorded by --record
 """
 
 
+JOBS_HELP = "Agents at once, if there are several tasks."
 PROFILE_HELP = (
     "What the prompt expects: default, json, marker, batch, report, handoff, or as another prompt."
 )
 
 
 def run(
-    task: Annotated[
-        str | None,
+    tasks: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="TASK",
+            metavar="TASK…",
             help="A task's id (of a file or a queue), a task file's path, or - for standard input.",
             autocompletion=complete_task,
         ),
     ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="All tasks of files and queue that are ready.")
+    ] = False,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", metavar="N", min=1, max=256, help=JOBS_HELP)
+    ] = 4,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Others go on when a task is not done.")
+    ] = False,
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="The task as free text.")] = None,
     prompt: Annotated[
         str | None,
@@ -121,14 +134,18 @@ def run(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run one task: an agent works on it in a sandbox; agentflow verifies and lands the result."""
-    with exit_codes(output_format), publishing(task or "-", junit, sarif) as publish:
+    """Run a task, or several at once: an agent works on each in a sandbox; agentflow verifies and
+    lands the results."""
+    named = " ".join(tasks or ["-"])
+    with exit_codes(output_format), publishing(named, junit, sarif) as publish:
         from agentflow.errors import UsageError
         from agentflow.loading import without_collector
 
         with without_collector():
             from agentflow.order import Order
 
+        names = tasks or []
+        task = names[0] if len(names) == 1 else None
         if task is not None and text is not None:
             raise UsageError(f"both a task ({task}) and --text are given", hint="Give one of them.")
         if task == "-":
@@ -140,26 +157,52 @@ def run(
             allow_foreign_head=allow_foreign_head or None,
         )  # fmt: skip
         replies = given_replies(record, replay)
+        manner = Manner(output_format, dry_run=dry_run, quiet=quiet, verbose=verbose)
+        if all_ or len(names) > 1:
+            _check_several(names, all_, text, arguments, replies)
+            several = Several(names, jobs, keep_going, fresh, base, flags)
+            raise typer.Exit(execute_many(several, manner)["exit_code"])
         if task is not None and batches_apply(task, prompt):
-            if replies:
-                raise UsageError(
-                    "--record and --replay are for one run, and this task has several batches"
-                )
+            _refuse_replies(replies, "are for one run, and this task has several batches")
             report = execute_batches(
                 task, base, flags, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose
             )
             publish(report)
             raise typer.Exit(report["exit_code"])
         order = Order(task, text, base, fresh, None, flags, arguments)
-        if resume and replies:
-            raise UsageError("--record and --replay begin a run; --resume goes on with one")
         if resume:
+            _refuse_replies(replies, "begin a run; --resume goes on with one")
             order = unfinished(order)
         report = execute(
             order, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose, replies=replies
         )
         publish(report)
     raise typer.Exit(report["exit_code"])
+
+
+def _refuse_replies(replies: object, why: str) -> None:
+    from agentflow.errors import UsageError
+
+    if replies:
+        raise UsageError(f"--record and --replay {why}")
+
+
+def _check_several(
+    names: list[str],
+    all_: bool,
+    text: str | None,
+    arguments: str | None,
+    replies: object,
+) -> None:
+    """Refuse what is for one task only."""
+    from agentflow.errors import UsageError
+
+    if all_ and names:
+        raise UsageError("--all and names of tasks are given", hint="Give one of them.")
+    alone = {"--text": text, "--arguments": arguments, "--record or --replay": replies}
+    given = [name for name, value in alone.items() if value]
+    if given or "-" in names:
+        raise UsageError(f"{(*given, '-')[0]} is for one task, and several are given")
 
 
 def _standard_input() -> str:

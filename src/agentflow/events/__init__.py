@@ -38,7 +38,9 @@ from agentflow.events.judgement import (
 )
 from agentflow.events.run import (
     CheckpointMade,
+    Clashed,
     Collected,
+    Combined,
     LandingDone,
     Notice,
     Recorded,
@@ -55,7 +57,9 @@ __all__ = [
     "BaseCheckFinished",
     "BaseCheckStarted",
     "CheckpointMade",
+    "Clashed",
     "Collected",
+    "Combined",
     "ConnectionClosed",
     "ContextReduced",
     "ContextSummarized",
@@ -119,6 +123,8 @@ Event = (
     | GateStarted
     | GateFinished
     | RepairStarted
+    | Combined
+    | Clashed
     | LandingDone
     | RunFinished
 )

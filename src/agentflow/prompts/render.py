@@ -25,6 +25,7 @@ from agentflow.records import (
     Boundaries,
     BuildCommand,
     Json,
+    Neighbour,
     Promise,
     Prompt,
     Rendered,
@@ -33,6 +34,8 @@ from agentflow.records import (
 
 DEFAULTS = {**{f"${name}": NONE for name in SOURCES}, "$PARALLEL_AGENTS": ALONE}
 """Values of placeholders where nothing is known: they say so."""
+LISTED_NEIGHBOURS = 40
+"""Tasks of others that the first message lists."""
 LISTED_PROMISES = 100
 """Promises that the first message lists."""
 _NONE: Mapping[str, str] = {}
@@ -69,6 +72,7 @@ def render(
     promises: Sequence[Promise] = (),
     disputed: bool = False,
     mounted: bool = True,
+    beside: Sequence[Neighbour] | None = None,
 ) -> Rendered:
     """Fill a prompt with one task's context.
 
@@ -76,7 +80,8 @@ def render(
     beside the checkout; `arguments` are values by the placeholder as written; `attachment`, in
     which nothing is filled, follows the prompt's text; `promises` are listed in the message;
     `disputed` has the first message say that it decides who commits; `mounted` says that the
-    repository is at `WORKSPACE`, and not somewhere on this machine.
+    repository is at `WORKSPACE`, and not somewhere on this machine; `beside` are the tasks that
+    others work on at the same time, None if nobody coordinates them.
     Raises `UsageError` if the profile names a placeholder that has no value.
     """
     profile = prompt.profile
@@ -96,6 +101,9 @@ def render(
         "hosts": around.agent_network,
         "setup": around.setup,
         "services": around.services,
+        "coordinated": beside is not None,
+        "beside": (beside or ())[:LISTED_NEIGHBOURS],
+        "more_beside": max(0, len(beside or ()) - LISTED_NEIGHBOURS),
     }
     values = {**arguments, **_values(prompt, task, boundaries, variables)}
     if is_template(prompt):
