@@ -219,12 +219,11 @@ async def test_ctrl_c_stops_after_the_turn_and_the_same_command_goes_on(fleet: F
         if isinstance(event, ToolFinished):
             stop.soon(signal.SIGINT)
 
-    stopped = await fleet.run("A", "B", "C", stop=stop, watch=press, at_once=2)
+    stopped = await fleet.run("A", "B", "C", stop=stop, watch=press, at_once=1)
 
-    assert outcomes(stopped) == {"A": "interrupted", "B": "interrupted", "C": "skipped"}
+    assert outcomes(stopped) == {"A": "interrupted", "B": "skipped", "C": "skipped"}
     assert (stopped["outcome"], stopped["exit_code"]) == ("interrupted", 130)
-    before = len(fleet.requests)
-    assert before <= 2
+    assert len(fleet.requests) == 1
 
     finished = await fleet.run("A", "B", "C")
 

@@ -105,7 +105,7 @@ def _run(wanted: "Wanted", world: "World", manner: Manner) -> "Json":
         _listen(stop)
         sinks = _Sinks(wanted.backlog, manner)
         return await run_many(
-            wanted, world, connector(world), sinks, command_values, sinks.told, stop
+            wanted, world, connector(world, shared=True), sinks, command_values, sinks.told, stop
         )
 
     with commands_stopped(world.environment):

@@ -52,6 +52,11 @@ class Limits:
         self._buckets["requests"].level -= 1
         return None
 
+    def drain(self, kind: str) -> None:
+        """Let others have used up what a minute bears."""
+        self._buckets[kind].refill(time.monotonic())
+        self._buckets[kind].level = 0.0
+
     def use(self, usage: Mapping[str, int]) -> None:
         """Count what a reply used; what was read from the cache does not count."""
         created = usage["cache_creation_input_tokens"]
