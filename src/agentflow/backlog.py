@@ -150,7 +150,7 @@ def ready_tasks(start: Start, world: World, *, proposed: bool = False) -> Backlo
         if reason is None:
             item = _item(name, start, world)
             if item.task.status == "proposed" and not proposed:
-                reason = "proposed by an agent: name it to run it"
+                reason = "proposed by an agent: name it, or give --accept-followups"
             else:
                 items[name] = item
         if reason:

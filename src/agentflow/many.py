@@ -6,24 +6,25 @@ stop them: soon, when each agent has finished its turn, or now.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from agentflow.backlog import Backlog, Item, Start
+from agentflow.backlog import Backlog, Item, Start, find_start, named_tasks
 from agentflow.budget import Account
-from agentflow.errors import AgentflowError, Interrupted, UsageError
+from agentflow.errors import AgentflowError, UsageError
 from agentflow.events import Clashed, Event
+from agentflow.followups import needs_elsewhere, write_followups
 from agentflow.frozen import record
-from agentflow.interfaces import Emit, Model
-from agentflow.messages import Reply, Request
+from agentflow.interfaces import Emit
 from agentflow.order import Order
-from agentflow.plan import Plan, make_plan
+from agentflow.plan import make_plan
 from agentflow.prompts.context import Measure
 from agentflow.records import Json, Limits, Neighbour
 from agentflow.resuming import order_of
-from agentflow.run import Connect, OpenModel, run_task
+from agentflow.run import Connect, run_task
 from agentflow.runs import list_runs, unfinished_run
 from agentflow.scheduler import Job, Slot, drive, schedule
+from agentflow.stopping import Stop, stoppable
 from agentflow.tally import entry, refused, summary
 from agentflow.workspace.combine import common_base
 from agentflow.workspace.land import target_tip
@@ -43,69 +44,8 @@ class Wanted:
     at_once: int = 4
     keep_going: bool = False
     fresh: bool = False
-
-
-class Stop:
-    """What a person said while agents are at work."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-        """The one that said so."""
-        self._runs: set[asyncio.Task[Json]] = set()
-
-    def __call__(self) -> bool:
-        """Whether nothing new is to begin."""
-        return self.signal is not None
-
-    def soon(self, number: int) -> None:
-        """Begin nothing; each agent stops when its turn is over. `number` is the signal's."""
-        self.signal = number
-
-    def now(self, number: int) -> None:
-        """Stop every run where it is."""
-        self.signal = number
-        for run in self._runs:
-            run.cancel(number)
-
-    def check(self) -> None:
-        """Raise `Interrupted` if an agent is to stop at this point."""
-        if self.signal is not None:
-            raise Interrupted(self.signal)
-
-    async def watch(self, run: "asyncio.Task[Json]") -> Json:
-        """The report of a run that can be stopped."""
-        self._runs.add(run)
-        try:
-            return await run
-        finally:
-            self._runs.discard(run)
-
-
-class _Stoppable:
-    """A `Model` that is asked nothing more once a person wants to stop: all before is kept."""
-
-    def __init__(self, model: Model, stop: Stop) -> None:
-        self._model = model
-        self._stop = stop
-
-    async def reply(self, request: Request, emit: Emit) -> Reply:
-        """Return one finished reply; raises `Interrupted` instead of asking for it."""
-        self._stop.check()
-        return await self._model.reply(request, emit)
-
-    async def close(self) -> None:
-        """Let go of the other one's connections."""
-        await self._model.close()
-
-
-def stoppable(connect: Connect, stop: Stop) -> Connect:
-    """The same connections, which stop between two replies."""
-
-    def connect_stoppable(plan: Plan) -> OpenModel:
-        open_model = connect(plan)
-        return lambda: _Stoppable(open_model(), stop)
-
-    return connect_stoppable
+    accept: bool = False
+    """Whether what the agents ask for elsewhere is run as well, once."""
 
 
 def shared_account(flags: Mapping[str, Any]) -> Account:
@@ -128,6 +68,44 @@ async def run_many(
     `sinks` are made for each task by its id; `told` gets the report of each run that ends. Raises
     `UsageError` for tasks that wait for each other.
     """
+    account = shared_account(wanted.start.flags)
+    entries: dict[str, Json] = {}
+    backlog = wanted.backlog
+
+    async def work(wanted: Wanted) -> None:
+        await _drive(wanted, world, connect, sinks, measure, told, stop, account, entries)
+
+    await work(wanted)
+    if wanted.accept and not stop():
+        accepted = await asyncio.to_thread(_accepted, wanted, world, entries)
+        await work(replace(wanted, backlog=accepted))
+        backlog = replace(backlog, items=(*backlog.items, *accepted.items))
+    return summary(backlog, entries, stop.signal)
+
+
+def _accepted(wanted: Wanted, world: World, entries: Mapping[str, Json]) -> Backlog:
+    """What the agents of this call asked for and said where."""
+    start, known = wanted.start, {item.task.id for item in wanted.backlog.items}
+    if start.shared:
+        start = replace(find_start(None, start.flags, world), flags=start.flags)
+    proposed = [name for each in entries.values() for name in each["follow_ups"]]
+    new = [name for name in dict.fromkeys(proposed) if name not in known]
+    found = named_tasks(new, start, world)
+    return Backlog(tuple(item for item in found.items if item.task.boundaries.allow))
+
+
+async def _drive(
+    wanted: Wanted,
+    world: World,
+    connect: Connect,
+    sinks: Callable[[str], Sequence[Emit]],
+    measure: Measure,
+    told: Callable[[Json], None],
+    stop: Stop,
+    account: Account,
+    entries: dict[str, Json],
+) -> None:
+    """Run the tasks of one backlog; what became of each is added to `entries`."""
     items = {item.task.id: item for item in wanted.backlog.items}
     slots = schedule([item.job for item in items.values()])
     fleet = _Fleet(
@@ -141,7 +119,8 @@ async def run_many(
         measure,
         told,
         stop,
-        shared_account(wanted.start.flags),
+        account,
+        entries,
     )
     await drive(
         slots,
@@ -150,7 +129,6 @@ async def run_many(
         keep_going=wanted.keep_going,
         is_stopped=stop,
     )
-    return summary(wanted.backlog, fleet.entries, stop.signal)
 
 
 @dataclass(slots=True)
@@ -169,7 +147,7 @@ class _Fleet:
     told: Callable[[Json], None]
     stop: Stop
     account: Account
-    entries: dict[str, Json] = field(default_factory=dict[str, Json])
+    entries: dict[str, Json]
     """What became of each task that was begun, by its id."""
 
     async def run(self, job: Job) -> bool:
@@ -185,8 +163,17 @@ class _Fleet:
         except AgentflowError as error:
             self.entries[job.id] = refused(item, error)
             return False
-        self.entries[job.id] = {**entry(item, reports), "base_of": parts}
-        return reports[-1]["outcome"] == "done"
+        report = reports[-1]
+        proposed: list[str] = []
+        if report["outcome"] == "done":
+            proposed = await asyncio.to_thread(self._follow_ups, repository, item, report)
+        made = {"base_of": parts, "follow_ups": proposed}
+        self.entries[job.id] = {**entry(item, reports), **made}
+        return report["outcome"] == "done"
+
+    def _follow_ups(self, repository: Repository, item: Item, report: Json) -> list[str]:
+        needs = needs_elsewhere(report, item.settings.boundaries)
+        return write_followups(repository.root, item.task, str(report["run"]), needs)
 
     async def _tries(self, item: Item, order: Order, repository: Repository) -> list[Json]:
         """The reports of a task's runs: a result that clashes with others' goes back once."""

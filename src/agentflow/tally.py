@@ -65,6 +65,7 @@ def unstarted(task: Task, reason: str) -> Json:
         "runs": [],
         "commits": [],
         "base_of": [],
+        "follow_ups": [],
         "num_turns": 0,
         "duration_ms": 0,
         "total_cost_usd": 0.0,

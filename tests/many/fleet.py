@@ -7,13 +7,14 @@ from typing import Any
 
 from agentflow.backlog import find_start, named_tasks, ready_tasks
 from agentflow.events import Event
-from agentflow.many import Stop, Wanted, run_many
+from agentflow.many import Wanted, run_many
 from agentflow.models.anthropic import open_model
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.plan import Plan
 from agentflow.prompts.context import refuse_commands
 from agentflow.records import Json
 from agentflow.run import OpenModel
+from agentflow.stopping import Stop
 from tests.run.project import Project, call, turn
 
 GATE = {"name": "test", "command": "! grep -rs BROKEN . --include=*.txt"}
@@ -54,6 +55,7 @@ class Fleet:
         at_once: int = 4,
         keep_going: bool = False,
         fresh: bool = False,
+        accept: bool = False,
         base: str | None = None,
         limits: Mapping[str, int] | None = None,
         **flags: Any,
@@ -65,7 +67,7 @@ class Fleet:
             world = self.project.world
             start = find_start(base, given, world)
             backlog = named_tasks(names, start, world) if names else ready_tasks(start, world)
-            wanted = Wanted(start, backlog, at_once, keep_going, fresh)
+            wanted = Wanted(start, backlog, at_once, keep_going, fresh, accept)
 
             def sinks(task: str) -> list[Callable[[Event], None]]:
                 def listen(event: Event, /) -> None:

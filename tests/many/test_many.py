@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from agentflow.events import Event, GateFinished, ToolFinished
-from agentflow.many import Stop
+from agentflow.stopping import Stop
 from tests.many.fleet import Fleet, outcomes, writes
 from tests.run.project import bash, call, turn
 

@@ -20,8 +20,9 @@ from agentflow.frozen import record
 if TYPE_CHECKING:
     from agentflow.backlog import Backlog, Start
     from agentflow.interfaces import Emit
-    from agentflow.many import Stop, Wanted
+    from agentflow.many import Wanted
     from agentflow.records import Json
+    from agentflow.stopping import Stop
     from agentflow.world import World
 
 
@@ -33,6 +34,7 @@ class Several:
     """Empty means all that are ready."""
     jobs: int
     keep_going: bool
+    accept: bool
     fresh: bool
     base: str | None
     flags: Mapping[str, Any]
@@ -63,14 +65,14 @@ def execute_many(several: Several, manner: Manner) -> "Json":
     if several.names:
         backlog = named_tasks(several.names, start, world)
     else:
-        backlog = ready_tasks(start, world)
+        backlog = ready_tasks(start, world, proposed=several.accept)
     plan = waves_json(backlog)  # cycles are named before anything starts
     if manner.dry_run:
         _print_plan(plan, several, start, manner.format)
         return {"exit_code": 0}
     if not backlog.items:
         say("no task is ready")
-    wanted = Wanted(start, backlog, several.jobs, several.keep_going, several.fresh)
+    wanted = Wanted(start, backlog, several.jobs, several.keep_going, several.fresh, several.accept)
     return _run(wanted, world, manner)
 
 
@@ -95,8 +97,9 @@ def _print_plan(
 def _run(wanted: "Wanted", world: "World", manner: Manner) -> "Json":
     from agentflow.cli.execution import connector, start_sdk_import
     from agentflow.command_values import command_values
-    from agentflow.many import Stop, run_many
+    from agentflow.many import run_many
     from agentflow.sinks.tasks_table import print_tasks
+    from agentflow.stopping import Stop
 
     start_sdk_import()
     stop = Stop()

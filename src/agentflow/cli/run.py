@@ -73,6 +73,9 @@ def run(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Others go on when a task is not done.")
     ] = False,
+    accept_followups: Annotated[
+        bool, typer.Option("--accept-followups", help="Run what agents propose elsewhere, too.")
+    ] = False,
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="The task as free text.")] = None,
     prompt: Annotated[
         str | None,
@@ -136,15 +139,14 @@ def run(
 ) -> None:
     """Run a task, or several at once: an agent works on each in a sandbox; agentflow verifies and
     lands the results."""
-    named = " ".join(tasks or ["-"])
-    with exit_codes(output_format), publishing(named, junit, sarif) as publish:
+    names = tasks or []
+    with exit_codes(output_format), publishing(" ".join(names) or "-", junit, sarif) as publish:
         from agentflow.errors import UsageError
         from agentflow.loading import without_collector
 
         with without_collector():
             from agentflow.order import Order
 
-        names = tasks or []
         task = names[0] if len(names) == 1 else None
         if task is not None and text is not None:
             raise UsageError(f"both a task ({task}) and --text are given", hint="Give one of them.")
@@ -160,8 +162,10 @@ def run(
         manner = Manner(output_format, dry_run=dry_run, quiet=quiet, verbose=verbose)
         if all_ or len(names) > 1:
             _check_several(names, all_, text, arguments, replies)
-            several = Several(names, jobs, keep_going, fresh, base, flags)
-            raise typer.Exit(execute_many(several, manner)["exit_code"])
+            several = Several(names, jobs, keep_going, accept_followups, fresh, base, flags)
+            report = execute_many(several, manner)
+            publish(report)
+            raise typer.Exit(report["exit_code"])
         if task is not None and batches_apply(task, prompt):
             _refuse_replies(replies, "are for one run, and this task has several batches")
             report = execute_batches(

@@ -36,7 +36,9 @@ def _lines(task: Json, width: int) -> Iterator[list[Span]]:
         (f"{len(task['commits']):>7}  {_cost(task['total_cost_usd']):>9}  {time:>10}  ", ""),
         (_where(task), ""),
     ]
-    for text in (task["reason"], task["hint"]):
+    proposed = ", ".join(task["follow_ups"])
+    asks = f"asks for {proposed}" if proposed else ""
+    for text in (task["reason"], task["hint"], asks):
         if text:
             yield [(f"{'':<{width}}  {one_line(text, 300)}", "dim")]
 
