@@ -141,17 +141,12 @@ def run(
     lands the results."""
     names = tasks or []
     with exit_codes(output_format), publishing(" ".join(names) or "-", junit, sarif) as publish:
-        from agentflow.errors import UsageError
         from agentflow.loading import without_collector
 
         with without_collector():
             from agentflow.order import Order
 
-        task = names[0] if len(names) == 1 else None
-        if task is not None and text is not None:
-            raise UsageError(f"both a task ({task}) and --text are given", hint="Give one of them.")
-        if task == "-":
-            task, text = None, _standard_input()
+        task, text = _meant(names, text)
         flags = given_flags(
             prompt=prompt, profile=profile, model=model, fallback_model=fallback_model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
             timeout=timeout, allow=allow, deny=deny, gates=given_gates(gate, new_gate), land=land, target=target,
@@ -182,6 +177,17 @@ def run(
         )
         publish(report)
     raise typer.Exit(report["exit_code"])
+
+
+def _meant(names: list[str], text: str | None) -> tuple[str | None, str | None]:
+    """The only task that is named, or a text instead of one."""
+    from agentflow.errors import UsageError
+
+    if len(names) != 1:
+        return None, text
+    if text is not None:
+        raise UsageError(f"both a task ({names[0]}) and --text are given", hint="Give one of them.")
+    return (None, _standard_input()) if names[0] == "-" else (names[0], None)
 
 
 def _refuse_replies(replies: object, why: str) -> None:
