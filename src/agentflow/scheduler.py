@@ -3,7 +3,7 @@
 import asyncio
 import graphlib
 import heapq
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -38,19 +38,19 @@ class Slot:
 
 @dataclass(slots=True)
 class _Folder:
-    """The globs whose literal prefix is this folder, each with the last job that has it."""
+    """The globs whose literal prefix is this folder."""
 
-    globs: dict[str, str] = field(default_factory=dict[str, str])
+    globs: list[str] = field(default_factory=list[str])
     folders: "dict[str, _Folder]" = field(default_factory=dict[str, "_Folder"])
 
-    def add(self, glob: str, job: str) -> None:
+    def add(self, glob: str) -> None:
         folder = self
         for name in _prefix(glob):
             folder = folder.folders.setdefault(name, _Folder())
-        folder.globs[glob] = job
+        folder.globs.append(glob)
 
     def meeting(self, glob: str) -> Iterator[str]:
-        """The last job of each glob here that overlaps this one."""
+        """The globs here that overlap this one."""
         folder: _Folder | None = self
         for name in _prefix(glob):
             yield from folder._overlapping(glob)
@@ -64,7 +64,37 @@ class _Folder:
             below += folder.folders.values()
 
     def _overlapping(self, glob: str) -> Iterator[str]:
-        return (job for other, job in self.globs.items() if overlap(glob, other))
+        return (other for other in self.globs if overlap(glob, other))
+
+
+class _Writers:
+    """Who may write where: each glob with the last job that has it, and the globs that it meets."""
+
+    def __init__(self) -> None:
+        self._tree = _Folder()
+        self._last: dict[str, int] = {}
+        self._meets: dict[str, list[str]] = {}
+
+    def beside(self, globs: Sequence[str]) -> set[int]:
+        """The last job of each glob that overlaps one of these, by its place."""
+        for glob in globs:
+            if glob not in self._meets:
+                self._enter(glob)
+        last = self._last
+        return {last[other] for glob in globs for other in self._meets[glob] if other in last}
+
+    def write(self, globs: Sequence[str], place: int) -> None:
+        """The job at a place is the last one that has these globs."""
+        for glob in globs:
+            self._last[glob] = place
+
+    def _enter(self, glob: str) -> None:
+        """Find out once which globs a new one meets."""
+        met = list(self._tree.meeting(glob))
+        self._meets[glob] = [*met, glob]
+        for other in met:
+            self._meets[other].append(glob)
+        self._tree.add(glob)
 
 
 def _prefix(glob: str) -> list[str]:
@@ -74,27 +104,42 @@ def _prefix(glob: str) -> list[str]:
 def schedule(jobs: Sequence[Job]) -> tuple[Slot, ...]:
     """The jobs in the order in which they start.
 
-    Depends only on the jobs and their order. Of jobs with one glob only the last is kept: they
-    wait for each other already. Raises `UsageError`, which names the jobs, for an id that is
-    given twice, a dependency that is not among them, or a cycle.
+    Depends only on the jobs and their order. A job that another one waits for anyway is not named
+    again. Raises `UsageError`, which names the jobs, for an id that is given twice, a dependency
+    that is not among them, or a cycle.
     """
-    waves: dict[str, int] = {}
+    places: dict[str, int] = {}
     slots: list[Slot] = []
-    tree, alone, since = _Folder(), (), list[str]()
-    for job in _ordered(jobs):
+    before: list[int] = []  # for each slot those that end before it starts, as bits by place
+    writers, alone, since = _Writers(), set[int](), set[int]()
+    for place, job in enumerate(_ordered(jobs)):
         globs = [glob for written in job.writes for glob in alternatives(written)]
-        met = [other for glob in globs for other in tree.meeting(glob)] if globs else since
-        apart = tuple(dict.fromkeys((*alone, *met)))
-        wave = max((waves[other] + 1 for other in (*job.depends_on, *apart)), default=0)
-        waves[job.id] = wave
-        slots.append(Slot(job, wave, apart))
+        met = (writers.beside(globs) if globs else since) | alone
+        waited = [places[name] for name in job.depends_on]
+        covered = _all_before(before, waited)
+        apart: list[int] = []
+        for other in sorted(met, reverse=True):
+            if not covered >> other & 1:
+                apart.append(other)
+                covered |= before[other] | 1 << other
+        wave = max((slots[other].wave + 1 for other in (*waited, *apart)), default=0)
+        places[job.id] = place
+        before.append(covered)
+        slots.append(Slot(job, wave, tuple(slots[other].job.id for other in reversed(apart))))
         if globs:
-            since.append(job.id)
-            for glob in globs:
-                tree.add(glob, job.id)
+            since.add(place)
+            writers.write(globs, place)
         else:
-            tree, alone, since = _Folder(), (job.id,), []
+            writers, alone, since = _Writers(), {place}, set()
     return tuple(slots)
+
+
+def _all_before(before: Sequence[int], places: Iterable[int]) -> int:
+    """These jobs and all that end before they start, as bits."""
+    found = 0
+    for place in places:
+        found |= before[place] | 1 << place
+    return found
 
 
 def _ordered(jobs: Sequence[Job]) -> Iterator[Job]:
