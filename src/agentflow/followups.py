@@ -128,7 +128,7 @@ def write_followups(root: Path, task: Task, run: str, needs: Sequence[Need]) -> 
         if not path.exists():
             check_inside(path, root)
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, _file(task, run, need, quoted))
+            write_atomically(path, _file(task, run, need, quoted, _new_file(root, need.path)))
         ids.append(name)
     return ids
 
@@ -137,7 +137,13 @@ def _quoted(text: str) -> str:
     return "\n".join(f"> {line}" for line in neutral(text).splitlines())
 
 
-def _file(task: Task, run: str, need: Need, quoted: str) -> str:
+def _new_file(root: Path, path: str) -> str:
+    """The path if it can only mean a file that is not there yet; empty if not."""
+    is_file = "." in path.rpartition("/")[2].lstrip(".")
+    return path if is_file and not (root / path).exists() else ""
+
+
+def _file(task: Task, run: str, need: Need, quoted: str, new: str) -> str:
     title = one_line(need.text.replace("`", ""), 100)
     allow = f"allow: [{json.dumps(need.path)}]" if need.path else "# allow: [ ] is for you to say"
     return "\n".join((
@@ -146,6 +152,7 @@ def _file(task: Task, run: str, need: Need, quoted: str) -> str:
         "status: proposed",
         f"depends_on: {task.id}",
         allow,
+        *([f"files: [{json.dumps(new)}]"] if new else []),
         "---",
         "",
         f"# {title}",

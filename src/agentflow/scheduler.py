@@ -130,7 +130,7 @@ def schedule(jobs: Sequence[Job]) -> tuple[Slot, ...]:
             since.add(place)
             writers.write(globs, place)
         else:
-            writers, alone, since = _Writers(), {place}, set()
+            writers, alone, since = _Writers(), {place}, set[int]()
     return tuple(slots)
 
 

@@ -17,6 +17,11 @@ class PrefixedPrinter:
         whole = self._printer.width
         return None if whole is None else max(20, whole - len(self._prefix[0]))
 
+    @property
+    def live(self) -> bool:
+        """Whether a person looks on."""
+        return self._printer.live
+
     def print(self, *spans: str | Span, cut: bool = False) -> None:
         """Print a text, every line of it with the prefix."""
         line: list[Span] = []
