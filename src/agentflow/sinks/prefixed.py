@@ -33,5 +33,5 @@ class PrefixedPrinter:
                 line = [(each, style)]
         self._printer.print(self._prefix, *line, cut=cut)
 
-    def follow(self, status: object) -> None:
+    def follow(self, frame: object) -> None:
         """Nothing is kept up to date."""
