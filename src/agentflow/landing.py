@@ -22,7 +22,7 @@ from agentflow.workspace.combine import both_sides, merge_commit, merge_trees
 from agentflow.workspace.git import Git
 from agentflow.workspace.land import keep_verified, land, target_tip
 from agentflow.workspace.objects import commits_between
-from agentflow.workspace.recreate import statistics
+from agentflow.workspace.recreate import deleted, inserted, statistics
 
 ATTEMPTS = 20
 """Merges of one result, each after somebody else moved the branch meanwhile."""
@@ -94,15 +94,16 @@ def _merged(stage: Stage, state: Git, candidate: Candidate, onto: str, tree: str
     author = replace(stage.authorship, signing=stage.plan.signing)
     name = merge_commit(state, onto, candidate.tip, tree, message, author)
     commits = candidate.commits or tuple(commits_between(state, candidate.base, candidate.tip))
-    files, insertions, deletions = statistics(state, onto, name)
+    stat = statistics(state, onto, name)
     return replace(
         candidate,
         base=onto,
         tip=name,
         commits=commits,
-        files_changed=files,
-        insertions=insertions,
-        deletions=deletions,
+        files_changed=len(stat),
+        insertions=inserted(stat),
+        deletions=deleted(stat),
+        stat=stat,
     )
 
 
