@@ -1,12 +1,12 @@
 """Admission: may this task be run now, given what earlier runs of it left?"""
 
-from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.errors import Conflict, EnvironmentFailure, UsageError
 from agentflow.markers import marker_path, read_marker
 from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.resuming import Resumption
 from agentflow.runs import landed_by, list_runs, unfinished_run
-from agentflow.workspace.land import branch_tip, check_target
+from agentflow.workspace.land import branch_tip, check_target, target_tip
 from agentflow.workspace.signing import check_signing
 
 
@@ -101,5 +101,23 @@ def admit(plan: Plan, past: Resumption | None = None) -> str | None:
     else:
         ours = plan.order.fresh and tip and landed_by(repository.root, plan.task.id, tip)
         replaceable = tip if ours else None
+    if plan.order.shared_target:
+        _check_shared(plan)
+        return None
     check_target(repository, plan.settings.land, plan.branch, plan.base, replaceable=replaceable)
     return replaceable
+
+
+def _check_shared(plan: Plan) -> None:
+    """Refuse a target that others move only for what moving does not explain."""
+    repository, land, branch = plan.repository, plan.settings.land, plan.branch
+    tip = target_tip(repository, land, branch)
+    while True:
+        try:
+            check_target(repository, land, branch, tip or plan.base, replaceable=None)
+        except Conflict:
+            before, tip = tip, target_tip(repository, land, branch)
+            if tip == before:
+                raise
+        else:
+            return

@@ -218,6 +218,15 @@ class SecretsSetting(Table):
     """Further files that are never read into a prompt nor copied; tracked ones are named."""
 
 
+class RatesSetting(Table):
+    """`[rate_limits]`: what all tasks of a call may ask of the model in a minute."""
+
+    requests: Annotated[int, Field(ge=1)] | None = None
+    input_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Those read from the cache do not count."""
+    output_tokens: Annotated[int, Field(ge=1)] | None = None
+
+
 class QueueSetting(Table):
     """`[queue]`: what the fields of a task in `task_queue.md` mean."""
 
@@ -328,6 +337,7 @@ class Settings(Table):
     target: Annotated[str | None, "user-only"] = None
     """The branch to land on; None means `agentflow/<TASK>`."""
     prices: Annotated[dict[str, Price], "user-only"] = {}
+    rate_limits: Annotated[RatesSetting, "user-only"] = RatesSetting()
     environment: Annotated[EnvironmentSetting, "override"] = EnvironmentSetting()
     services: Annotated[dict[str, ServiceSetting], "override"] = {}
     hooks: Annotated[tuple[HookSetting, ...], "user-only"] = ()

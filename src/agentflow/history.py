@@ -13,6 +13,7 @@ from agentflow.events import (
     AgentEnded,
     AssistantMessage,
     Collected,
+    Combined,
     ConnectionClosed,
     ContextReduced,
     ContextSummarized,
@@ -89,6 +90,8 @@ class History:
     """How the agent's work ended, if it did and its result was not judged."""
     verified: Verified | None = None
     landed: bool = False
+    combined: Combined | None = None
+    """The last merge of that with a target that had moved."""
     finished: RunFinished | None = None
     """The run's end, if only its report or its marker may be missing."""
     conversation: Conversation = field(default_factory=Conversation)
@@ -252,15 +255,24 @@ def _step(event: Event, evidence: Sequence[Evidence]) -> dict[str, Any]:
         case RepairStarted():
             verdict = Verdict(tuple(evidence))
             fields |= {"repairs": event.attempt, "earlier": verdict, "told": False, "ending": None}
-        case Verified():
-            fields["verified"] = event
-        case LandingDone():
-            fields["landed"] = True
-        case RunFinished() if event.outcome in FINAL:
-            fields["finished"] = event
         case _:
-            pass
+            fields |= _last_steps(event)
     return fields
+
+
+def _last_steps(event: Event) -> dict[str, Any]:
+    """The same, for what follows a judgement that was good."""
+    match event:
+        case Verified():
+            return {"verified": event}
+        case Combined():
+            return {"combined": event}
+        case LandingDone():
+            return {"landed": True}
+        case RunFinished() if event.outcome in FINAL:
+            return {"finished": event}
+        case _:
+            return {}
 
 
 class _Talk:

@@ -30,6 +30,8 @@ class Order:
     """A person's words to an agent that asked."""
     named: str | None = None
     """The name of the run, if it had to ask before it began."""
+    shared_target: bool = False
+    """Whether others land on the same branch meanwhile: then the result is merged with theirs."""
 
     @property
     def as_json(self) -> Json:
@@ -41,6 +43,7 @@ class Order:
             "flags": dict(self.flags),
             "arguments": self.arguments,
             "made": made,
+            "shared_target": self.shared_target,
         }
 
 

@@ -3,23 +3,19 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 from agentflow.boundaries import MountPlan
 from agentflow.configuration import Settings
 from agentflow.environment import Environment
-from agentflow.errors import UsageError
-from agentflow.frontmatter import check_inside
 from agentflow.frozen import record
 from agentflow.metered import Fallback
 from agentflow.model_choice import choose_model
 from agentflow.models.kinds import Kind
 from agentflow.order import Order
+from agentflow.outline import found_for, settle
 from agentflow.plan_checks import (
     check_boundaries,
     check_dependencies,
-    check_documents,
     check_event,
     check_gates,
     check_network,
@@ -31,17 +27,12 @@ from agentflow.prompts.context import (
     Base,
     Measure,
     Measured,
-    boundaries_of_plan,
     gather,
     promises_of,
     refuse_commands,
 )
 from agentflow.prompts.denials import denial_notices, find_denials
-from agentflow.prompts.file_boundaries import Planned, with_planned
-from agentflow.prompts.loader import find_prompt, load_prompt
-from agentflow.prompts.profiles import choose_profile, wish
 from agentflow.prompts.render import render
-from agentflow.prompts.templates import check_template
 from agentflow.prompts.variables import Commands
 from agentflow.records import (
     MOUNTING,
@@ -50,6 +41,7 @@ from agentflow.records import (
     Effort,
     Ledger,
     Limits,
+    Neighbour,
     Promise,
     Prompt,
     Rendered,
@@ -58,11 +50,7 @@ from agentflow.records import (
 )
 from agentflow.sandbox import Choice, choose
 from agentflow.sandbox import notices as sandbox_notices
-from agentflow.settings import CONFIG, load_settings, user_file
-from agentflow.tasks.task import FOLDER, check_id, find_task, names_a_file, read_task, text_task
 from agentflow.threads import on_this_loop
-from agentflow.tools import DEFAULT_TOOLS
-from agentflow.trust import read_trust
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.workspace.signing import Signing, find_signing
 from agentflow.world import World
@@ -108,24 +96,31 @@ class Plan:
     """For a task that stands in a document with others."""
 
 
-async def make_plan(order: Order, world: World, measure: Measure = refuse_commands) -> Plan:
+async def make_plan(
+    order: Order,
+    world: World,
+    measure: Measure = refuse_commands,
+    beside: Sequence[Neighbour] | None = None,
+) -> Plan:
     """Decide everything about a run; `measure` runs the commands of `[variables]`.
 
-    Raises `UsageError` or `EnvironmentFailure`.
+    `beside` are the tasks that others work on at the same time; None if it runs by itself. Raises
+    `UsageError` or `EnvironmentFailure`.
     """
-    return await asyncio.to_thread(_make_plan, order, world, on_this_loop(measure))
+    return await asyncio.to_thread(_make_plan, order, world, on_this_loop(measure), beside)
 
 
 def _make_plan(
-    order: Order, world: World, measure: Callable[[Commands, Measured], Mapping[str, str]]
+    order: Order,
+    world: World,
+    measure: Callable[[Commands, Measured], Mapping[str, str]],
+    beside: Sequence[Neighbour] | None,
 ) -> Plan:
     repository = open_repository(world.directory, world.environment)
-    task, notices = _task(order, repository, world)
-    revision = order.base or task.base
-    base = repository.resolve(revision) if revision else repository.head
-    base_paths = repository.paths(base)
-    found = Base(repository, base, base_paths, repository.locks(world.cache))
-    settings, prompt, planned = _settle(order, world, task, found)
+    task, notices, found = found_for(order, repository, world)
+    base, base_paths = found.commit, found.paths
+    settings, prompt, planned = settle(order, world, task, found)
+    check_dependencies(task, repository, base)
     check_event(world.environment, allowed=settings.allow_foreign_head)
     sandbox = choose(settings.sandbox.backend)
     own = settings.sandbox.model_copy(update={"backend": sandbox.backend})
@@ -147,6 +142,7 @@ def _make_plan(
         world.environment,
         order.arguments,
         lambda commands: measure(commands, Measured(found, settings, world)),
+        beside or (),
     )
     promises = promises_of(prompt, settings, found)
     rendered = render(
@@ -162,6 +158,7 @@ def _make_plan(
         disputed=context.disputed,
         mounted=sandbox.backend in MOUNTING,
         confined=sandbox.backend != "none",
+        beside=beside,
     )
     return Plan(
         task=task,
@@ -204,27 +201,6 @@ def _make_plan(
     )
 
 
-def _settle(
-    order: Order, world: World, task: Task, found: Base
-) -> tuple[Settings, Prompt, Planned]:
-    """The settings, the prompt that they name, and the boundaries of a plan that they count."""
-    repository, base, paths = found.repository, found.commit, found.paths
-    config = repository.read(base, CONFIG) if CONFIG in paths else None
-    trust = read_trust(repository.common_dir, world.environment)
-    settings = load_settings(order.flags, world.environment, config, task, trust)
-    check_dependencies(task, repository, base)
-    prompt = _prompt(settings, order.flags, task, repository)
-    check_template(prompt, user_file(world.environment), allowed=settings.templates)
-    check_documents(prompt, paths, repository)
-    if task.boundaries.allow or order.flags.get("allow"):
-        return settings, prompt, Planned()
-    planned = boundaries_of_plan(prompt, task, settings, found)
-    if planned.allow:
-        wishes = with_planned(task, planned)
-        settings = load_settings(order.flags, world.environment, config, wishes, trust)
-    return settings, prompt, planned
-
-
 def _gates(
     settings: Settings, task: Task, found: Base, environment: Environment
 ) -> tuple[tuple[BuildCommand, ...], bool]:
@@ -240,54 +216,8 @@ def _gates(
     return planned_builds(git, found.commit, found.paths, declared, environment), True
 
 
-def _task(order: Order, repository: Repository, world: World) -> tuple[Task, tuple[str, ...]]:
-    if order.made is not None:
-        return order.made, ()
-    if order.text is not None:
-        return text_task(order.text), ()
-    if order.task is None:
-        raise UsageError(
-            "no task given", hint="Give a task id, a path, --text, or - for standard input."
-        )
-    if names_a_file(order.task):
-        return read_task(find_task(order.task, repository.root))
-    if not Path(repository.root, FOLDER, f"{check_id(order.task)}.md").is_file():
-        return _from_queue(order.task, order.base, repository, world)
-    return read_task(check_inside(find_task(order.task, repository.root), repository.root))
-
-
-def _from_queue(
-    name: str, revision: str | None, repository: Repository, world: World
-) -> tuple[Task, tuple[str, ...]]:
-    """The task of an entry of the base's queue. Raises `UsageError` for an id that nobody knows."""
-    from agentflow.task_queues import (
-        queue_of_base,
-        queued_task,
-    )  # 14 ms that task files do not need
-
-    base = repository.resolve(revision) if revision else repository.head
-    held = queue_of_base(repository, base)
-    names = [entry.id for entry in held.queue.entries] if held else []
-    if held is None or name not in names:
-        return read_task(find_task(name, repository.root, names))
-    trust = read_trust(repository.common_dir, world.environment)
-    config = repository.read(base, CONFIG)
-    settings = load_settings({}, world.environment, config, Task("", "", ""), trust)
-    return queued_task(held, name, settings.queue)
-
-
 def _denied(boundaries: Boundaries, globs: Sequence[str]) -> Boundaries:
     return replace(boundaries, deny=tuple(dict.fromkeys((*boundaries.deny, *globs))))
-
-
-def _prompt(
-    settings: Settings, flags: Mapping[str, Any], task: Task, repository: Repository
-) -> Prompt:
-    """The prompt, with the profile that the caller, the task or the configuration names."""
-    path = find_prompt(settings.prompt, repository.root, trusted="prompt" in flags)
-    wished = wish(flags.get("profile"), task.profile, settings.profile)
-    prompt = load_prompt(path, DEFAULT_TOOLS)
-    return choose_profile(prompt, wished, repository.root, DEFAULT_TOOLS)
 
 
 def _limits(limits: Limits, prompt: Prompt) -> Limits:

@@ -171,11 +171,23 @@ class Task:
     """For a handoff: its words on the shapes of requests and responses."""
     handed: Handed | None = None
     """For a handoff: what is answered in the block that is given back."""
+    status: Literal["", "proposed"] = ""
+    """`proposed` for what an agent asked for and nobody accepted."""
 
     @property
     def known_as(self) -> str:
         """The id that prompts and paths of documents know."""
         return self.tracking_id or self.id
+
+
+@record
+class Neighbour:
+    """A task that another agent works on at the same time."""
+
+    task: str
+    title: str
+    allow: tuple[str, ...] = ()
+    """Globs of what it may change; empty means any path."""
 
 
 @record

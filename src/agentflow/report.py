@@ -17,6 +17,7 @@ from agentflow.events import (
     AgentEnded,
     AssistantMessage,
     Collected,
+    Combined,
     ConnectionClosed,
     ContextSummarized,
     Event,
@@ -95,11 +96,8 @@ class Summary:
                 | RunFinished()
             ):
                 self._last[event.type] = dataclasses.asdict(event)
-            case Collected():
-                self._last[event.type] = dataclasses.asdict(event)
-                self._evidence.clear()
-                self._packages = {}
-                self._answer = None
+            case Collected() | Combined():
+                self._begin(event)
             case _:
                 pass
 
@@ -137,6 +135,7 @@ class Summary:
                 for name in ("task", "task_sha256", "title", "run", "base", "branch")
             },
             "landed": landed or None,
+            "combined": self._of(Combined) or None,
             "commits": [
                 {"sha": name, "subject": subject} for name, subject in collected.get("commits", ())
             ],
@@ -181,6 +180,14 @@ class Summary:
                 "platform": sys.platform,
             },
         }
+
+    def _begin(self, event: Collected | Combined) -> None:
+        """Something else is judged now."""
+        self._last[event.type] = dataclasses.asdict(event)
+        self._evidence.clear()
+        if isinstance(event, Collected):
+            self._packages = {}
+            self._answer = None
 
     @property
     def _spent(self) -> Spending:

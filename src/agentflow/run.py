@@ -6,25 +6,25 @@ from dataclasses import replace
 
 from agentflow.admission import admit, finished_before
 from agentflow.agent import Agent
+from agentflow.budget import Account
 from agentflow.checkpoints import Checkpoints
 from agentflow.conversation import Word
 from agentflow.disk import check_room
 from agentflow.errors import AgentFailed, AgentflowError, Interrupted
-from agentflow.events import LandingDone, Notice, RepairStarted, RunFinished
+from agentflow.events import LandingDone, RepairStarted, RunFinished
 from agentflow.gates import verify
 from agentflow.interfaces import Emit, Model
+from agentflow.landing import land_result
 from agentflow.markers import remove_markers
 from agentflow.messages import Ending
 from agentflow.models.opening import OpeningModel
 from agentflow.plan import Plan
-from agentflow.records import Candidate, Evidence, Json, Landed
+from agentflow.records import Candidate, Evidence, Json
 from agentflow.repair import repair_message, same_failure
 from agentflow.resuming import adjusted, resume
 from agentflow.runs import task_lock
-from agentflow.stage import Stage, set_stage
-from agentflow.threads import to_the_end
+from agentflow.stage import Stage, ready, set_stage
 from agentflow.tools import Toolkit
-from agentflow.workspace.land import keep_verified, land, pin_base
 from agentflow.world import World
 
 OpenModel = Callable[[], Model]
@@ -33,8 +33,15 @@ Connect = Callable[[Plan], OpenModel]
 """Finds out how to connect to the plan's model. Raises `UsageError` without a key."""
 
 
-async def run_task(plan: Plan, world: World, connect: Connect, sinks: Sequence[Emit] = ()) -> Json:
-    """Run one task to its end, whatever the end is; return its report.
+async def run_task(
+    plan: Plan,
+    world: World,
+    connect: Connect,
+    sinks: Sequence[Emit] = (),
+    account: Account | None = None,
+) -> Json:
+    """Run one task to its end, whatever the end is; return its report. `account` is what it shares
+    with other runs.
 
     Raises `UsageError` and `Conflict` for what is refused before the run exists or goes on. Every
     later failure is the report's outcome.
@@ -48,7 +55,7 @@ async def run_task(plan: Plan, world: World, connect: Connect, sinks: Sequence[E
         replaceable = admit(plan, past)
         open_model = connect(plan)
         remove_markers(plan.repository.root, plan.task.id)
-        stage = set_stage(plan, world, sinks, replaceable, past)
+        stage = set_stage(plan, world, sinks, replaceable, past, account)
         return await stage.close(stage.history.finished or await _to_an_end(stage, open_model))
 
 
@@ -59,7 +66,7 @@ async def _to_an_end(stage: Stage, open_model: OpenModel) -> RunFinished:
         if not stage.history.landed:
             verified = await asyncio.to_thread(stage.verified_before)
             candidate = verified or await _work(stage, open_model)
-            landed = await to_the_end(_land, stage, candidate)
+            landed = await land_result(stage, candidate)
             stage.emit(LandingDone(landed.ref, landed.tip, landed.replaced))
     except AgentflowError as error:
         return RunFinished(error.outcome, error.exit_code, error.message, error.hint)
@@ -71,33 +78,12 @@ async def _to_an_end(stage: Stage, open_model: OpenModel) -> RunFinished:
 
 async def _work(stage: Stage, open_model: OpenModel) -> Candidate:
     """Prepare, and let the agent work until its result is verified."""
-    plan, bench = stage.plan, stage.bench
     model = OpeningModel(open_model)
     try:
-        bench.traffic.emit = stage.emit
-        await asyncio.to_thread(pin_base, plan.repository, stage.run, plan.base)
-        await bench.prepare(stage.checkpoint)
-        for text in bench.notices:
-            stage.emit(Notice(text))
-        await bench.install(stage.emit, stage.redact)
-        on_base = await stage.check_base()
+        on_base = await ready(stage)
         return await _work_until_verified(stage, stage.agent(model), on_base)
     finally:
         await model.close()
-
-
-def _land(stage: Stage, candidate: Candidate) -> Landed:
-    plan, repository = stage.plan, stage.plan.repository
-    if candidate.tip != candidate.base:
-        keep_verified(repository, stage.bench.state, stage.run, candidate)
-    return land(
-        repository,
-        candidate,
-        plan.settings.land,
-        plan.branch,
-        stage.run,
-        replaceable=stage.replaceable,
-    )
 
 
 async def _work_until_verified(

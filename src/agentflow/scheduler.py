@@ -2,7 +2,8 @@
 
 import asyncio
 import graphlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+import heapq
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -37,19 +38,19 @@ class Slot:
 
 @dataclass(slots=True)
 class _Folder:
-    """The globs whose literal prefix is this folder, each with the last job that has it."""
+    """The globs whose literal prefix is this folder."""
 
-    globs: dict[str, str] = field(default_factory=dict[str, str])
+    globs: list[str] = field(default_factory=list[str])
     folders: "dict[str, _Folder]" = field(default_factory=dict[str, "_Folder"])
 
-    def add(self, glob: str, job: str) -> None:
+    def add(self, glob: str) -> None:
         folder = self
         for name in _prefix(glob):
             folder = folder.folders.setdefault(name, _Folder())
-        folder.globs[glob] = job
+        folder.globs.append(glob)
 
     def meeting(self, glob: str) -> Iterator[str]:
-        """The last job of each glob here that overlaps this one."""
+        """The globs here that overlap this one."""
         folder: _Folder | None = self
         for name in _prefix(glob):
             yield from folder._overlapping(glob)
@@ -63,7 +64,37 @@ class _Folder:
             below += folder.folders.values()
 
     def _overlapping(self, glob: str) -> Iterator[str]:
-        return (job for other, job in self.globs.items() if overlap(glob, other))
+        return (other for other in self.globs if overlap(glob, other))
+
+
+class _Writers:
+    """Who may write where: each glob with the last job that has it, and the globs that it meets."""
+
+    def __init__(self) -> None:
+        self._tree = _Folder()
+        self._last: dict[str, int] = {}
+        self._meets: dict[str, list[str]] = {}
+
+    def beside(self, globs: Sequence[str]) -> set[int]:
+        """The last job of each glob that overlaps one of these, by its place."""
+        for glob in globs:
+            if glob not in self._meets:
+                self._enter(glob)
+        last = self._last
+        return {last[other] for glob in globs for other in self._meets[glob] if other in last}
+
+    def write(self, globs: Sequence[str], place: int) -> None:
+        """The job at a place is the last one that has these globs."""
+        for glob in globs:
+            self._last[glob] = place
+
+    def _enter(self, glob: str) -> None:
+        """Find out once which globs a new one meets."""
+        met = list(self._tree.meeting(glob))
+        self._meets[glob] = [*met, glob]
+        for other in met:
+            self._meets[other].append(glob)
+        self._tree.add(glob)
 
 
 def _prefix(glob: str) -> list[str]:
@@ -73,31 +104,46 @@ def _prefix(glob: str) -> list[str]:
 def schedule(jobs: Sequence[Job]) -> tuple[Slot, ...]:
     """The jobs in the order in which they start.
 
-    Depends only on the jobs and their order. Of jobs with one glob only the last is kept: they
-    wait for each other already. Raises `UsageError`, which names the jobs, for an id that is
-    given twice, a dependency that is not among them, or a cycle.
+    Depends only on the jobs and their order. A job that another one waits for anyway is not named
+    again. Raises `UsageError`, which names the jobs, for an id that is given twice, a dependency
+    that is not among them, or a cycle.
     """
-    waves: dict[str, int] = {}
+    places: dict[str, int] = {}
     slots: list[Slot] = []
-    tree, alone, since = _Folder(), (), list[str]()
-    for job in _ordered(jobs):
+    before: list[int] = []  # for each slot those that end before it starts, as bits by place
+    writers, alone, since = _Writers(), set[int](), set[int]()
+    for place, job in enumerate(_ordered(jobs)):
         globs = [glob for written in job.writes for glob in alternatives(written)]
-        met = [other for glob in globs for other in tree.meeting(glob)] if globs else since
-        apart = tuple(dict.fromkeys((*alone, *met)))
-        wave = max((waves[other] + 1 for other in (*job.depends_on, *apart)), default=0)
-        waves[job.id] = wave
-        slots.append(Slot(job, wave, apart))
+        met = (writers.beside(globs) if globs else since) | alone
+        waited = [places[name] for name in job.depends_on]
+        covered = _all_before(before, waited)
+        apart: list[int] = []
+        for other in sorted(met, reverse=True):
+            if not covered >> other & 1:
+                apart.append(other)
+                covered |= before[other] | 1 << other
+        wave = max((slots[other].wave + 1 for other in (*waited, *apart)), default=0)
+        places[job.id] = place
+        before.append(covered)
+        slots.append(Slot(job, wave, tuple(slots[other].job.id for other in reversed(apart))))
         if globs:
-            since.append(job.id)
-            for glob in globs:
-                tree.add(glob, job.id)
+            since.add(place)
+            writers.write(globs, place)
         else:
-            tree, alone, since = _Folder(), (job.id,), []
+            writers, alone, since = _Writers(), {place}, set[int]()
     return tuple(slots)
 
 
+def _all_before(before: Sequence[int], places: Iterable[int]) -> int:
+    """These jobs and all that end before they start, as bits."""
+    found = 0
+    for place in places:
+        found |= before[place] | 1 << place
+    return found
+
+
 def _ordered(jobs: Sequence[Job]) -> Iterator[Job]:
-    """Dependencies first, otherwise as given."""
+    """As given, but that dependencies come first."""
     by_id = {job.id: job for job in jobs}
     _check_names(jobs, by_id)
     sorter = graphlib.TopologicalSorter({job.id: job.depends_on for job in jobs})
@@ -107,10 +153,13 @@ def _ordered(jobs: Sequence[Job]) -> Iterator[Job]:
         circle = " → ".join(reversed(error.args[1]))
         raise UsageError(f"these tasks wait for each other: {circle}") from error
     place = {job.id: i for i, job in enumerate(jobs)}
+    ready: list[int] = []
     while sorter.is_active():
-        ready = sorted(sorter.get_ready(), key=place.__getitem__)
-        yield from (by_id[name] for name in ready)
-        sorter.done(*ready)
+        for name in sorter.get_ready():
+            heapq.heappush(ready, place[name])
+        job = jobs[heapq.heappop(ready)]
+        yield job
+        sorter.done(job.id)
 
 
 def _check_names(jobs: Sequence[Job], by_id: Mapping[str, Job]) -> None:
@@ -129,11 +178,13 @@ async def drive(
     *,
     at_once: int,
     keep_going: bool = False,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> dict[str, Ending]:
     """Run the jobs of a plan, at most so many at once, and return how each ended.
 
     `run` says whether a job succeeded. Whoever depends on one that did not is skipped; without
-    `keep_going` no other job starts either. What `run` raises ends the others too.
+    `keep_going` no other job starts either, and none once `is_stopped`. What `run` raises ends the
+    others too.
     """
     ended: dict[str, Ending] = {}
     free = asyncio.Semaphore(at_once)
@@ -145,7 +196,7 @@ async def drive(
             await over[name].wait()
         async with free:
             after = ended.values() if not keep_going else [ended[n] for n in slot.job.depends_on]
-            if {"failed", "skipped"}.intersection(after):
+            if is_stopped() or {"failed", "skipped"}.intersection(after):
                 ending: Ending = "skipped"
             else:
                 ending = "succeeded" if await run(slot.job) else "failed"

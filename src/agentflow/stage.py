@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentflow.agent import Agent
-from agentflow.budget import Budget
+from agentflow.budget import Account, Budget
 from agentflow.checkpoints import Checkpoints
 from agentflow.configuration import user_folder
 from agentflow.conversation import Word
@@ -56,6 +56,7 @@ from agentflow.threads import to_the_end
 from agentflow.tools import Ask, ask
 from agentflow.workbench import Workbench
 from agentflow.workspace.checkpoint import Checkpoint
+from agentflow.workspace.land import pin_base
 from agentflow.world import World
 
 if TYPE_CHECKING:
@@ -408,6 +409,22 @@ class Stage:
         return report
 
 
+async def ready(stage: Stage) -> Mapping[str, Evidence]:
+    """Make clones, install, and return how the gates end on the base; what was made before stays.
+
+    Raises `EnvironmentFailure`.
+    """
+    bench = stage.bench
+    if not bench.is_prepared:
+        bench.traffic.emit = stage.emit
+        await asyncio.to_thread(pin_base, stage.plan.repository, stage.run, stage.plan.base)
+        await bench.prepare(stage.checkpoint)
+        for text in bench.notices:
+            stage.emit(Notice(text))
+        await bench.install(stage.emit, stage.redact)
+    return await stage.check_base()
+
+
 def asking(answer: str | None) -> Ask:
     """Answers the first question with what the caller brought; every other one blocks the run."""
     left = [answer] if answer else []
@@ -426,8 +443,10 @@ def set_stage(
     sinks: Sequence[Emit],
     replaceable: str | None,
     past: Resumption | None = None,
+    account: Account | None = None,
 ) -> Stage:
     """Name the run, make its folder, open its journal; or open those of a run that goes on.
+    `account` is charged as well.
 
     Raises `EnvironmentFailure`.
     """
@@ -449,6 +468,7 @@ def set_stage(
         plan.limits,
         lambda model, usage: catalog.cost(model, usage, plan.settings.prices),
         world.clock,
+        account,
     )
     budget.restore(spent.usage, spent.cost, spent.turns, spent.seconds)
     summary = Summary(world.now, spent.seconds)

@@ -81,6 +81,12 @@ class Workbench:
         self._skills: tuple[Mount, ...] = ()
         self._skills_left_out: tuple[str, ...] = ()
         self._continued: Json | None = None
+        self.is_prepared = False
+
+    @property
+    def locks(self) -> Path:
+        """The folder of the repository's locks."""
+        return self.plan.repository.locks(self._world.cache)
 
     @property
     def state(self) -> Git:
@@ -121,6 +127,7 @@ class Workbench:
         Raises `EnvironmentFailure`.
         """
         await asyncio.to_thread(self._prepare, at)
+        self.is_prepared = True
 
     def _prepare(self, at: Checkpoint | None) -> None:
         plan, repository = self.plan, self.plan.repository

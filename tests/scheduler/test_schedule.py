@@ -1,6 +1,11 @@
+import itertools
+import random
+
 import pytest
 
 from agentflow.errors import UsageError
+from agentflow.many import earlier
+from agentflow.overlaps import overlap
 from agentflow.scheduler import Job, schedule
 
 
@@ -14,7 +19,7 @@ def test_tasks_that_may_write_the_same_path_are_in_different_waves() -> None:
         Job("B", writes=("docs/",)),
         Job("C", writes=("src/api/*.py",)),
         Job("D", writes=("**/*.py",)),
-    ) == [("A", 0, ()), ("B", 0, ()), ("C", 1, ("A",)), ("D", 2, ("B", "A", "C"))]
+    ) == [("A", 0, ()), ("B", 0, ()), ("C", 1, ("A",)), ("D", 2, ("B", "C"))]
 
 
 def test_a_task_without_boundaries_runs_alone() -> None:
@@ -23,6 +28,25 @@ def test_a_task_without_boundaries_runs_alone() -> None:
         ("B", 1, ("A",)),
         ("C", 2, ("B",)),
     ]
+
+
+def test_whoever_may_write_the_same_path_waits_also_where_it_is_not_said_again() -> None:
+    rng = random.Random(3)
+    globs = ["a/**", "a/b/", "**/x.py", "a/*.py", "c/", "{c,d}/x.py", "**/y*", "e/y.py"]
+    for _ in range(60):
+        written = [tuple(rng.sample(globs, rng.randint(0, 2))) for _ in range(12)]
+        jobs = [
+            Job(str(n), tuple(str(m) for m in range(n) if rng.random() < 0.1), writes)
+            for n, writes in enumerate(written)
+        ]
+        slots = schedule(jobs)
+        sets = earlier(slots)
+        for (m, one), (n, other) in itertools.combinations(enumerate(slots), 2):
+            writes = (one.job.writes, other.job.writes)
+            meet = not all(writes) or any(overlap(*pair) for pair in itertools.product(*writes))
+            waits = one.job.id in other.job.depends_on
+            assert sets[n] >> m & 1 or not (meet or waits)
+            assert other.wave > one.wave or not (meet or waits)
 
 
 def test_dependencies_come_first_whatever_the_order() -> None:

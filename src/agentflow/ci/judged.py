@@ -39,7 +39,7 @@ class Judged:
 def judged_of(report: Json, root: Path) -> tuple[Judged, ...]:
     """Every task that a command's final report speaks of; `root` is the work tree with its runs.
 
-    Takes the report of a run, of several (`runs`, `batches`), or of `agentflow verify`. What ended
+    Takes the report of a run, of several (`runs`, `batches`, `tasks`), or of `agentflow verify`. What ended
     otherwise than its parts say is one more entry.
     """
     if report.get("type") == "verification":
@@ -54,7 +54,7 @@ def judged_of(report: Json, root: Path) -> tuple[Judged, ...]:
 def _parts(report: Json, root: Path) -> Iterator[Judged]:
     for each in _objects(report.get("runs")):
         yield from judged_of(each, root)
-    for each in _objects(report.get("batches")):
+    for each in (*_objects(report.get("batches")), *_objects(report.get("tasks"))):
         run = str(each.get("run") or "")
         found = read_report(root / FOLDER / run) if run and "/" not in run else each
         yield _run({**found, "outcome": each.get("outcome")})

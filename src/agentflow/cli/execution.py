@@ -195,17 +195,26 @@ async def run_supervised(
     return await run_task(plan, world, connect, sinks)
 
 
-def connector(world: "World") -> "Connect":
-    """Finds the key for a plan's server, and connects to that when a run is ready."""
+def connector(world: "World", *, shared: bool = False) -> "Connect":
+    """Finds the key for a plan's server, and connects to that when a run is ready.
+
+    All connections to one server keep one pace if they are `shared`, or if limits are configured.
+    """
     from agentflow.models.endpoint import find_key
+    from agentflow.models.pace import Pace, Pacing, Rates, Unpaced
+
+    paces: dict[tuple[str | None, str], Pacing] = {}
 
     def connect(plan: "Plan") -> "OpenModel":
         key = find_key(plan.base_url, world.environment, plan.settings.key_variable)
+        rates = Rates(**dict(plan.settings.rate_limits))
+        new = Pace(rates) if shared or rates != Rates() else Unpaced()
+        pace = paces.setdefault((plan.base_url, plan.server.name), new)
 
         def open_it() -> "Model":
             from agentflow.models.anthropic import open_model
 
-            return open_model(base_url=plan.base_url, api_key=key, kind=plan.server)
+            return open_model(base_url=plan.base_url, api_key=key, kind=plan.server, pace=pace)
 
         return open_it
 

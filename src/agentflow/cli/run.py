@@ -9,6 +9,7 @@ import typer
 from agentflow.cli.batches import batches_apply, execute_batches
 from agentflow.cli.completion import complete_prompt, complete_task
 from agentflow.cli.execution import execute, given_flags, given_gates
+from agentflow.cli.many import Manner, Several, execute_many
 from agentflow.cli.options import (
     Allow,
     Base,
@@ -40,26 +41,41 @@ EXAMPLES = """
 Examples:
   agentflow run TASK-123 --gate 'test=pytest -q'
   agentflow run TASK-123 --dry-run
+  agentflow run TASK-123 TASK-124 --target release --jobs 8
+  agentflow run --all --dry-run                           # waves, and who waits for whom
   agentflow run --text 'Add GET /health' --allow 'src/**' --gate 'test=make test'
   agentflow run TASK-123 --base-url http://127.0.0.1:8080 --model local
   agentflow run TASK-123 --fresh --replay replies.jsonl   # recorded by --record
 """
 
 
+JOBS_HELP = "Agents at once, if there are several tasks."
 PROFILE_HELP = (
     "What the prompt expects: default, json, marker, batch, report, handoff, or as another prompt."
 )
 
 
 def run(
-    task: Annotated[
-        str | None,
+    tasks: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="TASK",
+            metavar="TASK…",
             help="A task's id (of a file or a queue), a task file's path, or - for standard input.",
             autocompletion=complete_task,
         ),
     ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="All tasks of files and queue that are ready.")
+    ] = False,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", metavar="N", min=1, max=256, help=JOBS_HELP)
+    ] = 4,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Others go on when a task is not done.")
+    ] = False,
+    accept_followups: Annotated[
+        bool, typer.Option("--accept-followups", help="Run what agents propose elsewhere, too.")
+    ] = False,
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="The task as free text.")] = None,
     prompt: Annotated[
         str | None,
@@ -121,18 +137,16 @@ def run(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run one task: an agent works on it in a sandbox; agentflow verifies and lands the result."""
-    with exit_codes(output_format), publishing(task or "-", junit, sarif) as publish:
-        from agentflow.errors import UsageError
+    """Run a task, or several at once: an agent works on each in a sandbox; agentflow verifies and
+    lands the results."""
+    names = tasks or []
+    with exit_codes(output_format), publishing(" ".join(names) or "-", junit, sarif) as publish:
         from agentflow.loading import without_collector
 
         with without_collector():
             from agentflow.order import Order
 
-        if task is not None and text is not None:
-            raise UsageError(f"both a task ({task}) and --text are given", hint="Give one of them.")
-        if task == "-":
-            task, text = None, _standard_input()
+        task, text = _meant(names, text)
         flags = given_flags(
             prompt=prompt, profile=profile, model=model, fallback_model=fallback_model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
             timeout=timeout, allow=allow, deny=deny, gates=given_gates(gate, new_gate), land=land, target=target,
@@ -140,26 +154,65 @@ def run(
             allow_foreign_head=allow_foreign_head or None,
         )  # fmt: skip
         replies = given_replies(record, replay)
+        manner = Manner(output_format, dry_run=dry_run, quiet=quiet, verbose=verbose)
+        if all_ or len(names) > 1:
+            _check_several(names, all_, text, arguments, replies)
+            several = Several(names, jobs, keep_going, accept_followups, fresh, base, flags)
+            report = execute_many(several, manner)
+            publish(report)
+            raise typer.Exit(report["exit_code"])
         if task is not None and batches_apply(task, prompt):
-            if replies:
-                raise UsageError(
-                    "--record and --replay are for one run, and this task has several batches"
-                )
+            _refuse_replies(replies, "are for one run, and this task has several batches")
             report = execute_batches(
                 task, base, flags, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose
             )
             publish(report)
             raise typer.Exit(report["exit_code"])
         order = Order(task, text, base, fresh, None, flags, arguments)
-        if resume and replies:
-            raise UsageError("--record and --replay begin a run; --resume goes on with one")
         if resume:
+            _refuse_replies(replies, "begin a run; --resume goes on with one")
             order = unfinished(order)
         report = execute(
             order, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose, replies=replies
         )
         publish(report)
     raise typer.Exit(report["exit_code"])
+
+
+def _meant(names: list[str], text: str | None) -> tuple[str | None, str | None]:
+    """The only task that is named, or a text instead of one."""
+    from agentflow.errors import UsageError
+
+    if len(names) != 1:
+        return None, text
+    if text is not None:
+        raise UsageError(f"both a task ({names[0]}) and --text are given", hint="Give one of them.")
+    return (None, _standard_input()) if names[0] == "-" else (names[0], None)
+
+
+def _refuse_replies(replies: object, why: str) -> None:
+    from agentflow.errors import UsageError
+
+    if replies:
+        raise UsageError(f"--record and --replay {why}")
+
+
+def _check_several(
+    names: list[str],
+    all_: bool,
+    text: str | None,
+    arguments: str | None,
+    replies: object,
+) -> None:
+    """Refuse what is for one task only."""
+    from agentflow.errors import UsageError
+
+    if all_ and names:
+        raise UsageError("--all and names of tasks are given", hint="Give one of them.")
+    alone = {"--text": text, "--arguments": arguments, "--record or --replay": replies}
+    given = [name for name, value in alone.items() if value]
+    if given or "-" in names:
+        raise UsageError(f"{(*given, '-')[0]} is for one task, and several are given")
 
 
 def _standard_input() -> str:

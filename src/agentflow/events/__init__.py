@@ -38,7 +38,9 @@ from agentflow.events.judgement import (
 )
 from agentflow.events.run import (
     CheckpointMade,
+    Clashed,
     Collected,
+    Combined,
     HandoffAsked,
     LandingDone,
     Notice,
@@ -56,7 +58,9 @@ __all__ = [
     "BaseCheckFinished",
     "BaseCheckStarted",
     "CheckpointMade",
+    "Clashed",
     "Collected",
+    "Combined",
     "ConnectionClosed",
     "ContextReduced",
     "ContextSummarized",
@@ -122,6 +126,8 @@ Event = (
     | GateStarted
     | GateFinished
     | RepairStarted
+    | Combined
+    | Clashed
     | LandingDone
     | RunFinished
 )

@@ -155,6 +155,32 @@ class Recorded:
 
 
 @record
+class Combined:
+    """Emitted when verified commits were merged with a target that moved, before that is judged."""
+
+    type: ClassVar[str] = "agentflow.combined"
+    durable: ClassVar[bool] = True
+    base: str
+    """Where the target had moved to."""
+    tip: str
+    """The merge."""
+
+
+@record
+class Clashed:
+    """Emitted when verified commits cannot be joined with what landed meanwhile."""
+
+    type: ClassVar[str] = "agentflow.clashed"
+    durable: ClassVar[bool] = True
+    onto: str
+    """Where the target had moved to."""
+    paths: tuple[str, ...]
+    """Files with conflicts; none if gates failed on the merge."""
+    detail: str
+    """Both sides, or what the gates found, for whoever joins them."""
+
+
+@record
 class LandingDone:
     """Emitted when the target ref holds the verified commits."""
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from itertools import count
 from typing import TYPE_CHECKING
 
 from agentflow.events import RetryScheduled
@@ -25,6 +24,7 @@ from agentflow.models.body import request_body
 from agentflow.models.clients import make_client
 from agentflow.models.event_stream import EventReader, Oversized
 from agentflow.models.kinds import Kind, find_kind
+from agentflow.models.pace import Pacing, Unpaced, new_input
 from agentflow.models.retry import Failed, Refusal, judge, next_delay, quote
 from agentflow.records import Json
 
@@ -36,6 +36,7 @@ UNREACHED = "Check the network, the base URL, and that its server runs."
 
 _LINGER = 0.5
 """Seconds to read on after the last event: a response read to its end keeps the connection."""
+UNPACED = Unpaced()
 _IMPORT = threading.Lock()
 
 
@@ -74,17 +75,19 @@ def open_model(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     fraction: Callable[[], float] = random.random,  # noqa: S311  # spreads retries, hides nothing
     patience: Patience = PATIENCE,
+    pace: Pacing = UNPACED,
 ) -> "AnthropicModel":
     """Connect to a server of the Messages API; nothing is sent yet.
 
     `api_key`: see `find_key`. `kind`: what the address says if None. `base_url` may be None for a
     cloud. `sleep` (seconds) and `fraction` (random, 0 to 1) serve the pauses between attempts.
-    Raises `UsageError` for a bad base URL, or if a cloud's client cannot be made.
+    `pace` is shared with others who use the same account; with one, a refusal for asking too much
+    uses up no attempt. Raises `UsageError` for a bad base URL, or if a cloud's client cannot be made.
     """
     kind = kind or find_kind(base_url or "")
     import_sdk()
     client = make_client(kind, base_url, api_key, patience.silence)
-    return AnthropicModel(client, kind, sleep, fraction, patience, secret=api_key or "")
+    return AnthropicModel(client, kind, sleep, fraction, patience, secret=api_key or "", pace=pace)
 
 
 class NoCredentials(Exception):
@@ -103,6 +106,7 @@ class AnthropicModel:
         patience: Patience,
         *,
         secret: str,
+        pace: Pacing,
     ) -> None:
         self._client = client
         self._kind = kind
@@ -110,6 +114,7 @@ class AnthropicModel:
         self._fraction = fraction
         self._patience = patience
         self._secret = secret
+        self._pace = pace
 
     async def close(self) -> None:
         """Close all connections."""
@@ -126,22 +131,29 @@ class AnthropicModel:
         deadline = loop.time() + self._patience.reply
         discarded = Usage()
         paid = 0
-        for attempt in count(1):
+        attempt, tokens = 1, new_input(request)
+        while True:
+            deadline += await self._pace.turn(tokens)
             accumulator = Accumulator(emit)
             left = deadline - loop.time()
             outcome = await self._attempt(body, accumulator, min(left, self._patience.attempt))
+            self._pace.used(tokens, accumulator.used)
             if isinstance(outcome, Reply):
                 stop_reason = self._redact(outcome.stop_reason)
                 return replace(outcome, stop_reason=stop_reason, discarded=discarded)
             discarded += accumulator.used
             paid += accumulator.used != Usage()
+            held = self._pace.refused(outcome)
+            if held is not None:
+                emit(RetryScheduled(attempt, outcome.reason, held))
+                continue
             delay = next_delay(outcome, attempt, self._fraction())
             is_affordable = request.affordable is None or paid < request.affordable
             if delay is None or not is_affordable or loop.time() + delay >= deadline:
                 raise _give_up(outcome, attempt, discarded)
             emit(RetryScheduled(attempt, outcome.reason, delay))
             await self._sleep(delay)
-        raise AssertionError  # count() has no end
+            attempt += 1
 
     async def _attempt(
         self, body: Json, accumulator: Accumulator, timeout: float
@@ -168,6 +180,7 @@ class AnthropicModel:
 
     async def _stream(self, body: Json, accumulator: Accumulator) -> None:
         async with await self._open(body) as stream:
+            self._pace.heard(stream.response.headers)
             chunks = stream.response.aiter_bytes()
             reader = EventReader()
             async for chunk in chunks:
@@ -192,6 +205,7 @@ class AnthropicModel:
             raise NoCredentials(str(error)) from error
 
     def _refusal(self, error: "APIStatusError") -> Refusal:
+        self._pace.heard(error.response.headers)
         return Refusal(
             error.status_code,
             self._redact(str(error.type or "")),

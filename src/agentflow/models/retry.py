@@ -61,6 +61,8 @@ class Failed:
     """Whether there was a server at all."""
     too_long: bool = False
     """Whether the conversation does not fit the model's context window."""
+    limited: bool = False
+    """Whether the account asked too much, so that waiting mends it for all who use it."""
 
 
 @record
@@ -94,7 +96,9 @@ def judge(refusal: Refusal, now: float) -> Failed:
         hint = "Split the task, or use a model with a larger window."
         return Failed(reason, retryable=False, hint=hint, too_long=True)
     retryable = _is_retryable(refusal) and headers.get("x-should-retry") != "false"
-    return Failed(reason, retryable, wanted_wait(headers, now), _HINTS.get(refusal.status, _LATER))
+    limited = retryable and (refusal.status == 429 or refusal.kind == "rate_limit_error")
+    hint = _HINTS.get(refusal.status, _LATER)
+    return Failed(reason, retryable, wanted_wait(headers, now), hint, limited=limited)
 
 
 def is_too_long(refusal: Refusal) -> bool:

@@ -35,7 +35,7 @@ from agentflow.prompts.variables import (
     fill,
     find_plan,
 )
-from agentflow.records import MOUNTING, Boundaries, Promise, Prompt, Skill, Task
+from agentflow.records import MOUNTING, Boundaries, Neighbour, Promise, Prompt, Skill, Task
 from agentflow.runs import is_running, list_runs
 from agentflow.tasks.task import check_id, find_task, read_task
 from agentflow.workspace.repository import Repository
@@ -95,8 +95,10 @@ def gather(
     environment: Mapping[str, str],
     arguments: str | None,
     measure: Callable[[Commands], Mapping[str, str]],
+    beside: Sequence[Neighbour] = (),
 ) -> Context:
     """Find a prompt's values, references and skills in the base commit; `measure` runs commands.
+    `beside` are tasks that others will work on, besides those whose runs are alive.
 
     `environment` is the user's: it says where the user's own skills are. Raises `UsageError` for
     a configured file that is missing, and for arguments that the prompt does not take.
@@ -109,7 +111,7 @@ def gather(
             task=task,
             boundaries=boundaries,
             tree=tree,
-            others=lambda: _alive(base.repository.root, base.locks, task.id),
+            others=lambda: _others(base, task.id, beside),
             recent=lambda: base.repository.recent(base.commit, MAX_CHANGES),
             measure=measure,
         ),
@@ -205,6 +207,18 @@ def _tree(base: Base, settings: Settings) -> BaseTree:
         read=lambda path: repository.read(base.commit, path),
         is_secret=lambda path: any(matches(glob, path) for glob in settings.secrets.files),
     )
+
+
+def _others(
+    base: Base, own: str, beside: Sequence[Neighbour]
+) -> Sequence[tuple[str, Boundaries | None]]:
+    """The tasks that others work on: those that will be, and those that are."""
+    known = {each.task for each in beside}
+    alive = _alive(base.repository.root, base.locks, own)
+    return [
+        *((each.task, Boundaries(each.allow)) for each in beside),
+        *(each for each in alive if each[0] not in known),
+    ]
 
 
 def _alive(root: Path, locks: Path, own: str) -> Sequence[tuple[str, Boundaries | None]]:

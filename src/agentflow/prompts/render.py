@@ -25,6 +25,7 @@ from agentflow.records import (
     Boundaries,
     BuildCommand,
     Json,
+    Neighbour,
     Promise,
     Prompt,
     Rendered,
@@ -33,6 +34,8 @@ from agentflow.records import (
 
 DEFAULTS = {**{f"${name}": NONE for name in SOURCES}, "$PARALLEL_AGENTS": ALONE}
 """Values of placeholders where nothing is known: they say so."""
+LISTED_NEIGHBOURS = 40
+"""Tasks of others that the first message lists."""
 LISTED_PROMISES = 100
 """Promises that the first message lists."""
 _NONE: Mapping[str, str] = {}
@@ -70,6 +73,7 @@ def render(
     disputed: bool = False,
     mounted: bool = True,
     confined: bool = True,
+    beside: Sequence[Neighbour] | None = None,
 ) -> Rendered:
     """Fill a prompt with one task's context.
 
@@ -78,7 +82,8 @@ def render(
     which nothing is filled, follows the prompt's text; `promises` are listed in the message;
     `disputed` has the first message say that it decides who commits; `mounted` says that the
     repository is at `WORKSPACE`, and not somewhere on this machine; `confined` that the network is
-    none, or the proxy's, and not this machine's.
+    none, or the proxy's, and not this machine's; `beside` are the tasks that others work on at the
+    same time, None if nobody coordinates them.
     Raises `UsageError` if the profile names a placeholder that has no value.
     """
     profile = prompt.profile
@@ -99,6 +104,9 @@ def render(
         "confined": confined,
         "setup": around.setup,
         "services": around.services,
+        "coordinated": beside is not None,
+        "beside": (beside or ())[:LISTED_NEIGHBOURS],
+        "more_beside": max(0, len(beside or ()) - LISTED_NEIGHBOURS),
     }
     values = {**arguments, **_values(prompt, task, boundaries, variables)}
     if is_template(prompt):

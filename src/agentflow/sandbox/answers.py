@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, cast
 
+from agentflow.frozen import record
 from agentflow.records import Json
 
 Check = Callable[[Any], bool]
@@ -13,7 +14,7 @@ MOST = 1 << 63
 """A number has fewer bits than that: longer ones cannot always be printed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """One line of a toolbox."""
 

@@ -84,6 +84,7 @@ class _Fields(BaseModel):
     max_cost: float | None = Field(None, ge=0, allow_inf_nan=False)
     timeout: str | None = None
     expect: Expectation = "change"
+    status: str | None = None
 
 
 def check_id(identifier: str, *, where: str = "") -> str:
@@ -209,6 +210,7 @@ def _task(fields: _Fields, header: Header, path: Path) -> Task:
         max_cost=fields.max_cost,
         timeout=parse_duration(fields.timeout, where=where["timeout"]) if fields.timeout else None,
         expect=fields.expect,
+        status="proposed" if fields.status == "proposed" else "",
     )
 
 

@@ -42,11 +42,15 @@ _OPTIONS = tuple(word for setting in _SETTINGS for word in ("-c", setting))
 class GitError(EnvironmentFailure):
     """git ended with a code that its caller has no answer to."""
 
-    def __init__(self, arguments: tuple[str, ...], code: int, message: str) -> None:
+    def __init__(
+        self, arguments: tuple[str, ...], code: int, message: str, output: bytes = b""
+    ) -> None:
         super().__init__(f"git {arguments[0]}: {message or f'exit code {code}'}")
         self.code = code
         self.said = message
         """Standard error."""
+        self.output = output
+        """Standard output."""
 
 
 class Git:
@@ -71,7 +75,7 @@ class Git:
         """
         code, output, message = self._execute(arguments, stdin, environment or {}, timeout)
         if code:
-            raise GitError(arguments, code, message)
+            raise GitError(arguments, code, message, output)
         return output
 
     def text(
@@ -124,7 +128,7 @@ class Git:
                 with_exceptions=False,
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
-                start_new_session=bool(timeout),
+                start_new_session=True,  # Ctrl-C is for agentflow to handle
             )
         except gitpython.GitCommandNotFound:
             code, output, message = 127, b"", ""

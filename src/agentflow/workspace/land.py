@@ -47,6 +47,11 @@ def check_target(
     _not_checked_out(repository, f"refs/heads/{branch}")
 
 
+def target_tip(repository: Repository, landing: Landing, branch: str) -> str | None:
+    """Where the target is now; None for a branch that does not exist."""
+    return repository.resolve("HEAD") if landing == "current" else branch_tip(repository, branch)
+
+
 def _check_name(repository: Repository, branch: str) -> None:
     """Raise `Conflict` for a name that no branch can have, here or anywhere."""
     git, hint = repository.git, "Give --target another name."

@@ -2,6 +2,9 @@
 
 model: claude-sonnet-5-5        # for display
 by: requests                    # optional: turn n answers the nth request that is not a repetition
+conversations:                  # optional: other turns where the first message holds these words
+  "Task TASK-2": [{text: …}]
+limits: {requests: 10}          # optional: what one minute bears, see `limits.py`
 turns:
   - thinking: "…"               # optional
     text: "…"                   # optional
@@ -15,7 +18,8 @@ turns:
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ import yaml
 from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.models.scripted.faults import Fault, find_fault
+from agentflow.models.scripted.limits import LIMITS
 from agentflow.nearest import nearest
 from agentflow.records import Json
 
@@ -39,7 +44,14 @@ _TURN_KEYS: dict[str, tuple[type, ...]] = {
     "faults": (list,),
 }
 _CALL_KEYS: dict[str, tuple[type, ...]] = {"tool": (str,), "input": (dict,), "raw": (str,)}
-_SCRIPT_KEYS: dict[str, tuple[type, ...]] = {"model": (str,), "by": (str,), "turns": (list,)}
+_SCRIPT_KEYS: dict[str, tuple[type, ...]] = {
+    "model": (str,),
+    "by": (str,),
+    "turns": (list,),
+    "conversations": (dict,),
+    "limits": (dict,),
+}
+_LIMIT_KEYS: dict[str, tuple[type, ...]] = dict.fromkeys(LIMITS, (int,))
 _BY = ("replies", "requests")
 _USAGE_KEYS: dict[str, tuple[type, ...]] = {
     "input_tokens": (int,),
@@ -84,6 +96,17 @@ class Script:
     by: str = "replies"
     """Turn n answers a request that holds n assistant messages; with `requests`, for conversations
     that are shortened, the nth (from 0) list of messages that was not asked before."""
+    conversations: Mapping[str, tuple[Turn, ...]] = field(
+        default_factory=dict[str, "tuple[Turn, ...]"]
+    )
+    """Other turns, by words of the first message."""
+    limits: Mapping[str, int] = field(default_factory=dict[str, int])
+    """What one minute bears, by the kinds in `limits.LIMITS`."""
+
+    def turns_for(self, first: str) -> tuple[Turn, ...]:
+        """The turns of a conversation, by the text of its first message."""
+        found = (turns for words, turns in self.conversations.items() if words in first)
+        return next(found, self.turns)
 
 
 def load_script(source: Path | str) -> Script:
@@ -112,13 +135,20 @@ def read_script(data: object, where: str = "script") -> Script:
     fields = _fields(data, _SCRIPT_KEYS, where)
     if not fields.get("turns"):
         raise UsageError(f"{where}: turns: at least one turn is needed")
-    turns = tuple(
-        read_turn(turn, f"{where}, turn {number}") for number, turn in enumerate(fields["turns"], 1)
-    )
+    turns = _turns(fields["turns"], where)
+    conversations = {
+        str(words): _turns(said, f"{where}, {words}")
+        for words, said in fields.get("conversations", {}).items()
+    }
+    limits = _fields(fields.get("limits", {}), _LIMIT_KEYS, f"{where}, limits")
     by = fields.get("by", _BY[0])
     if by not in _BY:
         raise UsageError(f"{where}: by: expected {' or '.join(_BY)}")
-    return Script(turns, fields.get("model", "scripted"), by)
+    return Script(turns, fields.get("model", "scripted"), by, conversations, limits)
+
+
+def _turns(said: list[object], where: str) -> tuple[Turn, ...]:
+    return tuple(read_turn(turn, f"{where}, turn {n}") for n, turn in enumerate(said, 1))
 
 
 def read_turn(data: object, where: str) -> Turn:

@@ -13,6 +13,7 @@ from agentflow.frozen import record
 from agentflow.models.scripted.answer import events, message
 from agentflow.models.scripted.cache import Cache, estimate
 from agentflow.models.scripted.faults import Abort, ErrorResponse, Fault, Pause, Step
+from agentflow.models.scripted.limits import Limits
 from agentflow.models.scripted.rules import Refused, check
 from agentflow.models.scripted.script import Script, Turn
 from agentflow.models.scripted.wire import error_body
@@ -22,15 +23,6 @@ MAX_BODY = 32 * 1024 * 1024
 """Bytes; the API's limit for a request."""
 
 _SECRETS = {"authorization", "x-api-key", "cookie", "proxy-authorization"}
-_LIMITS = {
-    f"anthropic-ratelimit-{kind}-{name}": value
-    for kind in ("requests", "input-tokens", "output-tokens")
-    for name, value in (
-        ("limit", "4000"),
-        ("remaining", "3999"),
-        ("reset", "2026-11-20T00:00:00Z"),
-    )
-}
 
 
 @record
@@ -70,6 +62,7 @@ class ScriptedServer:
         self._port = port
         self._key = key
         self._cache = Cache()
+        self.limits = Limits(script.limits)
         self._attempts: Counter[bytes] = Counter()
         self._numbers: dict[bytes, int] = {}
         self._count = 0
@@ -116,7 +109,7 @@ class ScriptedServer:
         """Read and answer one request; False if the connection is of no more use."""
         head = _parse_head(await reader.readuntil(b"\r\n\r\n"))
         self._count += 1
-        response = Response(writer, f"req_{self._count:06}", head.method == "HEAD")
+        response = Response(writer, f"req_{self._count:06}", head.method == "HEAD", self.limits)
         size = head.headers.get("content-length", "0")
         if not size.isdecimal() or int(size) > MAX_BODY or "transfer-encoding" in head.headers:
             await response.error(413, "request_too_large", "Request exceeds the maximum size")
@@ -149,16 +142,22 @@ class ScriptedServer:
         return True
 
     async def _reply(self, request: Json, response: "Response") -> bool:
+        wait = self.limits.wait()
+        if wait is not None:
+            await response.limited(wait)
+            return True
         number = self._number(request["messages"])
-        if number >= len(self._script.turns):
-            raise Refused(f"script ended: it has {len(self._script.turns)} turns")
-        turn = self._script.turns[number]
+        turns = self._script.turns_for(json.dumps(request["messages"][0], ensure_ascii=False))
+        if number >= len(turns):
+            raise Refused(f"script ended: it has {len(turns)} turns")
+        turn = turns[number]
         fault = self._next_fault(turn, number, request["messages"])
         await asyncio.sleep(turn.latency)
         if fault and fault.response:
             await response.fault(fault.response, fault.seconds)
             return True
         usage = self._usage(turn, number, request)
+        self.limits.use(usage)
         if not request.get("stream") or (fault and fault.plain):
             await response.json(200, message(turn, number, request["model"], usage))
             return True
@@ -197,7 +196,10 @@ class ScriptedServer:
 class Response:
     """Writes one HTTP response."""
 
-    def __init__(self, writer: asyncio.StreamWriter, request_id: str, head_only: bool) -> None:
+    def __init__(
+        self, writer: asyncio.StreamWriter, request_id: str, head_only: bool, limits: Limits
+    ) -> None:
+        self._limits = limits
         self._writer = writer
         self._request_id = request_id
         self._head_only = head_only
@@ -220,6 +222,13 @@ class Response:
             return
         body = error_body(wanted.type, wanted.message, self._request_id, wanted.error_code)
         await self._whole(wanted.status, "application/json", json.dumps(body).encode(), extra)
+
+    async def limited(self, seconds: float) -> None:
+        """Refuse for now."""
+        text = "This request would exceed your rate limit"
+        body = error_body("rate_limit_error", text, self._request_id)
+        after = {"retry-after": f"{seconds:.3f}"}
+        await self._whole(429, "application/json", json.dumps(body).encode(), after)
 
     async def stream(self, plan: list[Step], pace: float) -> bool:
         """Play a plan as chunked server-sent events; False if the connection was reset."""
@@ -252,7 +261,8 @@ class Response:
         await self._writer.drain()
 
     def _head(self, status: int, kind: str, extra: dict[str, str]) -> None:
-        headers = {"content-type": kind, "request-id": self._request_id, **_LIMITS, **extra}
+        headers = {"content-type": kind, "request-id": self._request_id}
+        headers |= {**self._limits.headers, **extra}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._writer.write(f"HTTP/1.1 {status} Scripted\r\n{lines}\r\n".encode())
 

@@ -1,0 +1,242 @@
+"""The backlog: the tasks that are to be run together, in the order in which they are named.
+
+Each with what it may write and whom it waits for. Everything that can be refused by looking at
+tasks alone is refused here, before any of them starts.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import field, replace
+from pathlib import Path
+from typing import Any
+
+from agentflow.configuration import Settings
+from agentflow.errors import UsageError
+from agentflow.frozen import record
+from agentflow.markers import read_marker
+from agentflow.order import Order
+from agentflow.outline import make_outline
+from agentflow.records import Json, Landing, Neighbour, Task
+from agentflow.runs import list_runs
+from agentflow.scheduler import Job
+from agentflow.settings import CONFIG, load_settings
+from agentflow.task_queues import queue_of_base
+from agentflow.tasks.queue import Entry
+from agentflow.tasks.task import FOLDER
+from agentflow.trust import read_trust
+from agentflow.workspace.land import target_tip
+from agentflow.workspace.repository import Repository, open_repository
+from agentflow.world import World
+
+_NUMBER = re.compile(r"(\d+)")
+
+
+@record
+class Item:
+    """One task of a backlog."""
+
+    name: str
+    """As the caller gave it: an id or a path."""
+    task: Task
+    settings: Settings
+    waits_for: tuple[str, ...] = ()
+    """Ids of others of the backlog."""
+    builds_on: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Commits of tasks that were done before and that the start does not hold, by the task's id."""
+
+    @property
+    def job(self) -> Job:
+        """The task as the scheduler sees it."""
+        return Job(self.task.id, self.waits_for, self.settings.allow)
+
+    @property
+    def neighbour(self) -> Neighbour:
+        """The task as the agents beside it see it."""
+        return Neighbour(self.task.id, self.task.title, self.settings.allow)
+
+
+@record
+class Backlog:
+    """What is to be run, and what is not."""
+
+    items: tuple[Item, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Why a task that is there is not ready, by its id."""
+
+
+@record
+class Start:
+    """Where tasks begin that wait for nobody."""
+
+    repository: Repository
+    base: str
+    flags: Mapping[str, Any]
+    land: Landing = "branch"
+    target: str = ""
+    """The branch that all land on; empty if each lands on its own."""
+    is_given: bool = False
+    """Whether the caller named the base: then no task names another one."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether all land on one branch."""
+        return self.land == "current" or (self.land == "branch" and bool(self.target))
+
+    def order(self, name: str) -> Order:
+        """The order to run a task from here, or from where it says itself."""
+        base = self.base if self.shared or self.is_given else None
+        return Order(name, base=base, flags=self.flags, shared_target=self.shared)
+
+
+def find_start(base: str | None, flags: Mapping[str, Any], world: World) -> Start:
+    """Where tasks begin: on the branch that they land on, if there is one already.
+
+    Raises `UsageError` for a `base` that is not where such a branch is.
+    """
+    repository = open_repository(world.directory, world.environment)
+    commit = repository.resolve(base or "HEAD")
+    trust = read_trust(repository.common_dir, world.environment)
+    config = repository.read(commit, CONFIG)
+    settings = load_settings(flags, world.environment, config, Task("", "", ""), trust)
+    start = Start(repository, commit, flags, settings.land, settings.target or "", base is not None)
+    tip = target_tip(repository, start.land, start.target) if start.shared else None
+    if tip and base and tip != commit:
+        raise UsageError(
+            f"{base} is not where {start.target or 'HEAD'} is, on which all tasks land",
+            hint="Leave out --base, or give another --target.",
+        )
+    return replace(start, base=tip or commit)
+
+
+def named_tasks(names: Sequence[str], start: Start, world: World) -> Backlog:
+    """The backlog of tasks that the caller names.
+
+    Raises `UsageError` for what cannot be run, and for a dependency that is neither named nor done.
+    """
+    items = [_item(name, start, world) for name in names]
+    known = {item.task.id for item in items}
+    done = _Done(start)
+    for item in items:
+        missing = [
+            name
+            for name in item.task.depends_on
+            if name not in known and not done.is_held(name) and not done.commit(name)
+        ]
+        if missing:
+            raise UsageError(
+                f"{item.task.id} depends on {', '.join(missing)}, which is neither done"
+                + (" on the target" if start.shared else "")
+                + " nor among the tasks that were given",
+                hint=f"Give it as well: agentflow run {' '.join((*missing, *names))}",
+            )
+    return Backlog(tuple(_linked(item, known, done) for item in items))
+
+
+def ready_tasks(start: Start, world: World, *, proposed: bool = False) -> Backlog:
+    """The backlog of all task files and queue entries that can be worked on now, files first.
+
+    Left out is what is done, failed or asks something, what waits for such a task, and unless
+    `proposed`, what an agent proposed. Raises `UsageError` for a task that cannot be read.
+    """
+    root = start.repository.root
+    files = sorted((path.stem for path in (root / FOLDER).glob("*.md")), key=natural)
+    queue = queue_of_base(start.repository, start.base)
+    entries = {entry.id: entry for entry in queue.queue.entries} if queue else {}
+    names = [*files, *(name for name in entries if name not in files)]
+    left_out: dict[str, str] = {}
+    items: dict[str, Item] = {}
+    for name in names:
+        reason = _unready(name, root, entries.get(name) if name not in files else None)
+        if reason is None:
+            item = _item(name, start, world)
+            if item.task.status == "proposed" and not proposed:
+                reason = "proposed by an agent: name it, or give --accept-followups"
+            else:
+                items[name] = item
+        if reason:
+            left_out[name] = reason
+    done = _Done(start)
+    _leave_out_waiting(items, left_out, done)
+    return Backlog(tuple(_linked(item, items.keys(), done) for item in items.values()), left_out)
+
+
+def _leave_out_waiting(items: dict[str, Item], left_out: dict[str, str], done: "_Done") -> None:
+    """Take out what waits for a task that is not there, and what waits for that."""
+    while True:
+        waiting = {
+            name: awaited
+            for name, item in items.items()
+            for awaited in item.task.depends_on
+            if awaited not in items and not done.is_held(awaited) and not done.commit(awaited)
+        }
+        if not waiting:
+            return
+        for name, awaited in waiting.items():
+            why = left_out.get(awaited, "is not there")
+            left_out[name] = f"waits for {awaited}: {why}"
+            del items[name]
+
+
+_MARKED = {
+    "done": "",
+    "failed": "failed before: name it to try again",
+    "blocked": "waits for an answer: agentflow answer",
+}
+
+
+def _unready(name: str, root: Path, entry: Entry | None) -> str | None:
+    """Why a task is not run now; an empty text for one that is done, None if it is."""
+    marker = read_marker(root, name)
+    if marker:
+        return _MARKED[marker]
+    if entry is None or (entry.status == "pending" and not entry.doubts):
+        return None
+    if entry.status == "completed":
+        return ""
+    return (*entry.doubts, f"is {entry.status.replace('_', ' ')} in the queue")[0]
+
+
+def _item(name: str, start: Start, world: World) -> Item:
+    outline = make_outline(start.order(name), world, start.repository)
+    return Item(name, outline.task, outline.settings)
+
+
+def _linked(item: Item, known: Collection[str], done: "_Done") -> Item:
+    """The item with what it waits for, and what it builds on."""
+    waits = tuple(name for name in item.task.depends_on if name in known)
+    before = [n for n in item.task.depends_on if n not in known and not done.is_held(n)]
+    commits = {name: commit for name in before if (commit := done.commit(name))}
+    return Item(item.name, item.task, item.settings, waits, commits)
+
+
+class _Done:
+    """What was done before: held by the start, or landed elsewhere by a run of ours."""
+
+    def __init__(self, start: Start) -> None:
+        self._start = start
+        self._held: frozenset[str] | None = None
+        self._reports: dict[str, Json] | None = None
+
+    def is_held(self, name: str) -> bool:
+        """Whether the start holds a task's landed commits."""
+        if self._held is None:
+            self._held = self._start.repository.landed_tasks(self._start.base)
+        return name in self._held
+
+    def commit(self, name: str) -> str | None:
+        """Where a task landed that is done, if one can build on it."""
+        repository = self._start.repository
+        if self._start.shared or read_marker(repository.root, name) != "done":
+            return None
+        if self._reports is None:
+            done = (each for each in list_runs(repository.root) if each["outcome"] == "done")
+            self._reports = {each["task"]: each for each in done}
+        landed: Json = self._reports.get(name, {}).get("landed") or {}
+        tip = str(landed.get("tip", ""))
+        return tip if repository.holds(tip) else None
+
+
+def natural(name: str) -> tuple[tuple[int, int | str], ...]:
+    """A key by which TASK-2 comes before TASK-10."""
+    parts = _NUMBER.split(name)
+    return tuple((1, int(part)) if part.isdigit() else (0, part) for part in parts if part)

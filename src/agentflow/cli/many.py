@@ -1,0 +1,172 @@
+"""Running several tasks, for `agentflow run`."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from agentflow.cli.output import (
+    OutputFormat,
+    Tolerant,
+    commands_stopped,
+    data,
+    print_json,
+    say,
+    talk,
+)
+from agentflow.frozen import record
+
+if TYPE_CHECKING:
+    from agentflow.backlog import Backlog, Start
+    from agentflow.interfaces import Emit
+    from agentflow.many import Wanted
+    from agentflow.records import Json
+    from agentflow.stopping import Stop
+    from agentflow.world import World
+
+
+@record
+class Several:
+    """What `agentflow run` was asked to do with more than one task."""
+
+    names: Sequence[str]
+    """Empty means all that are ready."""
+    jobs: int
+    keep_going: bool
+    accept: bool
+    fresh: bool
+    base: str | None
+    flags: Mapping[str, Any]
+
+
+@record
+class Manner:
+    """What is printed, and how."""
+
+    format: OutputFormat
+    dry_run: bool
+    quiet: bool
+    verbose: bool
+
+
+def execute_many(several: Several, manner: Manner) -> "Json":
+    """Run the tasks and print their table, or what would be done on a dry run."""
+    from agentflow.loading import without_collector
+
+    with without_collector():
+        from agentflow.backlog import find_start, named_tasks, ready_tasks
+        from agentflow.many import Wanted
+        from agentflow.waves import waves_json
+        from agentflow.world import World
+
+    world = World()
+    start = find_start(several.base, several.flags, world)
+    if several.names:
+        backlog = named_tasks(several.names, start, world)
+    else:
+        backlog = ready_tasks(start, world, proposed=several.accept)
+    plan = waves_json(backlog)  # cycles are named before anything starts
+    if manner.dry_run:
+        _print_plan(plan, several, start, manner.format)
+        return {"exit_code": 0}
+    if not backlog.items:
+        say("no task is ready")
+    wanted = Wanted(start, backlog, several.jobs, several.keep_going, several.fresh, several.accept)
+    return _run(wanted, world, manner)
+
+
+def _print_plan(
+    plan: "Json", several: Several, start: "Start", output_format: OutputFormat
+) -> None:
+    from agentflow.waves import drawn
+
+    if output_format != "text":
+        print_json(plan)
+        return
+    where = {
+        "none": "nothing lands",
+        "current": "all land on the current branch",
+        "branch": f"all land on {start.target}" if start.target else "each lands on its own branch",
+    }
+    printer = data()
+    for line in drawn(plan, several.jobs, where[start.land]):
+        printer.print(line)
+
+
+def _run(wanted: "Wanted", world: "World", manner: Manner) -> "Json":
+    from agentflow.cli.execution import connector, start_sdk_import
+    from agentflow.command_values import command_values
+    from agentflow.many import run_many
+    from agentflow.sinks.tasks_table import print_tasks
+    from agentflow.stopping import Stop
+
+    start_sdk_import()
+    stop = Stop()
+
+    async def whole() -> "Json":
+        _listen(stop)
+        sinks = _Sinks(wanted.backlog, manner)
+        return await run_many(
+            wanted, world, connector(world, shared=True), sinks, command_values, sinks.told, stop
+        )
+
+    with commands_stopped(world.environment):
+        report = asyncio.run(whole())
+        if manner.format == "text":
+            print_tasks(data(), report)
+        else:
+            print_json(report)
+    return report
+
+
+class _Sinks:
+    """Makes the sinks of each run."""
+
+    def __init__(self, backlog: "Backlog", manner: Manner) -> None:
+        self._width = max((len(item.task.id) for item in backlog.items), default=0)
+        self._format = manner.format
+        self._printer = talk(quiet=manner.quiet)
+        self._verbose = manner.verbose
+
+    def __call__(self, task: str) -> "list[Emit]":
+        """The sinks for a run of a task."""
+        from agentflow.sinks.console import ConsoleSink
+        from agentflow.sinks.prefixed import PrefixedPrinter
+        from agentflow.sinks.stream_json import StreamJsonSink
+
+        printer = PrefixedPrinter(self._printer, task, self._width)
+        sinks: list[Emit] = [ConsoleSink(printer, verbose=self._verbose)]
+        if self._format == "stream-json":
+            sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
+        return sinks
+
+    def told(self, report: "Json") -> None:
+        """Print that a run has ended."""
+        from agentflow.neutral import one_line
+
+        if self._format == "stream-json":
+            print_json(report)
+        reason = one_line(report.get("reason") or "", 200)
+        line = f"{report['outcome']}{f': {reason}' if reason else ''}"
+        self._printer.print((f"{report['task']:<{self._width}} | ", "dim"), (line, "bold"))
+
+
+def _listen(stop: "Stop") -> None:
+    """Ctrl-C once: soon; twice, or SIGTERM: now; once more: at once, as if nobody listened."""
+    loop = asyncio.get_running_loop()
+
+    def now(number: int) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(each)
+        stop.now(number)
+
+    def interrupted() -> None:
+        if stop():
+            now(signal.SIGINT)
+            return
+        stop.soon(signal.SIGINT)
+        say("stopping: no task is begun, and each agent stops after its turn; Ctrl-C stops now")
+
+    loop.add_signal_handler(signal.SIGINT, interrupted)
+    loop.add_signal_handler(signal.SIGTERM, now, signal.SIGTERM)

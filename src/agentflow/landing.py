@@ -1,0 +1,162 @@
+"""Landing on a branch that others land on too: what moved there is merged, and judged again.
+
+One run at a time lands on a branch, also of other processes, so every commit that the branch gets
+has passed the gates as it is.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from agentflow.errors import Conflict, UsageError
+from agentflow.events import Clashed, Combined
+from agentflow.gates import verify
+from agentflow.records import Candidate, Landed, Verdict
+from agentflow.repair import repair_message
+from agentflow.runs import task_lock
+from agentflow.stage import Stage, ready
+from agentflow.threads import to_the_end
+from agentflow.workspace.combine import both_sides, merge_commit, merge_trees
+from agentflow.workspace.git import Git
+from agentflow.workspace.land import keep_verified, land, target_tip
+from agentflow.workspace.objects import commits_between
+from agentflow.workspace.recreate import deleted, inserted, statistics
+
+ATTEMPTS = 20
+"""Merges of one result, each after somebody else moved the branch meanwhile."""
+POLL = 0.05
+"""Seconds between two looks at whether it is our turn."""
+
+
+async def land_result(stage: Stage, candidate: Candidate) -> Landed:
+    """Land verified commits. Raises `Conflict`; the commits then stay on the run's ref."""
+    if candidate.tip != candidate.base:
+        await to_the_end(_keep, stage, candidate)
+    if not stage.plan.order.shared_target or candidate.tip == candidate.base:
+        return await to_the_end(_land, stage, candidate)
+    async with _turn(stage.bench.locks, f"landing-on-{_place(stage)}"):
+        return await _land_shared(stage, candidate)
+
+
+async def _land_shared(stage: Stage, candidate: Candidate) -> Landed:
+    """Land on a branch that may have moved, as often as it moves meanwhile."""
+    made = stage.history.combined
+    before = replace(candidate, base=made.base, tip=made.tip) if made else candidate
+    if made and await asyncio.to_thread(_has_landed, stage, made.tip):
+        return await to_the_end(_land, stage, before)
+    for _ in range(ATTEMPTS):
+        tip = await asyncio.to_thread(_tip, stage)
+        ready = candidate
+        if tip is not None and tip != candidate.base and not _holds(stage, tip, candidate.tip):
+            ready = await _combined(stage, candidate, tip)
+        try:
+            return await to_the_end(_land, stage, ready)
+        except Conflict:
+            if await asyncio.to_thread(_tip, stage) == tip:
+                raise
+    raise Conflict(f"{stage.plan.branch} moved {ATTEMPTS} times while the result was judged")
+
+
+async def _combined(stage: Stage, candidate: Candidate, onto: str) -> Candidate:
+    """The result merged with where the branch is now, judged. Raises `Conflict`."""
+    state = stage.bench.state
+    merge = await asyncio.to_thread(merge_trees, state, onto, candidate.tip)
+    if merge.conflicts:
+        detail = await asyncio.to_thread(both_sides, state, merge, candidate.base, candidate.tip)
+        stage.emit(Clashed(onto, merge.conflicts, stage.redact(detail)))
+        first, *others = merge.conflicts
+        more = f" and {len(others)} more" if others else ""
+        raise _conflict(stage, f"{first}{more} changed there too")
+    combined = await asyncio.to_thread(_merged, stage, state, candidate, onto, merge.tree)
+    stage.emit(Combined(onto, combined.tip))
+    verdict = await _judged(stage, combined)
+    if not verdict.passed:
+        stage.emit(Clashed(onto, (), stage.redact(repair_message(verdict))))
+        failed = ", ".join(each.gate for each in verdict.failures) or "no gate"
+        raise _conflict(stage, f"together with what landed there, {failed} fails")
+    await to_the_end(_keep, stage, combined)
+    return combined
+
+
+def _conflict(stage: Stage, reason: str) -> Conflict:
+    verified = f"refs/agentflow/verified/{stage.run}"
+    return Conflict(
+        f"{stage.plan.branch} moved meanwhile: {reason}",
+        hint=f"The verified commits are on {verified}.",
+    )
+
+
+def _merged(stage: Stage, state: Git, candidate: Candidate, onto: str, tree: str) -> Candidate:
+    task = stage.plan.task
+    message = f"Merge {task.id}: {task.title}"
+    author = replace(stage.authorship, signing=stage.plan.signing)
+    name = merge_commit(state, onto, candidate.tip, tree, message, author)
+    commits = candidate.commits or tuple(commits_between(state, candidate.base, candidate.tip))
+    stat = statistics(state, onto, name)
+    return replace(
+        candidate,
+        base=onto,
+        tip=name,
+        commits=commits,
+        files_changed=len(stat),
+        insertions=inserted(stat),
+        deletions=deleted(stat),
+        stat=stat,
+    )
+
+
+async def _judged(stage: Stage, combined: Candidate) -> Verdict:
+    """What all gates say of the merge; a process that only lands gets ready for that first."""
+    on_base = await ready(stage)
+    gates = await asyncio.to_thread(stage.gates, on_base, combined)
+    return await verify(gates, combined, stage.emit)
+
+
+def _keep(stage: Stage, candidate: Candidate) -> None:
+    stage.bench.state.run("update-ref", "refs/agentflow/candidate", candidate.tip)
+    keep_verified(stage.plan.repository, stage.bench.state, stage.run, candidate)
+
+
+def _land(stage: Stage, candidate: Candidate) -> Landed:
+    plan = stage.plan
+    return land(
+        plan.repository,
+        candidate,
+        plan.settings.land,
+        plan.branch,
+        stage.run,
+        replaceable=stage.replaceable,
+    )
+
+
+def _tip(stage: Stage) -> str | None:
+    return target_tip(stage.plan.repository, stage.plan.settings.land, stage.plan.branch)
+
+
+def _has_landed(stage: Stage, commit: str) -> bool:
+    tip = _tip(stage)
+    return tip is not None and _holds(stage, tip, commit)
+
+
+def _holds(stage: Stage, tip: str, commit: str) -> bool:
+    return stage.plan.repository.git.succeeds("merge-base", "--is-ancestor", commit, tip)
+
+
+def _place(stage: Stage) -> str:
+    plan = stage.plan
+    return "HEAD" if plan.settings.land == "current" else plan.branch.replace("/", "~")
+
+
+@asynccontextmanager
+async def _turn(locks: Path, name: str) -> AsyncGenerator[None]:
+    """Wait until nobody else lands there, however long that takes."""
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(task_lock(locks, name, patience=0.0))
+                break
+            except UsageError:
+                await asyncio.sleep(POLL)
+        yield

@@ -1,0 +1,290 @@
+"""Many tasks at once: each an ordinary run, in one process, in the order of the plan.
+
+They share a budget and, if they land on one branch, its landings. A person may
+stop them: soon, when each agent has finished its turn, or now.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from agentflow.backlog import Backlog, Item, Start, find_start, named_tasks
+from agentflow.budget import Account
+from agentflow.errors import AgentflowError, UsageError
+from agentflow.events import Clashed, Event
+from agentflow.followups import needs_elsewhere, write_followups
+from agentflow.frozen import record
+from agentflow.interfaces import Emit
+from agentflow.order import Order
+from agentflow.plan import make_plan
+from agentflow.prompts.context import Measure
+from agentflow.records import Json, Limits, Neighbour
+from agentflow.resuming import order_of
+from agentflow.run import Connect, run_task
+from agentflow.runs import list_runs, unfinished_run
+from agentflow.scheduler import Job, Slot, drive, schedule
+from agentflow.stopping import Stop, stoppable
+from agentflow.tally import entry, refused, summary
+from agentflow.workspace.combine import common_base
+from agentflow.workspace.land import target_tip
+from agentflow.workspace.repository import Repository, open_repository
+from agentflow.world import World
+
+UNLIMITED = 10**9
+"""Turns: more than anybody takes."""
+
+
+@record
+class Wanted:
+    """What the caller asked for."""
+
+    start: Start
+    backlog: Backlog
+    at_once: int = 4
+    keep_going: bool = False
+    fresh: bool = False
+    accept: bool = False
+    """Whether what the agents ask for elsewhere is run as well, once."""
+
+
+def shared_account(flags: Mapping[str, Any]) -> Account:
+    """One count for all runs of an invocation, with the limits that were given to it."""
+    limits = Limits(flags.get("max_turns", UNLIMITED), flags.get("max_cost"))
+    return Account(limits, "all tasks together")
+
+
+async def run_many(
+    wanted: Wanted,
+    world: World,
+    connect: Connect,
+    sinks: Callable[[str], Sequence[Emit]],
+    measure: Measure,
+    told: Callable[[Json], None],
+    stop: Stop,
+) -> Json:
+    """Run all tasks of a backlog; return their summary.
+
+    `sinks` are made for each task by its id; `told` gets the report of each run that ends. Raises
+    `UsageError` for tasks that wait for each other.
+    """
+    account = shared_account(wanted.start.flags)
+    entries: dict[str, Json] = {}
+    backlog = wanted.backlog
+
+    async def work(wanted: Wanted) -> None:
+        await _drive(wanted, world, connect, sinks, measure, told, stop, account, entries)
+
+    await work(wanted)
+    if wanted.accept and not stop():
+        accepted = await asyncio.to_thread(_accepted, wanted, world, entries)
+        await work(replace(wanted, backlog=accepted))
+        backlog = replace(backlog, items=(*backlog.items, *accepted.items))
+    return summary(backlog, entries, stop.signal)
+
+
+def _accepted(wanted: Wanted, world: World, entries: Mapping[str, Json]) -> Backlog:
+    """What the agents of this call asked for and said where."""
+    start, known = wanted.start, {item.task.id for item in wanted.backlog.items}
+    if start.shared:
+        start = replace(find_start(None, start.flags, world), flags=start.flags)
+    proposed = [name for each in entries.values() for name in each["follow_ups"]]
+    new = [name for name in dict.fromkeys(proposed) if name not in known]
+    found = named_tasks(new, start, world)
+    return Backlog(tuple(item for item in found.items if item.task.boundaries.allow))
+
+
+async def _drive(
+    wanted: Wanted,
+    world: World,
+    connect: Connect,
+    sinks: Callable[[str], Sequence[Emit]],
+    measure: Measure,
+    told: Callable[[Json], None],
+    stop: Stop,
+    account: Account,
+    entries: dict[str, Json],
+) -> None:
+    """Run the tasks of one backlog; what became of each is added to `entries`."""
+    items = {item.task.id: item for item in wanted.backlog.items}
+    slots = schedule([item.job for item in items.values()])
+    fleet = _Fleet(
+        wanted,
+        items,
+        slots,
+        earlier(slots),
+        world,
+        stoppable(connect, stop),
+        sinks,
+        measure,
+        told,
+        stop,
+        account,
+        entries,
+    )
+    await drive(
+        slots,
+        fleet.run,
+        at_once=wanted.at_once,
+        keep_going=wanted.keep_going,
+        is_stopped=stop,
+    )
+
+
+@dataclass(slots=True)
+class _Fleet:
+    """The runs of one invocation."""
+
+    wanted: Wanted
+    items: Mapping[str, Item]
+    slots: Sequence[Slot]
+    before: Sequence[int]
+    """See `earlier`."""
+    world: World
+    connect: Connect
+    sinks: Callable[[str], Sequence[Emit]]
+    measure: Measure
+    told: Callable[[Json], None]
+    stop: Stop
+    account: Account
+    entries: dict[str, Json]
+    """What became of each task that was begun, by its id."""
+
+    async def run(self, job: Job) -> bool:
+        """Run one task to its end; return whether it is done."""
+        item = self.items[job.id]
+        try:
+            repository = await asyncio.to_thread(
+                open_repository, self.world.directory, self.world.environment
+            )
+            base, parts = await asyncio.to_thread(self._base, repository, item)
+            order = await asyncio.to_thread(self._order, repository, item, base)
+            reports = await self._tries(item, order, repository)
+        except AgentflowError as error:
+            self.entries[job.id] = refused(item, error)
+            return False
+        report = reports[-1]
+        proposed: list[str] = []
+        if report["outcome"] == "done":
+            proposed = await asyncio.to_thread(self._follow_ups, repository, item, report)
+        made = {"base_of": parts, "follow_ups": proposed}
+        self.entries[job.id] = {**entry(item, reports), **made}
+        return report["outcome"] == "done"
+
+    def _follow_ups(self, repository: Repository, item: Item, report: Json) -> list[str]:
+        needs = needs_elsewhere(report, item.settings.boundaries)
+        return write_followups(repository.root, item.task, str(report["run"]), needs)
+
+    async def _tries(self, item: Item, order: Order, repository: Repository) -> list[Json]:
+        """The reports of a task's runs: a result that clashes with others' goes back once."""
+        clashes: list[Clashed] = []
+
+        def listen(event: Event) -> None:
+            if isinstance(event, Clashed):
+                clashes.append(event)
+
+        reports = [await self._run(item, order, listen)]
+        if reports[-1]["outcome"] == "conflict" and clashes and not self.stop():
+            again = await asyncio.to_thread(self._again, repository, item, clashes[-1])
+            reports.append(await self._run(item, again, listen))
+        return reports
+
+    async def _run(self, item: Item, order: Order, listen: Emit) -> Json:
+        sinks = [*self.sinks(item.task.id), listen]
+        plan = await make_plan(order, self.world, self.measure, self._beside(item.task.id))
+        if item.builds_on or item.waits_for:
+            names = ", ".join((*item.builds_on, *item.waits_for))
+            plan = replace(
+                plan, notices=(*plan.notices, f"the base {plan.base[:12]} holds {names}")
+            )
+        run = run_task(plan, self.world, self.connect, sinks, self.account)
+        report = await self.stop.watch(asyncio.ensure_future(run))
+        self.told(report)
+        return report
+
+    def _base(self, repository: Repository, item: Item) -> tuple[str, list[str]]:
+        """The commit that a task starts from, and the tasks whose commits are merged in it."""
+        start = self.wanted.start
+        if start.shared:
+            tip = target_tip(repository, start.land, start.target)
+            return tip or start.base, []
+        base = start.base
+        if item.task.base and not start.is_given:
+            base = repository.resolve(item.task.base)
+        tips = {base: "the start", **{tip: name for name, tip in item.builds_on.items()}}
+        for name in item.waits_for:
+            landed = self.entries[name]["landed"]
+            if landed:
+                tips[landed["tip"]] = name
+        if len(tips) == 1:
+            return base, []
+        parts = list(tips.values())[1:]
+        return common_base(repository, list(tips), list(tips.values())), parts
+
+    def _order(self, repository: Repository, item: Item, base: str) -> Order:
+        """The order to begin a task, or to go on with what is left of it."""
+        start = self.wanted.start
+        new = replace(start.order(item.name), base=base, fresh=self.wanted.fresh)
+        left = None if self.wanted.fresh else left_to_do(repository, item.task.id)
+        if left is None:
+            return new
+        try:
+            order = order_of(repository, self.world.cache, left)
+        except UsageError:
+            return replace(new, fresh=True)
+        flags = {**order.flags, **start.flags}
+        return replace(order, flags=flags, shared_target=start.shared)
+
+    def _again(self, repository: Repository, item: Item, clash: Clashed) -> Order:
+        """The order to do a task once more, from where the target is now, with both sides."""
+        base, _ = self._base(repository, item)
+        made = replace(item.task, text=f"{item.task.text}\n\n{_words(clash)}")
+        return replace(self.wanted.start.order(item.name), base=base, made=made)
+
+    def _beside(self, task: str) -> list[Neighbour]:
+        """The tasks that may be worked on at the same time: neither before this one nor after it,
+        and not done yet."""
+        before = self.before
+        number = next(n for n, slot in enumerate(self.slots) if slot.job.id == task)
+        return [
+            self.items[slot.job.id].neighbour
+            for other, slot in enumerate(self.slots)
+            if other != number
+            and not before[number] >> other & 1
+            and not before[other] >> number & 1
+            and slot.job.id not in self.entries
+        ]
+
+
+def earlier(slots: Sequence[Slot]) -> list[int]:
+    """For each slot a set of all slots that end before it starts, as bits by their place."""
+    places = {slot.job.id: number for number, slot in enumerate(slots)}
+    sets: list[int] = []
+    for slot in slots:
+        found = 0
+        for name in (*slot.job.depends_on, *slot.apart_from):
+            found |= sets[places[name]] | 1 << places[name]
+        sets.append(found)
+    return sets
+
+
+def left_to_do(repository: Repository, task: str) -> str | None:
+    """The newest run of a task, if it can go on without a person."""
+    runs = list_runs(repository.root, task)
+    if runs and runs[-1]["outcome"] == "conflict":
+        return str(runs[-1]["run"])
+    return unfinished_run(repository.root, task)
+
+
+def _words(clash: Clashed) -> str:
+    """What an agent is told whose result did not fit."""
+    if clash.paths:
+        how = f"both changed {', '.join(clash.paths[:20])}"
+    else:
+        how = "the checks fail on both together"
+    return (
+        "---\n\n# This task was done before, and the result did not fit\n\n"
+        f"Others landed meanwhile, and {how}. You start from where the branch is now, with their work "
+        "in it. Do the task here, so that theirs keeps working.\n\n"
+        f"{clash.detail}"
+    )

@@ -1,0 +1,108 @@
+"""The tally of many tasks: what became of each, and of all."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from agentflow.backlog import Backlog, Item
+from agentflow.errors import AgentflowError, Interrupted
+from agentflow.records import Json, Task
+
+WORST = (
+    "interrupted",
+    "environment",
+    "usage",
+    "provider",
+    "conflict",
+    "failed",
+    "blocked",
+    "budget",
+)
+"""Outcomes, the one first that the whole ends with if any task does."""
+
+
+def entry(item: Item, reports: Sequence[Json]) -> Json:
+    """What became of a task, by the reports of its runs."""
+    last = reports[-1]
+    costs = [report.get("total_cost_usd", 0.0) for report in reports]
+    landed: Json | None = last.get("landed")
+    return {
+        "task": item.task.id,
+        "title": item.task.title,
+        "already_done": bool(last.get("already_done")),
+        **{name: last.get(name) for name in ("outcome", "exit_code", "run", "base", "branch")},
+        **{name: last.get(name) or "" for name in ("reason", "hint")},
+        "runs": [report["run"] for report in reports],
+        "commits": (last.get("commits") or []) if landed else [],
+        "landed": landed,
+        "combined": last.get("combined"),
+        "num_turns": sum(report.get("num_turns", 0) for report in reports),
+        "duration_ms": sum(report.get("duration_ms") or 0 for report in reports),
+        "total_cost_usd": None if None in costs else round(math.fsum(costs), 6),
+    }
+
+
+def refused(item: Item, error: AgentflowError) -> Json:
+    """What became of a task that was refused before it had a run."""
+    return {
+        **unstarted(item.task, error.message),
+        "outcome": error.outcome,
+        "exit_code": error.exit_code,
+        "hint": error.hint,
+    }
+
+
+def unstarted(task: Task, reason: str) -> Json:
+    """What became of a task that was not begun."""
+    return {
+        "task": task.id,
+        "title": task.title,
+        "already_done": False,
+        "outcome": "skipped",
+        "exit_code": None,
+        "reason": reason,
+        "hint": "",
+        **dict.fromkeys(("run", "base", "branch", "landed", "combined")),
+        "runs": [],
+        "commits": [],
+        "base_of": [],
+        "follow_ups": [],
+        "num_turns": 0,
+        "duration_ms": 0,
+        "total_cost_usd": 0.0,
+    }
+
+
+def summary(backlog: Backlog, entries: Mapping[str, Json], stopped: int | None = None) -> Json:
+    """What became of all tasks, in the order of the backlog, and the worst of it.
+
+    `stopped` is the signal after which nothing more was begun.
+    """
+    tasks = [
+        entries.get(item.task.id) or unstarted(item.task, _why_not(item, entries))
+        for item in backlog.items
+    ]
+    worst = next((kind for kind in WORST if any(t["outcome"] == kind for t in tasks)), "done")
+    code = next((t["exit_code"] for t in tasks if t["outcome"] == worst != "done"), 0)
+    if stopped is not None and any(task["outcome"] == "skipped" for task in tasks):
+        worst, code = Interrupted.outcome, Interrupted(stopped).exit_code
+    costs = [task["total_cost_usd"] for task in tasks]
+    done = sum(task["outcome"] == "done" for task in tasks)
+    told = "" if worst == "done" else f"{done} of {len(tasks)} tasks are done"
+    return {
+        "type": "tasks",
+        "outcome": worst,
+        "exit_code": code,
+        "is_error": worst != "done",
+        "reason": told,
+        "tasks": tasks,
+        "left_out": dict(backlog.left_out),
+        "num_turns": sum(task["num_turns"] for task in tasks),
+        "total_cost_usd": None if None in costs else round(math.fsum(costs), 6),
+    }
+
+
+def _why_not(item: Item, entries: Mapping[str, Json]) -> str:
+    awaited = [n for n in item.waits_for if entries.get(n, {}).get("outcome") != "done"]
+    if awaited:
+        return f"waits for {', '.join(awaited)}"
+    return "not begun"

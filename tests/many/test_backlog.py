@@ -1,0 +1,121 @@
+"""The backlog: which tasks are run, in which order, and what is refused before any starts."""
+
+from pathlib import Path
+
+import pytest
+
+from agentflow.backlog import Backlog, find_start, named_tasks, natural, ready_tasks
+from agentflow.errors import UsageError
+from agentflow.markers import write_marker
+from agentflow.waves import drawn, waves_json
+from tests.run.project import Project, make_project
+
+GATES = {"gates": [{"name": "t", "command": "true"}]}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = make_project(tmp_path)
+    (made.root / ".orchestrator/tasks/TASK-1.md").unlink()
+    made.commit("chore: no tasks yet")
+    return made
+
+
+def task(project: Project, name: str, header: str = "") -> None:
+    project.write(
+        f".orchestrator/tasks/{name}.md", f"---\n{header or 'deny: [x]'}\n---\n\n# {name}\n"
+    )
+
+
+def ready(project: Project, *, proposed: bool = False) -> Backlog:
+    start = find_start(None, GATES, project.world)
+    return ready_tasks(start, project.world, proposed=proposed)
+
+
+def named(project: Project, *names: str) -> Backlog:
+    return named_tasks(names, find_start(None, GATES, project.world), project.world)
+
+
+def ids(backlog: Backlog) -> list[str]:
+    return [item.task.id for item in backlog.items]
+
+
+def test_all_means_what_is_ready_and_says_why_the_rest_is_not(project: Project) -> None:
+    task(project, "T-10")
+    task(project, "T-2", "depends_on: T-10")
+    task(project, "T-3")
+    task(project, "T-4", "depends_on: T-3")
+    task(project, "T-5", "status: proposed")
+    task(project, "T-6", "depends_on: T-7")
+    task(project, "T-8")
+    project.write(
+        "task_queue.md",
+        "### TASK-1: One\n\n| Field | Value |\n|---|---|\n| Status | pending |\n\nDo it.\n\n"
+        "### TASK-2: Two\n\n| Field | Value |\n|---|---|\n| Status | in progress |\n\nDo it.\n\n"
+        "### TASK-3: Three\n\n| Field | Value |\n|---|---|\n| Status | pending |\n"
+        "| Depends on | TASK-1 |\n\nDo it.\n",
+    )
+    write_marker(project.root, "T-3", "failed")
+    write_marker(project.root, "T-8", "done")
+
+    found = ready(project)
+
+    assert ids(found) == ["T-2", "T-10", "TASK-1", "TASK-3"]
+    assert found.items[0].waits_for == ("T-10",)
+    assert found.items[3].waits_for == ("TASK-1",)
+    assert (
+        found.left_out
+        == {
+            "T-3": "failed before: name it to try again",
+            "T-4": "waits for T-3: failed before: name it to try again",
+            "T-5": "proposed by an agent: name it, or give --accept-followups",
+            "T-6": "waits for T-7: is not there",
+            "TASK-2": "is in progress in the queue",
+            "T-8": "",
+        }
+        or "T-8" not in found.left_out
+    )
+    assert "T-5" in ids(ready(project, proposed=True))
+
+
+def test_a_dependency_that_is_neither_given_nor_done_is_named(project: Project) -> None:
+    task(project, "A", "depends_on: B")
+    task(project, "B")
+    with pytest.raises(UsageError, match="A depends on B, which is neither done nor among"):
+        named(project, "A")
+    project.git("commit", "--allow-empty", "--quiet", "-m", "b\n\nAgentflow-Task: B")
+    assert named(project, "A").items[0].waits_for == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [(("A", "NO"), "there is no task 'NO'"), (("A", "A"), "given twice: A")],
+)
+def test_what_nobody_can_run_is_named(project: Project, names: tuple[str, ...], said: str) -> None:
+    task(project, "A")
+    with pytest.raises(UsageError, match=said):
+        waves_json(named(project, *names))
+
+
+def test_the_plan_says_who_waits_for_whom_and_why(project: Project) -> None:
+    task(project, "A", "allow: [app/]")
+    task(project, "B", "allow: [docs/]")
+    task(project, "C", "allow: ['app/m*.py']\ndepends_on: B")
+    task(project, "D")
+
+    plan = waves_json(named(project, "A", "B", "C", "D"))
+
+    assert plan["waves"] == 3
+    by = {each["task"]: each for each in plan["tasks"]}
+    assert by["C"]["after"] == [
+        {"task": "B", "why": "depends on it"},
+        {"task": "A", "why": "app/m*.py and app/ overlap"},
+    ]
+    assert {each["why"] for each in by["D"]["after"]} == {"may change any path itself"}
+    lines = drawn(plan, 4, "each lands on its own branch")
+    assert lines[0] == "4 tasks in 3 waves, at most 4 at once; each lands on its own branch"
+    assert "     after B: depends on it" in lines
+
+
+def test_numbers_count_as_numbers() -> None:
+    assert sorted(["T-10", "T-2", "A-1", "T"], key=natural) == ["A-1", "T", "T-2", "T-10"]
