@@ -10,13 +10,14 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from agentflow.candidates import authorship, judge_again
 from agentflow.errors import Conflict, UsageError
 from agentflow.events import Clashed, Combined
-from agentflow.gates import verify
 from agentflow.records import Candidate, Landed, Verdict
 from agentflow.repair import repair_message
 from agentflow.runs import task_lock
-from agentflow.stage import Stage, ready
+from agentflow.stage import Stage
+from agentflow.staging import ready
 from agentflow.threads import to_the_end
 from agentflow.workspace.combine import both_sides, merge_commit, merge_trees
 from agentflow.workspace.git import Git
@@ -91,7 +92,7 @@ def _conflict(stage: Stage, reason: str) -> Conflict:
 def _merged(stage: Stage, state: Git, candidate: Candidate, onto: str, tree: str) -> Candidate:
     task = stage.plan.task
     message = f"Merge {task.id}: {task.title}"
-    author = replace(stage.authorship, signing=stage.plan.signing)
+    author = replace(authorship(stage), signing=stage.plan.signing)
     name = merge_commit(state, onto, candidate.tip, tree, message, author)
     commits = candidate.commits or tuple(commits_between(state, candidate.base, candidate.tip))
     stat = statistics(state, onto, name)
@@ -109,9 +110,7 @@ def _merged(stage: Stage, state: Git, candidate: Candidate, onto: str, tree: str
 
 async def _judged(stage: Stage, combined: Candidate) -> Verdict:
     """What all gates say of the merge; a process that only lands gets ready for that first."""
-    on_base = await ready(stage)
-    gates = await asyncio.to_thread(stage.gates, on_base, combined)
-    return await verify(gates, combined, stage.emit)
+    return await judge_again(stage, combined, await ready(stage))
 
 
 def _keep(stage: Stage, candidate: Candidate) -> None:

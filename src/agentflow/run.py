@@ -2,19 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from agentflow.admission import admit, finished_before
 from agentflow.agent import Agent
 from agentflow.budget import Account
 from agentflow.checkpoints import Checkpoints
+from agentflow.closing import close
 from agentflow.conversation import Word
 from agentflow.disk import check_room
 from agentflow.errors import AgentFailed, AgentflowError, Interrupted
 from agentflow.events import LandingDone, RepairStarted, RunFinished
-from agentflow.gates import verify
 from agentflow.interfaces import Emit, Model
-from agentflow.landing import land_result
 from agentflow.markers import remove_markers
 from agentflow.messages import Ending
 from agentflow.models.opening import OpeningModel
@@ -23,7 +21,8 @@ from agentflow.records import Candidate, Evidence, Json
 from agentflow.repair import repair_message, same_failure
 from agentflow.resuming import adjusted, resume
 from agentflow.runs import task_lock
-from agentflow.stage import Stage, ready, set_stage
+from agentflow.stage import Stage
+from agentflow.staging import ready, set_stage
 from agentflow.tools import Toolkit
 from agentflow.world import World
 
@@ -56,7 +55,7 @@ async def run_task(
         open_model = connect(plan)
         remove_markers(plan.repository.root, plan.task.id)
         stage = set_stage(plan, world, sinks, replaceable, past, account)
-        return await stage.close(stage.history.finished or await _to_an_end(stage, open_model))
+        return await close(stage, stage.history.finished or await _to_an_end(stage, open_model))
 
 
 async def _to_an_end(stage: Stage, open_model: OpenModel) -> RunFinished:
@@ -66,6 +65,8 @@ async def _to_an_end(stage: Stage, open_model: OpenModel) -> RunFinished:
         if not stage.history.landed:
             verified = await asyncio.to_thread(stage.verified_before)
             candidate = verified or await _work(stage, open_model)
+            from agentflow.landing import land_result  # as late as what judges the candidate
+
             landed = await land_result(stage, candidate)
             stage.emit(LandingDone(landed.ref, landed.tip, landed.replaced))
     except AgentflowError as error:
@@ -95,14 +96,13 @@ async def _work_until_verified(
     word, earlier, ending = stage.next_word(), past.earlier, past.ending
     for attempt in range(past.repairs, repairs + 1):
         ending = ending or await _let_work(stage, agent, keeper, word)
-        candidate = await _collect(stage, ending)
-        audits = stage.audits(await stage.packages(candidate))
-        gates = await asyncio.to_thread(stage.gates, on_base, candidate)
-        verdict = await verify(gates, candidate, stage.emit, audits)
+        # Imported when the agent has ended: before the first request it would be waited for.
+        from agentflow.candidates import collect, judge, seal
+
+        candidate = await collect(stage, ending)
+        verdict = await judge(stage, candidate, on_base)
         if verdict.passed:
-            signed = await stage.sign(candidate)
-            await stage.reply(signed)
-            return stage.verified(await stage.record(signed))
+            return await seal(stage, candidate)
         # On a full disk gates fail for that alone.
         await asyncio.to_thread(check_room, stage.bench.folder)
         if not verdict.failures:
@@ -133,13 +133,3 @@ async def _let_work(
             repeated=stage.repeated,
         )
         return await agent.work(word, stage.hooked(toolkit), keeper)
-
-
-async def _collect(stage: Stage, ending: Ending) -> Candidate:
-    """What the agent made, in our repository, with what formatters make of it."""
-    plan, bench = stage.plan, stage.bench
-    collected = await bench.collect(stage.authorship)
-    mended = await bench.fixed(collected, plan.gates, stage.authorship, stage.emit)
-    candidate = replace(mended, answer=ending.text)
-    stage.collected(candidate)
-    return candidate

@@ -48,7 +48,7 @@ def _recording(path: Path) -> "Callable[[World, Connect], Connect]":
     def through(world: "World", straight: "Connect") -> "Connect":
         def connect(plan: "Plan") -> "OpenModel":
             from agentflow.models.recording import Recording, RecordingModel
-            from agentflow.stage import redactor_of
+            from agentflow.staging import redactor_of
 
             open_model = straight(plan)
             recording = Recording(

@@ -10,6 +10,7 @@ from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any
 
+from agentflow.closing import MARKED, REPORTS
 from agentflow.errors import Blocked, UsageError
 from agentflow.events import HandoffAsked
 from agentflow.frontmatter import read_mapping
@@ -23,7 +24,6 @@ from agentflow.records import Json
 from agentflow.redacted import redacted_event
 from agentflow.redaction import redactor
 from agentflow.runs import FOLDER, JOURNAL, REPORT, list_runs, run_name, task_lock
-from agentflow.stage import MARKED, REPORTS
 from agentflow.strict_json import parse_object
 from agentflow.tasks.handoff import Handoff
 from agentflow.tasks.handoff_questions import Question, Reading, questions_json

@@ -11,6 +11,7 @@ from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any
 
+from agentflow.closing import REPORTS
 from agentflow.errors import AgentflowError, Conflict, UsageError
 from agentflow.frozen import record
 from agentflow.handoff_parts import Part, Prepared
@@ -23,7 +24,6 @@ from agentflow.records import Candidate, Json
 from agentflow.resuming import earlier_order
 from agentflow.run import Connect, run_task
 from agentflow.runs import FOLDER, REPORT, read_report, task_lock
-from agentflow.stage import REPORTS
 from agentflow.strict_json import parse_object
 from agentflow.workflows.endings import Ending
 from agentflow.workspace.land import check_target, land

@@ -1,0 +1,72 @@
+"""The end of a run: its report and, last of all, its marker."""
+
+import asyncio
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from agentflow.errors import EnvironmentFailure
+from agentflow.events import Notice, RunFinished
+from agentflow.markers import Kind, marker_path, own_folder, write_atomically, write_marker
+from agentflow.records import Json
+from agentflow.redacted import redacted_event
+from agentflow.report import known_runs
+from agentflow.runs import REPORT
+from agentflow.spending import total
+from agentflow.stage import Stage
+from agentflow.threads import to_the_end
+
+REPORTS = ".orchestrator/reports"
+MARKED: dict[str, Kind] = {"done": "done", "failed": "failed", "blocked": "blocked"}
+"""Outcomes that leave a marker. The others may be continued or tried again."""
+
+
+async def close(stage: Stage, finished: RunFinished) -> Json:
+    """Write the report and, last of all, the marker; return the report.
+
+    Whoever is told to stop meanwhile stops after that.
+    """
+    if finished != stage.history.finished:
+        stage.emit(finished)
+    report = await to_the_end(_record, stage, finished)
+    if stage.hooks.has("run.finished") or stage.hooks.has("run.blocked"):
+        from agentflow.hooked import tell_end
+
+        def tell(text: str) -> None:
+            """Tell sinks alone: journal and report are closed."""
+            for sink in stage.sinks:
+                sink(redacted_event(Notice(text), stage.redact))
+
+        with suppress(asyncio.CancelledError):
+            await tell_end(stage.hooks, report, str(_report(stage)), tell)
+    if finished.outcome == "done" or not stage.summary.turns:
+        with suppress(asyncio.CancelledError):
+            await stage.bench.remove(whole=not stage.summary.turns)
+    return report
+
+
+def _report(stage: Stage) -> Path:
+    return stage.journal.path.parent / REPORT
+
+
+def _record(stage: Stage, finished: RunFinished) -> Json:
+    root, task = stage.plan.repository.root, stage.plan.task.id
+    kind = MARKED.get(finished.outcome)
+    marker = str(marker_path(root, task, kind).relative_to(root)) if kind else None
+    worked = finished.outcome != "done" and stage.summary.turns
+    kept = stage.bench.tree if worked and stage.bench.tree.exists() else None
+    report: Json = {
+        **stage.summary.as_json(),
+        "marker": marker,
+        "work_tree": str(kept) if kept else None,
+    }
+    others = [each for each in known_runs(root, task) if each["run"] != stage.run]
+    report["task_total"] = total([*others, report]).as_json()
+    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(_report(stage), text)
+    with suppress(EnvironmentFailure):  # a copy under a fixed name; the run has its own
+        write_atomically(own_folder(root, REPORTS) / f"{task}.json", text)
+    stage.journal.close()
+    if kind:
+        write_marker(root, task, kind)
+    return report
