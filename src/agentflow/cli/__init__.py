@@ -1,33 +1,13 @@
 """The command line: parse, delegate, print. Nothing else imports typer."""
 
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from agentflow import __version__
-from agentflow.cli.attest import attest
-from agentflow.cli.bundle import bundle, land
-from agentflow.cli.config import config
-from agentflow.cli.demo import demo
-from agentflow.cli.doctor import doctor
-from agentflow.cli.handoff import handoff
-from agentflow.cli.init import init
-from agentflow.cli.mcp import mcp
 from agentflow.cli.output import end, refuse_arguments
-from agentflow.cli.phase6 import phase6
-from agentflow.cli.pr import pr
-from agentflow.cli.prompts import prompts
-from agentflow.cli.reply import reply
-from agentflow.cli.report import report
-from agentflow.cli.resume import answer, resume
-from agentflow.cli.run import EXAMPLES, run
-from agentflow.cli.runs import runs
-from agentflow.cli.tasks import tasks
-from agentflow.cli.trust import trust
-from agentflow.cli.verify import verify
-from agentflow.cli.version import version as print_versions
-from agentflow.cli.wait import wait
 
 EXIT_CODES = """
 \b
@@ -64,37 +44,36 @@ def main_options(
 
 
 COMMANDS = {
-    "run": run,
-    "handoff": handoff,
-    "reply": reply,
-    "init": init,
-    "doctor": doctor,
-    "demo": demo,
-    "phase-6": phase6,
-    "resume": resume,
-    "answer": answer,
-    "wait": wait,
-    "runs": runs,
-    "report": report,
-    "trust": trust,
-    "config": config,
-    "prompts": prompts,
-    "tasks": tasks,
-    "verify": verify,
-    "bundle": bundle,
-    "land": land,
-    "pr": pr,
-    "attest": attest,
-    "mcp": mcp,
-    "version": print_versions,
+    "run": "run:run",
+    "handoff": "handoff:handoff",
+    "reply": "reply:reply",
+    "init": "init:init",
+    "doctor": "doctor:doctor",
+    "demo": "demo:demo",
+    "phase-6": "phase6:phase6",
+    "resume": "resume:resume",
+    "answer": "resume:answer",
+    "wait": "wait:wait",
+    "runs": "runs:runs",
+    "report": "report:report",
+    "trust": "trust:trust",
+    "config": "config:config",
+    "prompts": "prompts:prompts",
+    "tasks": "tasks:tasks",
+    "verify": "verify:verify",
+    "bundle": "bundle:bundle",
+    "land": "bundle:land",
+    "pr": "pr:pr",
+    "attest": "attest:attest",
+    "mcp": "mcp:mcp",
+    "version": "version:version",
 }
-"""What can be given as the first word, in the order of the help."""
+"""What can be given as the first word, in the order of the help: a module here, and its command."""
 
 
 def application(called: str = "") -> typer.Typer:
-    """The command line; if the first word names a command, with that command alone.
-
-    Typer needs 8 ms to make them all, which the one that is called should not wait for.
+    """The command line; if the first word names a command, with that command alone: it should not
+    wait for the others to be imported and made.
     """
     app = typer.Typer(
         name="agentflow",
@@ -108,11 +87,14 @@ def application(called: str = "") -> typer.Typer:
     )
     app.callback()(main_options)
     for name in [called] if called in COMMANDS else COMMANDS:
-        command = COMMANDS[name]
+        module, _, attribute = COMMANDS[name].partition(":")
+        found = import_module(f"agentflow.cli.{module}")
+        command = getattr(found, attribute)
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
-            app.command(name, epilog=EXAMPLES + EXIT_CODES if command is run else None)(command)
+            epilog = found.EXAMPLES + EXIT_CODES if name == "run" else None
+            app.command(name, epilog=epilog)(command)
     return app
 
 
