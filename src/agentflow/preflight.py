@@ -137,7 +137,7 @@ def _cached(file: Path) -> Evidence | None:
     try:
         with open_regular(file) as opened:
             fields: Json = parse_object(opened.read(MAX_CACHED))
-        fields = {**fields, "notices": tuple(fields["notices"]), "criteria": ()}
+        fields = {**fields, "notices": tuple(fields["notices"]), "criteria": (), "faults": ()}
         evidence = Evidence(**fields)
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -93,8 +93,8 @@ def _record(record: _Record, redact: Redact) -> _Record:
         value = getattr(record, field.name)
         if field.name in OPAQUE_EVENT:
             continue
-        if field.name == "message":
-            shown = redacted_message(value, redact)
+        if field.name == "message" and isinstance(value, dict):
+            shown = redacted_message(cast("Json", value), redact)
         else:
             shown = redacted_json(value, redact)
         if shown != value:

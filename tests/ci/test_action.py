@@ -18,7 +18,7 @@ import yaml
 from agentflow.models.scripted import ScriptedServer, read_script
 from tests.cli.shell import Shell
 from tests.crash.test_disk import fill, small_disk
-from tests.run.project import HELLO, bash, turn
+from tests.run.project import HELLO, turn
 
 ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -164,7 +164,7 @@ def cancel_when_it_works(process: "subprocess.Popen[str]", journals: Path) -> No
 def test_a_cancelled_job_has_its_code_and_a_report_and_goes_on(tmp_path: Path) -> None:
     runner = Runner(Shell(tmp_path / "place"), tmp_path, task="TASK-1")
     journals = runner.shell.project.root / ".orchestrator/runs"
-    slow = [turn(HELLO), turn(bash("sleep 61")), turn(text="Done.")]
+    slow = [turn(HELLO), turn(text="Done.", latency=61)]
 
     ended = asyncio.run(
         run_with_model(runner, slow, meanwhile=lambda job: cancel_when_it_works(job, journals))

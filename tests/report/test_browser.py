@@ -89,10 +89,11 @@ def test_the_keyboard_reaches_everything(browser: Browser, files: dict[str, str]
             break
     assert count(shown, ".turn .call") == 0
     shown.keyboard.press("Enter")
+    shown.wait_for_selector(".turn[open] .call")
     assert count(shown, ".turn[open] .call") == 1
     shown.keyboard.press("Tab")
     shown.keyboard.press("Space")
-    assert shown.locator(".turn[open] .call[open] pre").first.is_visible()
+    shown.wait_for_selector(".turn[open] .call[open] pre", state="visible")
     shown.close()
 
 
