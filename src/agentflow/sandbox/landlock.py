@@ -39,7 +39,7 @@ WEAKER: tuple[str, ...] = (
     "the command lines of other processes can be read, and whether a path exists",
     "what a task denies within what it allows can be written; the import refuses it",
     "there is no network at all, so no hosts, no services and no servers under test",
-    "scratch and home folders are on the disk, and only each file's size is bounded",
+    "scratch and home folders are on the disk, where only the growth of all files is bounded",
     "installed dependencies are copied into the tree and can be changed there",
 )
 """What bubblewrap promises, and Landlock does not."""
