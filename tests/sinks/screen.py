@@ -50,4 +50,4 @@ def terminal(columns: int, lines: int = 60) -> Generator[tuple[Screen, TerminalP
         for name in ("NO_COLOR", "CI", "FORCE_COLOR"):
             patch.delenv(name, raising=False)
         screen = Screen(columns, lines)
-        yield screen, TerminalPrinter(screen)
+        yield screen, TerminalPrinter(screen, by_itself=False)

@@ -104,10 +104,14 @@ class PlainPrinter:
 class TerminalPrinter:
     """Lines with styles, and rows that are kept up to date."""
 
-    def __init__(self, output: Output, *, quiet: bool = False, live: bool = True) -> None:
+    def __init__(
+        self, output: Output, *, quiet: bool = False, live: bool = True, by_itself: bool = True
+    ) -> None:
         self._output = output
         self._quiet = quiet
         self.live = live
+        self._by_itself = by_itself
+        """Whether a thread draws the rows anew, besides what is printed and `refresh`."""
         self._made: Console | None = None
 
     @property
@@ -154,6 +158,7 @@ class TerminalPrinter:
         live = Live(
             console=console,
             get_renderable=text,
+            auto_refresh=self._by_itself,
             refresh_per_second=4,
             transient=True,
             redirect_stdout=False,
