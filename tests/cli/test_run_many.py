@@ -80,10 +80,12 @@ def test_the_table_the_lines_and_the_json(shell: Shell, url: str, bwrap: str) ->
     assert lines[1].split()[:3] == ["A", "done", "1"]
     assert "agentflow/A" in lines[1]
     assert lines[3].startswith("2 of 2 done · 4 turns")
-    assert any(
-        line.startswith("A | ") and "Write a/x.txt" in line for line in ended.stderr.splitlines()
-    )
-    assert all(line.startswith(("A | ", "B | ")) for line in ended.stderr.splitlines())
+    told = [line.split(None, 3) for line in ended.stderr.splitlines()]
+    assert {line[1] for line in told} == {"A", "B"}
+    assert ["A", "tool", "Write a/x.txt"] in [
+        [*line[1:3], " ".join(line[3].split()[:2])] for line in told
+    ]
+    assert [line[1:] for line in told if line[2] == "task"].count(["A", "task", "done"]) == 1
 
     again = shell.run(
         "run", "A", "B", "--base-url", url, *GATE, "--output-format=stream-json", "--fresh"

@@ -18,7 +18,10 @@ from agentflow.cli.output import (
 from agentflow.frozen import record
 
 if TYPE_CHECKING:
-    from agentflow.backlog import Backlog, Start
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from agentflow.backlog import Start
     from agentflow.interfaces import Emit
     from agentflow.many import Wanted
     from agentflow.records import Json
@@ -106,10 +109,11 @@ def _run(wanted: "Wanted", world: "World", manner: Manner) -> "Json":
 
     async def whole() -> "Json":
         _listen(stop)
-        sinks = _Sinks(wanted.backlog, manner)
-        return await run_many(
-            wanted, world, connector(world, shared=True), sinks, command_values, sinks.told, stop
-        )
+        sinks, connect = _Sinks(manner, world.now), connector(world, shared=True)
+        try:
+            return await run_many(wanted, world, connect, sinks, command_values, sinks.told, stop)
+        finally:
+            sinks.close()
 
     with commands_stopped(world.environment):
         report = asyncio.run(whole())
@@ -121,35 +125,45 @@ def _run(wanted: "Wanted", world: "World", manner: Manner) -> "Json":
 
 
 class _Sinks:
-    """Makes the sinks of each run."""
+    """Makes the sinks of each run. All are rows of one view on a terminal, and lines in a log."""
 
-    def __init__(self, backlog: "Backlog", manner: Manner) -> None:
-        self._width = max((len(item.task.id) for item in backlog.items), default=0)
+    def __init__(self, manner: Manner, now: "Callable[[], datetime]") -> None:
+        from agentflow.sinks.live import LiveView
+
         self._format = manner.format
         self._printer = talk(quiet=manner.quiet)
         self._verbose = manner.verbose
+        self._now = now
+        self._view = LiveView(self._printer, now)
 
     def __call__(self, task: str) -> "list[Emit]":
         """The sinks for a run of a task."""
         from agentflow.sinks.console import ConsoleSink
-        from agentflow.sinks.prefixed import PrefixedPrinter
         from agentflow.sinks.stream_json import StreamJsonSink
 
-        printer = PrefixedPrinter(self._printer, task, self._width)
-        sinks: list[Emit] = [ConsoleSink(printer, verbose=self._verbose)]
+        sinks: list[Emit] = [
+            ConsoleSink(self._printer, verbose=self._verbose, view=self._view, now=self._now)
+        ]
         if self._format == "stream-json":
             sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
         return sinks
 
     def told(self, report: "Json") -> None:
-        """Print that a run has ended."""
+        """Print what became of a task, whether it was run or not."""
         from agentflow.neutral import one_line
 
         if self._format == "stream-json":
             print_json(report)
-        reason = one_line(report.get("reason") or "", 200)
+        task, reason = one_line(report["task"], 60), one_line(report.get("reason") or "", 200)
         line = f"{report['outcome']}{f': {reason}' if reason else ''}"
-        self._printer.print((f"{report['task']:<{self._width}} | ", "dim"), (line, "bold"))
+        if self._printer.live:
+            self._printer.print((f"{task}  ", "bold"), (line, "bold"))
+        else:
+            self._printer.print(f"{self._now():%Y-%m-%dT%H:%M:%SZ} {task} task {line}")
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._view.close()
 
 
 def _listen(stop: "Stop") -> None:
