@@ -15,11 +15,11 @@ STYLES = {"done": "green", "skipped": "dim", "failed": "bold red", "environment"
 def print_tasks(printer: Printer, report: Json) -> None:
     """Print the summary of `agentflow run` with several tasks."""
     tasks: list[Json] = report["tasks"]
-    width = max((len(task["task"]) for task in tasks), default=4)
+    width = max((len(one_line(task["task"], 100)) for task in tasks), default=4)
     head = f"{'task':<{width}}  {'outcome':<12} {'commits':>7}  {'cost':>9}  {'time':>10}  where"
     printer.print((head, "dim"))
     for task in tasks:
-        for line in _lines(task, width):
+        for line in _lines(task, width, printer.width):
             printer.print(*line)
     done = sum(task["outcome"] == "done" for task in tasks)
     turns, cost = counted(report["num_turns"], "turn"), _cost(report["total_cost_usd"])
@@ -28,14 +28,20 @@ def print_tasks(printer: Printer, report: Json) -> None:
         printer.print((f"not ready: {one_line(name, 100)}: {one_line(why, 200)}", "dim"))
 
 
-def _lines(task: Json, width: int) -> Iterator[list[Span]]:
+def _lines(task: Json, width: int, columns: int | None) -> Iterator[list[Span]]:
+    """A row, and what does not fit into it below; `columns` of the terminal, None in a log."""
     time = format_duration(task["duration_ms"] / 1000) if task["duration_ms"] else ""
-    yield [
+    row: list[Span] = [
         (f"{one_line(task['task'], 100):<{width}}  ", "bold"),
         (f"{one_line(task['outcome'], 12):<12} ", STYLES.get(task["outcome"], "yellow")),
-        (f"{len(task['commits']):>7}  {_cost(task['total_cost_usd']):>9}  {time:>10}  ", ""),
-        (_where(task), ""),
+        (f"{len(task['commits']):>7}  {_cost(task['total_cost_usd']):>9}  {time:>10}", ""),
     ]
+    where = _where(task)
+    if columns is None or sum(len(text) for text, _ in row) + 2 + len(where) <= columns:
+        yield [*row, (f"  {where}".rstrip(), "")]
+    else:
+        yield row
+        yield [(f"{'':<{width}}  {where}", "")]
     proposed = ", ".join(task["follow_ups"])
     asks = f"asks for {proposed}" if proposed else ""
     for text in (task["reason"], task["hint"], asks):
