@@ -95,7 +95,7 @@ class Question(BaseModel):
 
 
 class Handed(BaseModel):
-    """What became of a handoff: a run, or questions to answer in the next call."""
+    """What became of a handoff: a run, or one that is blocked by questions."""
 
     run: RunState | None = None
     questions: list[Question] = []
@@ -130,7 +130,8 @@ class Desk:
     ) -> Handed:
         """Hand backend work over: run what a block asks for, in the services that it names.
 
-        Returns `questions` if the block leaves something open: call again with `answers`.
+        Returns `questions`, and a run that waits for their answers, if the block leaves something
+        open: call again with `answers`, and the run goes on.
         """
         with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
             json.dump(answers or {}, file)  # which is YAML too
@@ -139,7 +140,8 @@ class Desk:
             said = await self._started(command, block)
         if said.get("type") == "questions":
             asked = [Question.model_validate(each) for each in said["questions"]]
-            return Handed(questions=asked)
+            blocked = await self._followed(said, 0, context) if said.get("run") else None
+            return Handed(run=blocked, questions=asked)
         return Handed(run=await self._followed(said, wait_seconds, context))
 
     async def run_task(

@@ -200,7 +200,7 @@ async def test_a_handoff_gives_questions_and_then_its_contract(place: Place) -> 
             assert "task id" in await desk.refused("run_task", task=name)
         assert "no run or task 'TASK-1'" in await desk.refused("answer", run="TASK-1", text="x")
         open_ = await desk.call("handoff", block=block)
-        assert open_["run"] is None
+        assert open_["run"]["state"] == "blocked"
         assert "services" in {each["id"] for each in open_["questions"]}
         assert all(each["question"] and each["why"] for each in open_["questions"])
         assert not model.requests
@@ -209,6 +209,7 @@ async def test_a_handoff_gives_questions_and_then_its_contract(place: Place) -> 
         handed = await desk.call("handoff", block=block, answers=told, wait_seconds=120)
 
         run = handed["run"]
+        assert run["run"] == open_["run"]["run"]
         assert (handed["questions"], run["state"], run["reason"]) == ([], "done", "")
         assert run["reply"]["services"] == [{"name": "mail", "folder": "services/mail"}]
         assert run["reply"]["contract"]["openapi"]
