@@ -7,7 +7,14 @@ else is `agentflow.*`.
 import dataclasses
 from typing import Protocol
 
-from agentflow.events import AssistantMessage, Event, RunFinished, RunStarted, UserMessage
+from agentflow.events import (
+    AssistantMessage,
+    Event,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    UserMessage,
+)
 from agentflow.neutral import json_line
 from agentflow.records import Json
 
@@ -30,7 +37,7 @@ class StreamJsonSink:
         """Write the event's line."""
         if not event.durable or isinstance(event, RunFinished):
             return
-        if isinstance(event, RunStarted):
+        if isinstance(event, RunStarted | RunResumed):
             self._run = event.run
         self._stream.write(json_line({**project(event), "session_id": self._run}) + "\n")
         self._stream.flush()
