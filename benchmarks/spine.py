@@ -30,6 +30,8 @@ MEMORY = Path("/dev/shm")  # every name in it is made by tempfile
 """Where the repositories and clones lie by default: a disk's own speed is not ours."""
 FILES = 200
 TASK = "TASK-1"
+LATENCY = 0.1
+"""Seconds until the model's first word. None is quicker; agentflow makes its checkpoints meanwhile."""
 MOST_NOISE = 0.3
 """Processors that other work may take; beyond it the bounds were seen to break by chance."""
 SERVER_PATIENCE = 10.0
@@ -200,7 +202,8 @@ async def measure(
     with tempfile.TemporaryDirectory(prefix="agentflow-bench-", dir=where) as name:
         folder = Path(name)
         make_repository(folder / "pattern")
-        script = {"turns": [*map(turn, range(turns)), {"text": "Done."}]}
+        replies = [*map(turn, range(turns)), {"text": "Done."}]
+        script = {"turns": [{**reply, "latency": LATENCY} for reply in replies]}
         (folder / "script.json").write_text(json.dumps(script), "utf-8")
         with scripted_server(folder / "script.json") as port:
             recorder = Recorder(port)
