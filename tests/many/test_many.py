@@ -1,5 +1,6 @@
 """Several tasks at once: order, bases, landing on one branch, stopping, going on."""
 
+import json
 import signal
 from dataclasses import replace
 
@@ -66,7 +67,7 @@ async def test_current_moves_the_work_tree_with_every_landing(fleet: Fleet) -> N
 
     report = await fleet.run("A", "B", land="current")
 
-    assert outcomes(report) == {"A": "done", "B": "done"}, report["tasks"]
+    assert outcomes(report) == {"A": "done", "B": "done"}, json.dumps(report["tasks"])
     root = fleet.project.root
     assert [(root / name / "x.txt").read_text() for name in "ab"] == ["new\n", "new\n"]
     assert fleet.project.git("status", "--porcelain", "--untracked-files=no") == ""
@@ -97,7 +98,7 @@ async def test_a_textual_conflict_goes_back_once_with_both_sides(fleet: Fleet) -
 
     report = await fleet.run("A", "B", target="release", watch=meddle)
 
-    assert outcomes(report) == {"A": "done", "B": "done"}, report["tasks"]
+    assert outcomes(report) == {"A": "done", "B": "done"}, json.dumps(report["tasks"])
     assert git("show", "release:app/main.py") == fixed.strip()
     assert git("merge-base", "--is-ancestor", moved[0], "release") == ""
     by = {task["task"]: task for task in report["tasks"]}

@@ -30,6 +30,7 @@ def test_on_a_terminal_a_line_has_styles_and_can_be_cut(monkeypatch: pytest.Monk
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("CI", raising=False)
     file = Terminal()
     made = printer(file)
     assert made.width == 40

@@ -1,5 +1,7 @@
 """Landing on a branch: what is refused beforehand, what moves, what is kept."""
 
+import threading
+
 import pytest
 
 from agentflow.errors import Conflict, EnvironmentFailure
@@ -50,6 +52,23 @@ def test_a_candidate_that_is_not_the_one_is_not_stored(work: Work, candidate: Ca
     work.state.run("update-ref", "-d", "refs/agentflow/candidate")
     with pytest.raises(EnvironmentFailure, match="cannot store the verified commits"):
         keep_verified(work.repository, work.state, "run-1", candidate)
+
+
+def test_a_work_tree_that_is_just_being_added_does_not_lose_the_result(
+    place: Place, work: Work
+) -> None:
+    made = work.candidate("echo hello > app/hello")
+    place.user("git worktree add --quiet --detach ../beside")
+    head = place.root / ".git/worktrees/beside/HEAD"
+    before = head.read_text()
+    head.write_text(f"{'0' * 40}\n")
+    added = threading.Timer(0.3, head.write_text, [before])
+    added.start()
+
+    assert keep_verified(work.repository, work.state, "run-1", made) == VERIFIED
+
+    added.join()
+    assert refs(place)[VERIFIED] == made.tip
 
 
 def test_a_branch_is_made(place: Place, work: Work, candidate: Candidate) -> None:

@@ -1,5 +1,6 @@
 """Landing: verified commits enter the user's repository, and one ref moves by compare-and-swap."""
 
+import time
 from contextlib import suppress
 from pathlib import PurePosixPath
 
@@ -9,6 +10,10 @@ from agentflow.records import Candidate, Landed, Landing
 from agentflow.workspace.current import current_branch, land_current
 from agentflow.workspace.git import Git, GitError
 from agentflow.workspace.repository import Repository
+
+PAUSES = (0.1, 0.4, 1.5, None)
+"""Seconds to wait before storing is tried again. Who works in the repository meanwhile can make it
+fail: a work tree that is just being added names no commit yet, and git then trusts no object."""
 
 
 def pin_base(repository: Repository, run: str, base: str) -> None:
@@ -91,24 +96,33 @@ def _not_checked_out(repository: Repository, ref: str, *, ours: bool = False) ->
 def keep_verified(repository: Repository, state: Git, run: str, candidate: Candidate) -> str:
     """Bring the verified commits into the user's repository, on a ref of the run; return it."""
     ref = f"refs/agentflow/verified/{run}"
-    try:
-        repository.git.run(
-            "-c",
-            "protocol.file.allow=always",
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            "--no-auto-maintenance",
-            str(state.directory),
-            f"+refs/agentflow/candidate:{ref}",
-        )
-    except GitError as error:
-        raise EnvironmentFailure(f"cannot store the verified commits: {error.said}") from error
+    for pause in PAUSES:
+        try:
+            _fetch(repository, state, f"+refs/agentflow/candidate:{ref}")
+            break
+        except GitError as error:
+            if pause is None:
+                said = f"cannot store the verified commits: {error.said}"
+                raise EnvironmentFailure(said) from error
+            time.sleep(pause)
     if repository.git.text("rev-parse", ref) != candidate.tip:
         raise EnvironmentFailure(f"{ref} does not name the verified commit")
     return ref
+
+
+def _fetch(repository: Repository, state: Git, refspec: str) -> None:
+    repository.git.run(
+        "-c",
+        "protocol.file.allow=always",
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-recurse-submodules",
+        "--no-auto-maintenance",
+        str(state.directory),
+        refspec,
+    )
 
 
 def land(
