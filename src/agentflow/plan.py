@@ -32,6 +32,7 @@ from agentflow.prompts.context import (
     refuse_commands,
 )
 from agentflow.prompts.denials import denial_notices, find_denials
+from agentflow.prompts.first_message import Briefing
 from agentflow.prompts.render import render
 from agentflow.prompts.variables import Commands
 from agentflow.records import (
@@ -145,21 +146,19 @@ def _make_plan(
         beside or (),
     )
     promises = promises_of(prompt, settings, found)
-    rendered = render(
-        prompt,
+    briefing = Briefing(
         task,
         boundaries,
         gates,
-        context.values,
+        prompt.profile,
         environment,
-        context.arguments,
-        context.attachment,
-        promises=promises,
+        promises,
+        beside,
         disputed=context.disputed,
         mounted=sandbox.backend in MOUNTING,
         confined=sandbox.backend != "none",
-        beside=beside,
     )
+    rendered = render(prompt, briefing, context.values, context.arguments, context.attachment)
     return Plan(
         task=task,
         settings=settings,

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from agentflow.errors import UsageError
+from agentflow.prompts.first_message import Briefing
 from agentflow.prompts.loader import load_prompt
 from agentflow.prompts.reading import read_prompt
 from agentflow.prompts.render import render
@@ -43,7 +44,8 @@ def changed(path: Path) -> bool:
     prompt = load_prompt(path, DEFAULT_TOOLS)
     task = Task("\ue000id\ue001", "title", "\ue000text\ue001")
     values = {name: f"\ue000{name}\ue001" for name in _VARIABLES}
-    system = render(prompt, task, Boundaries(allow=("\ue000glob\ue001",)), (), values).system
+    briefing = Briefing(task, Boundaries(allow=("\ue000glob\ue001",)), ())
+    system = render(prompt, briefing, values).system
     rest = prompt.body
     for piece in _VALUE.split(system):
         known = _PLACEHOLDERS.get(piece, (piece,))

@@ -193,7 +193,7 @@ def test_the_repository_holds_ignored_files_and_runs_no_filter(tmp_path: Path) -
 async def test_a_case_ends_in_time(tmp_path: Path) -> None:
     assert running.CASE_SECONDS <= 600
     slow = HELLO.replace("  - text: Done.\n", "  - {text: Done., latency: 100}\n")
-    slow = slow.replace("conversation:", "flags: {timeout: 1s}\nconversation:")
+    slow = slow.replace("conversation:", "flags: {timeout: 3s}\nconversation:")
     slow = slow.replace("outcome: done", "outcome: budget")
     assert await expecting(tmp_path, "  exit_code: 4\n", slow) == ()
 

@@ -11,6 +11,7 @@ from agentflow.environment import Environment, Service, Setup, Variables
 from agentflow.errors import UsageError
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
+from agentflow.prompts.first_message import Briefing
 from agentflow.prompts.render import render
 from agentflow.prompts.templates import MAX_OUTPUT, render_template
 from agentflow.records import Boundaries, Profile, Prompt, Task
@@ -69,7 +70,9 @@ def test_a_hostile_template_fails_in_one_sentence(body: str, why: str) -> None:
 
 def test_what_a_template_inserts_is_no_template_and_no_placeholder() -> None:
     body = "{TASK_ID} $CURRENT_PHASE {{ task.text }}{{ task.title }} {{ '$CURRENT_' }}PHASE"
-    found = render(prompt(body), TASK, Boundaries(), (), {"CURRENT_PHASE": "{{ 1 }} {TASK_ID}"})
+    found = render(
+        prompt(body), Briefing(TASK, Boundaries(), ()), {"CURRENT_PHASE": "{{ 1 }} {TASK_ID}"}
+    )
     assert found.system == (
         f"TASK-7 {{{{ 1 }}}} {{TASK_ID}} {TASK.text}{TASK.title} $CURRENT_PHASE"
     )
@@ -86,7 +89,7 @@ def test_a_template_knows_no_secret() -> None:
     names = "task text boundaries gates promises setup services commits completion schema checklist"
     body = " ".join(f"{{{{ {name} }}}}" for name in f"{names} workspace".split())
     task = replace(TASK, path=Path("/home/s3cret"))
-    found = render(prompt(body), task, Boundaries(("a/**",)), (), around=around).system
+    found = render(prompt(body), Briefing(task, Boundaries(("a/**",)), (), around=around)).system
     assert "s3cret" not in found
     assert "'command': 'make'" in found
     assert "['URL']" in found

@@ -1,128 +1,51 @@
 """Rendering: a prompt and a task become the system prompt and the first message.
 
-Our own texts are Jinja2 templates. A repository's prompt is data: only the placeholders that its
-profile lists are filled, in one pass, and every other byte stays as it is.
+A prompt is data: only the placeholders that its profile lists are filled, in one pass, and every
+other byte stays as it is. A repository's Jinja2 template is rendered elsewhere (`templates`).
 """
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
-from functools import cache
-from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from agentflow.environment import Environment as Surroundings
 from agentflow.errors import UsageError
-from agentflow.json_schema import outline
+from agentflow.prompts.first_message import LISTED_PROMISES, Briefing, first_message
 from agentflow.prompts.profile import VARIABLES
 from agentflow.prompts.templates import is_template, render_template
 from agentflow.prompts.variables import ALONE, NONE, SOURCES
-from agentflow.records import (
-    WORKSPACE,
-    Boundaries,
-    BuildCommand,
-    Json,
-    Neighbour,
-    Promise,
-    Prompt,
-    Rendered,
-    Task,
-)
+from agentflow.records import WORKSPACE, Boundaries, Json, Prompt, Rendered, Task
 
 DEFAULTS = {**{f"${name}": NONE for name in SOURCES}, "$PARALLEL_AGENTS": ALONE}
 """Values of placeholders where nothing is known: they say so."""
-LISTED_NEIGHBOURS = 40
-"""Tasks of others that the first message lists."""
-LISTED_PROMISES = 100
-"""Promises that the first message lists."""
 _NONE: Mapping[str, str] = {}
-_BARE = Surroundings()
-_BOX = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+\[[ xX]\]\s", re.MULTILINE)
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - the output is Markdown for a model, not HTML
-        keep_trailing_newline=True,
-    )
-    environment.filters["listed"] = _listed
-    return environment
-
-
-def _listed(names: Iterable[str], sign: str = "") -> str:
-    return ", ".join(f"`{sign}{name}`" for name in names)
 
 
 def render(
     prompt: Prompt,
-    task: Task,
-    boundaries: Boundaries,
-    gates: Sequence[BuildCommand],
+    briefing: Briefing,
     variables: Mapping[str, str] = _NONE,
-    around: Surroundings = _BARE,
     arguments: Mapping[str, str] = _NONE,
     attachment: str = "",
-    *,
-    promises: Sequence[Promise] = (),
-    disputed: bool = False,
-    mounted: bool = True,
-    confined: bool = True,
-    beside: Sequence[Neighbour] | None = None,
 ) -> Rendered:
     """Fill a prompt with one task's context.
 
-    `variables` are values by the placeholder's name without its signs; `around` is what stands
-    beside the checkout; `arguments` are values by the placeholder as written; `attachment`, in
-    which nothing is filled, follows the prompt's text; `promises` are listed in the message;
-    `disputed` has the first message say that it decides who commits; `mounted` says that the
-    repository is at `WORKSPACE`, and not somewhere on this machine; `confined` that the network is
-    none, or the proxy's, and not this machine's; `beside` are the tasks that others work on at the
-    same time, None if nobody coordinates them.
+    `variables` are values by the placeholder's name without its signs; `arguments` are values by
+    the placeholder as written; `attachment`, in which nothing is filled, follows the prompt's text.
     Raises `UsageError` if the profile names a placeholder that has no value.
     """
-    profile = prompt.profile
-    context = {
-        "task": task,
-        "text": _without_title(task),
-        "boundaries": boundaries,
-        "gates": gates,
-        "commits": profile.commits,
-        "disputed": disputed,
-        "completion": profile.completion,
-        "schema": outline(profile.output_schema) if profile.output_schema else "",
-        "checklist": _BOX.search(task.text) is not None,
-        "workspace": WORKSPACE if mounted else "",
-        "promises": promises[:LISTED_PROMISES],
-        "more_promises": max(0, len(promises) - LISTED_PROMISES),
-        "hosts": around.agent_network,
-        "confined": confined,
-        "setup": around.setup,
-        "services": around.services,
-        "coordinated": beside is not None,
-        "beside": (beside or ())[:LISTED_NEIGHBOURS],
-        "more_beside": max(0, len(beside or ()) - LISTED_NEIGHBOURS),
-    }
-    values = {**arguments, **_values(prompt, task, boundaries, variables)}
+    task = briefing.task
+    values = {**arguments, **_values(prompt, task, briefing.boundaries, variables)}
+    body = f"{prompt.body.strip(chr(10))}\n" if prompt.builtin else prompt.body
     if is_template(prompt):
         marks = _marks(values, f"{prompt.sha256}{task.text}")
         marked = replace(prompt, body=substitute(prompt.body, marks))
-        body = render_template(marked, plain_context(context, around))
+        body = render_template(marked, plain_context(briefing))
         values = {mark: values[name] for name, mark in marks.items()}
-    elif prompt.builtin:
-        # First, while the text is still ours alone: no value must ever be read as a template.
-        body = _environment().from_string(prompt.body).render(context).strip("\n") + "\n"
-    else:
-        body = prompt.body
     system = substitute(body, values)
     if attachment:
         system = f"{system}{'' if system.endswith(chr(10)) else chr(10)}\n{attachment}"
-    first = _environment().get_template("first_message.md.j2").render(context).strip("\n") + "\n"
+    first = first_message(briefing)
     if prompt.initial_prompt:
         first = f"{substitute(prompt.initial_prompt, values)}\n\n---\n\n{first}"
     return Rendered(system, first)
@@ -136,18 +59,22 @@ def _marks(names: Iterable[str], seed: str) -> dict[str, str]:
     return {name: f"\u2063{secret}:{number}\u2063" for number, name in enumerate(names)}
 
 
-def plain_context(context: Mapping[str, Any], around: Surroundings) -> Json:
-    """The context of built-in prompts as text, numbers and lists: what a repository's template may
-    know. No path of this machine, and of variables only their names."""
-    task, boundaries = context["task"], context["boundaries"]
-    shared = ("text", "commits", "completion", "schema", "checklist", "workspace")
+def plain_context(briefing: Briefing) -> Json:
+    """What a repository's template may know, as text, numbers and lists: no path of this machine,
+    and of variables only their names."""
+    task, around = briefing.task, briefing.around
     gate_fields = ("name", "command", "cwd", "where", "must_fail_on_base", "fix", "tests")
     return {
-        **{name: context[name] for name in shared},
+        "text": briefing.text,
+        "commits": briefing.profile.commits,
+        "completion": briefing.profile.completion,
+        "schema": briefing.schema,
+        "checklist": briefing.has_checklist,
+        "workspace": WORKSPACE if briefing.mounted else "",
         "task": {"id": task.id, "title": task.title, "text": task.text, "files": task.files},
-        "boundaries": asdict(boundaries),
-        "gates": [{name: getattr(gate, name) for name in gate_fields} for gate in context["gates"]],
-        "promises": [asdict(promise) for promise in context["promises"]],
+        "boundaries": asdict(briefing.boundaries),
+        "gates": [{name: getattr(gate, name) for name in gate_fields} for gate in briefing.gates],
+        "promises": [asdict(promise) for promise in briefing.promises[:LISTED_PROMISES]],
         "setup": around.setup
         and {"command": around.setup.command, "provides": list(around.setup.provides)},
         "services": [
@@ -155,12 +82,6 @@ def plain_context(context: Mapping[str, Any], around: Surroundings) -> Json:
             for service in around.services
         ],
     }
-
-
-def _without_title(task: Task) -> str:
-    """The task's text without a heading that only repeats the title."""
-    first, _, rest = task.text.partition("\n")
-    return rest.strip("\r\n") if first.lstrip("# ").strip() == task.title else task.text
 
 
 def substitute(text: str, values: Mapping[str, str]) -> str:
