@@ -4,7 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST_ARGS ?= -n auto
+# Some folders have much slower tests than others: an idle worker takes over from a busy one.
+PYTEST_ARGS ?= -n auto --dist worksteal
 # Tests and benchmarks start agentflow hundreds of times: it is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
