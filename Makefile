@@ -1,6 +1,7 @@
 # Two targets do everything on a fresh machine with Python 3.11+, git and make:
 #   make demo   the main job on an example repository, no API key needed
 #   make test   all tests
+#   make docs   the documentation as a site, in site/index.html
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +10,7 @@ PYTEST_ARGS ?= -n auto --dist worksteal
 # Tests and benchmarks start agentflow hundreds of times: it is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test packages check bench lock clean
+.PHONY: demo test packages check bench docs lock clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.ready: requirements.lock pyproject.toml
@@ -40,10 +41,14 @@ bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/cache.py
 	$(BIN)/python benchmarks/durability.py
 
+docs: $(VENV)/.ready
+	scripts/reference
+	$(BIN)/zensical build --strict --clean
+
 lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --group dev pyproject.toml \
 	  -o requirements.lock
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist site .cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

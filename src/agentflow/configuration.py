@@ -97,8 +97,11 @@ class Price(Table):
     """US dollars per million tokens."""
 
     input: float = Field(ge=0)
+    """What is read anew."""
     output: float = Field(ge=0)
+    """What the model writes."""
     cache_read: float | None = Field(None, ge=0)
+    """None means as input."""
     cache_write: float | None = Field(None, ge=0)
     """For five minutes; None means 1.25 times the input."""
     cache_write_1h: float | None = Field(None, ge=0)
@@ -109,7 +112,9 @@ class GateTable(Table):
     """A command that must exit with 0 on a checkout of the result."""
 
     command: str = Field(min_length=1)
+    """A line for bash."""
     timeout: Seconds = 900.0
+    """One try; what takes longer fails."""
     paths: Globs = ()
     """The gate runs only if the change touched one of them. Empty means always."""
     cwd: str = ""
@@ -133,12 +138,14 @@ class GateSetting(GateTable):
     """One `[[gates]]` table."""
 
     name: str = Field(pattern=NAME)
+    """The gate is `build:` and this name; the same name replaces."""
 
 
 class VariablesSetting(Table):
     """Variables of one place."""
 
     variables: Literals = {}
+    """Names and values."""
     env_from: tuple[VariableName, ...] = ()
     """Names of the user's environment whose values are passed on, and redacted everywhere."""
 
@@ -154,48 +161,68 @@ class EnvironmentSetting(Table):
     """`[environment]`: what a checkout needs to work. `env_from` and `files` reach setup only."""
 
     setup: str | None = None
+    """Installs what a checkout needs: a line for bash, run once on a clean checkout of the base."""
     key: Globs = ()
+    """Files that setup depends on; it runs again when one changes."""
     provides: Globs = ()
+    """What setup makes: kept, and shown read-only at the same path."""
     scratch: Globs = ()
+    """Private and writable in every sandbox."""
     network: tuple[str, ...] = ()
+    """Hosts that setup may reach: `name`, `*.name`, with `:port` where it is neither 80 nor 443."""
     timeout: Seconds = 1800.0
+    """Of setup."""
     variables: Literals = {}
     """For setup, agent and gates."""
     env_from: tuple[VariableName, ...] = ()
+    """Names of the user's environment that setup gets, redacted everywhere."""
     files: tuple[str, ...] = ()
     """Relative to the user's home folder."""
     agent: AgentSetting = AgentSetting()
+    """For the agent alone."""
     gates: VariablesSetting = VariablesSetting()
+    """For the gates alone."""
 
 
 class ServiceSetting(Table):
     """`[services.<name>]`: a program started beside the agent and beside each gate."""
 
     command: str = Field(min_length=1)
+    """A line for bash; its data belong in `$AGENTFLOW_SERVICE_DATA`."""
     ready: str = Field(min_length=1)
+    """Is tried until it ends with 0."""
     env: Literals = {}
+    """Variables that agent and gates get."""
     timeout: Seconds = 60.0
+    """Until it must be ready."""
 
 
 class HookSetting(Table):
     """One `[[hooks]]` table."""
 
     on: Annotated[tuple[HookEvent, ...], Field(min_length=1)]
+    """What must happen."""
     command: str = Field(min_length=1)
+    """A line for bash, with JSON on standard input; 2 refuses."""
     tools: tuple[HookedTool, ...] = ()
+    """Of `tool.before` and `tool.after`: only for these. Empty means all."""
     timeout: Annotated[Seconds, Field(le=600)] = 60.0
+    """At most 10 minutes."""
     advisory: bool = False
+    """Whether its end decides nothing."""
 
 
 class CommitSetting(Table):
     """`[commit]`: how re-created commits look."""
 
     name: str | None = None
-    email: str | None = None
     """Whose they are; None means the user of git."""
+    email: str | None = None
+    """The same."""
     sign: bool | None = None
     """None means what git's `commit.gpgSign` says."""
     sign_off: bool = False
+    """Whether there is a `Signed-off-by` trailer."""
     assisted_by: str = "agentflow:{model}"
     """Empty means no such trailer."""
 
@@ -222,9 +249,11 @@ class RatesSetting(Table):
     """`[rate_limits]`: what all tasks of a call may ask of the model in a minute."""
 
     requests: Annotated[int, Field(ge=1)] | None = None
+    """None means no limit."""
     input_tokens: Annotated[int, Field(ge=1)] | None = None
     """Those read from the cache do not count."""
     output_tokens: Annotated[int, Field(ge=1)] | None = None
+    """What the model writes."""
 
 
 class QueueSetting(Table):
@@ -261,12 +290,19 @@ class SandboxSetting(Table):
     backend: Backend = "auto"
     """A repository may not set it."""
     memory: Size = _LIMITS.memory
+    """Of all processes together."""
     processes: Annotated[Count, Field(ge=16)] = _LIMITS.processes
+    """And threads."""
     cpu: Annotated[Seconds, Field(ge=1, le=1 << 30)] = _LIMITS.cpu
+    """Processor time of one process of a command."""
     file_size: Size = _LIMITS.file_size
+    """Of one file."""
     open_files: Annotated[Count, Field(ge=16)] = _LIMITS.open_files
+    """Of one process."""
     disk: Size = _LIMITS.disk
+    """What a sandbox may add to the disks."""
     inodes: Count = _LIMITS.inodes
+    """Files that it may make."""
     upload: Size = UPLOAD
     """Bytes that a whole run may send through its proxies."""
 
@@ -305,20 +341,27 @@ class Settings(Table):
     model: Annotated[str | None, "narrow"] = None
     """None means what the prompt says."""
     gates: Annotated[tuple[GateSetting, ...], "override"] = ()
+    """What must pass on the result."""
     max_repairs: Annotated[int, "narrow", Field(ge=0, le=10)] = 2
+    """How often a failed verdict goes back to the agent."""
     max_turns: Annotated[int, "narrow", Field(ge=1)] = 100
+    """Replies of the model."""
     max_cost: Annotated[float | None, "narrow", Field(ge=0, allow_inf_nan=False)] = None
     """US dollars."""
     max_tokens: Annotated[int | None, "narrow", Field(ge=1)] = None
     """Input and output together."""
     max_input_tokens: Annotated[int | None, "narrow", Field(ge=1)] = None
+    """Those that the model reads, cached ones included."""
     max_output_tokens: Annotated[int | None, "narrow", Field(ge=1)] = None
+    """Those that the model writes."""
     context_window: Annotated[int | None, "narrow", Field(ge=8_000)] = None
     """Tokens of the model's window that are used; None means all that the catalog knows of."""
     timeout: Annotated[Seconds, "narrow"] = 45 * 60.0
     """Seconds of wall clock for the agent, repairs included."""
     allow: Annotated[tuple[str, ...], "narrow"] = ()
+    """Globs of what may be changed; empty means everything but what is protected."""
     deny: Annotated[tuple[str, ...], "narrow"] = ()
+    """Globs of what may not be changed; denials win."""
     within: Annotated[tuple[tuple[str, ...], ...], "user-only"] = ()
     """Wider allow lists; a path must match every one of them as well."""
     models: Annotated[tuple[str, ...], "user-only"] = ()
@@ -326,6 +369,7 @@ class Settings(Table):
     fallback_model: Annotated[str | None, "narrow"] = None
     """Goes on when the model fails for good by overload, a rate limit or a server's error."""
     base_url: Annotated[str | None, "user-only"] = None
+    """Another server of the Messages API."""
     key_variable: Annotated[str | None, "user-only"] = None
     """The environment variable that holds the key for `base_url`."""
     server: Annotated[ServerKind | None, "user-only"] = None
@@ -334,9 +378,11 @@ class Settings(Table):
     readable: Annotated[tuple[AbsolutePath, ...], "user-only"] = ()
     """Further host paths that the sandbox may read."""
     land: Annotated[Landing, "user-only"] = "branch"
+    """Where verified commits go."""
     target: Annotated[str | None, "user-only"] = None
     """The branch to land on; None means `agentflow/<TASK>`."""
     prices: Annotated[dict[str, Price], "user-only"] = {}
+    """By the full name of the model."""
     rate_limits: Annotated[RatesSetting, "user-only"] = RatesSetting()
     environment: Annotated[EnvironmentSetting, "override"] = EnvironmentSetting()
     services: Annotated[dict[str, ServiceSetting], "override"] = {}

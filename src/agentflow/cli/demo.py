@@ -33,7 +33,7 @@ def demo(
         start_sdk_import()
         from agentflow.sinks.verdict import print_verdict
 
-        folder = directory or Path(tempfile.mkdtemp(prefix="agentflow-demo-"))
+        folder = (directory or Path(tempfile.mkdtemp(prefix="agentflow-demo-"))).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         report = _run(folder, output_format, quiet=quiet)
         if output_format == "text":
