@@ -110,7 +110,7 @@ def in_heading(text: str) -> tuple[StatusToken | None, bool]:
 
 def in_signs(text: str) -> Status | None:
     """What signs before a heading's first word say, if they say one status: `## ✅ Batch 3: x`."""
-    said = {_MARKS[each] for each in text if each in _MARKS}
+    said: set[Status] = {_MARKS[each] for each in text if each in _MARKS}
     return said.pop() if len(said) == 1 else None
 
 

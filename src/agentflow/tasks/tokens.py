@@ -65,9 +65,10 @@ def find_status(section: Section, fields: Sequence[Field]) -> Stated:
     if field and not said and not found:
         told = f"{field.value[:80]!r} is not a status"
         problems = (Problem(field.line, "warning", "status-unknown", told),)
-    if found or said:
+    decided = found or said
+    if decided:
         source: Source = "heading" if found else "field"
-        return Stated(name, (found or said).status, source, tuple(tokens), problems)
+        return Stated(name, decided.status, source, tuple(tokens), problems)
     sign = in_signs(section.signs)
     return Stated(name, sign, "heading" if sign else None, (), problems)
 
