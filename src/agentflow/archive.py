@@ -4,6 +4,7 @@ import io
 import os
 import tarfile
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -26,6 +27,8 @@ class Old:
     outcome: str
     size: int
     """Bytes on the disk, in its two folders."""
+    stays: str = ""
+    """Why it is not removed all the same; empty if it is."""
 
 
 def export(root: Path, run: str, state: Git | None, file: Path) -> None:
@@ -46,21 +49,28 @@ def export(root: Path, run: str, state: Git | None, file: Path) -> None:
 def prune(
     repository: Repository, cache: Path, now: datetime, keep: timedelta, *, really: bool
 ) -> list[Old]:
-    """Remove the journals, clones and refs of runs that began before `keep` and are not at work;
-    return them. Without `really` nothing is removed."""
-    removed: list[Old] = []
+    """Remove the journals, clones and refs of runs that began before `keep`; return them, with those
+    that stay all the same. Without `really` nothing is removed."""
+    found: list[Old] = []
     for report in list_runs(repository.root):
         run, task = str(report["run"]), str(report["task"])
         began = started_at(run)
-        if began is None or now - began < keep:
+        if began is not None and now - began < keep:
             continue
         folder, work = repository.root / FOLDER / run, cache / repository.key / "runs" / run
-        # The lock is held: nobody may go on with a run that is being removed.
-        with suppress(UsageError), task_lock(repository.locks(cache), task, patience=0.0):
-            removed.append(Old(run, str(report["outcome"]), _size(folder) + _size(work)))
-            if really:
-                _remove(repository, run, folder, work)
-    return removed
+        old = Old(run, str(report["outcome"]), _size(folder) + _size(work))
+        if began is None:
+            found.append(replace(old, stays="its name does not say when it began"))
+            continue
+        try:
+            # The lock is held: nobody may go on with a run that is being removed.
+            with task_lock(repository.locks(cache), task, patience=0.0):
+                found.append(old)
+                if really:
+                    _remove(repository, run, folder, work)
+        except UsageError as error:
+            found.append(replace(old, stays=error.message))
+    return found
 
 
 def _remove(repository: Repository, run: str, folder: Path, work: Path) -> None:

@@ -18,6 +18,7 @@ from agentflow.plan_checks import (
     check_dependencies,
     check_event,
     check_gates,
+    check_means,
     check_network,
     mount_plan,
     tracked_secrets,
@@ -122,6 +123,7 @@ def _make_plan(
     base, base_paths = found.commit, found.paths
     settings, prompt, planned = settle(order, world, task, found)
     check_dependencies(task, repository, base)
+    check_means(task, prompt)
     check_event(world.environment, allowed=settings.allow_foreign_head)
     sandbox = choose(settings.sandbox.backend)
     own = settings.sandbox.model_copy(update={"backend": sandbox.backend})

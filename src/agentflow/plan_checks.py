@@ -21,6 +21,8 @@ from agentflow.words import counted
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
 
+CHANGING = frozenset({"Bash", "Edit", "Write"})
+"""The tools that can change a file."""
 LISTED = 3
 """Paths that a notice names."""
 
@@ -71,6 +73,17 @@ def check_dependencies(task: Task, repository: Repository, base: str) -> None:
         raise UsageError(
             f"{task.id} depends on {', '.join(missing)}, which the base {base[:12]} does not hold",
             hint="Run it first, or give a --base that holds its landed commits.",
+        )
+
+
+def check_means(task: Task, prompt: Prompt) -> None:
+    """Refuse a task that must change something to a prompt that has no tool to change anything."""
+    looks = task.expect == "no-change" or prompt.profile.commits == "none"
+    if not looks and CHANGING.isdisjoint(prompt.tools):
+        raise UsageError(
+            f"{task.id} must change something, and the prompt {prompt.name} has only tools that look "
+            f"({', '.join(prompt.tools)})",
+            hint="Take another prompt, or say `expect: no-change` in the task.",
         )
 
 

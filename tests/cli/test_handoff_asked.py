@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree.ElementTree import parse
 
 import pytest
 
@@ -53,9 +54,13 @@ def test_a_missing_contract_is_asked_for_and_the_same_run_completes(terminal: Te
     url = terminal.serve(turn(DTO), turn(text="Done."))
     order = ("handoff", block(terminal), "--base-url", url, *GATE)
 
-    asked = terminal.run(*order, "--json")
+    junit = terminal.project.root.parent / "junit.xml"
+
+    asked = terminal.run(*order, "--json", "--junit", str(junit))
 
     report = last(asked.stdout)
+    (suite,) = parse(junit).iter("testsuite")
+    assert (suite.get("name"), suite.get("errors")) == (report["task"], "1")
     task, run = report["task"], report["run"]
     assert (asked.returncode, report["outcome"], report["exit_code"]) == (3, "blocked", 3)
     assert [each["id"] for each in report["questions"]] == ["contract"]

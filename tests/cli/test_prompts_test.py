@@ -57,6 +57,16 @@ def test_a_suite_that_passes_and_one_that_fails(shell: Shell, tmp_path: Path) ->
     assert len(temporary(tmp_path)) == 2
 
 
+def test_a_file_that_git_refuses_fails_its_case_alone(shell: Shell) -> None:
+    names = f"{CASE}files: {{'git~1/x': a}}\n"
+    shell.project.write(f"{FOLDER}/plain.tests/a-refused.yaml", names)
+    ended = shell.run("prompts", "test", "plain", "--json")
+    refused, good = json.loads(ended.stdout)["cases"]
+    assert (ended.returncode, good["ok"], refused["outcome"]) == (1, True, "usage"), ended.stderr
+    assert refused["problems"][0].startswith("a-refused: git add: ")
+    assert "git~1/x" in refused["problems"][0]
+
+
 def test_a_broken_suite_is_refused_before_anything_runs(shell: Shell) -> None:
     path = shell.project.write(f"{FOLDER}/plain.tests/z.yaml", f"{CASE}  exit: 0\n")
     ended = shell.run("prompts", "test", "plain", "--json")

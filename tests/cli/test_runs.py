@@ -279,3 +279,27 @@ def test_the_run_that_goes_on_is_the_one_that_runs(
         listed = runs("list").stdout.splitlines()
     assert [line.split()[:2] for line in listed] == [[older, "running"], [newer, "unfinished"]]
     assert runs("list").stdout.split()[1] == "budget"
+
+
+def test_what_is_not_pruned_is_said(runs: Runs, add: Callable[..., Path], tmp_path: Path) -> None:
+    for task, time in (
+        ("A", "20250101T000000"),
+        ("B", "20250101T000000"),
+        ("C", "20259999T000000"),
+    ):
+        add("{}", f"{task}-{time}-abcd")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    repository = open_repository(tmp_path / "root", environment)
+    with task_lock(repository.locks(tmp_path / ".cache/agentflow"), "A"):
+        ended = runs("prune", "--json")
+        again = runs("prune")
+
+    reasons = {line["run"][0]: line["stays"] for line in map(json.loads, ended.stdout.splitlines())}
+    assert reasons == {
+        "A": "another run of A is at work",
+        "B": None,
+        "C": "its name does not say when it began",
+    }
+    assert [line[0] for line in again.stdout.splitlines()] == ["A", "C"]
+    assert "stays: another run of A is at work" in again.stdout
+    assert again.stderr == "0 runs removed\n"

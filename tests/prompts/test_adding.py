@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agentflow.errors import UsageError
+from agentflow.prompt_tests.reading import case_files
 from agentflow.prompts.adding import Added, add_prompts
 from agentflow.prompts.loader import load_prompt
 from agentflow.tools import DEFAULT_TOOLS
@@ -24,7 +25,12 @@ def add(project: Project, source: Path) -> list[Added]:
     folder = project.root / ".orchestrator/prompts"
     environment = {**project.world.environment, "GIT_CEILING_DIRECTORIES": "/tmp"}
     return add_prompts(
-        source, folder, project.root, environment, lambda path: load_prompt(path, DEFAULT_TOOLS)
+        source,
+        folder,
+        project.root,
+        environment,
+        lambda path: load_prompt(path, DEFAULT_TOOLS),
+        case_files,
     )
 
 
@@ -81,6 +87,44 @@ def test_a_folder_is_copied_with_its_subfolders(project: Project, tmp_path: Path
         }
         for name, text in (("b.md", b"B"), ("deep/a.md", b"A"))
     }
+
+
+def test_the_suite_of_a_prompt_comes_with_it(project: Project, tmp_path: Path) -> None:
+    source = tmp_path / "agents/deep/a.md"
+    source.parent.mkdir(parents=True)
+    source.write_text("A")
+    suite = source.with_name("a.tests")
+    suite.mkdir()
+    (suite / "one.yaml").write_text("task: x\n")
+    (suite / "notes.txt").write_text("no case")
+    (tmp_path / "agents/b.tests").mkdir()
+    (tmp_path / "agents/b.tests/two.yaml").write_text("of no prompt")
+    folder = project.root / ".orchestrator/prompts"
+
+    whole = add(project, tmp_path / "agents")
+    alone = add(project, source)
+
+    assert [str(each.path.relative_to(folder)) for each in whole] == [
+        "deep/a.md",
+        "deep/a.tests/one.yaml",
+    ]
+    assert [str(each.path.relative_to(folder)) for each in alone] == ["a.md", "a.tests/one.yaml"]
+    assert (folder / "deep/a.tests/one.yaml").read_text() == "task: x\n"
+    assert isinstance(known := origins(project), dict)
+    assert known["a.tests/one.yaml"]["source"] == str(suite / "one.yaml")
+
+
+def test_no_link_of_a_suite_brings_a_file_from_elsewhere(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "p/a.tests").mkdir(parents=True)
+    (tmp_path / "p/a.md").write_text("A")
+    (tmp_path / "secret").write_text("s")
+    (tmp_path / "p/a.tests/x.yaml").symlink_to(tmp_path / "secret")
+    (tmp_path / "p/b.md").write_text("B")
+    with pytest.raises(UsageError, match="outside of"):
+        add(project, tmp_path / "p/a.md")
+    states = [(each.path.name, each.state) for each in add(project, tmp_path / "p")]
+    assert states == [("a.md", "skipped"), ("b.md", "added")]
+    assert not (project.root / ".orchestrator/prompts/a.md").exists()
 
 
 def test_nothing_is_replaced_and_then_nothing_is_copied(project: Project, tmp_path: Path) -> None:

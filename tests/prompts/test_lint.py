@@ -1,5 +1,6 @@
 """`prompts lint`: everything that is to be said of a file, in a fixed form."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,17 @@ def test_a_file_that_cannot_be_read_is_one_problem(tmp_path: Path) -> None:
         [],
         "unreadable",
     )
+
+
+def test_a_template_needs_the_users_word(tmp_path: Path) -> None:
+    file = tmp_path / "a.md.j2"
+    file.write_text("Do {{ task.id }}.\n", "utf-8")
+    (entry,) = lint([file], AROUND)["files"]
+    told = [(each["severity"], each["code"]) for each in entry["problems"]]
+    assert (entry["ok"], told) == (True, [("warning", "template")])
+    assert "`templates = true`" in entry["problems"][0]["message"]
+    (allowed,) = lint([file], replace(AROUND, templates=True))["files"]
+    assert allowed["problems"] == []
 
 
 def test_names_that_are_taken_are_told(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_template_knows_no_secret() -> None:
 
 def plan(folder: Path, config: str, repository: str = "") -> Plan:
     project = make_project(folder)
-    header = "---\nname: fancy\ntools: [Read]\n---\n"
+    header = "---\nname: fancy\ntools: [Read, Edit]\n---\n"
     project.write(
         ".claude/agents/fancy.agent.md.j2",
         f"{header}{{% if task.id == 'TASK-1' %}}Do {{{{ task.title }}}}.{{% endif %}}\n",

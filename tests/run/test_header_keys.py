@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from agentflow.dry_run import describe, describe_json
+from agentflow.errors import UsageError
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
 from agentflow.records import Json
@@ -112,6 +113,7 @@ async def test_uncommitted_skills_are_missing(project: Project) -> None:
 
 async def test_skills_without_a_tool_to_read_them_are_told(project: Project) -> None:
     write_prompt(project, "skills: ours\ntools: Grep")
+    project.task("expect: no-change")
     told = "plain: it has neither Read nor Bash, so it cannot read its skills"
     assert told in (await plan_of(project)).notices
 
@@ -145,6 +147,7 @@ async def test_a_first_prompt_is_data_before_the_first_message(project: Project)
 
 async def test_a_plan_shows_what_the_header_asks_for(project: Project) -> None:
     write_prompt(project, "permissionMode: plan\neffort: low\nskills: ours")
+    project.task("expect: no-change")
     plan = await plan_of(project)
     facts = describe_json(plan)
     assert (facts["tools"], facts["effort"]) == (["Read", "Grep", "Glob"], "low")
@@ -156,7 +159,12 @@ async def test_a_plan_shows_what_the_header_asks_for(project: Project) -> None:
 
 async def test_an_agent_that_plans_has_no_tool_to_change_anything(project: Project) -> None:
     write_prompt(project, "permissionMode: plan")
-    report = await project.run([turn(HELLO, bash("echo x > app/hello.txt")), turn()])
-    assert report["outcome"] != "done"
+    with pytest.raises(UsageError, match=r"TASK-1 must change something.* \(Read, Grep, Glob\)$"):
+        await plan_of(project)
+
+    project.task("expect: no-change")
+    turns = [turn(HELLO, bash("echo x > app/hello.txt")), turn()]
+    report = await project.run(turns, gates=[{"name": "test", "command": "true"}])
+    assert (report["outcome"], len(project.requests)) == ("done", 2)
     assert [tool["name"] for tool in project.requests[0]["tools"]] == ["Read", "Grep", "Glob"]
     assert report["commits"] == []

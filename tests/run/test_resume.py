@@ -223,13 +223,14 @@ async def test_old_runs_are_removed_and_their_commits_stay(
     def pruned(days: int, *, really: bool = True) -> list[str]:
         keep = timedelta(days=days)
         found = prune(repository, project.world.cache, now, keep, really=really)
-        return [old.run for old in found]
+        return [f"{old.run}{old.stays and ': '}{old.stays}" for old in found]
 
     assert pruned(1) == []
     assert pruned(0, really=False) == [done["run"]]
     assert json.loads((project.root / ".orchestrator/reports/TASK-1.json").read_text()) == done
     with task_lock(repository.locks(project.world.cache), "TASK-1"):
-        assert pruned(0) == [], "somebody may be going on with it"
+        said = f"{done['run']}: another run of TASK-1 is at work"
+        assert pruned(0) == [said], "somebody may be going on with it"
     assert pruned(0) == [done["run"]]
     assert pruned(0) == []
     assert project.git("for-each-ref", "refs/agentflow") == ""

@@ -77,6 +77,8 @@ def test_one_task() -> None:
         ("## Batch 1: x\n", {}, "line 1: batch 1 has no status"),
         ("## Batch 1: x\n- [ ] a\n", {}, "line 1: batch 1 has no status"),
         ("## Batch 1: x - FAILED - COMPLETE\n", {}, "has no status"),
+        ("## ⏳ Batch 1: x\n", {}, "line 1: batch 1 has no status"),
+        ("## Batch 1: x\n### ⏳ Task 1.1: a\n", {}, "line 2: task 1.1 has no status"),
         ("## Batch 1: x - PENDING\n", {"commit": SHA}, "has no field"),
         ("## Batch 1: x - PENDING\n**Commit**: a1b2c3d, b1b2c3d\n", {"commit": SHA}, "names 2"),
         ("## Batch 1: x - PENDING\n**Commit**: tbd\n", {"commit": "HEAD"}, "no commit's SHA"),

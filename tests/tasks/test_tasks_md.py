@@ -116,6 +116,10 @@ def test_requirements_and_the_batchs_own_lines_within_a_task() -> None:
         ("## Batch 1: x", "1"),
         ("## Batch 2A — x", "2A"),
         ("## Batch 1.5 - x", "1.5"),
+        ("## Batch 1-A: x", "1-A"),
+        ("## Batch 1-A", "1-A"),
+        ("## Batch 1-API: x", "1"),
+        ("## Batch 1 - A", "1"),
         ("### Sub-Batch 7.1: x", "7.1"),
         ("## 🚨 CRITICAL: Batch -1 - x", "-1"),
         ("## BATCH 3: x", "3"),
@@ -320,6 +324,46 @@ def test_a_heading_that_seems_to_be_a_batchs_is_told() -> None:
     assert [batch.id for batch in document.batches] == ["2"]
     told = [each.line for each in document.problems if each.code == "batch-unread"]
     assert told == [1, 2, 3, 4, 5]
+
+
+def test_an_underlined_heading_of_a_batch_is_told() -> None:
+    text = "Batch 1: x - PENDING\n----\n\nBatch 2: y\n===\n\n```\nBatch 3: z\n---\n```\nBatch 4\n\n---\n"
+
+    document = parse_tasks_md(text)
+
+    assert document.batches == ()
+    assert [each.line for each in document.problems if each.code == "batch-unread"] == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("heading", "status"),
+    [
+        ("## ✅ Batch 1: x", "COMPLETE"),
+        ("## 📦 ⏳ Batch 1: x", "PENDING"),
+        ("## ✅ Batch 1: x ⏸️ PENDING", "PENDING"),
+        ("## ✅ Batch 1: x\n**Status**: PENDING", "PENDING"),
+        ("## ✅ ⏳ Batch 1: x", None),
+        ("## ❌ Batch 1: x", None),
+        ("## ✅ CRITICAL: Batch 1: x", "COMPLETE"),
+    ],
+)
+def test_a_sign_before_the_word_counts_where_nothing_else_says_a_status(
+    heading: str, status: str | None
+) -> None:
+    (batch,) = parse_tasks_md(f"{heading}\n").batches
+
+    assert (batch.id, batch.name, batch.status) == ("1", "x", status)
+
+
+def test_what_waits_for_a_batch_whose_letter_has_a_dash() -> None:
+    text = "".join(f"## Batch {name}: x - PENDING\n" for name in ("1-A", "1-B", "2"))
+    text += "**Dependencies**: Batch 1-B complete\n\n### Task 1-A.1: y\n"
+
+    (*_, last) = parse_tasks_md(text).batches
+
+    assert last.dependencies is not None
+    assert [each.id for each in last.dependencies.references] == ["1-B"]
+    assert [task.id for task in last.tasks] == ["1-A.1"]
 
 
 def test_brackets_links_and_strokes_of_a_path() -> None:

@@ -170,12 +170,15 @@ def prune(
         old = remove(repository, world.cache, world.now(), span, really=not dry_run)
         for each in old:
             if json:
-                print_json({"run": each.run, "outcome": each.outcome, "bytes": each.size})
-            else:
-                data().print(f"{each.run:<40} {each.outcome:<12} {each.size:>12,} bytes")
+                print_json({
+                    "run": each.run,
+                    "outcome": each.outcome,
+                    "bytes": each.size,
+                    "stays": each.stays or None,
+                })
+                continue
+            stays = f"  stays: {each.stays}" if each.stays else ""
+            data().print(f"{each.run:<40} {each.outcome:<12} {each.size:>12,} bytes{stays}")
         if not json:
-            say(
-                f"{counted(len(old), 'run')} {'would be' if dry_run else ''} removed".replace(
-                    "  ", " "
-                )
-            )
+            going = counted(sum(not each.stays for each in old), "run")
+            say(f"{going} would be removed" if dry_run else f"{going} removed")

@@ -15,6 +15,7 @@ from agentflow.cli.prompts_test import run_cases
 from agentflow.cli.run import PROFILE_HELP
 
 if TYPE_CHECKING:
+    from agentflow.configuration import Settings
     from agentflow.prompts.base_tree import BaseTree
 
 prompts = typer.Typer(
@@ -100,7 +101,7 @@ def _told(path: Path) -> "list[str]":
 
     root, tree = _tree(needed=True)
     prompt = as_prompt(read_prompt(path, DEFAULT_TOOLS))
-    wished = wish(None, None, _configured_profile(tree))
+    wished = wish(None, None, _configured(tree).profile)
     prompt = choose_profile(prompt, wished, root or path.parent, DEFAULT_TOOLS)
     lines = [f"profile {prompt.profile_name}: {prompt.profile_sign}"]
     if prompt.builtin or tree is None:
@@ -114,8 +115,8 @@ def _told(path: Path) -> "list[str]":
     return [*lines, disagreement_told(said, prompt.profile.commits)] if said else lines
 
 
-def _configured_profile(tree: "BaseTree | None") -> str | None:
-    """The profile that the configuration of the newest commit and the user's own name."""
+def _configured(tree: "BaseTree | None") -> "Settings":
+    """The settings of the newest commit's configuration and the user's own."""
     from agentflow.records import Task
     from agentflow.settings import CONFIG, resolve_settings, shared_table
     from agentflow.trust import Trust, widening
@@ -124,7 +125,7 @@ def _configured_profile(tree: "BaseTree | None") -> str | None:
     environment = World().environment
     text = tree.read(CONFIG) if tree and CONFIG in tree.paths else None
     trust = Trust(widening(shared_table(text, environment)))
-    return resolve_settings({}, environment, text, Task("", "", ""), trust).settings.profile
+    return resolve_settings({}, environment, text, Task("", "", ""), trust).settings
 
 
 @prompts.command()
@@ -190,7 +191,10 @@ def lint(
         places = (
             (*repository_places(tree), *own_places(World().environment)) if tree is not None else ()
         )
-        around = Surroundings(DEFAULT_TOOLS, resolve, tree, places, root, whole=not paths)
+        templates = _configured(tree).templates
+        around = Surroundings(
+            DEFAULT_TOOLS, resolve, tree, places, root, templates=templates, whole=not paths
+        )
         found = examine(prompt_files(paths or [], root), around)
         summary = found["summary"]
         if json:

@@ -16,11 +16,12 @@ def add(
 ) -> None:
     """Copy prompts into .orchestrator/prompts, unchanged, and record where they come from.
 
-    A folder's files keep their subfolders; its README and what is no readable prompt is skipped.
-    No other file is ever replaced.
+    A folder's files keep their subfolders; its README and what is no readable prompt is skipped. The
+    suite of a prompt (agent.tests beside agent.md) comes with it. No other file is ever replaced.
     """
     with exit_codes("json" if json else "text"):
         from agentflow.neutral import one_line
+        from agentflow.prompt_tests.reading import case_files
         from agentflow.prompts.adding import add_prompts
         from agentflow.prompts.loader import load_prompt
         from agentflow.tools import DEFAULT_TOOLS
@@ -30,9 +31,15 @@ def add(
         world = World()
         root = open_repository(world.directory, world.environment).root
         folder = root / ".orchestrator/prompts"
-        for each in add_prompts(
-            source, folder, root, world.environment, lambda path: load_prompt(path, DEFAULT_TOOLS)
-        ):
+        added = add_prompts(
+            source,
+            folder,
+            root,
+            world.environment,
+            lambda path: load_prompt(path, DEFAULT_TOOLS),
+            case_files,
+        )
+        for each in added:
             shown = each.path.relative_to(root)
             if json:
                 print_json({

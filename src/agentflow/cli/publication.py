@@ -49,21 +49,14 @@ def publishing(name: str, junit: Path | None, sarif: Path | None) -> Generator[P
         if not file.absolute().parent.is_dir() or file.is_dir():
             raise UsageError(f"{file} cannot be written: there is no folder for it, or it is one")
 
-    published: list[object] = []
-
     def publish(report: "Json") -> None:
-        published.append(report)
         if "outcome" in report or report.get("type") == "verification":
             _publish(wanted, _judged(report))
 
     try:
         yield publish
     except AgentflowError as error:
-        _publish(wanted, (_refused(name, error.outcome, error.exit_code, error),))
-        raise
-    except typer.Exit as end:
-        if end.exit_code and not published:  # the questions of a handoff, printed as JSON
-            _publish(wanted, (_refused(name, "blocked", end.exit_code),))
+        _publish(wanted, (_refused(name, error),))
         raise
 
 
@@ -76,12 +69,11 @@ def _judged(report: "Json") -> "tuple[Judged, ...]":
     return judged_of(report, open_repository(world.directory, world.environment).root)
 
 
-def _refused(name: str, outcome: str, code: int, error: AgentflowError | None = None) -> "Judged":
+def _refused(name: str, error: AgentflowError) -> "Judged":
     """What never became a run."""
     from agentflow.ci.judged import Judged
 
-    reason, hint = (error.message, error.hint) if error else ("", "")
-    return Judged(name, outcome, code, reason=reason, hint=hint)
+    return Judged(name, error.outcome, error.exit_code, reason=error.message, hint=error.hint)
 
 
 def _publish(wanted: _Wanted, judged: "tuple[Judged, ...]") -> None:

@@ -84,7 +84,7 @@ def find_suites(wanted: Sequence[str], root: Path) -> list[Suite]:
     return [
         _suite(check_inside(path, root, builtin_folder()), files)
         for path in found.values()
-        if (files := _files(path))
+        if (files := case_files(path))
     ]
 
 
@@ -93,7 +93,8 @@ def suite_folder(prompt: Path) -> Path:
     return prompt.with_name(f"{prompt.name.removesuffix('.md')}.tests")
 
 
-def _files(prompt: Path) -> list[Path]:
+def case_files(prompt: Path) -> list[Path]:
+    """The files of the suite beside a prompt, in order; none if it has no suite."""
     return sorted(suite_folder(prompt).glob("*.yaml"))[:MAX_CASES]
 
 
@@ -105,7 +106,7 @@ def _named(name: str, root: Path) -> tuple[Path, list[Path]]:
         prompt = path.with_suffix(".md")
     else:
         prompt = find_prompt(name, root, trusted=True)
-    files = _files(prompt)
+    files = case_files(prompt)
     if not files:
         raise UsageError(
             f"the prompt {name} has no suite",

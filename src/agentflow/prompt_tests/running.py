@@ -18,7 +18,7 @@ from agentflow.records import Json
 from agentflow.run import OpenModel, run_task
 from agentflow.settings import CONFIG
 from agentflow.tasks.task import FOLDER
-from agentflow.workspace.git import isolated
+from agentflow.workspace.git import GitError, isolated
 from agentflow.workspace.repository import open_repository
 from agentflow.world import World
 
@@ -105,7 +105,10 @@ def make_repository(case: Case, folder: Path) -> Path:
             raise UsageError(f"{case.name}: cannot write {name}: {error.strerror}") from error
     for key, value in (("user.name", "Case"), ("user.email", "case@example.com")):
         git.run("config", key, value)
-    git.run("add", "--all", "--force")
+    try:
+        git.run("add", "--all", "--force")
+    except GitError as error:
+        raise UsageError(f"{case.name}: {error.message}") from error
     git.run("commit", "--quiet", "--message", "feat: the base")
     return root
 

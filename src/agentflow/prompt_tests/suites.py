@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
 from agentflow.checkouts import remove_folder
-from agentflow.errors import EnvironmentFailure, Interrupted
+from agentflow.errors import EnvironmentFailure, Interrupted, UsageError
 from agentflow.frozen import record
 from agentflow.prompt_tests.case import Case
 from agentflow.prompt_tests.judging import judge
@@ -86,6 +86,8 @@ async def _run(suite: Suite, case: Case, environment: Mapping[str, str], *, keep
             observed = await run_case(case, suite.prompt, folder, environment)
         except TimeoutError:
             outcome, problems = "timeout", (f"it took longer than {CASE_SECONDS:.0f} s",)
+        except UsageError as error:  # its repository cannot be made
+            outcome, problems = error.outcome, (error.message,)
         else:
             outcome, problems = observed.outcome, judge(case, observed)
             if outcome == Interrupted.outcome:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -57,27 +57,35 @@ def add_prompts(
     root: Path,
     environment: Mapping[str, str],
     load: Callable[[Path], Prompt],
+    suite: Callable[[Path], Sequence[Path]],
 ) -> list[Added]:
     """Copy a prompt, or all prompts of a folder with their subfolders, into a folder of a root.
 
-    `load` reads a prompt; a folder's file that it refuses is skipped, a single one is an error.
+    The files of a prompt's `suite` come with it. `load` reads a prompt; one of a folder that it
+    refuses, or whose suite cannot be read, is skipped, a single one is an error.
     Raises `UsageError`, before anything is written, if a copy would replace another file or lie
     outside of the root.
     """
     single = not source.is_dir()
+    if single and not source.name.endswith(ENDINGS):
+        raise UsageError(f"{source} does not end with .md, so it would not be found as a prompt")
+    top = source.parent if single else source
     copies: list[_Copy] = []
     added: list[Added] = []
     for path in [source] if single else _files(source):
-        target = folder / (path.name if single else path.relative_to(source))
         try:
-            data = _read(path if single else check_inside(path, source))
+            data = {path: _read(path if single else check_inside(path, source))}
             load(path)
+            data |= {case: _read(check_inside(case, top)) for case in suite(path)}
         except UsageError as error:
             if single:
                 raise
+            target = folder / path.relative_to(top)
             added.append(Added(path, target, "skipped", error.message))
             continue
-        copies.append(_Copy(path, check_inside(target, root), data))
+        for each, held in data.items():
+            target = check_inside(folder / each.relative_to(top), root)
+            copies.append(_Copy(each, target, held))
     if not copies:
         raise UsageError(f"there is no prompt file in {source}")
     new = [copy for copy in copies if not _is_there(copy)]
@@ -108,8 +116,6 @@ def _read(path: Path) -> bytes:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     if len(data) > MAX_BYTES:
         raise UsageError(f"{path} is larger than {MAX_BYTES} bytes")
-    if not path.name.endswith(ENDINGS):
-        raise UsageError(f"{path} does not end with .md, so it would not be found as a prompt")
     return data
 
 

@@ -16,6 +16,7 @@ from agentflow.prompts.reading import Reading, read_prompt, stem
 from agentflow.prompts.references import Reference, find_references
 from agentflow.prompts.search import candidate_files, is_builtin, plain_name, search, search_folder
 from agentflow.prompts.skills import Place, find_skills, missing_skills
+from agentflow.prompts.templates import ENDING
 from agentflow.records import Json
 
 
@@ -32,6 +33,8 @@ class Surroundings:
     """Where skills are looked for; empty: they are not looked up."""
     root: Path | None = None
     """The repository's folder."""
+    templates: bool = False
+    """Whether the user lets templates be rendered."""
     whole: bool = False
     """Whether the files are all prompts of the repository, in the order of the search: then the
     first of a name shadows the others, wherever they are."""
@@ -83,6 +86,9 @@ def _examined(path: Path, around: Surroundings, taken: Taken) -> Json:
         problem = Problem(1, "error", "unreadable", error.message)
         return _entry(path, stem(path), [problem, *_name_problems(path, stem(path), around, taken)])
     problems = [*reading.problems, *_model_problems(reading, around)]
+    if path.name.endswith(ENDING) and not (around.templates or is_builtin(path)):
+        told = "it is a template, which is rendered only where your own configuration says so"
+        problems.append(Problem(1, "warning", "template", f"{told} (`templates = true`)"))
     problems += _name_problems(path, reading.name, around, taken)
     references = _references(reading, around, problems)
     skills = _skills(reading, around, problems)

@@ -7,8 +7,8 @@ from typing import Literal
 
 from agentflow.frozen import record
 
-ID = r"-?\d{1,4}[A-Z]?(?:\.\d{1,4}[A-Za-z]?){0,3}"
-"""`1`, `2A`, `1.5`, `-1`."""
+ID = r"-?\d{1,4}(?:[A-Z]|(?-i:-[A-Z])(?!\w))?(?:\.\d{1,4}[A-Za-z]?){0,3}"
+"""`1`, `2A`, `2-A`, `1.5`, `-1`."""
 
 _MAX_RANGE = 200
 _MAX_REFERENCES = 500

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agentflow.frozen import record
 from agentflow.tasks.batch_dependencies import ID
@@ -12,7 +13,7 @@ MAX_HEADING = 1000
 
 _SIGNS = r"(?:[^\w\s#][ \t]*){0,20}"
 _BATCH = re.compile(
-    rf"{_SIGNS}(?:[A-Z]{{1,30}}:[ \t]*)?(?:Sub-)?Batch[ \t\u00a0]+#?"
+    rf"(?P<signs>{_SIGNS})(?:[A-Z]{{1,30}}:[ \t]*)?(?:Sub-)?Batch[ \t\u00a0]+#?"
     + rf"(?P<id>{ID}|[A-Z](?=[ \t]*(?:[:—\u2013]|-+[ \t])))(?![\w.]*\w)",
     re.IGNORECASE,
 )
@@ -28,10 +29,11 @@ _ABOUT = re.compile(
     re.IGNORECASE,
 )
 """What makes a heading speak of a batch: `### Batch 3 Verification`."""
-_TASK = re.compile(rf"{_SIGNS}(?:Task[ \t]+#?|T(?=\d))(?P<id>{ID})(?!\w)")
+_TASK = re.compile(rf"(?P<signs>{_SIGNS})(?:Task[ \t]+#?|T(?=\d))(?P<id>{ID})(?!\w)")
 _GLUED = re.compile(r"\*\*[A-Z][\w ]{0,40}\*\*[ \t]*:")
 """Seen: `## Batch 1: Schema — COMPLETE**Developer**: backend-developer`."""
 _SEPARATOR = re.compile(r"[ \t]*(?::|—|\u2013|-{1,2}(?=[ \t]|$)|\.(?=[ \t]))?[ \t]*")
+_UNDERLINE = re.compile(r" {0,3}(?:={3,}|-{3,})[ \t]*")
 _LOOSE_END = "-\u2013—[(:*_` \t"
 
 
@@ -46,6 +48,8 @@ class Section:
     """Of `rest` in the document's text."""
     lines: Sequence[Line]
     """The heading first."""
+    signs: str = ""
+    """What stands before the heading's first word: `✅ ` of `## ✅ Batch 3: x`."""
 
     @property
     def end(self) -> int:
@@ -65,6 +69,12 @@ def is_odd_batch(line: Line) -> bool:
     return section is None and line.level > 0 and _ODD.match(line.text, line.content) is not None
 
 
+def is_underlined_batch(line: Line, below: Line) -> bool:
+    """Whether a line is a batch's heading but for its sign: it is underlined, which is not read."""
+    seen = not (line.opaque or below.opaque or line.level) and _UNDERLINE.fullmatch(below.text)
+    return bool(seen) and _BATCH.match(line.text[:MAX_HEADING]) is not None
+
+
 def task_heading(line: Line) -> Section | None:
     """The section that a line opens, if it is the heading of a task."""
     return _heading(line, _TASK)
@@ -82,7 +92,7 @@ def _heading(line: Line, shape: re.Pattern[str]) -> Section | None:
         return None
     glued = _GLUED.search(words, found.end())
     rest = words[found.end() : glued.start() if glued else len(words)]
-    return Section(found["id"].upper(), rest, line.start + found.end(), [line])
+    return Section(found["id"].upper(), rest, line.start + found.end(), [line], found["signs"])
 
 
 def split_batches(lines: Sequence[Line]) -> tuple[list[Section], list[Line]]:
@@ -98,7 +108,7 @@ def split_batches(lines: Sequence[Line]) -> tuple[list[Section], list[Line]]:
         opened = batch_heading(line)
         if opened:
             current = [line]
-            batches.append(Section(opened.id, opened.rest, opened.offset, current))
+            batches.append(replace(opened, lines=current))
             continue
         if current and 0 < line.level <= current[0].level and not task_heading(line):
             current = None
@@ -114,7 +124,7 @@ def split_tasks(lines: Sequence[Line]) -> list[Section]:
         opened = task_heading(line)
         if opened:
             current = [line]
-            tasks.append(Section(opened.id, opened.rest, opened.offset, current))
+            tasks.append(replace(opened, lines=current))
         elif current and 0 < line.level <= current[0].level:
             current = None
         elif current is not None:

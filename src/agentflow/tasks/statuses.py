@@ -108,6 +108,12 @@ def in_heading(text: str) -> tuple[StatusToken | None, bool]:
     return (signs[-1] if signs else None), False
 
 
+def in_signs(text: str) -> Status | None:
+    """What signs before a heading's first word say, if they say one status: `## ✅ Batch 3: x`."""
+    said: set[Status] = {_MARKS[each] for each in text if each in _MARKS}
+    return said.pop() if len(said) == 1 else None
+
+
 def _of_sign(found: re.Match[str]) -> StatusToken | None:
     """The token of a sign that stands for a status without a word."""
     status = _MARKS.get(found[0].strip("\ufe0f"))

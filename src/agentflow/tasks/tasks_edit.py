@@ -124,7 +124,7 @@ def _status_tokens(entry: Batch | TaskEntry, status: Status) -> Sequence[Token]:
         return entry.tokens
     if isinstance(entry, Batch) and entry.source == "tasks":
         open_tasks = [task for task in entry.tasks if not task.finished] or entry.tasks
-        return [token for task in open_tasks for token in task.tokens]
+        return [token for task in open_tasks for token in _status_tokens(task, status)]
     what = "batch" if isinstance(entry, Batch) else "task"
     raise UsageError(
         f"line {entry.line}: {what} {entry.id} has no status that could be set to {status}",

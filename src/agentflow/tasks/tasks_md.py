@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from agentflow.errors import UsageError
@@ -23,6 +24,7 @@ from agentflow.tasks.headings import (
     Section,
     batch_heading,
     is_odd_batch,
+    is_underlined_batch,
     split_batches,
     split_tasks,
 )
@@ -108,6 +110,7 @@ def _unread(read: Lines) -> list[Problem]:
     problems = [Problem(line, "warning", "unclosed-fence", told) for line in read.unclosed]
     hidden = "a batch's heading within a fence or comment does not count"
     fenced = (line for line in read.all if line.opaque and line.text.startswith("## "))
+    underlined = "an underlined heading is not read: write `## Batch …`"
     strange = "this looks like a batch's heading, and has no id that is read (`1`, `2A`, `1.5`)"
     return [
         *problems,
@@ -120,6 +123,11 @@ def _unread(read: Lines) -> list[Problem]:
             Problem(line.number, "warning", "batch-unread", strange)
             for line in read.all
             if is_odd_batch(line)
+        ),
+        *(
+            Problem(line.number, "warning", "batch-unread", underlined)
+            for line, below in pairwise(read.all)
+            if is_underlined_batch(line, below)
         ),
     ]
 

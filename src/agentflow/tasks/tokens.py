@@ -8,7 +8,7 @@ from agentflow.tasks.document import Problem, Source, TaskEntry, Token
 from agentflow.tasks.fields import Field
 from agentflow.tasks.headings import Section, name_in
 from agentflow.tasks.markdown_lines import Line
-from agentflow.tasks.statuses import FINISHED, Status, in_heading, in_value
+from agentflow.tasks.statuses import FINISHED, Status, in_heading, in_signs, in_value
 
 _STATUS = ("status", "current status")
 _COMMIT = ("commit", "commits", "git commit", "git commits", "commit sha", "sha", "commit hash")
@@ -38,7 +38,11 @@ class Stated:
 
 
 def find_status(section: Section, fields: Sequence[Field]) -> Stated:
-    """Read the status: the heading's comes first, the field's second; both are tokens."""
+    """Read the status: the heading's comes first, the field's second; both are tokens.
+
+    Where neither says one, a sign before the heading's first word counts. It is no token: no word
+    could stand in its place.
+    """
     line = section.lines[0].number
     found, ambiguous = in_heading(section.rest)
     name = name_in(section.rest, found.start if found else None)
@@ -62,8 +66,11 @@ def find_status(section: Section, fields: Sequence[Field]) -> Stated:
         told = f"{field.value[:80]!r} is not a status"
         problems = (Problem(field.line, "warning", "status-unknown", told),)
     decided = found or said
-    source: Source | None = "heading" if found else "field" if said else None
-    return Stated(name, decided.status if decided else None, source, tuple(tokens), problems)
+    if decided:
+        source: Source = "heading" if found else "field"
+        return Stated(name, decided.status, source, tuple(tokens), problems)
+    sign = in_signs(section.signs)
+    return Stated(name, sign, "heading" if sign else None, (), problems)
 
 
 def derived_status(
