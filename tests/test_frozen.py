@@ -88,12 +88,29 @@ def test_the_first_is_made_like_all_others() -> None:
     [
         lambda: Point(),  # pyright: ignore[reportCallIssue]
         lambda: Point(1, colour=2),  # pyright: ignore[reportCallIssue]
+        lambda: Point(1, x=1),  # pyright: ignore[reportCallIssue]
+        lambda: Point(1, 2, "", "", 5),  # pyright: ignore[reportCallIssue]
     ],
 )
 def test_wrong_arguments_are_refused(point: Callable[[], Point]) -> None:
     for _ in range(2):
         with pytest.raises(TypeError, match=r"^Point\.__init__\(\) "):
             point()
+
+
+@record
+class Short:
+    """Shown in its own way."""
+
+    x: int
+
+    def __repr__(self) -> str:
+        return f"<{self.x}>"
+
+
+def test_a_record_may_be_shown_in_its_own_way() -> None:
+    assert repr(Short(1)) == "<1>"
+    assert Short(1) == Short(1)
 
 
 def test_nothing_can_be_deleted() -> None:

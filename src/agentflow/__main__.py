@@ -1,6 +1,11 @@
 """The program: `agentflow`, and `python -m agentflow`."""
 
+import os
+
 from agentflow.loading import without_collector
+
+# Nobody's plugin sees what is validated here, and no installed package is searched for one.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 with without_collector():
     from agentflow.cli import main

@@ -1,13 +1,11 @@
-"""Frozen records that are quick to make.
+"""Frozen records whose classes are quick to make.
 
 `dataclass(frozen=True)` writes and compiles up to seven methods for each class: with some 150 of
-them before the first request, a twentieth of the time until then. The methods that only read the
-fields are the same for all classes here, and the one that makes a record is written when the first
-is made.
+them before the first request, a twentieth of the time until then. Here all classes share them.
 """
 
 from collections.abc import Callable
-from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
+from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -17,14 +15,8 @@ T = TypeVar("T")
 def record(cls: type[T]) -> type[T]:
     """`@dataclass(frozen=True, slots=True)`, made, compared, hashed and shown in the same way."""
     made = dataclass(slots=True, init=False, eq=False, repr=False)(cls)
-
-    def first(self: object, *values: Any, **named: Any) -> None:
-        initialize = _initializer(made)
-        type.__setattr__(made, "__init__", initialize)
-        initialize(self, *values, **named)
-
     methods: dict[str, Callable[..., object]] = {
-        "__init__": first,
+        "__init__": _initializer(made),
         "__setattr__": _refuse,
         "__delattr__": _refuse,
         "__setstate__": _restore,
@@ -33,28 +25,37 @@ def record(cls: type[T]) -> type[T]:
         "__repr__": _shown,
     }
     for name, method in methods.items():
-        setattr(made, name, method)
+        if name != "__repr__" or name not in vars(cls):
+            setattr(made, name, method)
     return made
 
 
 def _initializer(made: Any) -> Callable[..., None]:
-    """What `dataclass` would have written."""
-    own = [(each.name, each.type, _declared(each)) for each in fields(made)]
-    donor = type(
-        made.__name__,
-        (),
-        {"__annotations__": {name: kind for name, kind, _ in own}}
-        | {name: declared for name, _, declared in own},
-    )
-    written: Any = dataclass(frozen=True, eq=False, repr=False, match_args=False)(donor)
-    written.__init__.__qualname__ = f"{made.__qualname__}.__init__"
-    return written.__init__
+    """What makes a record of its values."""
+    own = fields(made)
+    called = f"{made.__qualname__}.__init__()"
+    setters = {each.name: made.__dict__[each.name].__set__ for each in own}
+    names = tuple(setters)
+    defaults = {each.name: each.default for each in own if each.default is not MISSING}
+    factories = {
+        each.name: each.default_factory for each in own if each.default_factory is not MISSING
+    }
 
+    def initialize(self: object, *values: Any, **named: Any) -> None:
+        given = dict(zip(names, values, strict=False))
+        if len(values) > len(names) or not named.keys().isdisjoint(given):
+            raise TypeError(f"{called} got too many values, or one of them twice")
+        given = {**defaults, **given, **named}
+        for name, make in factories.items():
+            if name not in given:
+                given[name] = make()
+        if given.keys() != setters.keys():
+            wrong = ", ".join(sorted(given.keys() ^ setters.keys()))
+            raise TypeError(f"{called} needs, or does not know: {wrong}")
+        for name, value in given.items():
+            setters[name](self, value)
 
-def _declared(each: Field[Any]) -> Any:
-    if each.default_factory is not MISSING:
-        return field(default_factory=each.default_factory)
-    return field() if each.default is MISSING else field(default=each.default)
+    return initialize
 
 
 def _refuse(self: object, name: str, value: object = None) -> None:

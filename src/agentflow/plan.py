@@ -97,6 +97,10 @@ class Plan:
     ledger: Ledger | None = None
     """For a task that stands in a document with others."""
 
+    def __repr__(self) -> str:
+        # asyncio writes out what a task returned, when it looks up the name of its signal handler.
+        return f"<plan of {self.task.id}>"
+
 
 async def make_plan(
     order: Order,
