@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from agentflow.events import ConnectionClosed, Event
 from agentflow.sandbox.hosts import parse_rules
 from agentflow.sandbox.proxy import serve
-from agentflow.sandbox.traffic import Traffic
+from agentflow.sandbox.traffic import LISTED, Traffic
 
 NAMES = {
     "allowed.test": ["127.0.0.1"],
@@ -105,7 +105,7 @@ class Proxied:
 
 
 @contextlib.asynccontextmanager
-async def proxy_before_a_site(upload: int = 10**6) -> AsyncGenerator[Proxied]:
+async def proxy_before_a_site(upload: int = 10**6, listed: int = LISTED) -> AsyncGenerator[Proxied]:
     site = Site()
     server = await asyncio.start_server(site.handle, "127.0.0.1", 0)
     site.port = server.sockets[0].getsockname()[1]
@@ -113,7 +113,7 @@ async def proxy_before_a_site(upload: int = 10**6) -> AsyncGenerator[Proxied]:
     names = ("allowed.test", "*.wild.test", "rebound.test", "mixed.test", "gone.test")
     entries = (*(f"{name}:{site.port}" for name in names), f"127.0.0.1:{site.port}")
     proxied = Proxied(listener.getsockname()[1], site)
-    account = Traffic(upload, emit=proxied.emit).account("agent")
+    account = Traffic(upload, emit=proxied.emit, listed=listed).account("agent")
     try:
         async with serve(listener, parse_rules(entries), account, _resolve):
             yield proxied

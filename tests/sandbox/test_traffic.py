@@ -3,8 +3,7 @@
 import pytest
 
 from agentflow.events import ConnectionClosed, Event, Notice
-from agentflow.sandbox import traffic
-from agentflow.sandbox.traffic import LISTED, CutOff, Traffic
+from agentflow.sandbox.traffic import CutOff, Traffic
 from tests.sandbox.proxied import Proxied, proxy_before_a_site, status
 
 
@@ -67,28 +66,27 @@ def test_several_sandboxes_share_the_quota_and_what_went_before_counts() -> None
 
 def test_after_many_connections_only_their_sums_are_told() -> None:
     events = list[Event]()
-    account = Traffic(10**9, emit=events.append).account("agent")
-    for number in range(LISTED + 3):
+    account = Traffic(10**9, emit=events.append, listed=5).account("agent")
+    for number in range(5 + 3):
         for refused in ("", "no"):
             flow = account.flow()
             flow.host, flow.refused = f"{number}.test", refused
             flow.send(2)
             flow.receive(3)
             account.close(flow, 0.5)
-    assert len(events) == 2 * LISTED
+    assert len(events) == 2 * 5
     account.settle()
-    sums = [each for each in events[2 * LISTED :] if isinstance(each, ConnectionClosed)]
+    sums = [each for each in events[2 * 5 :] if isinstance(each, ConnectionClosed)]
     assert [(each.host, each.connections, each.uploaded, each.seconds) for each in sums] == [
         ("(others)", 3, 6, 1.5)
     ] * 2
     assert [bool(each.refused) for each in sums] == [False, True]
     account.settle()
-    assert len(events) == 2 * LISTED + 2
+    assert len(events) == 2 * 5 + 2
 
 
-async def test_the_sums_are_told_when_the_proxy_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "LISTED", 1)
-    async with proxy_before_a_site() as proxied:
+async def test_the_sums_are_told_when_the_proxy_ends() -> None:
+    async with proxy_before_a_site(listed=1) as proxied:
         for number in range(3):
             await proxied.ask(f"CONNECT {number}.evil.test:443 HTTP/1.1\r\n\r\n".encode())
     assert [(each.host, each.connections) for each in proxied.closed] == [

@@ -45,10 +45,16 @@ class Traffic:
     """One run's connections, of all its sandboxes. `emit` may be set until the first is made."""
 
     def __init__(
-        self, upload: int = UPLOAD, uploaded: int = 0, emit: Emit = lambda event: None
+        self,
+        upload: int = UPLOAD,
+        uploaded: int = 0,
+        emit: Emit = lambda event: None,
+        listed: int = LISTED,
     ) -> None:
-        """`upload` bytes may go out in all, of which `uploaded` have gone before."""
+        """`upload` bytes may go out in all, of which `uploaded` have gone before; `listed` is how
+        many connections of a sandbox are told one by one."""
         self.upload = upload
+        self.listed = listed
         self.left = max(0, upload - uploaded)
         self.emit = emit
         self._told = False
@@ -104,7 +110,7 @@ class Account:
             self._place, flow.host, flow.port, flow.uploaded, flow.downloaded, seconds, flow.refused
         )
         self._count[refused] += 1
-        if self._count[refused] <= LISTED:
+        if self._count[refused] <= self.traffic.listed:
             self.traffic.emit(closed)
         else:
             self._others[refused] = _sum(self._others.get(refused), closed)
