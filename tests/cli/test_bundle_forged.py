@@ -6,6 +6,7 @@ import json
 import subprocess
 import tarfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,10 @@ def tagged(project: Project) -> str:
     return project.git("rev-parse", "a-tag")
 
 
+def named_for_terminals(project: Project) -> str:
+    return committed(project, "-c", f"user.name=Eve{EVIL}")
+
+
 def branches(done: Delivered, place: Path) -> tuple[str, str]:
     form = "--format=%(refname) %(objectname)"
     return done.git(place, "for-each-ref", form), done.git(done.remote, "for-each-ref", form)
@@ -78,8 +83,8 @@ def branches(done: Delivered, place: Path) -> tuple[str, str]:
     ("make", "told"),
     [
         (tagged, "is no commit"),
-        (lambda project: committed(project, message=f"feat: hello\n\n{EVIL}"), "control"),
-        (lambda project: committed(project, "-c", f"user.name=Eve{EVIL}"), "control"),
+        (partial(committed, message=f"feat: hello\n\n{EVIL}"), "control"),
+        (named_for_terminals, "control"),
     ],
     ids=["a tag in the commit's place", "a message for terminals", "a name for terminals"],
 )
