@@ -15,6 +15,7 @@ from agentflow.bundles import Bundle
 from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.interfaces import Emit
+from agentflow.neutral import visible
 from agentflow.records import Candidate, Json, Landed
 from agentflow.tasks.task import FOLDER
 from agentflow.verify import Brought, Question, verify_commits
@@ -126,8 +127,24 @@ def _bring(bundle: Bundle, state: Git) -> None:
             limit = f"--max-input-size={MAX_PACK}"
             state.run("index-pack", "--stdin", "--strict", "--fix-thin", limit, stdin=file)
         state.run("rev-list", "--objects", "--quiet", bundle.tip, f"^{bundle.base}")
+        kind = state.text("cat-file", "-t", bundle.tip)
     except GitError as error:
         raise UsageError(f"the bundle's commits are damaged: {error.said[-300:]}") from error
+    if kind != "commit":
+        raise UsageError(f"what the bundle names, {bundle.tip[:12]}, is no commit but a {kind}")
+    _check_words(bundle, state)
+
+
+def _check_words(bundle: Bundle, state: Git) -> None:
+    """Refuse names and messages with what a terminal obeys: `recreate` writes none into a commit."""
+    form = "--format=%H%n%an%n%ae%n%cn%n%ce%n%B%x00"
+    log = state.text("log", "--no-show-signature", form, bundle.tip, f"^{bundle.base}")
+    for each in log.split("\0"):
+        if visible(each) != each:
+            raise UsageError(
+                f"the commit {each.strip()[:12]} of the bundle has control characters in a name or in "
+                "its message; agentflow writes none"
+            )
 
 
 def _land(wanted: Delivery, repository: Repository, state: Git, candidate: Candidate) -> Landed:

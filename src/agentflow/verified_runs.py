@@ -47,7 +47,7 @@ def verified_run(repository: Repository, wanted: str) -> VerifiedRun:
         raise UsageError(f"the commits of the run {run} are gone")
     if tip == base:
         raise UsageError(f"the run {run} changed nothing, so there is no commit")
-    if not _is_by(repository, tip, run):
+    if not names_run(repository, tip, run):
         raise UsageError(f"{tip[:12]} is no commit of the run {run}")
     ref = landed.get("ref")
     branch = str(ref).removeprefix("refs/heads/") if ref else f"agentflow/{task}"
@@ -63,7 +63,7 @@ def _commit(repository: Repository, name: str) -> str | None:
         return None
 
 
-def _is_by(repository: Repository, tip: str, run: str) -> bool:
+def names_run(repository: Repository, tip: str, run: str) -> bool:
     """Whether a commit's trailers name the run."""
     form = "--format=%(trailers:key=Agentflow-Run,valueonly,unfold)"
     log = repository.git.text("log", "-1", "--no-show-signature", form, tip)

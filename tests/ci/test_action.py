@@ -16,12 +16,15 @@ import pytest
 import yaml
 
 from agentflow.models.scripted import ScriptedServer, read_script
+from tests.ci.runner import ACTION, ROOT, Runner
 from tests.cli.shell import Shell
 from tests.crash.test_disk import fill, small_disk
 from tests.run.project import HELLO, turn
 
-ROOT = Path(__file__).parents[2]
-ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
+
+def job(shell: Shell, folder: Path, **inputs: str) -> Runner:
+    """A job in the repository of a shell."""
+    return Runner(shell.project.root, shell.environment, folder, **inputs)
 
 
 @pytest.mark.parametrize(
@@ -61,61 +64,6 @@ def test_no_input_is_put_into_a_script() -> None:
         assert "${{" not in step.get("run", "")
 
 
-class Runner:
-    """What GitHub's runner gives to the steps of an action."""
-
-    def __init__(self, shell: Shell, folder: Path, **inputs: str) -> None:
-        self.shell = shell
-        defaults = {name: given.get("default", "") for name, given in ACTION["inputs"].items()}
-        self.inputs = {**defaults, **inputs}
-        self.outputs: dict[str, str] = {}
-        self.files = {
-            name: folder / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_PATH")
-        }
-        for file in self.files.values():
-            file.touch()
-        temporary = folder / "temporary"
-        temporary.mkdir()
-        programs = Path(sys.executable).parent
-        self.environment = {
-            **shell.environment,
-            **{name: str(file) for name, file in self.files.items()},
-            "PATH": f"{programs}:{shell.environment['PATH']}",
-            "GITHUB_ACTIONS": "true",
-            "GITHUB_ACTION_PATH": str(ROOT),
-            "RUNNER_TEMP": str(temporary),
-            "CI": "true",
-        }
-
-    def value(self, text: str) -> str:
-        """An expression, as far as the action uses any."""
-        return re.sub(r"\$\{\{\s*(.*?)\s*\}\}", lambda found: self._value(found[1]), text)
-
-    def _value(self, expression: str) -> str:
-        first = expression.split(" || ")[0]
-        name = first.rsplit(".", 1)[1]
-        return self.outputs.get(name, "") if first.startswith("steps.") else self.inputs[name]
-
-    def run(
-        self, name: str, meanwhile: "Callable[[subprocess.Popen[str]], None] | None" = None
-    ) -> "subprocess.CompletedProcess[str]":
-        """Run one step that is a script; `meanwhile` sees its process."""
-        (step,) = (step for step in ACTION["runs"]["steps"] if step["name"] == name)
-        given = {key: self.value(text) for key, text in step.get("env", {}).items()}
-        process = subprocess.Popen(
-            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", f"exec {step['run']}"],
-            cwd=self.shell.project.root, env={**self.environment, **given},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
-        )  # fmt: skip
-        if meanwhile:
-            meanwhile(process)
-        output, talk = process.communicate(timeout=120)
-        lines = self.files["GITHUB_OUTPUT"].read_text().splitlines()
-        parts = (line.partition("=") for line in lines)
-        self.outputs = {name: value for name, _, value in parts}
-        return subprocess.CompletedProcess(process.args, process.returncode, output, talk)
-
-
 async def run_with_model(
     runner: Runner,
     turns: list[Any],
@@ -136,11 +84,11 @@ async def run_with_model(
         return await asyncio.to_thread(runner.run, "Run", meanwhile)
 
 
-async def resume_with_model(runner: Runner, turns: list[Any], *arguments: str) -> Any:
+async def resume_with_model(shell: Shell, turns: list[Any], *arguments: str) -> Any:
     """What a person does next, on the same machine."""
     async with ScriptedServer(read_script({"turns": turns})) as server:
         words = ("resume", "TASK-1", "--base-url", server.url, *arguments)
-        return await asyncio.to_thread(runner.shell.run, *words)
+        return await asyncio.to_thread(shell.run, *words)
 
 
 def case_of_the_outcome(runner: Runner) -> tuple[str | None, ...]:
@@ -162,8 +110,9 @@ def cancel_when_it_works(process: "subprocess.Popen[str]", journals: Path) -> No
 @pytest.mark.sandbox
 @pytest.mark.usefixtures("bwrap")
 def test_a_cancelled_job_has_its_code_and_a_report_and_goes_on(tmp_path: Path) -> None:
-    runner = Runner(Shell(tmp_path / "place"), tmp_path, task="TASK-1")
-    journals = runner.shell.project.root / ".orchestrator/runs"
+    shell = Shell(tmp_path / "place")
+    runner = job(shell, tmp_path, task="TASK-1")
+    journals = shell.project.root / ".orchestrator/runs"
     slow = [turn(HELLO), turn(text="Done.", latency=61)]
 
     ended = asyncio.run(
@@ -177,14 +126,15 @@ def test_a_cancelled_job_has_its_code_and_a_report_and_goes_on(tmp_path: Path) -
     report = json.loads(Path(runner.outputs["report"], "report.json").read_bytes())
     assert (report["run"], report["exit_code"]) == (runner.outputs["run"], 143)
     assert "❌ ` interrupted `" in runner.files["GITHUB_STEP_SUMMARY"].read_text()
-    gone_on = asyncio.run(resume_with_model(runner, [*slow[:1], turn(text="Done.")]))
+    gone_on = asyncio.run(resume_with_model(shell, [*slow[:1], turn(text="Done.")]))
     assert gone_on.returncode == 0, gone_on.stderr
 
 
 @pytest.mark.sandbox
 @pytest.mark.usefixtures("bwrap")
 def test_a_job_out_of_time_has_its_code_and_a_report_and_goes_on(tmp_path: Path) -> None:
-    runner = Runner(Shell(tmp_path / "place"), tmp_path, task="TASK-1")
+    shell = Shell(tmp_path / "place")
+    runner = job(shell, tmp_path, task="TASK-1")
     slow = [turn(HELLO), turn(text="Done.", latency=61)]
 
     ended = asyncio.run(run_with_model(runner, slow, "--timeout", "12s"))
@@ -194,7 +144,7 @@ def test_a_job_out_of_time_has_its_code_and_a_report_and_goes_on(tmp_path: Path)
     assert case_of_the_outcome(runner)[0] == "budget"
     assert Path(runner.outputs["report"], "report.json").is_file()
     quick = [turn(HELLO), turn(text="Done.")]
-    gone_on = asyncio.run(resume_with_model(runner, quick, "--timeout", "5m"))
+    gone_on = asyncio.run(resume_with_model(shell, quick, "--timeout", "5m"))
     assert gone_on.returncode == 0, gone_on.stderr
 
 
@@ -202,8 +152,9 @@ def test_a_job_out_of_time_has_its_code_and_a_report_and_goes_on(tmp_path: Path)
 @pytest.mark.usefixtures("bwrap")
 def test_a_job_without_disk_has_its_code_and_what_can_be_said(tmp_path: Path) -> None:
     """Later moments, and going on after them: `tests/crash/test_disk.py`."""
-    runner = Runner(Shell(tmp_path / "place"), tmp_path, task="TASK-1")
-    with small_disk(runner.shell.project.root / ".orchestrator/runs") as disk:
+    shell = Shell(tmp_path / "place")
+    runner = job(shell, tmp_path, task="TASK-1")
+    with small_disk(shell.project.root / ".orchestrator/runs") as disk:
         fill(disk)
         ended = asyncio.run(run_with_model(runner, [turn(text="Done.")]))
 
@@ -221,9 +172,8 @@ def test_the_steps_of_the_action(tmp_path: Path) -> None:
     remote = tmp_path / "remote.git"
     project.git("clone", "-q", "--bare", ".", str(remote))
     project.git("remote", "add", "origin", str(remote))
-    runner = Runner(
-        shell, tmp_path, task="TASK-1", bundle="true", **{"pull-request": "true"}
-    )  # fmt: skip
+    inputs = {"task": "TASK-1", "bundle": "true", "pull-request": "true"}
+    runner = job(shell, tmp_path, **inputs)
     installed = runner.run("Install")
     ran = asyncio.run(run_with_model(runner, [turn(HELLO), turn(text="Done.")]))
     proposed = runner.run("Propose")
@@ -255,7 +205,8 @@ def test_the_steps_of_the_action(tmp_path: Path) -> None:
 @pytest.mark.sandbox
 @pytest.mark.usefixtures("bwrap")
 def test_a_refused_run_has_outputs_and_its_code(tmp_path: Path) -> None:
-    runner = Runner(Shell(tmp_path / "place"), tmp_path, task="TASK-9; touch owned")
+    shell = Shell(tmp_path / "place")
+    runner = job(shell, tmp_path, task="TASK-9; touch owned")
 
     ended = runner.run("Run")
 
@@ -263,4 +214,4 @@ def test_a_refused_run_has_outputs_and_its_code(tmp_path: Path) -> None:
     assert runner.outputs["outcome"] == "usage"
     folder = Path(runner.outputs["report"])
     assert json.loads((folder / "agentflow.sarif").read_text())["version"] == "2.1.0"
-    assert not (runner.shell.project.root / "owned").exists()
+    assert not (shell.project.root / "owned").exists()

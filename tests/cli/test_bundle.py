@@ -373,16 +373,23 @@ def test_an_attestation_is_made_signed_and_checked(done: Delivered) -> None:
     assert (stranger.returncode, "none of the signers" in stranger.stderr) == (2, True)
 
 
-def test_an_attestation_that_does_not_fit_the_report_fails(done: Delivered) -> None:
+def test_an_attestation_that_does_not_fit_the_repository_fails(done: Delivered) -> None:
     root, file = done.shell.project.root, done.folder / "a.json"
     assert done.run(root, "attest", "TASK-1", "-o", str(file)).returncode == 0
-    statement = json.loads(file.read_text())
-    statement["predicate"]["gates"][0]["evidence"]["sha256"] = "0" * 64
-    file.write_text(json.dumps(statement))
+    predicate = json.loads(file.read_text())["predicate"]
+    gate, *gates = predicate["gates"]
+    for changed, told in (
+        ({"gates": [{**gate, "evidence": {"sha256": "0" * 64}}, *gates]}, "the gate commit"),
+        ({"run": "TASK-1-20200101T000000-0000"}, "the commit does not name the run"),
+        ({"run": "../../../etc"}, "the commit does not name the run"),
+    ):
+        statement = json.loads(file.read_text())
+        wrong = done.folder / "wrong.json"
+        wrong.write_text(json.dumps({**statement, "predicate": {**predicate, **changed}}))
 
-    ended = done.run(root, "attest", "verify", str(file), "--allow-unsigned")
+        ended = done.run(root, "attest", "verify", str(wrong), "--allow-unsigned")
 
-    assert (ended.returncode, "the evidence of the gate commit" in ended.stderr) == (1, True)
+        assert (ended.returncode, told in ended.stderr) == (1, True), ended.stderr
 
 
 def test_a_report_that_a_repository_brought_is_not_attested(done: Delivered) -> None:

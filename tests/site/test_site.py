@@ -12,7 +12,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from playwright.sync_api import sync_playwright
 
+from tests.needs import need
 from tests.site.reference import FOLDER, PAGES
 
 ROOT = Path(__file__).parents[2]
@@ -116,3 +118,21 @@ def test_no_page_loads_anything_from_elsewhere(site: dict[Path, Page]) -> None:
     loaded = {load for page in site.values() for load in page.loads}
     assert any(re.search(r"\.js$", load) for load in loaded)
     assert [load for load in loaded if urlsplit(load).netloc] == []
+
+
+def test_a_browser_asks_nobody_for_anything(site: dict[Path, Page]) -> None:
+    need("chromium")
+    asked: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+        )
+        shown = browser.new_page()
+        shown.on("request", lambda request: asked.append(request.url))
+        for path in site:
+            if path.name in {"index.html", "tutorial.html", "commands.html"}:
+                shown.goto(path.as_uri())
+                assert shown.locator("h1").count() == 1
+        browser.close()
+    assert len(asked) > 3
+    assert [url for url in asked if urlsplit(url).scheme not in {"file", "data", "blob"}] == []

@@ -119,11 +119,14 @@ def _wrong(found: "Attested", repository: "Repository") -> list[str]:
     """What this repository knows to be otherwise: its commit, and the run's report if it is here."""
     from agentflow.attestation import differences
     from agentflow.runs import list_runs
+    from agentflow.verified_runs import names_run
 
     if not repository.git.succeeds("cat-file", "-e", f"{found.commit}^{{commit}}"):
         return [f"there is no commit {found.commit[:12]} here"]
     base = found.predicate["base"]["gitCommit"]
     if not repository.git.succeeds("merge-base", "--is-ancestor", base, found.commit):
         return ["the commit does not descend from the base"]
+    if not names_run(repository, found.commit, found.predicate["run"]):
+        return ["the commit does not name the run"]
     reports = [each for each in list_runs(repository.root) if each["run"] == found.predicate["run"]]
     return differences(found, reports[-1]) if reports else []
