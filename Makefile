@@ -45,10 +45,11 @@ docs: $(VENV)/.ready
 	scripts/reference
 	$(BIN)/zensical build --strict --clean
 
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url pyproject.toml
 lock:
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --group dev pyproject.toml \
-	  -o requirements.lock
+	$(LOCK) --group dev -o requirements.lock
+	$(LOCK) --group build --constraints requirements.lock -o deploy/action/requirements.lock
 
 clean:
 	rm -rf $(VENV) build dist site .cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

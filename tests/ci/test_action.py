@@ -215,3 +215,14 @@ def test_a_refused_run_has_outputs_and_its_code(tmp_path: Path) -> None:
     folder = Path(runner.outputs["report"])
     assert json.loads((folder / "agentflow.sarif").read_text())["version"] == "2.1.0"
     assert not (shell.project.root / "owned").exists()
+
+
+def test_the_action_installs_what_is_tested_and_no_more() -> None:
+    tested, installed = (
+        set(re.findall(r"^([\w.-]+==\S+)", (ROOT / file).read_text(), re.MULTILINE))
+        for file in ("requirements.lock", "deploy/action/requirements.lock")
+    )
+    assert installed < tested
+    names = {each.partition("==")[0] for each in installed}
+    assert {"anthropic", "typer", "hatchling"} <= names
+    assert not {"playwright", "basedpyright", "zensical"} & names
