@@ -62,7 +62,7 @@ def _number(lock: Path) -> int | None:
 def _pinned(number: int) -> int | None:
     try:
         return os.pidfd_open(number)
-    except OSError:
+    except (OSError, OverflowError):
         return None
 
 

@@ -89,7 +89,7 @@ def make_place(folder: Path) -> Place:
     shell = Shell(folder)
     project = shell.project
     project.write(".orchestrator/config.toml", 'prompt = "plain"\n[[gates]]\nname = "test"\n'
-                  'command = "test -s app/hello.txt"\n')  # fmt: skip
+                  'command = "test -s app/hello.txt"\nmust_fail_on_base = true\n')  # fmt: skip
     for task, title in TITLES.items():
         after = {"TASK-4": "depends_on: [TASK-2]\n", "TASK-6": "depends_on: [TASK-4]\n"}
         where = "notes" if task in {"TASK-5"} else task.lower()

@@ -71,7 +71,8 @@ def _facts(run: Json) -> Iterator[tuple[str, str]]:
         yield "repairs", f"{run['verification']['repairs']:,}"
     yield "tokens", f"{sum(run['usage'].values()):,}"
     yield "cost", dollars(run["total_cost_usd"])
-    yield "time", format_duration((run["duration_ms"] or 0) / 1000)
+    if run["duration_ms"] is not None:
+        yield "time", format_duration(run["duration_ms"] / 1000)
     yield (
         "changes",
         f"{counted(changes['files_changed'], 'file')}, +{changes['insertions']:,} "

@@ -73,6 +73,7 @@ const listen = () => {
 const rest = () => {
   if (source) source.close();
   source = null;
+  say("Paused", false);
 };
 // A page that nobody sees costs nothing, and a browser has few connections for one server.
 document.addEventListener("visibilitychange", () => (document.hidden ? rest() : listen()));
