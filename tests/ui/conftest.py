@@ -1,4 +1,4 @@
-"""One dashboard and one browser for all tests that only look."""
+"""One dashboard for all tests that only look, and a browser."""
 
 from collections.abc import Generator
 from pathlib import Path
@@ -24,8 +24,9 @@ def url(place: Place) -> Generator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Generator[Browser]:
+    """Not for the whole session: while Playwright is open, no other test can run a loop."""
     need("chromium")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(

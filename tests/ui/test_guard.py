@@ -146,9 +146,9 @@ def test_no_address_leads_out(caller: Caller, place: Place) -> None:
         assert answer.status_code in {404, 307, 308}, path
         assert "for nobody" not in answer.text
     for run in ("..", "TASK-9", "--help", "a b", "%2e%2e%2fx", "..-20261120T193318-abcd"):
-        for deed in ("cancel", "resume", "answer"):
+        for deed in ("cancel", "resume", "retry", "answer"):
             answer = caller.http.post(f"/runs/{run}/{deed}", data={"form_token": good, "text": "x"})
-            assert answer.status_code in {404, 405, 409}, (run, deed)
+            assert answer.status_code in {404, 405}, (run, deed)
     assert (
         caller.http.post(
             f"/runs/{place.runs['TASK-1']}/delete", data={"form_token": good}
@@ -172,14 +172,9 @@ def test_what_is_refused_is_said_in_a_sentence(caller: Caller, place: Place) -> 
 
 def test_a_host_that_is_every_address_or_none_is_refused(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
-    for host, said in (
-        ("0.0.0.0", "is every address of this machine"),
-        ("::", "is every address of this machine"),
-        ("evil.example", "is no IP address"),
-    ):
-        ended = shell.run("ui", "--host", host)
-        assert (ended.returncode, ended.stdout) == (2, "")
-        assert said in ended.stderr
+    ended = shell.run("ui", "--host", "0.0.0.0")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "is every address of this machine" in ended.stderr
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = shell.run("ui", "--port", str(taken.getsockname()[1]))
     assert ended.returncode == 5

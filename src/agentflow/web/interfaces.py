@@ -23,6 +23,10 @@ class Source(Protocol):
         """All runs, and what is at work."""
         ...
 
+    def forget(self) -> None:
+        """What was seen before counts no more: somebody has changed something."""
+        ...
+
     def plan(self) -> Plan:
         """The tasks in the order in which they would be run."""
         ...

@@ -57,6 +57,11 @@ class LocalSource:
                 self._board = now, self._look()
             return self._board[1]
 
+    def forget(self) -> None:
+        """The next one who asks looks anew."""
+        with self._guard:
+            self._board = None
+
     def _look(self) -> Board:
         rows = self._shelf.rows()
         at_work: list[AtWork] = []

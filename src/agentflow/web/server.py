@@ -81,10 +81,12 @@ class Dashboard:
 
     async def _do(self, request: Request) -> Response:
         """Do what a form asks for, then show the run."""
-        deed = self._deeds.get(request.path_params["deed"])
-        if deed is None:
+        name, deed = request.path_params["run"], self._deeds.get(request.path_params["deed"])
+        board = await asyncio.to_thread(self._source.board)
+        if deed is None or name not in {row.run for row in board.rows}:
             raise HTTPException(404)
-        run = await deed(request.path_params["run"], request.state.form)
+        run = await deed(name, request.state.form)
+        await asyncio.to_thread(self._source.forget)
         return RedirectResponse(f"/runs/{run}", 303)
 
     async def _refused(self, request: Request, error: Exception) -> Response:
