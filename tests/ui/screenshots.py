@@ -94,7 +94,7 @@ class _Lines(TerminalPrinter):
 
 
 class _Terminal(io.StringIO):
-    encoding = "utf-8"  # pyright: ignore[reportAssignmentType, reportIncompatibleVariableOverride]
+    encoding = "utf-8"
 
     def isatty(self) -> bool:  # pyright: ignore[reportImplicitOverride]
         return True
