@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -33,6 +33,8 @@ RESUMABLE = frozenset({
 LEFT = RESUMABLE - {"blocked", "environment", "conflict"}
 """Those after which a new run of the task would lose what was paid for."""
 
+PID_WIDTH = 10
+"""Characters of the process's number in a lock's file."""
 PATIENCE = 0.3
 """Seconds until a process that was killed has let go of its lock."""
 MAX_REPORT = 16 << 20
@@ -107,9 +109,9 @@ def started_at(run: str) -> datetime | None:
         return None
 
 
-def _locked(descriptor: int) -> bool:
+def _locked(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -118,6 +120,8 @@ def _locked(descriptor: int) -> bool:
 @contextmanager
 def task_lock(folder: Path, task: str, patience: float = PATIENCE) -> Generator[None]:
     """Hold the only lock of a task; the kernel lets go of it when the process dies.
+
+    The file then says which process that was: `cancelling` proves it before it believes it.
 
     `patience`: seconds that it may still be held, by a process that is dying.
     Raises `UsageError` if another process holds it, `EnvironmentFailure` if it cannot be made.
@@ -137,6 +141,8 @@ def task_lock(folder: Path, task: str, patience: float = PATIENCE) -> Generator[
                     hint="Wait for it, or stop it with Ctrl-C where it runs.",
                 )
             time.sleep(0.02)
+        with suppress(OSError):  # a full disk: who holds it is still told by the lock itself
+            os.pwrite(descriptor, f"{os.getpid():<{PID_WIDTH}}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)
@@ -313,12 +319,21 @@ def _was_answered(journal: Path) -> bool:
 
 
 def is_running(folder: Path, task: str) -> bool:
-    """Whether a process holds a task's lock."""
+    """Whether a process holds a task's lock. Two that look at once do not take each other for it.
+
+    Raises `EnvironmentFailure` if the lock cannot be looked at.
+    """
+    path = folder / f"{task}.lock"
     try:
-        with task_lock(folder, task, patience=0.0):
-            return False
-    except UsageError:
-        return True
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise EnvironmentFailure(f"cannot look at the lock {path}: {error.strerror}") from error
+    try:
+        return not _locked(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
 
 
 def last_line(folder: Path) -> float:

@@ -14,7 +14,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -33,6 +33,9 @@ from agentflow.nearest import nearest
 from agentflow.records import Task
 from agentflow.strict_toml import parse_toml
 from agentflow.trust import NOTHING, WIDENING, Trust, widening
+
+if TYPE_CHECKING:
+    from agentflow.workspace.repository import Repository
 
 CONFIG = ".orchestrator/config.toml"
 """The repository's configuration, read as of the base commit."""
@@ -274,3 +277,13 @@ def _globs_checked(name: str, value: Any, where: str) -> Any:
     if name not in {"allow", "deny"}:
         return value
     return tuple(check_glob(glob, where=f"{where}: {name}") for glob in value)
+
+
+def settings_at(repository: "Repository", commit: str, environment: Mapping[str, str]) -> Settings:
+    """The settings of a commit, for what runs nothing, so nothing needs the user's trust.
+
+    Raises `UsageError`.
+    """
+    text = repository.read(commit, CONFIG)
+    trust = Trust(widening(shared_table(text, environment)))
+    return load_settings({}, environment, text, Task("", "", ""), trust)

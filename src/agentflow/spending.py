@@ -1,5 +1,6 @@
 """What was spent: turns, tokens and money, of a call, a run, a model, a task."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import field
 from typing import Any, cast
@@ -15,6 +16,9 @@ _COUNTERS = (
     "cache_read_input_tokens",
     "cache_creation_input_tokens",
 )
+
+_DAY = re.compile(r"-(\d{4})(\d{2})(\d{2})T\d{6}-[0-9a-f]{4}$")
+"""At the end of a run's name."""
 
 
 @record
@@ -87,6 +91,19 @@ def by_task(reports: Iterable[Json]) -> dict[str, Total]:
     return _grouped((str(report.get("task", "")), of_report(report)) for report in reports)
 
 
+def by_day(reports: Iterable[Json]) -> dict[str, Total]:
+    """What the runs that began on each day (UTC) spent together, as `2026-11-20`."""
+    return _grouped((_day(report), of_report(report)) for report in reports)
+
+
+def by_prompt(reports: Iterable[Json]) -> dict[str, Total]:
+    """What the runs with each prompt spent together."""
+    return _grouped(
+        (str(_mapping(report.get("prompt")).get("name") or "unknown"), of_report(report))
+        for report in reports
+    )
+
+
 def by_model(reports: Iterable[Json]) -> dict[str, Total]:
     """What each model was paid, in as many runs as it answered in."""
     return _grouped(
@@ -94,6 +111,11 @@ def by_model(reports: Iterable[Json]) -> dict[str, Total]:
         for report in reports
         for name, each in _models(report)
     )
+
+
+def _day(report: Json) -> str:
+    found = _DAY.search(str(report.get("run", "")))
+    return "-".join(found.groups()) if found else "unknown"
 
 
 def _models(report: Json) -> Iterator[tuple[str, Json]]:

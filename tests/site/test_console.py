@@ -35,6 +35,7 @@ NOT_RUN = {
     "docs/ci.md": 1,
     "docs/local-models.md": 1,
     "docs/mcp.md": 1,
+    "docs/ui.md": 1,
     "docs/models.md": 1,
     "docs/security-tests.md": 1,
     "docs/security.md": 1,

@@ -56,6 +56,7 @@ COMMANDS = {
     "wait": "wait:wait",
     "runs": "runs:runs",
     "report": "report:report",
+    "ui": "ui:ui",
     "trust": "trust:trust",
     "config": "config:config",
     "prompts": "prompts:prompts",

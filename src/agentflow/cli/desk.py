@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from agentflow.frozen import record
 
 if TYPE_CHECKING:
-    from agentflow.configuration import DocumentsSetting, Settings
+    from agentflow.configuration import DocumentsSetting
     from agentflow.tasks.document import Document
     from agentflow.workspace.repository import Repository
-    from agentflow.world import World
 
 
 @record
@@ -52,6 +51,7 @@ def desk() -> Desk:
     """The repository's settings at HEAD; without a repository, this folder and the defaults."""
     from agentflow.configuration import DocumentsSetting
     from agentflow.errors import AgentflowError
+    from agentflow.settings import settings_at
     from agentflow.workspace.repository import open_repository
     from agentflow.world import World
 
@@ -61,19 +61,5 @@ def desk() -> Desk:
         head = repository.resolve("HEAD")
     except AgentflowError:
         return Desk(world.directory, DocumentsSetting(), world.cache / "locks")
-    settings = settings_at(repository, head, world)
+    settings = settings_at(repository, head, world.environment)
     return Desk(repository.root, settings.documents, repository.locks(world.cache), repository)
-
-
-def settings_at(repository: "Repository", commit: str, world: "World") -> "Settings":
-    """The settings of a commit, for a command that runs nothing, so nothing needs the user's trust.
-
-    Raises `UsageError`.
-    """
-    from agentflow.records import Task
-    from agentflow.settings import CONFIG, load_settings, shared_table
-    from agentflow.trust import Trust, widening
-
-    text = repository.read(commit, CONFIG)
-    trust = Trust(widening(shared_table(text, world.environment)))
-    return load_settings({}, world.environment, text, Task("", "", ""), trust)

@@ -1,16 +1,12 @@
 """`agentflow report`: a run as one HTML file."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from agentflow.cli.completion import complete_run
 from agentflow.cli.output import Tolerant, data, exit_codes
-
-if TYPE_CHECKING:
-    from agentflow.workspace.repository import Repository
-    from agentflow.world import World
 
 
 def report(
@@ -51,6 +47,7 @@ def report(
 def _page(run: str) -> tuple[str, Path]:
     """The page, and where it goes if nobody says."""
     from agentflow.details.reading import read_details
+    from agentflow.details.secrecy import secrets_of
     from agentflow.markers import own_folder
     from agentflow.pages.report import render_report
     from agentflow.redaction import redactor
@@ -61,21 +58,10 @@ def _page(run: str) -> tuple[str, Path]:
     world = World()
     repository = open_repository(world.directory, world.environment)
     found = find_report(repository.root, run)
-    redact = redactor(_secrets(repository, world))
+    redact = redactor(secrets_of(repository, world.environment))
     details = read_details(repository, world.cache, found, redact)
     folder = own_folder(repository.root, FOLDER) / str(found["run"])
     return render_report(details), folder / "report.html"
-
-
-def _secrets(repository: "Repository", world: "World") -> set[str]:
-    """What the run that is shown could have been given and no page may show."""
-    from agentflow.cli.desk import settings_at
-    from agentflow.models.endpoint import keys
-
-    settings = settings_at(repository, repository.head, world)
-    table, known = settings.environment, world.environment
-    names = (*table.env_from, *table.agent.env_from, *table.gates.env_from)
-    return {known[name] for name in names if name in known} | keys(known, settings.key_variable)
 
 
 def _write(file: Path, page: str) -> None:

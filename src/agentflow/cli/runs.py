@@ -23,6 +23,8 @@ class By(StrEnum):
 
     TASK = "task"
     MODEL = "model"
+    PROMPT = "prompt"
+    DAY = "day"
 
 
 runs = typer.Typer(
@@ -59,9 +61,7 @@ def list_(
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", metavar="N", min=1, help="The newest N.")
     ] = None,
-    by: Annotated[
-        By | None, typer.Option(help="What the runs of each task, or each model, cost together.")
-    ] = None,
+    by: Annotated[By | None, typer.Option(help="What the runs of each one cost together.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """List the runs in this repository, oldest first, and what they cost."""
@@ -92,10 +92,11 @@ def list_(
 
 def _print_sums(by: By, found: list[Json], *, json: bool) -> None:
     from agentflow.neutral import one_line
-    from agentflow.spending import by_model, by_task
+    from agentflow.spending import by_day, by_model, by_prompt, by_task
     from agentflow.words import counted
 
-    for name, each in (by_task if by is By.TASK else by_model)(found).items():
+    sums = {By.TASK: by_task, By.MODEL: by_model, By.PROMPT: by_prompt, By.DAY: by_day}
+    for name, each in sums[by](found).items():
         if json:
             print_json({by.value: name, **each.as_json()})
         else:

@@ -7,15 +7,15 @@ const fill = (details) => {
 document.addEventListener("toggle", (event) => {
   if (event.target.open) fill(event.target);
 }, true);
-for (const button of document.querySelectorAll("[data-all]")) {
-  button.addEventListener("click", () => {
-    const open = button.dataset.all === "open";
-    for (const turn of document.querySelectorAll("details.turn")) {
-      if (open) fill(turn);
-      turn.open = open;
-    }
-  });
-}
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-all]");
+  if (!button) return;
+  const open = button.dataset.all === "open";
+  for (const turn of document.querySelectorAll("details.turn")) {
+    if (open) fill(turn);
+    turn.open = open;
+  }
+});
 const reveal = () => {
   const wanted = location.hash && document.getElementById(location.hash.slice(1));
   if (wanted instanceof HTMLDetailsElement) { fill(wanted); wanted.open = true; }
