@@ -104,7 +104,7 @@ class Short:
 
     x: int
 
-    def __repr__(self) -> str:
+    def __repr__(self) -> str:  # pyright: ignore[reportImplicitOverride]
         return f"<{self.x}>"
 
 

@@ -97,7 +97,7 @@ class Plan:
     ledger: Ledger | None = None
     """For a task that stands in a document with others."""
 
-    def __repr__(self) -> str:
+    def __repr__(self) -> str:  # pyright: ignore[reportImplicitOverride]
         # asyncio writes out what a task returned, when it looks up the name of its signal handler.
         return f"<plan of {self.task.id}>"
 
