@@ -132,3 +132,22 @@ def test_the_user_s_own_ignore_file_stays(tmp_path: Path) -> None:
     (tmp_path / ".orchestrator/runs/.gitignore").write_text("mine\n")
     folder = own_folder(tmp_path, ".orchestrator/runs")
     assert listing(folder) == {".gitignore": "mine\n"}
+
+
+def test_what_was_left_by_a_killed_writer_goes_with_the_next_write(tmp_path: Path) -> None:
+    folder = own_folder(tmp_path, FOLDER)
+    for name in (
+        ".TASK-1.done.x1y2z3w4.agentflow",
+        ".TASK-10.done.x1y2z3w4.agentflow",
+        ".TASK-1.done.swp",
+    ):
+        (folder / name).touch()
+    write_atomically(folder / "TASK-1.done", "x")
+    assert len(listing(folder)) == 5, "somebody else may be writing"
+    write_marker(tmp_path, "TASK-1", "done")
+    assert set(listing(folder)) == {
+        ".gitignore",
+        "TASK-1.done",
+        ".TASK-1.done.swp",
+        ".TASK-10.done.x1y2z3w4.agentflow",
+    }

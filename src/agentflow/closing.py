@@ -63,9 +63,9 @@ def _record(stage: Stage, finished: RunFinished) -> Json:
     others = [each for each in known_runs(root, task) if each["run"] != stage.run]
     report["task_total"] = total([*others, report]).as_json()
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(_report(stage), text)
+    write_atomically(_report(stage), text, alone=True)
     with suppress(EnvironmentFailure):  # a copy under a fixed name; the run has its own
-        write_atomically(own_folder(root, REPORTS) / f"{task}.json", text)
+        write_atomically(own_folder(root, REPORTS) / f"{task}.json", text, alone=True)
     stage.journal.close()
     if kind:
         write_marker(root, task, kind)

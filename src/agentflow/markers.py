@@ -1,5 +1,6 @@
 """Markers: `.orchestrator/complete/<TASK>.done`, `.failed` or `.blocked`, one at a time."""
 
+import glob
 import os
 import tempfile
 from collections.abc import Generator
@@ -12,6 +13,8 @@ from agentflow.errors import EnvironmentFailure
 
 FOLDER = ".orchestrator/complete"
 Kind = Literal["done", "failed", "blocked"]
+_TEMPORARY = ".agentflow"
+"""What the names of files end with that are not yet whole."""
 KINDS: tuple[Kind, ...] = ("done", "failed", "blocked")
 
 
@@ -28,12 +31,12 @@ def read_marker(root: Path, task: str) -> Kind | None:
 def write_marker(root: Path, task: str, kind: Kind) -> Path:
     """Write the marker atomically: it holds its kind as text, all of it or nothing is there.
 
-    Raises `EnvironmentFailure` if the folder cannot be used.
+    Call with the task's lock held. Raises `EnvironmentFailure` if the folder cannot be used.
     """
     own_folder(root, FOLDER)
     path = marker_path(root, task, kind)
     _remove(root, task, tuple(other for other in KINDS if other != kind))
-    write_atomically(path, kind)
+    write_atomically(path, kind, alone=True)
     return path
 
 
@@ -71,13 +74,16 @@ def own_folder(root: Path, name: str) -> Path:
     return folder
 
 
-def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
+def write_atomically(path: Path, text: str, *, mode: int = 0o644, alone: bool = False) -> None:
     """Write a file that is there as a whole or not at all, and is on the disk when this returns.
 
-    Raises `EnvironmentFailure` if the disk refuses.
+    `alone` says that nobody else writes it now, as a lock is held: what a process left that was killed
+    while it wrote is then removed. Raises `EnvironmentFailure` if the disk refuses.
     """
     with _told("write", path):
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*{_TEMPORARY}") if alone else ():
+            left.unlink(missing_ok=True)
+        descriptor, name = tempfile.mkstemp(_TEMPORARY, f".{path.name}.", path.parent)
         temporary = Path(name)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:

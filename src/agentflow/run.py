@@ -9,7 +9,7 @@ from agentflow.budget import Account
 from agentflow.checkpoints import Checkpoints
 from agentflow.closing import close
 from agentflow.conversation import Word
-from agentflow.disk import check_room
+from agentflow.disk import check_room, refused
 from agentflow.errors import AgentFailed, AgentflowError, Interrupted
 from agentflow.events import LandingDone, RepairStarted, RunFinished
 from agentflow.interfaces import Emit, Model
@@ -71,6 +71,9 @@ async def _to_an_end(stage: Stage, open_model: OpenModel) -> RunFinished:
             stage.emit(LandingDone(landed.ref, landed.tip, landed.replaced))
     except AgentflowError as error:
         return RunFinished(error.outcome, error.exit_code, error.message, error.hint)
+    except OSError as error:
+        failure = refused(error)
+        return RunFinished(failure.outcome, failure.exit_code, failure.message, failure.hint)
     except asyncio.CancelledError as error:
         stop = Interrupted.of(error)
         return RunFinished(stop.outcome, stop.exit_code, stop.message, stop.hint)

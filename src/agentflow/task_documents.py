@@ -134,7 +134,7 @@ def rewrite(
                 _refuse_conflict(path, seen, now, change)
         text = edit(now)
         if text != now.text:
-            write_atomically(real, text, mode=stat.S_IMODE(real.stat().st_mode))
+            write_atomically(real, text, mode=stat.S_IMODE(real.stat().st_mode), alone=True)
         return text != now.text
 
 

@@ -152,5 +152,5 @@ def write_status(seen: QueueFile, name: str, word: str, locks: Path) -> bool:
             )
         text = set_status(now.text, now.queue, token, word)
         if text != now.text:
-            write_atomically(real, text, mode=stat.S_IMODE(real.stat().st_mode))
+            write_atomically(real, text, mode=stat.S_IMODE(real.stat().st_mode), alone=True)
         return text != now.text

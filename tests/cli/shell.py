@@ -4,6 +4,8 @@ import os
 import pty
 import subprocess
 import sys
+import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -47,21 +49,31 @@ class Shell:
 
     def on_terminal(self, answer: str, *arguments: str) -> tuple[int, str]:
         """Run a command on a terminal where somebody types; return its code and all it showed."""
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            [*AGENTFLOW, *arguments],
-            cwd=self.project.root,
-            env={**self.environment, "TERM": "dumb"},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-        )
-        os.close(theirs)
-        os.write(ours, answer.encode())
-        shown = b""
-        with suppress(OSError):  # what a closed terminal says on Linux
-            while piece := os.read(ours, 4096):
-                shown += piece
-        os.close(ours)
-        return process.wait(timeout=60), shown.decode().replace("\r\n", "\n")
+        return on_terminal(self.project.root, self.environment, answer, *arguments)
+
+
+def on_terminal(
+    folder: Path, environment: Mapping[str, str], answer: str, *arguments: str
+) -> tuple[int, str]:
+    """Run a command on a terminal where somebody types; return its code and all it showed."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*AGENTFLOW, *arguments],
+        cwd=folder,
+        env={**environment, "TERM": "dumb"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    os.write(ours, answer.encode())
+    shown = b""
+    late = threading.Timer(60, process.kill)  # where more is asked than is answered
+    late.start()
+    with suppress(OSError):  # what a closed terminal says on Linux
+        while piece := os.read(ours, 4096):
+            shown += piece
+    late.cancel()
+    os.close(ours)
+    return process.wait(timeout=60), shown.decode().replace("\r\n", "\n")

@@ -11,6 +11,7 @@ from xml.etree.ElementTree import parse
 import pytest
 
 from agentflow.records import Json
+from tests.cli.shell import on_terminal
 from tests.cli.test_cli import Terminal
 from tests.run.project import Project, bash, call, turn
 
@@ -111,6 +112,27 @@ def test_several_questions_and_answers_from_a_file(terminal: Terminal) -> None:
     assert (ended.returncode, report["outcome"], report["run"]) == (0, "done", run), ended.stderr
     kinds = [line["type"] for line in terminal.project.journal(run)]
     assert kinds[:3] == ["agentflow.handoff_asked"] * 2 + ["agentflow.run_started"]
+
+
+def test_on_a_terminal_the_questions_are_asked_at_once(terminal: Terminal) -> None:
+    text = BLOCK.replace("add GET /v1/mails", "TBD").replace(": mail\n", ": mial\x1b[2J\n")
+    where = (terminal.project.root, terminal.environment)
+    url = terminal.serve(turn(DTO), turn(text="Done."))
+    order = ("handoff", block(terminal, text), "--base-url", url, *GATE)
+
+    open_, shown = on_terminal(*where, "write a class\n\n", *order)
+    assert (open_, "the handoff leaves 1 point open: service:" in shown) == (3, True), shown
+    (waiting,) = (terminal.project.root / ".orchestrator/runs").glob("*/")
+
+    assert "What should be implemented?" in shown
+    assert "\x1b[2J" not in shown
+
+    ended, shown = on_terminal(*where, "services/mail\n", *order)
+
+    assert ended == 0, shown
+    assert "What should be implemented?" not in shown, "that was answered before"
+    assert [path.name for path in waiting.parent.glob("*/")] == [waiting.name]
+    assert terminal.project.git("show", f"agentflow/{waiting.name[:16]}:services/mail/mail.dto.ts")
 
 
 def test_answers_given_with_the_block_go_on_with_its_run_after_a_kill_too(

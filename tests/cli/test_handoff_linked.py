@@ -2,9 +2,7 @@
 
 import json
 import os
-import shlex
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,62 +11,21 @@ import pytest
 
 from tests.cli.test_cli import Terminal
 from tests.run.project import Project, bash, turn
+from tests.workflows.superproject import BLOCK, DTO, MAIL, TYPES, add_submodules, git, work
 
 pytestmark = pytest.mark.sandbox
 
-BLOCK = """--- BACKEND TASK HANDOFF (copy below) ---
-- **Trigger**: the inbox
-- **Expected backend work**: add POST /v1/mails
-- **Service(s)**: mail
-- **Contract requirements**: POST /v1/mails { to: string } in @acme/types
---- END HANDOFF ---
-"""
-MAIL, TYPES = "acme-mail-service", "acme-types"
 GATE = ("--gate", "test=true", "--prompt", "plain")
-DTO = "export class CreateMailDto { @IsDefined() to: string }\n"
-
-
-def git(folder: Path, *words: str) -> str:
-    ended = subprocess.run(
-        ["git", "-c", "protocol.file.allow=always", "-C", str(folder), *words],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return ended.stdout.strip()
 
 
 @pytest.fixture
 def terminal(project: Project, tmp_path: Path) -> Iterator[Terminal]:
     """A superproject with a service and the shared types as submodules."""
-    for name, file, text in (
-        (MAIL, "src/main.ts", "export {}\n"),
-        (TYPES, "package.json", '{"name": "@acme/types"}\n'),
-    ):
-        other = tmp_path / "origins" / name
-        (other / file).parent.mkdir(parents=True)
-        (other / file).write_text(text)
-        (other / ".orchestrator/prompts").mkdir(parents=True)
-        (other / ".orchestrator/prompts/plain.md").write_text("Do what the task says.\n")
-        git(other, "init", "-q", "-b", "main")
-        git(other, "add", "-A")
-        git(other, "-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "feat: start")
-        git(project.root, "submodule", "--quiet", "add", str(other), name)
-        for key, value in (("user.name", "Ada"), ("user.email", "ada@example.com")):
-            git(project.root / name, "config", key, value)
+    add_submodules(project, tmp_path)
     (tmp_path / "block.md").write_text(BLOCK)
-    project.commit("feat: services")
     terminal = Terminal(project, tmp_path)
     yield terminal
     terminal.close()
-
-
-def work(mail: str = "export const x = 1\n") -> tuple[object, ...]:
-    """A conversation that does either part: the types' own file, or the service's."""
-    dto, source = shlex.quote(DTO), shlex.quote(mail)
-    command = (
-        f"if [ -e package.json ]; then printf %s {dto} > mail.dto.ts; "
-        f"else printf %s {source} > src/mail.ts; fi"
-    )
-    return turn(bash(command)), turn(text="Done."), turn(text="It is right.")
 
 
 def order(terminal: Terminal, url: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Phase 6, killed at any moment: the next call ends as one that nobody touched."""
 
 import os
+import random
 import re
 import signal
 from collections.abc import Callable
@@ -15,15 +16,18 @@ from agentflow.journal import load
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.records import Json
 from agentflow.runs import list_runs
-from tests.crash.test_kills import lives
+from tests.crash.test_kills import SEED, killed, lives
 from tests.crash.victim import Life
 from tests.run.project import Project, bash, make_project, turn
 
 pytestmark = pytest.mark.sandbox
 
-EVERY = int(os.environ.get("AGENTFLOW_EVERY_MOMENT", "30"))
-"""Which moments between two runs are tried; 1 is all of them, the long form. Within a run they are
-those of `test_kills`, and here only a few."""
+EVERY = int(os.environ.get("AGENTFLOW_EVERY_MOMENT", "0"))
+"""Which moments between two runs are tried, each in a document's life of its own; 1 is all of them, the
+long form. Within a run they are those of `test_kills`, and here only a few. 0 is the short form:
+one life that is killed several times at random."""
+KILLS = 5
+"""Of the short form."""
 TASK = "TASK_2025_001"
 PATH = f"task-tracking/{TASK}/tasks.md"
 BRANCH = f"agentflow/{TASK}"
@@ -143,7 +147,15 @@ async def test_killed_at_any_moment_each_batch_is_done_once(
         paid = len(server.requests)
         names = told.read_text().splitlines()[1:]
 
-        for moment in tried(names):
+        if not EVERY:
+            torn = make(tmp_path / "torn")
+            server.requests.clear()
+            kills = await killed(life_of(torn), random.Random(SEED), len(names), KILLS, tmp_path)
+            assert result(torn) == wanted, f"seed {SEED}"
+            assert 0 < kills <= KILLS
+            assert len(server.requests) <= paid + kills, f"seed {SEED}"
+
+        for moment in tried(names) if EVERY else ():
             torn = make(tmp_path / f"torn-{moment}")
             server.requests.clear()
             code = await lives(replace(life_of(torn), dies_at=moment), tmp_path / "told.txt")

@@ -1,6 +1,7 @@
 """A disk that is full or read-only: one sentence, exit code 5, and the run goes on once it is not."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from agentflow.order import Order
 from agentflow.records import Json
 from agentflow.runs import newest_run
 from agentflow.workspace.land import keep_verified, land
+from agentflow.workspace.repository import open_repository
 from tests.needs import miss
 from tests.run.project import HELLO, Project, bash, make_project, turn
 from tests.run.test_resume import resumed
@@ -73,6 +75,17 @@ def project_on(place: str, folder: Path) -> Generator[tuple[Project, Path]]:
             project = make_project(disk / "project")
             project.world = replace(project.world, cache=folder / "cache")
             yield project, disk
+    elif place == "git":
+        project = make_project(folder)
+        git = (project.root / ".git").rename(folder / "git")
+        with small_disk(project.root / ".git") as disk:
+            shutil.copytree(git, disk, symlinks=True, dirs_exist_ok=True)
+            yield project, disk
+    elif place == "clone":
+        project = make_project(folder)
+        key = open_repository(project.root, project.world.environment).key
+        with small_disk(project.world.cache / key / "runs") as disk:
+            yield project, disk
     else:
         project = make_project(folder)
         runs = project.root / ".orchestrator/runs"
@@ -107,6 +120,43 @@ async def test_a_full_disk_stops_a_run_and_it_goes_on_later(
         assert (project.marker("failed"), project.marker("done")) == (None, None)
 
         (disk / "filler").unlink()
+        run = newest_run(project.root, "TASK-1") or ""
+        report = await resumed(project, run, TURNS, land=land)
+        assert (report["outcome"], report["run"]) == ("done", run)
+        target = "main" if land == "current" else "agentflow/TASK-1"
+        assert project.git("show", f"{target}:app/log.txt") == "once\ntwice"
+        assert project.git("status", "--porcelain") == ""
+        assert len(project.requests) <= len(TURNS) + 1, "at most one reply was paid twice"
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "land"),
+    [
+        ("clone", ToolFinished, "branch"),
+        ("clone", AgentEnded, "branch"),
+        ("git", Verified, "branch"),
+        ("git", Verified, "current"),
+    ],
+)
+async def test_a_disk_that_becomes_read_only_stops_a_run_and_it_goes_on_later(
+    place: str, kind: type[Event], land: str, tmp_path: Path, bwrap: str
+) -> None:
+    """Where a file is open for writing, as the journal is, no disk can be made read-only."""
+    with project_on(place, tmp_path) as (project, disk):
+        struck: list[bool] = []
+
+        def watch(event: Event) -> None:
+            if isinstance(event, kind) and not struck:
+                struck.append(True)
+                remount(disk, "ro")
+
+        stopped = await ending(project, watch, land)
+        assert stopped["exit_code"] == 5, stopped
+        assert "Read-only file system" in stopped["reason"], stopped
+        assert stopped["hint"].startswith("Free disk space or mend permissions"), stopped["reason"]
+        assert (project.marker("failed"), project.marker("done")) == (None, None)
+
+        remount(disk, "rw")
         run = newest_run(project.root, "TASK-1") or ""
         report = await resumed(project, run, TURNS, land=land)
         assert (report["outcome"], report["run"]) == ("done", run)

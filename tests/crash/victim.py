@@ -1,5 +1,5 @@
-"""Processes that are killed: each runs TASK-1 or the batches of a document, or goes on with that, and
-dies at a given moment.
+"""Processes that are killed: each runs TASK-1, the batches of a document or a handoff, or goes on with
+that, and dies at a given moment.
 
 They are forked by a server that has imported the SDK, so that a kill costs no import.
 """
@@ -20,6 +20,7 @@ from typing import Any
 from agentflow.archive import prune
 from agentflow.command_values import command_values
 from agentflow.events import Event
+from agentflow.handoff_parts import prepare
 from agentflow.models.anthropic import import_sdk, open_model
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
@@ -27,7 +28,10 @@ from agentflow.resuming import order_of
 from agentflow.rewinding import fork, rewind
 from agentflow.run import OpenModel, run_task
 from agentflow.runs import find_report, newest_run
+from agentflow.workflows.asked import Pasted
 from agentflow.workflows.batches import run_batches
+from agentflow.workflows.linked import Linked, run_linked
+from agentflow.workflows.pointers import bump
 from agentflow.workflows.situation import Wanted
 from agentflow.workspace.repository import open_repository
 from agentflow.world import World
@@ -95,6 +99,8 @@ class Life:
     answer: str | None = None
     batches: str = ""
     """The task whose document's batches are run, instead of TASK-1."""
+    handoff: str = ""
+    """The block of a handoff whose linked runs are made, and the pointers then moved."""
 
 
 def live(life: Life, told: Path) -> None:
@@ -103,7 +109,11 @@ def live(life: Life, told: Path) -> None:
     moments = Moments(life.dies_at, life.stops_at)
     sys.addaudithook(moments.audit)
     world = World(life.root, life.environment, life.cache, now=moments.now)
-    work = _go_back if life.past else _run_batches if life.batches else _run
+    work = _run
+    if life.past:
+        work = _go_back
+    elif life.batches or life.handoff:
+        work = _run_batches if life.batches else _run_handoff
     try:
         report = asyncio.run(work(life, world, moments))
     except Exception as error:
@@ -125,6 +135,19 @@ async def _run_batches(life: Life, world: World, moments: Moments) -> dict[str, 
     return await run_batches(
         wanted, world, _connect, [moments.watch], command_values, lambda _: None
     )
+
+
+async def _run_handoff(life: Life, world: World, moments: Moments) -> dict[str, Any]:
+    repository = open_repository(world.directory, world.environment)
+    pasted = Pasted(life.handoff)
+    prepared = prepare(repository, pasted.reading(repository), None, pasted.id)
+    moments.armed = True
+    wanted = Linked(prepared, flags=life.flags)
+    report = await run_linked(
+        wanted, world, _connect, [moments.watch], command_values, lambda _: None
+    )
+    bump(prepared, report["runs"], None, world)
+    return report
 
 
 async def _go_back(life: Life, world: World, moments: Moments) -> dict[str, Any]:

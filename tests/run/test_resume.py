@@ -75,6 +75,26 @@ async def test_an_interrupted_call_runs_again_on_the_files_before_it(project: Pr
     assert project.git("show", "agentflow/TASK-1:app/log.txt") == "once\nagain"
 
 
+async def test_a_call_that_timed_out_is_answered_and_not_run_again(project: Project) -> None:
+    slow = bash("echo slow >> app/log.txt; sleep 60", timeout=1000)
+    turns = [turn(slow), turn(HELLO), turn(text="I wrote it.")]
+    stopped = await project.run(turns, max_turns=1)
+    (result,) = [
+        block
+        for line in project.journal(stopped["run"])
+        if line["type"] == "user" and isinstance(line["message"]["content"], list)
+        for block in line["message"]["content"]
+        if block["type"] == "tool_result"
+    ]
+    assert "longer than 1 s" in str(result["content"])
+    project.requests.clear()
+
+    report = await resumed(project, stopped["run"], turns, max_turns=9)
+
+    assert (report["outcome"], len(project.requests)) == ("done", 2)
+    assert project.git("show", "agentflow/TASK-1:app/log.txt") == "slow"
+
+
 async def test_a_question_is_answered_in_the_same_conversation(project: Project) -> None:
     ask = call("Write", file_path=".orchestrator/complete/TASK-1.blocked", content="Which words?")
     turns = [turn(ask), turn(HELLO), turn(text="I wrote them.")]

@@ -104,7 +104,9 @@ def make_clone(
         if files is not None:
             _put(git, files, _places(tree, git_dir))
     except GitError as error:
-        raise EnvironmentFailure(f"cannot check out {commit[:12]}: {error.said}") from error
+        raise EnvironmentFailure(
+            f"cannot check out {commit[:12]}: {error.said}", hint=error.hint
+        ) from error
     if mounted:
         _write_alternates(git_dir, (f"{OBJECTS_INSIDE}/{n}" for n in range(len(stores))))
     (tree / ".git").write_text(f"gitdir: {GIT_INSIDE if mounted else git_dir}\n", "utf-8")

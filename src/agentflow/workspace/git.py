@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import git as gitpython
 
+from agentflow.disk import remedy
 from agentflow.errors import EnvironmentFailure
 
 _ISOLATED = {
@@ -45,7 +46,8 @@ class GitError(EnvironmentFailure):
     def __init__(
         self, arguments: tuple[str, ...], code: int, message: str, output: bytes = b""
     ) -> None:
-        super().__init__(f"git {arguments[0]}: {message or f'exit code {code}'}")
+        told = f"git {arguments[0]}: {message or f'exit code {code}'}"
+        super().__init__(told, hint=remedy(message))
         self.code = code
         self.said = message
         """Standard error."""

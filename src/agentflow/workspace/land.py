@@ -103,7 +103,7 @@ def keep_verified(repository: Repository, state: Git, run: str, candidate: Candi
         except GitError as error:
             if pause is None:
                 said = f"cannot store the verified commits: {error.said}"
-                raise EnvironmentFailure(said) from error
+                raise EnvironmentFailure(said, hint=error.hint) from error
             time.sleep(pause)
     if repository.git.text("rev-parse", ref) != candidate.tip:
         raise EnvironmentFailure(f"{ref} does not name the verified commit")
