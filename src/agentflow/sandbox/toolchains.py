@@ -3,7 +3,6 @@
 import configparser
 import os
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
@@ -89,10 +88,14 @@ class Places:
 
     homes: tuple[Path, ...]
     repositories: tuple[Path, ...]
+    known: dict[Path, bool] = field(default_factory=dict[Path, bool], compare=False)
+    """Answers that were given before: programs share their folders."""
 
     def may_show(self, path: Path) -> bool:
         """Tell whether a file or directory, by this path and by its real path, may be mounted."""
-        return path.exists() and self._allows(path) and self._allows(path.resolve())
+        if path not in self.known:
+            self.known[path] = path.exists() and self._allows(path) and self._allows(path.resolve())
+        return self.known[path]
 
     def _allows(self, path: Path) -> bool:
         return not (
@@ -141,8 +144,8 @@ def find(programs: Iterable[str], path: str, home: Path, repository: Path) -> To
 def _which(name: str, entries: list[Path], repository: Path) -> Found | None:
     """Find a program as a shell would, but see through shims of pyenv's design."""
     for position, entry in enumerate(entries):
-        candidate = shutil.which(name, path=str(entry)) if "/" not in name else None
-        if candidate is None:
+        candidate = f"{entry}/{name}"
+        if "/" in name or not os.access(candidate, os.X_OK) or not os.path.isfile(candidate):  # noqa: PTH113  # asked 300 times a run
             continue
         if entry.name != "shims" or not (entry.parent / "versions").is_dir():
             return Found(Path(candidate), position)
