@@ -80,7 +80,7 @@ def place_contents(
     `git` works in the checkout's private git directory, `environment` names the tree; no process
     of an agent has seen them yet. Returns how many pointers stay.
     """
-    if not _mentions(git, _attributes(git, "HEAD")):
+    if not _mentions(git, _attributes(git, environment)):
         return 0
     entries = _entries(git, "HEAD")
     regular = [path for path, (mode, _) in entries.items() if mode.startswith("100")]
@@ -193,11 +193,13 @@ def _entries(git: Git, commit: str) -> dict[str, tuple[str, str]]:
     return {path: (meta.split(" ")[0], meta.split(" ")[2]) for meta, path in rows}
 
 
-def _attributes(git: Git, commit: str) -> set[str]:
-    """The blobs of its attribute files. Most repositories have few, and many other files."""
-    held = [entry for entry in _listing(git, commit) if entry.endswith(".gitattributes")]
+def _attributes(git: Git, environment: Mapping[str, str]) -> set[str]:
+    """The blobs of the checkout's attribute files. Most repositories have few, and many other
+    files: only these are taken apart."""
+    listing = git.text("ls-files", "--stage", "-z", environment=environment)
+    held = (entry for entry in listing.split("\0") if entry.endswith(".gitattributes"))
     rows = (entry.split("\t", 1) for entry in held)
-    return {meta.split(" ")[2] for meta, path in rows if _holds_attributes(path)}
+    return {meta.split(" ")[1] for meta, path in rows if _holds_attributes(path)}
 
 
 def _listing(git: Git, commit: str) -> list[str]:
