@@ -5,13 +5,14 @@ cache confirms it: the folder may have come with a repository.
 """
 
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 
 from agentflow import __version__
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.events import RunStarted
 from agentflow.frozen import record
-from agentflow.history import History, decode, read_history
+from agentflow.history import History, decode, goes_on_at, read_history
 from agentflow.journal import load, open_regular
 from agentflow.markers import own_folder, write_atomically
 from agentflow.order import Order, read_order
@@ -140,6 +141,15 @@ def resume(plan: Plan, cache: Path, run: str) -> Resumption:
             hint="Take the change back, or start anew with --fresh.",
         )
     return Resumption(run, history.started, history, kept[-1])
+
+
+def kept_lines(path: Path, tip: int) -> tuple[int, int]:
+    """How many lines of a journal, and bytes, another process would go on from, if the last
+    checkpoint holds `tip` lines."""
+    lines = decode(load(path))
+    kept = max(tip, goes_on_at(lines, tip))
+    with open_regular(path) as file:
+        return kept, sum(len(line) for line in islice(file, kept))
 
 
 def adjusted(plan: Plan, past: Resumption) -> Plan:
