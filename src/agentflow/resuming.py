@@ -64,9 +64,14 @@ def run_started(plan: Plan, run: str, replaceable: str | None) -> RunStarted:
     )
 
 
+def state_folder(repository: Repository, cache: Path, run: str) -> Path:
+    """Where our repository of a run is, or would be."""
+    return cache / repository.key / "runs" / run / "state.git"
+
+
 def state_of(repository: Repository, cache: Path, run: str) -> Git:
     """Our repository of a run. Raises `UsageError` if it is gone."""
-    folder = cache / repository.key / "runs" / run / "state.git"
+    folder = state_folder(repository, cache, run)
     if not folder.is_dir():
         raise UsageError(f"nothing is kept of the run {run}, so it cannot go on", hint=ANEW)
     return isolated(folder)
