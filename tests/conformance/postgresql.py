@@ -42,15 +42,16 @@ class Server:
             "-c", "fsync=off", "-c", f"port={self.port}", "-c", "listen_addresses=127.0.0.1",
             "-c", f"unix_socket_directories={self.folder}", "-c", "max_connections=200",
         )  # fmt: skip
-        self._process = subprocess.Popen(
-            [_program("postgres"), "-D", str(self.folder / "data"), *options],
-            user=self.uid,
-            group=self.uid,
-            extra_groups=[] if self.uid else None,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "log").open("ab"),
-            start_new_session=True,
-        )
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [_program("postgres"), "-D", str(self.folder / "data"), *options],
+                user=self.uid,
+                group=self.uid,
+                extra_groups=[] if self.uid else None,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
         end = time.monotonic() + 60
         while True:
             try:

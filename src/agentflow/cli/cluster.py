@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentflow.cli.completion import complete_task
-from agentflow.cli.execution import given_flags, given_gates
+from agentflow.cli.execution import given_flags, given_gates, start_sdk_import
 from agentflow.cli.options import Allow, Base, Deny, Gates, MaxCost, MaxTurns, Model, NewGates
 from agentflow.cli.output import data, exit_codes, print_json, say, talk
 
@@ -142,6 +142,8 @@ def worker(
 
         world, url = _here()
         seconds = parse_duration(silence, where="--silence")
+        site = site_of(world, quiet=quiet)
+        start_sdk_import()
         stop = threading.Event()
 
         def leave(number: int, _: object) -> None:
@@ -152,10 +154,10 @@ def worker(
         with refusals():
             from agentflow.cluster.worker import Manner, work
 
-            work(url, _site(world, quiet=quiet), Manner(concurrency, seconds, say), stop)
+            work(url, site, Manner(concurrency, seconds, say), stop)
 
 
-def _site(world: "World", *, quiet: bool) -> "Site":
+def site_of(world: "World", *, quiet: bool) -> "Site":
     """How this worker's runs happen. Raises `UsageError` without a state remote."""
     from agentflow.cli.execution import connector
     from agentflow.cluster.execution import Site
