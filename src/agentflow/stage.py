@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agentflow.agent import Agent
 from agentflow.budget import Budget
-from agentflow.checkpoints import Checkpoints
+from agentflow.checkpoints import Checkpoints, Push
 from agentflow.conversation import Word
 from agentflow.errors import Blocked
 from agentflow.events import (
@@ -194,7 +194,7 @@ class Stage:
             lambda: self.history.conversation.turns,
             self.now,
             self._newest() or Checkpoint("", 0, 0, 0, base, tree),
-            self._push if self.relay else None,
+            self._pushing,
         )
 
     def _newest(self) -> Checkpoint | None:
@@ -203,9 +203,13 @@ class Stage:
             return self.checkpoint
         return read_checkpoints(self.bench.state, self.run, self.plan.base)[-1]
 
-    def _push(self, commit: str, since: str) -> None:
-        assert self.relay is not None
-        self.relay.keep(self.bench.state, self.run, commit, since, self.redact)
+    @property
+    def _pushing(self) -> Push | None:
+        relay = self.relay
+        if relay is None:
+            return None
+        state = self.bench.state
+        return lambda commit, since: relay.keep(state, self.run, commit, since, self.redact)
 
     def claim(self, also: str = "") -> None:
         """Where runs may move: keep what is known to have happened, and bring that to the others.
@@ -230,7 +234,7 @@ class Stage:
         )
         seconds = int(self.now().timestamp())
         written = write_checkpoint(state, self.run, last, made, seconds, also)
-        self._push(written.commit, last.commit or base)
+        self.relay.keep(state, self.run, written.commit, last.commit or base, self.redact)
 
     def verified_before(self) -> Candidate | None:
         """What an earlier process had verified and was to land."""

@@ -56,7 +56,11 @@ def live(life: Life) -> None:
     os.environ.clear()
     os.environ.update(life.environment)
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+
+    def leave(number: int, _: object) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, leave)
     world = World(life.home, life.environment, life.home / "cache")
 
     def told(text: str) -> None:
@@ -185,7 +189,10 @@ class Machines:
     def at(self, repository: Path, *arguments: str) -> str:
         """git in one of the remotes."""
         ended = subprocess.run(
-            ["git", f"--git-dir={repository}", *arguments], capture_output=True, text=True, check=True
+            ["git", f"--git-dir={repository}", *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return ended.stdout.strip()
 

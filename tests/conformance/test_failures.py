@@ -1,13 +1,16 @@
 """Workers that die, stop and lose everything around them: each run has the right result, once."""
 
+import json
 import os
 import random
 import signal
 import time
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
+from agentflow.workspace.checkpoint import ref_of
 from tests.conformance.machines import SILENCE, Machines, machines
 from tests.conformance.postgresql import Server
 from tests.run.project import bash, turn
@@ -16,7 +19,7 @@ pytestmark = pytest.mark.sandbox
 
 LONG = os.environ.get("AGENTFLOW_CLUSTER") == "long"
 """30 runs and 20 kills instead of a few: see CONTRIBUTING."""
-RUNS, KILLS, REFUSED = (30, 20, 10.0) if LONG else (5, 4, 1.0)
+RUNS, KILLS, REFUSED = (30, 20, 10.0) if LONG else (4, 4, 1.0)
 SEED = os.environ.get("AGENTFLOW_KILL_SEED", "1")
 TURNS = 10 if LONG else 6
 STORY = [turn(bash(f"echo {number} >> app/log.txt"), latency=0.3) for number in range(TURNS)]
@@ -37,8 +40,9 @@ def test_every_run_has_its_right_result_once_whatever_dies(
         runs = all_.submit(*names())
         for _ in range(3):
             all_.start_worker()
-        _until_at_work(all_)
         for number in range(KILLS):
+            _until_further(all_)
+            time.sleep(chance.uniform(0.0, 1.0))
             _kill_one(all_, chance)
             if number == KILLS // 4:
                 _refuse(all_, REFUSED)
@@ -47,7 +51,6 @@ def test_every_run_has_its_right_result_once_whatever_dies(
                 server.start()
             if number == 3 * KILLS // 4:
                 _stop_one(all_, chance)
-            time.sleep(chance.uniform(0.2, 2.0))
         entries = all_.wait(RUNS)
         assert {entry.run: entry.outcome for entry in entries} == dict.fromkeys(runs, "done"), (
             all_.logs()
@@ -55,6 +58,7 @@ def test_every_run_has_its_right_result_once_whatever_dies(
         base = all_.project.git("rev-parse", "HEAD")
         for entry in entries:
             _check_result(all_, entry.task, entry.run, base)
+        assert max(len(_owners(all_, run)) for run in runs) > 1, "no run moved"
 
 
 def _check_result(all_: Machines, task: str, run: str, base: str) -> None:
@@ -66,11 +70,26 @@ def _check_result(all_: Machines, task: str, run: str, base: str) -> None:
     assert all_.landings(task) == [tip]
 
 
-def _until_at_work(all_: Machines) -> None:
-    end = time.monotonic() + 60
-    while not any(entry.state == "running" for entry in all_.entries()):
+def _owners(all_: Machines, run: str) -> list[str]:
+    """The workers that had a run, in order."""
+    log = all_.at(all_.state, "log", "--first-parent", "--reverse", "--format=%B", ref_of(run))
+    found = (
+        json.loads(line).get("owner") for line in log.splitlines() if line.startswith('{"turn"')
+    )
+    return [owner for owner, _ in groupby(filter(None, found))]
+
+
+def _until_further(all_: Machines) -> None:
+    """Wait until some run has another checkpoint, so that each death interrupts something."""
+    before, end = _kept(all_), time.monotonic() + 60
+    while _kept(all_) == before:
+        all_.keep_alive()
         assert time.monotonic() < end, all_.logs()
         time.sleep(0.1)
+
+
+def _kept(all_: Machines) -> str:
+    return all_.at(all_.state, "for-each-ref", "--format=%(refname) %(objectname)")
 
 
 def _kill_one(all_: Machines, chance: random.Random) -> None:

@@ -103,9 +103,7 @@ def submit(
         with _board(url) as board:
             from agentflow.cluster.board import submit as store
 
-            found = store(
-                url, board, made, world, priority=priority, deadline=seconds, fresh=fresh
-            )
+            found = store(url, board, made, world, priority=priority, deadline=seconds, fresh=fresh)
         for each in found:
             if json:
                 print_json({**each.entry.as_json, "is_new": each.is_new})
@@ -191,9 +189,7 @@ def site_of(world: "World", *, quiet: bool) -> "Site":
 
 @cluster.command()
 def status(
-    run: Annotated[
-        str | None, typer.Argument(metavar="[RUN|TASK]", help="Only this one.")
-    ] = None,
+    run: Annotated[str | None, typer.Argument(metavar="[RUN|TASK]", help="Only this one.")] = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", metavar="N", min=1, help="The newest N.")
     ] = 100,

@@ -14,7 +14,7 @@ from agentflow.cluster.database import (
     open_session,
 )
 from agentflow.cluster.submission import Submission
-from agentflow.errors import UsageError
+from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.frozen import record
 from agentflow.records import Json
 from agentflow.runs import LEFT, RESUMABLE, run_name
@@ -72,11 +72,17 @@ class Entry:
             report = {}
         reason = str(self.facts.get("reason") or report.get("reason") or "")
         code = _CODES.get(self.state, self.facts.get("exit_code"))
+        if self.state == "ended" and code is None:
+            code = EnvironmentFailure.exit_code
         return {
             "type": "result",
             **report,
-            **{"task": self.task, "run": self.run, "outcome": self.outcome, "exit_code": code},
-            **{"title": report.get("title") or self.facts.get("title", ""), "reason": reason},
+            "task": self.task,
+            "run": self.run,
+            "outcome": self.outcome,
+            "exit_code": code,
+            "title": report.get("title") or self.facts.get("title", ""),
+            "reason": reason,
             "cluster": self.as_json,
         }
 
@@ -85,9 +91,12 @@ class Entry:
         """What the cluster knows of it."""
         known = ("repository", "base", "worker", "starts")
         return {
-            **{"run": self.run, "task": self.task, "state": self.state},
+            "run": self.run,
+            "task": self.task,
+            "state": self.state,
             **{name: self.facts.get(name) for name in known},
-            **{"outcome": self.outcome, "priority": self.priority},
+            "outcome": self.outcome,
+            "priority": self.priority,
             "submitted": self.submitted.isoformat(timespec="seconds"),
         }
 
@@ -98,16 +107,17 @@ class Board:
     def __init__(self, client: "DBOSClient") -> None:
         self._client = client
 
-    def find(self, *, limit: int | None = None, **facts: str) -> list[Entry]:
+    def find(
+        self, facts: Mapping[str, str] | None = None, *, limit: int | None = None
+    ) -> list[Entry]:
         """The runs with these facts, oldest first; of more than `limit` the newest."""
-        return self._found(limit=limit, attributes=facts or None)
+        return self._found(limit=limit, attributes=dict(facts) if facts else None)
 
-    def get(self, wanted: str, repository: str | None = None) -> Entry:
+    def get(self, wanted: str) -> Entry:
         """A run, or a task's newest one. Raises `UsageError` for a name that nobody submitted."""
         found = self._found(workflow_ids=[wanted])
         if not found:
-            of = {"repository": repository} if repository else {}
-            found = self.find(limit=1, task=wanted, **of)
+            found = self.find({"task": wanted}, limit=1)
         if not found:
             raise UsageError(
                 f"no run or task {wanted!r} was submitted", hint="See: agentflow cluster status"
@@ -247,7 +257,7 @@ def _submit(
     fresh: bool,
 ) -> Submitted:
     task = made.task
-    earlier = board.find(limit=1, repository=made.repository, task=task.id)
+    earlier = board.find({"repository": made.repository, "task": task.id}, limit=1)
     if earlier and (attached := _attached(earlier[0], made, fresh=fresh)):
         return Submitted(attached, is_new=False)
     run = run_name(task.id, world.now(), world.entropy(2))

@@ -15,7 +15,7 @@ from agentflow.frozen import record
 from agentflow.models.endpoint import keys
 from agentflow.order import Order
 from agentflow.outline import found_for
-from agentflow.records import Boundaries, Json, Task
+from agentflow.records import BuildCommand, Json, Task
 from agentflow.redaction import redactor
 from agentflow.workspace.mirror import check_address, is_published, remote_address
 from agentflow.workspace.repository import Repository, open_repository
@@ -51,9 +51,12 @@ def read_submission(stored: Json) -> Submission:
     """A submission as a worker finds it. Raises `EnvironmentFailure` for what is none."""
     from pydantic import TypeAdapter
 
+    if stored.get("format") != FORMAT:
+        raise EnvironmentFailure(
+            f"this run was submitted by another version of agentflow ({stored.get('format')!r})",
+            hint="Update this worker, or submit the task again.",
+        )
     try:
-        if stored["format"] != FORMAT:
-            raise ValueError(f"its format is {stored['format']!r}")
         task: Task = TypeAdapter(Task).validate_python(stored["task"])
         address = check_address(str(stored["repository"]))
         return Submission(address, str(stored["base"]), replace(task, path=None))
@@ -112,9 +115,6 @@ def wished(task: Task, wishes: Mapping[str, Any]) -> Task:
     deny = (*task.boundaries.deny, *wishes.get("deny", ()))
     given = [GateSetting(**gate) for gate in wishes.get("gates", ())]
     gates = {gate.name: gate for gate in task.gates}
-    from agentflow.records import BuildCommand
-
     gates |= {gate.name: BuildCommand(**dict(gate)) for gate in given}
     boundaries = replace(task.boundaries, allow=allow, deny=deny)
-    assert isinstance(boundaries, Boundaries)
     return replace(task, **fields, boundaries=boundaries, gates=tuple(gates.values()))

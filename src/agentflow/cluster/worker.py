@@ -122,7 +122,7 @@ def _launch(url: str, me: str, runs: "_Runs") -> None:
     async def agentflow_run(run: str, stored: Json) -> Json:
         return await step(run, stored)
 
-    assert callable(agentflow_run)
+    del agentflow_run  # DBOS finds it by its name
     DBOS.listen_queues([QUEUE])
     DBOS.launch()
 
@@ -141,9 +141,8 @@ class _Runs:
 
     async def run(self, run: str, stored: Json) -> Json:
         """Bring one run to an end, and write down what became of it."""
-        task = asyncio.current_task()
-        assert task is not None
-        self.active[run] = (asyncio.get_running_loop(), task)
+        if task := asyncio.current_task():
+            self.active[run] = (asyncio.get_running_loop(), task)
         self.manner.told(f"{run} begins")
         try:
             report = await self._report(run, stored)
@@ -152,7 +151,7 @@ class _Runs:
                 raise
             report = None
         if self.is_stopping and (report is None or report["outcome"] == "interrupted"):
-            self.active.pop(run)
+            self.active.pop(run, None)
             await asyncio.Event().wait()  # DBOS is told nothing: another worker goes on
         self.active.pop(run, None)
         if report is None:

@@ -45,6 +45,13 @@ def remote_address(repository: Repository, name: str) -> str:
     return check_address(url)
 
 
+def remote_addresses(repository: Repository) -> list[str]:
+    """The addresses of all remotes of a repository, each once."""
+    names = repository.git.text("remote").splitlines()
+    found = (repository.git.text("remote", "get-url", "--", name) for name in names)
+    return list(dict.fromkeys(found))
+
+
 def is_published(repository: Repository, url: str, commit: str) -> bool:
     """Whether a branch of the remote holds a commit, as far as is known here.
 

@@ -155,7 +155,9 @@ class Relay:
         there = self._tip(git, url, ref)
         if there is None:
             return "away"
-        if there == commit or (there and git.succeeds("merge-base", "--is-ancestor", commit, there)):
+        if there == commit or (
+            there and git.succeeds("merge-base", "--is-ancestor", commit, there)
+        ):
             return "taken"
         known = not there or git.succeeds("merge-base", "--is-ancestor", there, commit)
         return "refused" if known else "moved"
