@@ -137,10 +137,19 @@ class _Runs:
     active: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = field(
         default_factory=dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]]
     )
+    locks: dict[str, asyncio.Lock] = field(default_factory=dict[str, asyncio.Lock])
     is_stopping: bool = False
 
     async def run(self, run: str, stored: Json) -> Json:
-        """Bring one run to an end, and write down what became of it."""
+        """Bring one run to an end, and write down what became of it.
+
+        A run that was cancelled and is to go on may come while its end is still at work.
+        """
+        lock = self.locks.setdefault(run, asyncio.Lock())
+        async with lock:
+            return await self._run(run, stored)
+
+    async def _run(self, run: str, stored: Json) -> Json:
         if task := asyncio.current_task():
             self.active[run] = (asyncio.get_running_loop(), task)
         self.manner.told(f"{run} begins")
@@ -155,6 +164,7 @@ class _Runs:
             await asyncio.Event().wait()  # DBOS is told nothing: another worker goes on
         self.active.pop(run, None)
         if report is None:
+            self.manner.told(f"{run} is with another worker")
             return {"outcome": "fenced"}
         await asyncio.to_thread(_patiently, lambda: self.board.note_report(run, report))
         self.manner.told(f"{run} ended: {report['outcome']}")
