@@ -94,6 +94,8 @@ class Machines:
     model: str
     at_once: int = 4
     workers: list[BaseProcess] = field(default_factory=list[BaseProcess])
+    killed: dict[str, float] = field(default_factory=dict[str, float])
+    """When each was, by its process id."""
 
     @property
     def origin(self) -> Path:

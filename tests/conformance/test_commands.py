@@ -75,6 +75,14 @@ def _command(shell: Shell) -> list[str]:
     return ["TASK-1"]
 
 
+def _unknown(_: Shell) -> list[str]:
+    return ["TASK-9"]
+
+
+def _no_remote(_: Shell) -> list[str]:
+    return ["TASK-1", "other"]
+
+
 @pytest.mark.parametrize(
     ("prepare", "said"),
     [
@@ -82,17 +90,18 @@ def _command(shell: Shell) -> list[str]:
         (_secret, "TASK-1 holds a secret"),
         (_password, "holds a password"),
         (_command, "is no address for a worker"),
-        (lambda _: ["TASK-9"], "there is no task 'TASK-9'"),
-        (lambda _: ["TASK-1", "other"], "has no remote 'other'"),
+        (_unknown, "there is no task 'TASK-9'"),
+        (_no_remote, "has no remote 'other'"),
     ],
 )
 def test_what_no_worker_could_run_is_refused(
     given: Given, prepare: Callable[[Shell], list[str]], said: str
 ) -> None:
     shell, _ = given
-    task, *remote = prepare(shell)
+    task, *others = prepare(shell)
+    remote = others[0] if others else "origin"
     with pytest.raises(UsageError, match=re.escape(said)) as refused:
-        find_submissions([task], None, *(remote or ["origin"]), {}, shell.project.world)
+        find_submissions([task], None, remote, {}, shell.project.world)
     assert "hunter22" not in f"{refused.value.message} {refused.value.hint}"
 
 

@@ -32,6 +32,7 @@ def test_what_a_page_tells_to_do_works(page: Path, place: Place) -> None:
 NOT_RUN = {
     "CONTRIBUTING.md": 2,
     "README.md": 4,
+    "docs/cluster.md": 2,
     "docs/local-models.md": 1,
     "docs/mcp.md": 1,
     "docs/models.md": 1,
