@@ -78,6 +78,48 @@ def _owners(all_: Machines, run: str) -> list[str]:
     return [owner for number, owner in enumerate(owners) if owner not in owners[:number]]
 
 
+def _until_further(all_: Machines) -> None:
+    """Wait until some run has another checkpoint, so that each death interrupts something."""
+    before, end = _kept(all_), time.monotonic() + 60
+    while _kept(all_) == before:
+        all_.keep_alive()
+        assert time.monotonic() < end, all_.logs()
+        time.sleep(0.1)
+
+
+def _kept(all_: Machines) -> str:
+    return all_.at(all_.state, "for-each-ref", "--format=%(refname) %(objectname)")
+
+
+def _kill_one(all_: Machines, chance: random.Random) -> None:
+    all_.keep_alive()
+    victim = chance.choice(all_.workers)
+    assert victim.pid is not None
+    os.kill(victim.pid, signal.SIGKILL)
+    all_.killed[str(victim.pid)] = time.monotonic()
+    victim.join()
+
+
+def _refuse(all_: Machines, seconds: float) -> None:
+    """Let both remotes take nothing for a while."""
+    flags = [remote / "refusing" for remote in (all_.origin, all_.state)]
+    for flag in flags:
+        flag.touch()
+    time.sleep(seconds)
+    for flag in flags:
+        flag.unlink()
+
+
+def _stop_one(all_: Machines, chance: random.Random) -> None:
+    """Stop a worker until the others count it as dead, and let it go on."""
+    all_.keep_alive()
+    victim = chance.choice(all_.workers)
+    assert victim.pid is not None
+    os.kill(victim.pid, signal.SIGSTOP)
+    time.sleep(SILENCE + 4.0)
+    os.kill(victim.pid, signal.SIGCONT)
+
+
 def _take_over(all_: Machines) -> str:
     """How long after a kill the dead worker's runs were taken."""
     lines = {line for line in all_.logs().splitlines() if " over from " in line}
