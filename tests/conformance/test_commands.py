@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from agentflow.cluster.execution import MAX_STARTS, check_progress
 from agentflow.cluster.submission import find_submissions
-from agentflow.errors import UsageError
+from agentflow.errors import EnvironmentFailure, UsageError
 from tests.cli.shell import Shell
 from tests.conformance.machines import Machines, machines
 from tests.conformance.postgresql import Server
@@ -154,6 +155,17 @@ def test_the_packages_of_the_extra_are_named_if_they_are_missing(given: Given) -
     assert "pip install 'agentflow[cluster]'" in refused.stderr
 
 
+def test_a_run_that_kills_its_workers_is_not_begun_for_ever() -> None:
+    said: dict[str, object] = {}
+    for _ in range(MAX_STARTS):
+        check_progress(said.get("starts"), "a" * 40, said.update)
+    check_progress(said.get("starts"), "b" * 40, said.update)
+    for _ in range(MAX_STARTS - 1):
+        check_progress(said.get("starts"), "b" * 40, said.update)
+    with pytest.raises(EnvironmentFailure, match="5 workers in a row"):
+        check_progress(said.get("starts"), "b" * 40, said.update)
+
+
 @pytest.fixture
 def slow(server: Server, tmp_path: Path, bwrap: str) -> Generator[Machines]:
     """One worker, whose agent begins something that takes long."""
@@ -194,6 +206,11 @@ def test_cancel_ends_the_processes_and_retry_goes_on(slow: Machines) -> None:
         with slow.board() as board:
             board.retry(entry)
     _until(lambda: bool(_sleeps()), slow)
+    with slow.board() as board:
+        board.note(run, deadline=time.time(), seconds=1)
+    _until(lambda: not _sleeps(), slow)
+    [entry] = slow.entries()
+    assert (entry.state, entry.report["reason"]) == ("cancelled", "not done within 1 s")
 
 
 @pytest.mark.sandbox

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Run = Annotated[str, typer.Argument(metavar="RUN|TASK", help="A run, or a task for its newest.")]
 
+SHORTEST_SILENCE = 10
+
 cluster = typer.Typer(
     help="Runs on many machines: where they stand, cancel, retry, drain.",
     no_args_is_help=True,
@@ -132,14 +134,19 @@ def worker(
     AGENTFLOW_STATE_REMOTE). Ends with 5 when it loses the database; let something start it again.
     """
     with exit_codes():
+        import os
         import signal
         import threading
 
         from agentflow.cluster.database import refusals
         from agentflow.durations import parse_duration
+        from agentflow.errors import UsageError
 
         world, url = _here()
         seconds = parse_duration(silence, where="--silence")
+        if seconds < SHORTEST_SILENCE:
+            raise UsageError(f"--silence: at least {SHORTEST_SILENCE} s, or workers end each other")
+        os.environ.pop("AGENTFLOW_DATABASE_URL", None)  # nothing that a run starts gets it
         site = site_of(world, quiet=quiet)
         start_sdk_import()
         stop = threading.Event()
@@ -264,8 +271,11 @@ def drain(
                 say(f"workers begin runs again, {concurrency} at once on each")
                 return
             board.drain()
+            told = 0
             while running := board.in_state("PENDING"):
-                say(f"at work: {', '.join(entry.run for entry in running)}")
+                if len(running) != told:
+                    say(f"at work: {', '.join(entry.run for entry in running)}")
+                told = len(running)
                 time.sleep(2.0)
         say("no run is at work; begin again with: agentflow cluster drain --undo")
 

@@ -52,9 +52,14 @@ def refusals() -> Generator[None]:
             f"the cluster commands need the package {error.name}", hint=INSTALL
         ) from error
     except Exception as error:
-        if not type(error).__module__.startswith(("psycopg", "sqlalchemy", "dbos")):
+        if not is_of_database(error):
             raise
         raise _refused(error) from error
+
+
+def is_of_database(error: Exception) -> bool:
+    """Whether an error is one of the database's packages."""
+    return type(error).__module__.startswith(("psycopg", "sqlalchemy", "dbos"))
 
 
 def _refused(error: Exception) -> EnvironmentFailure:

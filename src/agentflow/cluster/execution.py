@@ -88,7 +88,7 @@ def _placed(
     if not folder.is_dir():
         make_repository(folder, repository, repository.object_stores)
     tip = relay.fetch(isolated(folder), run)
-    _check_progress(facts.get("starts"), tip or "", note)
+    check_progress(facts.get("starts"), tip or "", note)
     if tip:
         pin_base(repository, run, str(facts.get("begun_at") or made.base))
         order = order_of(repository, world.cache, run)
@@ -99,7 +99,7 @@ def _placed(
     return _Place(world, order, relay, folder.parent, lambda: mirror.remove_tree(tree))
 
 
-def _check_progress(earlier: Any, tip: str, note: Callable[[Json], None]) -> None:
+def check_progress(earlier: Any, tip: str, note: Callable[[Json], None]) -> None:
     """Count this start. Raises `EnvironmentFailure` if too many came no further."""
     before = cast(Json, earlier) if isinstance(earlier, dict) else {}
     count = int(before.get("count", 0)) if before.get("at") == tip else 0

@@ -15,6 +15,7 @@ from agentflow.frozen import record
 from agentflow.models.endpoint import keys
 from agentflow.order import Order
 from agentflow.outline import found_for
+from agentflow.plan_checks import check_dependencies
 from agentflow.records import BuildCommand, Json, Task
 from agentflow.redaction import redactor
 from agentflow.workspace.mirror import check_address, is_published, remote_address
@@ -92,6 +93,7 @@ def _submission(
     world: World,
 ) -> Submission:
     task, _, start = found_for(Order(name, base=base), repository, world)
+    check_dependencies(task, repository, start.commit)
     made = Submission(url, start.commit, wished(task, wishes))
     text = json.dumps(made.as_json, ensure_ascii=False)
     if redactor(keys(world.environment))(text) != text:

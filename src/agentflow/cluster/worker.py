@@ -11,9 +11,10 @@ import random
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from agentflow.cluster.board import Board
 from agentflow.cluster.database import (
@@ -21,6 +22,7 @@ from agentflow.cluster.database import (
     QUEUE,
     VERSION,
     WORKFLOW,
+    is_of_database,
     open_client,
     open_session,
 )
@@ -84,8 +86,12 @@ def _look(liveness: Liveness, manner: Manner) -> None:
     try:
         liveness.look()
     except Exception as error:  # noqa: BLE001  # whatever the database says, the lock may be lost
-        manner.told(f"lost the database: {type(error).__name__}; others may take the runs")
-        os._exit(LOST)
+        _lose(manner, error)
+
+
+def _lose(manner: Manner, error: Exception) -> NoReturn:
+    manner.told(f"lost the database: {type(error).__name__}; others may take the runs")
+    os._exit(LOST)
 
 
 def _tidy(cache: Any) -> None:
@@ -186,13 +192,12 @@ class _Runs:
                 except Fenced:
                     self.manner.told(f"{run} went on elsewhere")
         except AgentflowError as error:
-            return {
-                "type": "result",
-                "outcome": error.outcome,
-                "exit_code": error.exit_code,
-                "reason": error.message,
-                "hint": error.hint,
-            }
+            return _refusal(error)
+        except Exception as error:  # noqa: BLE001  # one run's bug is not the worker's end
+            if is_of_database(error):
+                _lose(self.manner, error)  # DBOS would write down that the run is broken
+            traceback.print_exc()
+            return _refusal(EnvironmentFailure(f"internal error: {type(error).__name__}"))
 
     def _begun(self, run: str, facts: Json) -> None:
         seconds = facts.get("seconds")
@@ -207,6 +212,17 @@ class _Runs:
         end = time.monotonic() + PATIENCE
         while self.active and time.monotonic() < end:
             time.sleep(0.05)
+
+
+def _refusal(error: AgentflowError) -> Json:
+    """What is reported of a run that could not begin here."""
+    return {
+        "type": "result",
+        "outcome": error.outcome,
+        "exit_code": error.exit_code,
+        "reason": error.message,
+        "hint": error.hint,
+    }
 
 
 def _patiently(write: Callable[[], None]) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,8 +16,10 @@ from agentflow.workspace.git import Git, GitError, explicit, isolated
 from agentflow.workspace.relay import fetch
 from agentflow.workspace.repository import Repository
 
+PAUSES = (1.0, 2.0, 4.0, 8.0)
+"""Seconds between two tries to fetch."""
 HEADS = "+refs/heads/*:refs/heads/*"
-_PASSWORD = re.compile(r"^[a-z+]+://[^/@]*:[^/@]*@", re.IGNORECASE)
+_PASSWORD = re.compile(r"^(?:[a-z+]+://[^/@]*:[^/@]*@|https?://[^/@]+@)", re.IGNORECASE)
 _TRANSPORT = re.compile(r"^(?!(?:file|git|https?|ssh)://)[a-z0-9+.-]+(?:://|::)", re.IGNORECASE)
 
 
@@ -96,12 +99,17 @@ class Mirror:
                 shutil.rmtree(self.git_dir, ignore_errors=True)
                 self.git_dir.mkdir(parents=True)
                 isolated(self.git_dir).run("init", "--quiet", "--bare", "--initial-branch=none")
+            for pause in PAUSES:
+                with suppress(GitError):
+                    fetch(self.git, self.url, "--prune", HEADS)
+                    return
+                time.sleep(pause)
             try:
                 fetch(self.git, self.url, "--prune", HEADS)
             except GitError as error:
                 raise EnvironmentFailure(
                     f"cannot fetch {self.url}: {error.said}",
-                    hint="See that this worker may read it.",
+                    hint="See that this worker may read it, then: agentflow cluster retry",
                 ) from error
 
     def add_tree(self, run: str, commit: str) -> Path:
