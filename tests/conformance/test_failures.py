@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def test_every_run_has_its_right_result_once_whatever_dies(
             all_.task(name)
         all_.push()
         runs = all_.submit(*names())
+        all_.at_once = 4 if LONG else 2
         for _ in range(3):
             all_.start_worker()
         for number in range(KILLS):
@@ -91,9 +93,15 @@ def _kept(all_: Machines) -> str:
     return all_.at(all_.state, "for-each-ref", "--format=%(refname) %(objectname)")
 
 
-def _kill_one(all_: Machines, chance: random.Random) -> None:
+def _victim(all_: Machines, chance: random.Random) -> BaseProcess:
+    """A worker that is at work, if that can be told."""
     all_.keep_alive()
-    victim = chance.choice(all_.workers)
+    busy = {str(entry.worker).rsplit("-", 2)[-2] for entry in all_.entries() if entry.worker}
+    return chance.choice([each for each in all_.workers if str(each.pid) in busy] or all_.workers)
+
+
+def _kill_one(all_: Machines, chance: random.Random) -> None:
+    victim = _victim(all_, chance)
     assert victim.pid is not None
     os.kill(victim.pid, signal.SIGKILL)
     all_.killed[str(victim.pid)] = time.monotonic()
@@ -112,8 +120,7 @@ def _refuse(all_: Machines, seconds: float) -> None:
 
 def _stop_one(all_: Machines, chance: random.Random) -> None:
     """Stop a worker until the others count it as dead, and let it go on."""
-    all_.keep_alive()
-    victim = chance.choice(all_.workers)
+    victim = _victim(all_, chance)
     assert victim.pid is not None
     os.kill(victim.pid, signal.SIGSTOP)
     time.sleep(SILENCE + 4.0)
