@@ -33,8 +33,8 @@ class Place:
     """For the script."""
 
 
-Push = Callable[[str, str], None]
-"""Brings a checkpoint, given by its commit and the one before, to other machines. Raises `Fenced` and
+Push = Callable[[str], None]
+"""Brings a checkpoint, given by its commit, to other machines. Raises `Fenced` and
 `EnvironmentFailure`."""
 
 
@@ -113,7 +113,6 @@ class Checkpoints:
                 self._missed = False
             session = await channel.state()
             made = Checkpoint("", turn, *extent, head, tree, session)
-            before_it = self._last.commit or self._last.head
             self._last = await asyncio.to_thread(self._write, made)
         except (AgentflowError, ToolFailure) as error:
             await self._failed(error)
@@ -121,7 +120,7 @@ class Checkpoints:
         self._emit(CheckpointMade(turn, self._last.commit))
         if self._push is not None:
             try:
-                await asyncio.to_thread(self._push, self._last.commit, before_it)
+                await asyncio.to_thread(self._push, self._last.commit)
             except AgentflowError as error:
                 self._fatal = error
 

@@ -209,7 +209,7 @@ class Stage:
         if relay is None:
             return None
         state = self.bench.state
-        return lambda commit, since: relay.keep(state, self.run, commit, since, self.redact)
+        return lambda commit: relay.keep(state, self.run, commit, self.plan.base, self.redact)
 
     def claim(self, also: str = "") -> None:
         """Where runs may move: keep what is known to have happened, and bring that to the others.
@@ -234,7 +234,7 @@ class Stage:
         )
         seconds = int(self.now().timestamp())
         written = write_checkpoint(state, self.run, last, made, seconds, also)
-        self.relay.keep(state, self.run, written.commit, last.commit or base, self.redact)
+        self.relay.keep(state, self.run, written.commit, base, self.redact)
 
     def verified_before(self) -> Candidate | None:
         """What an earlier process had verified and was to land."""

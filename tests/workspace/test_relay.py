@@ -44,9 +44,8 @@ class Machine:
         """Make a checkpoint and push it; return its name."""
         size = self.last.size + len(journal)
         made = replace(self.last, size=size, journal=journal, tree=tree or self.tree)
-        before = self.last.commit or self.base
         self.last = write_checkpoint(self.state, RUN, self.last, made, 1_700_000_000)
-        self.relay.keep(self.state, RUN, self.last.commit, before, REDACT)
+        self.relay.keep(self.state, RUN, self.last.commit, self.base, REDACT)
         return self.last.commit
 
     def tree_with(self, path: str, content: str) -> str:
@@ -108,6 +107,8 @@ def test_a_file_with_a_secret_is_not_pushed(machine: Callable[[str], Machine], s
     kept = one.keep(b"1\n")
     with pytest.raises(EnvironmentFailure, match="txt holds a secret"):
         one.keep(b"2\n", one.tree_with("notes.txt", f"key = {secret}\n"))
+    with pytest.raises(EnvironmentFailure, match="txt holds a secret"):
+        one.keep(b"3\n")
     assert tip(one) == kept
 
 

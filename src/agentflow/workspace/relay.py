@@ -47,12 +47,14 @@ class Relay:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
-    def keep(self, state: Git, run: str, commit: str, since: str, redact: Redact) -> None:
-        """Push a run's newest checkpoint; `since` is a commit that holds nothing new.
+    def keep(self, state: Git, run: str, commit: str, base: str, redact: Redact) -> None:
+        """Push a run's newest checkpoint; new in it is what neither the run's base nor the last one
+        that was pushed holds.
 
         Raises `Fenced` if another process went on with the run, and `EnvironmentFailure` if the
         remote is away for long or a file holds a secret.
         """
+        since = _pushed(state, run) or base
         found = secret_places(state, commit, since, redact)
         if found:
             raise EnvironmentFailure(
@@ -67,6 +69,7 @@ class Relay:
                 f"the state remote does not take the checkpoint: {said}",
                 hint="See that it can be reached and written to, then: agentflow cluster retry",
             )
+        state.run("update-ref", _pushed_ref(run), commit)
 
     def fetch(self, state: Git, run: str) -> str | None:
         """Bring the checkpoints of a run here; return the newest, or None if there are none.
@@ -81,6 +84,7 @@ class Relay:
             try:
                 if there:
                     fetch(git, self.state_remote, f"+{ref}:{ref}")
+                    state.run("update-ref", _pushed_ref(run), ref)
                     return there
             except GitError:
                 pass
@@ -177,6 +181,18 @@ class Relay:
         yield from PAUSES
         while self.clock() < end:
             yield PAUSES[-1]
+
+
+def _pushed_ref(run: str) -> str:
+    return f"refs/agentflow/pushed/{run}"
+
+
+def _pushed(state: Git, run: str) -> str | None:
+    """The last checkpoint that the remote is known to have."""
+    try:
+        return state.text("rev-parse", "--verify", "--quiet", _pushed_ref(run))
+    except GitError:
+        return None
 
 
 def fetch(git: Git, url: str, *refspecs: str) -> None:
