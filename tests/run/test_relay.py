@@ -164,12 +164,12 @@ async def test_a_process_that_died_between_landing_and_report_lands_once(place: 
     def die() -> None:
         raise Died
 
+    there = place.second()
     async with served(STORY) as server:
         with pytest.raises(Died):
             await place.run(server, BEGIN, on(LandingDone, die))
         landed = branch(place)
         assert landed
-        there = place.second()
         report = await there.run(server, there.taken_over())
         assert len(server.requests) == len(STORY)
     assert report["outcome"] == "done"
