@@ -11,10 +11,14 @@ _POSTGRESQL = tuple(map(str, Path("/usr/lib/postgresql").glob("*/bin")))
 """Where Debian keeps the server's programs."""
 
 
+def programs_path() -> str:
+    """Where programs are looked for."""
+    return os.pathsep.join((os.environ.get("PATH", os.defpath), *_POSTGRESQL))
+
+
 def need(*programs: str) -> None:
     """Go on only if all programs are there."""
-    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_POSTGRESQL))
-    missing = [program for program in programs if shutil.which(program, path=path) is None]
+    missing = [each for each in programs if shutil.which(each, path=programs_path()) is None]
     if missing:
         miss(f"not installed: {', '.join(missing)}")
 

@@ -129,6 +129,13 @@ def test_what_a_checkpoint_holds_counts_whatever_it_is() -> None:
     assert (history.finished, history.conversation.pending) == (None, None)
 
 
+def test_calls_at_the_end_of_a_checkpoint_are_run_again_whatever_became_of_them() -> None:
+    story = lines(BEGUN, TASK, reply("a"), answers("a"), finished("interrupted"))
+    assert goes_on_at(story, 3) == 3
+    assert goes_on_at(story, 2) == 3
+    assert goes_on_at(story, 4) == 4
+
+
 def test_lines_before_a_new_beginning_are_void() -> None:
     story = lines(
         BEGUN, TASK, reply("1"), Notice("lost"), RunResumed(3, "r", 1, "m"), ran("1"),

@@ -33,6 +33,11 @@ class Place:
     """For the script."""
 
 
+Push = Callable[[str], None]
+"""Brings a checkpoint, given by its commit, to other machines. Raises `Fenced` and
+`EnvironmentFailure`."""
+
+
 class Checkpoints:
     """An `interfaces.Keeper` of one run, through all its sandboxes."""
 
@@ -45,9 +50,10 @@ class Checkpoints:
         turns: Callable[[], int],
         now: Callable[[], datetime],
         last: Checkpoint,
+        push: Push | None = None,
     ) -> None:
         """`turns` is how many replies the conversation holds; `last` the newest checkpoint, or how the
-        files are before the first."""
+        files are before the first. What cannot be pushed ends the run."""
         self._run = run
         self._state = state
         self._journal = journal
@@ -58,7 +64,8 @@ class Checkpoints:
         self._missed = False
         """Whether files may have changed since the last one."""
         self._told = ""
-        self._full: EnvironmentFailure | None = None
+        self._push = push
+        self._fatal: AgentflowError | None = None
         self._work: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -82,8 +89,8 @@ class Checkpoints:
     async def settled(self) -> None:
         """See `interfaces.Keeper.settled`."""
         await self._waited()
-        if self._full:
-            raise self._full
+        if self._fatal:
+            raise self._fatal
 
     async def _waited(self) -> None:
         if self._work is not None:
@@ -109,8 +116,13 @@ class Checkpoints:
             self._last = await asyncio.to_thread(self._write, made)
         except (AgentflowError, ToolFailure) as error:
             await self._failed(error)
-        else:
-            self._emit(CheckpointMade(turn, self._last.commit))
+            return
+        self._emit(CheckpointMade(turn, self._last.commit))
+        if self._push is not None:
+            try:
+                await asyncio.to_thread(self._push, self._last.commit)
+            except AgentflowError as error:
+                self._fatal = error
 
     async def _pack(self, channel: Channel, place: Place) -> tuple[str, str]:
         """Bring the agent's commits and files into our repository; return their names."""
@@ -151,7 +163,7 @@ class Checkpoints:
         try:
             await asyncio.to_thread(check_room, self._state.directory)
         except EnvironmentFailure as full:
-            self._full = full
+            self._fatal = full
         else:
             self._tell(f"{error}")
 

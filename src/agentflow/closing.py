@@ -24,10 +24,14 @@ MARKED: dict[str, Kind] = {"done": "done", "failed": "failed", "blocked": "block
 async def close(stage: Stage, finished: RunFinished) -> Json:
     """Write the report and, last of all, the marker; return the report.
 
-    Whoever is told to stop meanwhile stops after that.
+    Whoever is told to stop meanwhile stops after that. Raises `Fenced` if another process has the
+    run.
     """
     if finished != stage.history.finished:
         stage.emit(finished)
+    if stage.bench.is_ready:
+        with suppress(EnvironmentFailure):  # what was pushed before is enough to go on from
+            await to_the_end(stage.claim)
     report = await to_the_end(_record, stage, finished)
     if stage.hooks.has("run.finished") or stage.hooks.has("run.blocked"):
         from agentflow.hooked import tell_end

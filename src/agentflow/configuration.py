@@ -381,6 +381,9 @@ class Settings(Table):
     """Where verified commits go."""
     target: Annotated[str | None, "user-only"] = None
     """The branch to land on; None means `agentflow/<TASK>`."""
+    state_remote: Annotated[str | None, "user-only"] = None
+    """Where workers of a cluster keep checkpoints, which hold files and conversations: the address of
+    a repository that is private to them."""
     prices: Annotated[dict[str, Price], "user-only"] = {}
     """By the full name of the model."""
     rate_limits: Annotated[RatesSetting, "user-only"] = RatesSetting()

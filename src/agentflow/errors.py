@@ -11,6 +11,7 @@ AgentflowError
 ├── ProviderFailure    6   the model API refused or failed for good
 │   └── CallFailed     6   one call did (in `messages`: it says what that used)
 ├── Conflict           7   the target moved or cannot take the result
+│   └── Fenced         7   another worker went on with the run
 └── Interrupted  130/143   SIGINT or SIGTERM
 
 ToolFailure stands apart: the model reads it and goes on.
@@ -84,6 +85,13 @@ class Conflict(AgentflowError):
 
     exit_code = 7
     outcome = "conflict"
+
+
+class Fenced(Conflict):
+    """Another process went on with the run: this one has no say any more."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__(f"another worker went on with {run}")
 
 
 class Interrupted(AgentflowError):

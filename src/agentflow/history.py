@@ -151,10 +151,14 @@ def goes_on_at(lines: Sequence[Line], tip: int) -> int:
 
     Up to there files and conversation agree. After it everything is kept that touched no file: up
     to and including one whole reply with calls, which is paid and whose calls are run again. A
-    judgement that was not brought to its end is made again.
+    judgement that was not brought to its end is made again. Where the checkpoint ends with such a
+    reply, as one does by which a run changed hands, its calls are run again and nothing else counts.
     """
     kept, judging = tip, False
-    for line in counting(lines):
+    valid = counting(lines)
+    if _is_unanswered([line.event for line in valid if line.number < tip]):
+        return tip
+    for line in valid:
         event = line.event
         if line.number < tip:
             continue
@@ -167,6 +171,12 @@ def goes_on_at(lines: Sequence[Line], tip: int) -> int:
         if isinstance(event, MILESTONES):
             judging = isinstance(event, AgentEnded)
     return kept
+
+
+def _is_unanswered(events: Sequence[Event]) -> bool:
+    """Whether the last that was said is a reply with calls."""
+    said = [each for each in events if isinstance(each, AssistantMessage | UserMessage)]
+    return bool(said) and isinstance(said[-1], AssistantMessage) and _runs_calls(said[-1])
 
 
 def _ends(event: Event) -> bool:

@@ -35,6 +35,7 @@ async def land_result(stage: Stage, candidate: Candidate) -> Landed:
     """Land verified commits. Raises `Conflict`; the commits then stay on the run's ref."""
     if candidate.tip != candidate.base:
         await to_the_end(_keep, stage, candidate)
+    await to_the_end(stage.claim, candidate.tip)
     if not stage.plan.order.shared_target or candidate.tip == candidate.base:
         return await to_the_end(_land, stage, candidate)
     async with _turn(stage.bench.locks, f"landing-on-{_place(stage)}"):
@@ -120,7 +121,7 @@ def _keep(stage: Stage, candidate: Candidate) -> None:
 
 def _land(stage: Stage, candidate: Candidate) -> Landed:
     plan = stage.plan
-    return land(
+    landed = land(
         plan.repository,
         candidate,
         plan.settings.land,
@@ -128,9 +129,14 @@ def _land(stage: Stage, candidate: Candidate) -> Landed:
         stage.run,
         replaceable=stage.replaceable,
     )
+    if stage.relay and landed.ref:
+        stage.relay.publish(landed.ref, landed.tip)
+    return landed
 
 
 def _tip(stage: Stage) -> str | None:
+    if stage.relay:
+        stage.relay.refresh(stage.plan.branch)
     return target_tip(stage.plan.repository, stage.plan.settings.land, stage.plan.branch)
 
 

@@ -5,13 +5,14 @@ cache confirms it: the folder may have come with a repository.
 """
 
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 
 from agentflow import __version__
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.events import RunStarted
 from agentflow.frozen import record
-from agentflow.history import History, decode, read_history
+from agentflow.history import History, decode, goes_on_at, read_history
 from agentflow.journal import load, open_regular
 from agentflow.markers import own_folder, write_atomically
 from agentflow.order import Order, read_order
@@ -63,9 +64,14 @@ def run_started(plan: Plan, run: str, replaceable: str | None) -> RunStarted:
     )
 
 
+def state_folder(repository: Repository, cache: Path, run: str) -> Path:
+    """Where our repository of a run is, or would be."""
+    return cache / repository.key / "runs" / run / "state.git"
+
+
 def state_of(repository: Repository, cache: Path, run: str) -> Git:
     """Our repository of a run. Raises `UsageError` if it is gone."""
-    folder = cache / repository.key / "runs" / run / "state.git"
+    folder = state_folder(repository, cache, run)
     if not folder.is_dir():
         raise UsageError(f"nothing is kept of the run {run}, so it cannot go on", hint=ANEW)
     return isolated(folder)
@@ -140,6 +146,15 @@ def resume(plan: Plan, cache: Path, run: str) -> Resumption:
             hint="Take the change back, or start anew with --fresh.",
         )
     return Resumption(run, history.started, history, kept[-1])
+
+
+def kept_lines(path: Path, tip: int) -> tuple[int, int]:
+    """How many lines of a journal, and bytes, another process would go on from, if the last
+    checkpoint holds `tip` lines."""
+    lines = decode(load(path))
+    kept = max(tip, goes_on_at(lines, tip))
+    with open_regular(path) as file:
+        return kept, sum(len(line) for line in islice(file, kept))
 
 
 def adjusted(plan: Plan, past: Resumption) -> Plan:

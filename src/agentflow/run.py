@@ -23,7 +23,9 @@ from agentflow.resuming import adjusted, resume
 from agentflow.runs import task_lock
 from agentflow.stage import Stage
 from agentflow.staging import ready, set_stage
+from agentflow.threads import to_the_end
 from agentflow.tools import Toolkit
+from agentflow.workspace.relay import Relay
 from agentflow.world import World
 
 OpenModel = Callable[[], Model]
@@ -38,9 +40,11 @@ async def run_task(
     connect: Connect,
     sinks: Sequence[Emit] = (),
     account: Account | None = None,
+    relay: Relay | None = None,
 ) -> Json:
     """Run one task to its end, whatever the end is; return its report. `account` is what it shares
-    with other runs.
+    with other runs; `relay` brings it to other machines, and `Fenced` is raised if one of them took
+    it.
 
     Raises `UsageError` and `Conflict` for what is refused before the run exists or goes on. Every
     later failure is the report's outcome.
@@ -54,7 +58,7 @@ async def run_task(
         replaceable = admit(plan, past)
         open_model = connect(plan)
         remove_markers(plan.repository.root, plan.task.id)
-        stage = set_stage(plan, world, sinks, replaceable, past, account)
+        stage = set_stage(plan, world, sinks, replaceable, past, account, relay)
         return await close(stage, stage.history.finished or await _to_an_end(stage, open_model))
 
 
@@ -85,6 +89,7 @@ async def _work(stage: Stage, open_model: OpenModel) -> Candidate:
     model = OpeningModel(open_model)
     try:
         on_base = await ready(stage)
+        await to_the_end(stage.claim)
         return await _work_until_verified(stage, stage.agent(model), on_base)
     finally:
         await model.close()

@@ -22,9 +22,9 @@ REPORT = "report.json"
 JOURNAL = "journal.jsonl"
 OUTCOMES = (
     "done", "failed", "blocked", "budget", "environment", "provider", "conflict", "interrupted",
-    "unfinished", "running",
+    "unfinished", "running", "waiting",
 )  # fmt: skip
-"""What is said of a run: how it ended, that it was killed, or that it is at work."""
+"""What is said of a run: how it ended, that it was killed, that it is at work or waits for a worker."""
 RESUMABLE = frozenset({
     *("unfinished", "budget", "provider", "interrupted"),
     *("blocked", "environment", "conflict"),

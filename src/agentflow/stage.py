@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, field
+from dataclasses import asdict, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from agentflow.agent import Agent
 from agentflow.budget import Budget
-from agentflow.checkpoints import Checkpoints
+from agentflow.checkpoints import Checkpoints, Push
 from agentflow.conversation import Word
 from agentflow.errors import Blocked
 from agentflow.events import (
@@ -31,12 +31,13 @@ from agentflow.redacted import redacted_event
 from agentflow.redaction import Redact
 from agentflow.repair import repair_message
 from agentflow.report import Summary
-from agentflow.resuming import run_started
+from agentflow.resuming import kept_lines, run_started
 from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.scope import find_scope
 from agentflow.tools import Ask, ask
 from agentflow.workbench import Workbench
-from agentflow.workspace.checkpoint import Checkpoint
+from agentflow.workspace.checkpoint import Checkpoint, read_checkpoints, write_checkpoint
+from agentflow.workspace.relay import Relay
 
 if TYPE_CHECKING:
     pass
@@ -65,6 +66,8 @@ class Stage:
     ask: Ask = field(default_factory=lambda: asking(None))
     """What the agent gets when it asks."""
     hooks: Hooks = field(default_factory=Hooks)
+    relay: Relay | None = None
+    """What brings the run to other machines, if it may move."""
 
     def emit(self, event: Event, /) -> None:
         """Write the event down first, then tell everybody; nobody gets a secret."""
@@ -190,8 +193,48 @@ class Stage:
             self.emit,
             lambda: self.history.conversation.turns,
             self.now,
-            self.checkpoint or Checkpoint("", 0, 0, 0, base, tree),
+            self._newest() or Checkpoint("", 0, 0, 0, base, tree),
+            self._pushing,
         )
+
+    def _newest(self) -> Checkpoint | None:
+        """The run's last checkpoint, which is one that claimed it if it may move."""
+        if self.relay is None:
+            return self.checkpoint
+        return read_checkpoints(self.bench.state, self.run, self.plan.base)[-1]
+
+    @property
+    def _pushing(self) -> Push | None:
+        relay = self.relay
+        if relay is None:
+            return None
+        state = self.bench.state
+        return lambda commit: relay.keep(state, self.run, commit, self.plan.base, self.redact)
+
+    def claim(self, also: str = "") -> None:
+        """Where runs may move: keep what is known to have happened, and bring that to the others.
+        From here on no process goes on from an earlier moment. `also` is a commit that they get too.
+
+        Raises `Fenced` if one did already, and `EnvironmentFailure`. Call when no agent is at work
+        and our repository is ready.
+        """
+        if self.relay is None:
+            return
+        state, base = self.bench.state, self.plan.base
+        known = read_checkpoints(state, self.run, base)
+        tree = state.text("rev-parse", f"{base}^{{tree}}")
+        last = known[-1] if known else Checkpoint("", 0, 0, 0, base, tree)
+        lines, size = kept_lines(self.journal.path, last.lines)
+        made = replace(
+            last,
+            lines=lines,
+            size=size,
+            owner=self.relay.owner,
+            journal=self.journal.read(last.size, size),
+        )
+        seconds = int(self.now().timestamp())
+        written = write_checkpoint(state, self.run, last, made, seconds, also)
+        self.relay.keep(state, self.run, written.commit, base, self.redact)
 
     def verified_before(self) -> Candidate | None:
         """What an earlier process had verified and was to land."""

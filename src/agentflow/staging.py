@@ -26,6 +26,7 @@ from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name
 from agentflow.stage import Stage, asking
 from agentflow.workbench import Workbench
 from agentflow.workspace.land import pin_base
+from agentflow.workspace.relay import Relay
 from agentflow.world import World
 
 
@@ -36,9 +37,10 @@ def set_stage(
     replaceable: str | None,
     past: Resumption | None = None,
     account: Account | None = None,
+    relay: Relay | None = None,
 ) -> Stage:
     """Name the run, make its folder, open its journal; or open those of a run that goes on.
-    `account` is charged as well.
+    `account` is charged as well; `relay` brings the run to other machines.
 
     Raises `EnvironmentFailure`.
     """
@@ -88,6 +90,7 @@ def set_stage(
         replaceable=replaceable,
         ask=asking(plan.order.answer),
         hooks=hooks_of(plan, run, world.environment, redact),
+        relay=relay,
     )
 
 

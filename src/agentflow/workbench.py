@@ -82,6 +82,7 @@ class Workbench:
         self._skills_left_out: tuple[str, ...] = ()
         self._continued: Json | None = None
         self.is_prepared = False
+        self._reopened = False
 
     @property
     def locks(self) -> Path:
@@ -92,6 +93,11 @@ class Workbench:
     def state(self) -> Git:
         """Our repository."""
         return self._checkouts.state
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether our repository is there."""
+        return self.is_prepared or self._reopened
 
     @property
     def traffic(self) -> Traffic:
@@ -191,6 +197,7 @@ class Workbench:
     def reopen(self) -> None:
         """Make our repository ready, for a run of which nothing but landing is left."""
         self._checkouts.prepare()
+        self._reopened = True
 
     def _clear(self) -> None:
         """Remove what a dead process left, but for our repository.

@@ -33,6 +33,7 @@ NOT_RUN = {
     "CONTRIBUTING.md": 2,
     "README.md": 4,
     "docs/ci.md": 1,
+    "docs/cluster.md": 2,
     "docs/local-models.md": 1,
     "docs/mcp.md": 1,
     "docs/ui.md": 1,

@@ -19,7 +19,7 @@ from tests.site.reference import FOLDER, PAGES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-COMING = {"cluster.md", "ui.md"}
+COMING = {"ui.md"}
 """Pages that have a place in the navigation and come with what they describe."""
 
 

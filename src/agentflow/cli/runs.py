@@ -10,6 +10,7 @@ from agentflow.cli.completion import complete_outcome, complete_prompt, complete
 from agentflow.cli.options import Verbose
 from agentflow.cli.output import data, exit_codes, print_json, say, talk
 from agentflow.cli.past import diff, export, fork, prune, rewind
+from agentflow.cli.submitted import line_of, show_submitted, submitted_report, submitted_reports
 from agentflow.records import Json
 
 if TYPE_CHECKING:
@@ -64,7 +65,10 @@ def list_(
     by: Annotated[By | None, typer.Option(help="What the runs of each one cost together.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """List the runs in this repository, oldest first, and what they cost."""
+    """List the runs in this repository, oldest first, and what they cost.
+
+    With AGENTFLOW_DATABASE_URL, also those that were submitted.
+    """
     with exit_codes("json" if json else "text"):
         from agentflow.selection import Selection, parse_since, select
         from agentflow.world import World
@@ -72,7 +76,7 @@ def list_(
         begun = None if since is None else parse_since(since, World().now(), where="--since")
         outcomes = _outcomes(outcome or [])
         wanted = Selection(task, outcomes, begun, prompt, model, limit)
-        found = select(_reports(None), wanted)
+        found = select(_all_reports(), wanted)
         if by:
             _print_sums(by, found, json=json)
             return
@@ -83,7 +87,7 @@ def list_(
         if not found:
             say(_nothing(wanted))
         for report in found:
-            data().print(_line(report))
+            data().print(line_of(report))
         if len(found) > 1:
             from agentflow.spending import total
 
@@ -143,6 +147,10 @@ def show(
     with exit_codes("json" if json else "text"):
         from agentflow.runs import find_report
 
+        elsewhere = submitted_report(run, _root())
+        if elsewhere:
+            show_submitted(elsewhere, json=json, journal=journal or follow)
+            return
         report = _report_of(str(find_report(_root(), run)["run"]))
         if journal:
             for line in _lines(report, follow=follow):
@@ -154,11 +162,20 @@ def show(
         if json:
             print_json(report)
         elif report["outcome"] in {"unfinished", "running"}:
-            data().print(_line(report))
+            data().print(line_of(report))
         else:
             from agentflow.sinks.verdict import print_verdict
 
             print_verdict(data(), report)
+
+
+def _all_reports() -> list[Json]:
+    """The runs here and those that were submitted, oldest first."""
+    elsewhere = submitted_reports()
+    here = _reports(None)
+    if not elsewhere:
+        return here
+    return sorted((*here, *elsewhere), key=lambda report: str(report["run"]).rsplit("-", 2)[1:])
 
 
 def _report_of(run: str) -> Json:
@@ -223,21 +240,6 @@ def _root() -> Path:
 
     world = World()
     return open_repository(world.directory, world.environment).root
-
-
-def _line(report: Json) -> str:
-    from agentflow.durations import format_duration
-    from agentflow.neutral import one_line
-    from agentflow.runs import shown
-    from agentflow.spending import of_report
-
-    fields = shown(report)
-    run, outcome = one_line(fields["run"], 255), one_line(fields["outcome"], 40)
-    milliseconds, spent = fields["duration_ms"], of_report(report)
-    took = "" if milliseconds is None else format_duration(milliseconds / 1000)
-    title = one_line(fields["title"], 60)
-    paid = spent.as_text if spent.turns else ""
-    return f"{run:<40} {outcome:<12} {paid:>45}  {took:>10}  {title}".rstrip()
 
 
 for command in (diff, rewind, fork, export, prune):

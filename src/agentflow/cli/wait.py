@@ -1,11 +1,18 @@
 """`agentflow wait`: until a task's run has ended."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agentflow.cli.completion import complete_task
 from agentflow.cli.output import data, exit_codes, print_json, say
+from agentflow.cli.submitted import URL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentflow.records import Json
+    from agentflow.world import World
 
 TIMED_OUT = 124
 """As timeout(1) of GNU coreutils ends."""
@@ -24,8 +31,9 @@ def wait(
     """Wait until a task's run has ended in any way, and exit with that run's code.
 
     A run that has ended already counts, unless another one is at work; without any run, one is
-    waited for. Exits with 143 if the run's process was killed before it left a result, and with
-    124, as timeout(1) does, if the time is over first.
+    waited for. With AGENTFLOW_DATABASE_URL, a run that was submitted is waited for on any machine.
+    Exits with 143 if the run's process was killed before it left a result, and with 124, as
+    timeout(1) does, if the time is over first.
     """
     with exit_codes("json" if json else "text"):
         import time
@@ -39,16 +47,20 @@ def wait(
 
         world = World()
         seconds = None if timeout is None else parse_duration(timeout, where="--timeout")
-        report = wait_for_end(
+
+        def tell(run: str | None) -> None:
+            say(f"waiting for {one_line(run or f'a run of {task}', 255)}")
+
+        report = _submitted(world, task, seconds, tell) or wait_for_end(
             open_repository(world.directory, world.environment),
             world.cache,
             task,
             timeout=seconds,
             clock=world.clock,
             sleep=time.sleep,
-            tell=lambda run: say(f"waiting for {one_line(run or f'a run of {task}', 255)}"),
+            tell=tell,
         )
-        if report is None:
+        if report is None or report["outcome"] == "timeout":
             say(f"no run of {one_line(task)} has ended within {timeout}")
             report = {"type": "timeout", "task": task, "outcome": "timeout", "exit_code": TIMED_OUT}
         else:
@@ -59,3 +71,16 @@ def wait(
         if json:
             print_json(report)
     raise typer.Exit(int(report["exit_code"]))
+
+
+def _submitted(
+    world: "World", task: str, seconds: float | None, tell: "Callable[[str | None], None]"
+) -> "Json | None":
+    """The report of a run that was submitted to a cluster, if one is configured and has the task."""
+    if URL not in world.environment:
+        return None
+    import time
+
+    from agentflow.cluster.elsewhere import wait_for_submitted
+
+    return wait_for_submitted(world, task, timeout=seconds, sleep=time.sleep, tell=tell)

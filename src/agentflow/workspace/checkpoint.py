@@ -63,6 +63,8 @@ class Checkpoint:
     """The files."""
     session: Json = field(default_factory=dict[str, object])
     """What a later toolbox needs to continue: `Session.state`."""
+    owner: str = ""
+    """Who claimed the run with this checkpoint, where several machines may."""
     journal: bytes = field(default=b"", repr=False)
     """The lines since the checkpoint before."""
 
@@ -95,14 +97,17 @@ def script_variables(clone: Clone, folder: Path, *, mounted: bool) -> dict[str, 
 
 
 def write_checkpoint(
-    state: Git, run: str, previous: Checkpoint, made: Checkpoint, seconds: int
+    state: Git, run: str, previous: Checkpoint, made: Checkpoint, seconds: int, also: str = ""
 ) -> Checkpoint:
     """Write a checkpoint on top of the previous one, by compare-and-swap; return it with its name.
 
+    `also` is a commit that goes where the checkpoint goes.
+
     Raises `GitError` if another process has moved the run on.
     """
-    parents = [each for each in (previous.commit, made.head) if each]
+    parents = [each for each in (previous.commit, made.head, also) if each]
     facts = {name: getattr(made, name) for name in ("turn", "lines", "size", "head", "session")}
+    facts |= {"owner": made.owner} if made.owner else {}
     who = _AUTHOR.format(seconds=seconds)
     header = [f"tree {made.tree}", *(f"parent {each}" for each in parents)]
     header += [f"author {who}", f"committer {who}"]

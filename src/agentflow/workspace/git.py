@@ -159,3 +159,11 @@ def as_user(directory: Path, environment: Mapping[str, str]) -> Git:
         "GIT_CONFIG_VALUE_0": "explicit",
     }
     return Git(directory, {**own, **explicit})
+
+
+def explicit(git_dir: Path, environment: Mapping[str, str]) -> Git:
+    """git as the user runs it, with the user's keys and helpers, in a bare repository of ours; it
+    talks to remotes by the usual protocols and by none that runs a command."""
+    git = as_user(git_dir, environment)
+    own = {"GIT_DIR": str(git_dir), "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh"}
+    return Git(git_dir, {**git.environment, **own})

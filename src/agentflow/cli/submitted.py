@@ -1,0 +1,68 @@
+"""Runs that were submitted to a cluster, for `agentflow runs` and `wait`."""
+
+from pathlib import Path
+
+from agentflow.cli.output import data, print_json
+from agentflow.records import Json
+
+URL = "AGENTFLOW_DATABASE_URL"
+"""Without it, nobody waits for the packages of a cluster."""
+
+
+def submitted_reports() -> list[Json]:
+    """The reports of this repository's submitted runs, oldest first; none without a database."""
+    from agentflow.world import World
+
+    world = World()
+    if URL not in world.environment:
+        return []
+    from agentflow.cluster.elsewhere import reports_of
+
+    return reports_of(world)
+
+
+def submitted_report(wanted: str, root: Path) -> Json | None:
+    """The report of a submitted run, or of a task's newest, if no newer one happened here."""
+    from agentflow.runs import newest_run, started_at
+
+    match = [each for each in submitted_reports() if wanted in {each["run"], each["task"]}]
+    if not match:
+        return None
+    here = newest_run(root, wanted)
+    begun, other = started_at(str(match[-1]["run"])), started_at(here) if here else None
+    return match[-1] if begun is None or other is None or begun >= other else None
+
+
+def show_submitted(report: Json, *, json: bool, journal: bool) -> None:
+    """Print a submitted run's verdict, or where it stands. Raises `UsageError` for its journal."""
+    from agentflow.errors import UsageError
+
+    if journal:
+        raise UsageError(
+            f"the journal of {report['run']} is not on this machine",
+            hint="It is in the run's checkpoints, on the state remote of the workers.",
+        )
+    if json:
+        print_json(report)
+    elif "verification" not in report:
+        data().print(line_of(report))
+    else:
+        from agentflow.sinks.verdict import print_verdict
+
+        print_verdict(data(), report)
+
+
+def line_of(report: Json) -> str:
+    """One run in a line."""
+    from agentflow.durations import format_duration
+    from agentflow.neutral import one_line
+    from agentflow.runs import shown
+    from agentflow.spending import of_report
+
+    fields = shown(report)
+    run, outcome = one_line(fields["run"], 255), one_line(fields["outcome"], 40)
+    milliseconds, spent = fields["duration_ms"], of_report(report)
+    took = "" if milliseconds is None else format_duration(milliseconds / 1000)
+    title = one_line(fields["title"], 60)
+    paid = spent.as_text if spent.turns else ""
+    return f"{run:<40} {outcome:<12} {paid:>45}  {took:>10}  {title}".rstrip()

@@ -1,0 +1,298 @@
+"""The board: which runs were submitted, who has them, and what became of them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from agentflow.cluster.database import (
+    APPLICATION,
+    QUEUE,
+    VERSION,
+    WORKFLOW,
+    lock_key,
+    open_session,
+)
+from agentflow.cluster.submission import Submission
+from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.frozen import record
+from agentflow.records import Json
+from agentflow.runs import LEFT, RESUMABLE, run_name
+from agentflow.strict_json import parse_object
+from agentflow.world import World
+
+if TYPE_CHECKING:
+    from dbos import DBOSClient, WorkflowStatus
+
+PRIORITY = 100
+"""Of what is submitted without one; lower goes first, and DBOS would put 0 before everything."""
+MAX_REPORT = 1 << 20
+"""Characters of a report that is kept whole."""
+
+State = Literal["waiting", "running", "ended", "cancelled", "broken"]
+_STATES: dict[str, State] = {
+    "ENQUEUED": "waiting",
+    "DELAYED": "waiting",
+    "PENDING": "running",
+    "SUCCESS": "ended",
+    "CANCELLED": "cancelled",
+    "ERROR": "broken",
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "broken",
+}
+_CODES = {"cancelled": 143, "broken": 5}
+
+
+@record
+class Entry:
+    """One submitted run."""
+
+    run: str
+    task: str
+    state: State
+    facts: Json
+    """What the submitter and the workers wrote down."""
+    worker: str | None
+    priority: int
+    submitted: datetime
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, or where it stands."""
+        said = str(self.facts.get("outcome") or "")
+        if self.state in {"waiting", "running"}:
+            return self.state
+        return "interrupted" if self.state == "cancelled" else said or "environment"
+
+    @property
+    def report(self) -> Json:
+        """The run's report, or what there is of one."""
+        try:
+            report = parse_object(str(self.facts.get("report") or "{}"))
+        except ValueError:
+            report = {}
+        reason = str(self.facts.get("reason") or report.get("reason") or "")
+        code = _CODES.get(self.state, self.facts.get("exit_code"))
+        if self.state == "ended" and code is None:
+            code = EnvironmentFailure.exit_code
+        return {
+            "type": "result",
+            **report,
+            "task": self.task,
+            "run": self.run,
+            "outcome": self.outcome,
+            "exit_code": code,
+            "title": report.get("title") or self.facts.get("title", ""),
+            "reason": reason,
+            "cluster": self.as_json,
+        }
+
+    @property
+    def as_json(self) -> Json:
+        """What the cluster knows of it."""
+        known = ("repository", "base", "worker", "starts")
+        return {
+            "run": self.run,
+            "task": self.task,
+            "state": self.state,
+            **{name: self.facts.get(name) for name in known},
+            "outcome": self.outcome,
+            "priority": self.priority,
+            "submitted": self.submitted.isoformat(timespec="seconds"),
+        }
+
+
+class Board:
+    """Reads and writes runs through a client. Inputs and outputs of DBOS are never loaded."""
+
+    def __init__(self, client: "DBOSClient") -> None:
+        self._client = client
+
+    def find(
+        self, facts: Mapping[str, str] | None = None, *, limit: int | None = None
+    ) -> list[Entry]:
+        """The runs with these facts, oldest first; of more than `limit` the newest."""
+        return self._found(limit=limit, attributes=dict(facts) if facts else None)
+
+    def get(self, wanted: str) -> Entry:
+        """A run, or a task's newest one. Raises `UsageError` for a name that nobody submitted."""
+        found = self._found(workflow_ids=[wanted])
+        if not found:
+            found = self.find({"task": wanted}, limit=1)
+        if not found:
+            raise UsageError(
+                f"no run or task {wanted!r} was submitted", hint="See: agentflow cluster status"
+            )
+        return found[-1]
+
+    def in_state(self, *states: str) -> list[Entry]:
+        """The runs whose status DBOS calls so."""
+        return self._found(status=list(states))
+
+    def _found(self, limit: int | None = None, **wanted: Any) -> list[Entry]:
+        listed = self._client.list_workflows(
+            name=WORKFLOW,
+            sort_desc=True,
+            limit=limit,
+            load_input=False,
+            load_output=False,
+            application_name=APPLICATION,
+            **wanted,
+        )
+        return [_entry(status) for status in reversed(listed)]
+
+    def note(self, run: str, **facts: Any) -> None:
+        """Write down facts of a run beside those that are there."""
+        self._client.update_workflow_attributes(run, facts, merge=True)
+
+    def note_report(self, run: str, report: Json) -> None:
+        """Write down how a run ended."""
+        text = json.dumps(report, ensure_ascii=False)
+        if len(text) > MAX_REPORT:
+            kept = ("outcome", "exit_code", "reason", "hint", "landed", "commits", "num_turns")
+            text = json.dumps({name: report.get(name) for name in kept}, ensure_ascii=False)
+        told = {name: report.get(name) for name in ("outcome", "exit_code", "reason")}
+        self.note(run, report=text.replace("\\u0000", ""), **told)
+
+    def enqueue(self, run: str, made: Submission, priority: int, facts: Mapping[str, Any]) -> None:
+        """Store a run for the next worker that is free."""
+        self._client.enqueue(
+            {
+                "workflow_name": WORKFLOW,
+                "queue_name": QUEUE,
+                "workflow_id": run,
+                "workflow_id_reuse_policy": "reject",
+                "app_version": VERSION,
+                "priority": priority,
+                "attributes": dict(facts),
+            },
+            run,
+            made.as_json,
+        )
+
+    def cancel(self, run: str, reason: str) -> None:
+        """Cancel a run that waits or is at work."""
+        self.note(run, reason=reason)
+        self._client.cancel_workflow(run)
+
+    def retry(self, entry: Entry) -> None:
+        """Let a worker go on with a run that ended. Raises `UsageError` if it cannot."""
+        if entry.state in {"waiting", "running"}:
+            raise UsageError(f"{entry.run} is {entry.state}", hint="Wait, or cancel it first.")
+        if entry.state == "ended" and entry.outcome not in RESUMABLE - {"blocked"}:
+            raise UsageError(
+                f"{entry.run} ended: {entry.outcome}, which another try does not change",
+                hint=f"Begin anew: agentflow submit {entry.task} --fresh",
+            )
+        none = dict.fromkeys(("outcome", "exit_code", "reason", "report", "starts", "deadline"))
+        self.note(entry.run, **none)
+        self._client.rewind_workflow(entry.run, application_version=VERSION, queue_name=QUEUE)
+
+    def drain(self) -> None:
+        """Let no worker begin another run, until `fill`."""
+        self._set_concurrency(0)
+
+    def fill(self, at_once: int) -> None:
+        """Let each worker have so many runs at once."""
+        self._set_concurrency(at_once)
+
+    @property
+    def at_once(self) -> int | None:
+        """How many runs a worker has at once; 0 if the cluster is drained, None before the first
+        worker."""
+        queue = self._client.retrieve_queue(QUEUE)
+        return None if queue is None else queue.worker_concurrency
+
+    def _set_concurrency(self, value: int) -> None:
+        queue = self._client.retrieve_queue(QUEUE)
+        if queue is None:
+            raise UsageError("no worker has ever started", hint="agentflow worker")
+        queue.set_worker_concurrency(value)
+
+
+def _entry(status: "WorkflowStatus") -> Entry:
+    facts: Json = status.attributes or {}
+    submitted = datetime.fromtimestamp((status.created_at or 0) / 1000, UTC)
+    state = _STATES[status.status]
+    worker = status.executor_id if state == "running" else None
+    task = str(facts.get("task", ""))
+    return Entry(status.workflow_id, task, state, facts, worker, status.priority or 0, submitted)
+
+
+@record
+class Submitted:
+    """What came of one submission."""
+
+    entry: Entry
+    is_new: bool
+    """False if it was there already."""
+
+
+def submit(
+    url: str,
+    board: Board,
+    wanted: Sequence[Submission],
+    world: World,
+    *,
+    priority: int,
+    deadline: float | None,
+    fresh: bool,
+) -> list[Submitted]:
+    """Submit tasks. One that waits, is at work or is done is attached to, not begun again.
+
+    `deadline`: seconds from when a worker first begins it. Raises `UsageError` for a task whose last
+    run can be gone on with, unless `fresh`.
+    """
+    with open_session(url, "agentflow submit") as session:
+        for key in sorted({lock_key(f"{each.repository} {each.task.id}") for each in wanted}):
+            session.execute("select pg_advisory_lock(%s)", (key,))  # let go of with the session
+        return [_submit(board, each, world, priority, deadline, fresh) for each in wanted]
+
+
+def _submit(
+    board: Board,
+    made: Submission,
+    world: World,
+    priority: int,
+    deadline: float | None,
+    fresh: bool,
+) -> Submitted:
+    task = made.task
+    earlier = board.find({"repository": made.repository, "task": task.id}, limit=1)
+    if earlier and (attached := _attached(earlier[0], made, fresh=fresh)):
+        return Submitted(attached, is_new=False)
+    run = run_name(task.id, world.now(), world.entropy(2))
+    facts = {
+        "repository": made.repository,
+        "task": task.id,
+        "title": task.title,
+        "base": made.base,
+        "task_sha256": task.sha256,
+        "seconds": deadline,
+    }
+    board.enqueue(run, made, priority, facts)
+    return Submitted(board.get(run), is_new=True)
+
+
+def _attached(last: Entry, made: Submission, *, fresh: bool) -> Entry | None:
+    """The task's last run, if it is the one that is meant. Raises `UsageError`."""
+    if last.state in {"waiting", "running"}:
+        if fresh:
+            raise UsageError(
+                f"{last.run} is {last.state}", hint=f"First: agentflow cluster cancel {last.run}"
+            )
+        return last
+    if fresh:
+        return None
+    if last.outcome == "done":
+        if last.facts.get("task_sha256") != made.task.sha256:
+            raise UsageError(
+                f"{made.task.id} was done, but its text changed since",
+                hint="Give --fresh to run it again.",
+            )
+        return last
+    if last.outcome in LEFT:
+        raise UsageError(
+            f"the run {last.run} of {made.task.id} was left unfinished ({last.outcome})",
+            hint=f"Go on with: agentflow cluster retry {last.run}. Or give --fresh.",
+        )
+    return None

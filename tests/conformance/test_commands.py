@@ -1,0 +1,234 @@
+"""`agentflow submit`, `worker` and `cluster`, as a user meets them; no worker is needed for most."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from agentflow.cluster.execution import MAX_STARTS, check_progress
+from agentflow.cluster.submission import find_submissions
+from agentflow.errors import EnvironmentFailure, UsageError
+from tests.cli.shell import Shell
+from tests.conformance.machines import Machines, machines
+from tests.conformance.postgresql import Server
+from tests.run.project import bash, turn
+
+Given = tuple[Shell, dict[str, str]]
+
+
+@pytest.fixture
+def given(server: Server, tmp_path: Path) -> Given:
+    """A shell in a repository with a remote, and the environment with a database."""
+    shell = Shell(tmp_path)
+    origin = tmp_path / "origin.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", str(origin)], check=True)
+    shell.project.git("remote", "add", "origin", str(origin))
+    shell.project.git("push", "--quiet", "origin", "main")
+    return shell, {"AGENTFLOW_DATABASE_URL": server.make_database()}
+
+
+def test_a_task_is_submitted_once_and_seen_everywhere(given: Given) -> None:
+    shell, database = given
+    made = shell.run("submit", "TASK-1", **database)
+    assert made.returncode == 0, made.stderr
+    run = made.stdout.strip()
+    again = json.loads(shell.run("submit", "TASK-1", "--json", **database).stdout)
+    assert (again["run"], again["is_new"]) == (run, False)
+    assert (again["task"], again["state"], again["priority"]) == ("TASK-1", "waiting", 100)
+    listed = json.loads(shell.run("runs", "list", "--json", **database).stdout)
+    assert (listed["run"], listed["outcome"]) == (run, "waiting")
+    assert shell.run("runs", "show", "TASK-1", **database).stdout.split()[:2] == [run, "waiting"]
+    waited = shell.run("wait", "TASK-1", "--timeout", "1s", **database)
+    assert waited.returncode == 124
+    assert f"waiting for {run}" in waited.stderr
+    assert shell.run("cluster", "cancel", "TASK-1", **database).returncode == 0
+    assert shell.run("wait", "TASK-1", **database).returncode == 143
+    refused = shell.run("submit", "TASK-1", **database)
+    assert refused.returncode == 2
+    assert f"agentflow cluster retry {run}" in refused.stderr
+
+
+def _unpushed(shell: Shell) -> list[str]:
+    shell.project.write("new.txt", "new")
+    shell.project.commit()
+    return ["TASK-1"]
+
+
+def _secret(shell: Shell) -> list[str]:
+    shell.project.task(text="# Use it\n\nThe key is ghp_" + "a1B2c3D4e5" * 3 + "a1B2c3.")
+    return ["TASK-1"]
+
+
+def _password(shell: Shell) -> list[str]:
+    shell.project.git("remote", "set-url", "origin", "https://ada:hunter22@example.com/x.git")
+    return ["TASK-1"]
+
+
+def _command(shell: Shell) -> list[str]:
+    shell.project.git("remote", "set-url", "origin", "ext::sh -c true")
+    return ["TASK-1"]
+
+
+def _unknown(_: Shell) -> list[str]:
+    return ["TASK-9"]
+
+
+def _no_remote(_: Shell) -> list[str]:
+    return ["TASK-1", "other"]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "said"),
+    [
+        (_unpushed, "is known to hold the base"),
+        (_secret, "TASK-1 holds a secret"),
+        (_password, "holds a password"),
+        (_command, "is no address for a worker"),
+        (_unknown, "there is no task 'TASK-9'"),
+        (_no_remote, "has no remote 'other'"),
+    ],
+)
+def test_what_no_worker_could_run_is_refused(
+    given: Given, prepare: Callable[[Shell], list[str]], said: str
+) -> None:
+    shell, _ = given
+    task, *others = prepare(shell)
+    remote = others[0] if others else "origin"
+    with pytest.raises(UsageError, match=re.escape(said)) as refused:
+        find_submissions([task], None, remote, {}, shell.project.world)
+    assert "hunter22" not in f"{refused.value.message} {refused.value.hint}"
+
+
+def test_a_database_that_is_missing_away_or_empty_is_named(given: Given, server: Server) -> None:
+    shell, _ = given
+    unset = shell.run("submit", "TASK-1")
+    assert (unset.returncode, unset.stdout) == (2, "")
+    assert "AGENTFLOW_DATABASE_URL is not set" in unset.stderr
+    away = "postgresql://me:hunter22@127.0.0.1:1/x"
+    gone = shell.run("cluster", "status", AGENTFLOW_DATABASE_URL=away)
+    assert gone.returncode == 5
+    assert "the cluster's database" in gone.stderr
+    assert "hunter22" not in gone.stderr
+    empty = {"AGENTFLOW_DATABASE_URL": server.make_empty()}
+    bare = shell.run("cluster", "status", **empty)
+    assert bare.returncode == 5
+    assert "agentflow cluster migrate" in bare.stderr
+    assert shell.run("cluster", "migrate", **empty).returncode == 0
+    assert shell.run("cluster", "status", **empty).returncode == 0
+
+
+def test_a_worker_without_a_state_remote_refuses(given: Given) -> None:
+    shell, database = given
+    refused = shell.run("worker", **database)
+    assert refused.returncode == 2
+    assert "no state remote is configured" in refused.stderr
+
+
+def test_the_database_takes_no_pickles(given: Given, server: Server) -> None:
+    import psycopg
+
+    _, database = given
+    with (
+        psycopg.connect(database["AGENTFLOW_DATABASE_URL"]) as session,
+        pytest.raises(psycopg.errors.CheckViolation),
+    ):
+        session.execute(
+            "insert into dbos.workflow_status (workflow_uuid, status, name, inputs, serialization)"
+            " values ('x', 'ENQUEUED', 'agentflow_run', 'gASVAAAA', 'py_pickle')"
+        )
+
+
+def test_the_packages_of_the_extra_are_named_if_they_are_missing(given: Given) -> None:
+    shell, database = given
+    blocked = shell.project.root.parent / "blocked"
+    (blocked / "dbos").mkdir(parents=True)
+    (blocked / "dbos/__init__.py").write_text("raise ModuleNotFoundError('no', name='dbos')\n")
+    refused = shell.run("cluster", "status", **database, PYTHONPATH=str(blocked))
+    assert refused.returncode == 5
+    assert "pip install 'agentflow[cluster]'" in refused.stderr
+
+
+def test_a_run_that_kills_its_workers_is_not_begun_for_ever() -> None:
+    said: dict[str, object] = {}
+    for _ in range(MAX_STARTS):
+        check_progress(said.get("starts"), "a" * 40, said.update)
+    check_progress(said.get("starts"), "b" * 40, said.update)
+    for _ in range(MAX_STARTS - 1):
+        check_progress(said.get("starts"), "b" * 40, said.update)
+    with pytest.raises(EnvironmentFailure, match="5 workers in a row"):
+        check_progress(said.get("starts"), "b" * 40, said.update)
+
+
+@pytest.fixture
+def slow(server: Server, tmp_path: Path, bwrap: str) -> Generator[Machines]:
+    """One worker, whose agent begins something that takes long."""
+    talks = {"# Task TASK-1:": [turn(bash("exec sleep 613.7"))]}
+    with machines(tmp_path, server, [turn()], talks) as all_:
+        all_.task("TASK-1")
+        all_.push()
+        all_.start_worker()
+        yield all_
+
+
+def _sleeps() -> list[int]:
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and (entry / "cmdline").read_bytes() == b"sleep\x00613.7\x00":
+                found.append(int(entry.name))
+    return found
+
+
+def _until(holds: Callable[[], bool], all_: Machines) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end, all_.logs()
+        time.sleep(0.1)
+
+
+@pytest.mark.sandbox
+def test_cancel_ends_the_processes_and_retry_goes_on(slow: Machines) -> None:
+    [run] = slow.submit("TASK-1")
+    for _ in range(2):
+        _until(lambda: bool(_sleeps()), slow)
+        with slow.board() as board:
+            board.cancel(run, "cancelled")
+        _until(lambda: not _sleeps(), slow)
+        [entry] = slow.entries()
+        assert (entry.state, entry.outcome) == ("cancelled", "interrupted")
+        with slow.board() as board:
+            board.retry(entry)
+    _until(lambda: bool(_sleeps()), slow)
+    with slow.board() as board:
+        board.note(run, deadline=time.time(), seconds=1)
+    _until(lambda: not _sleeps(), slow)
+    [entry] = slow.entries()
+    assert (entry.state, entry.report["reason"]) == ("cancelled", "not done within 1 s")
+
+
+@pytest.mark.sandbox
+def test_a_worker_that_is_told_to_stop_leaves_its_run_to_others(slow: Machines) -> None:
+    [run] = slow.submit("TASK-1")
+    _until(lambda: bool(_sleeps()), slow)
+    first = slow.workers[0]
+    assert first.pid is not None
+    os.kill(first.pid, signal.SIGTERM)
+    first.join(60)
+    assert first.exitcode == 0, slow.logs()
+    assert not _sleeps()
+    [entry] = slow.entries()
+    assert entry.state == "running"
+    slow.start_again(0)
+    _until(lambda: bool(_sleeps()), slow)
+    [entry] = slow.entries()
+    assert (entry.run, entry.state) == (run, "running")
+    with slow.board() as board:
+        board.cancel(run, "the test is over")
+    _until(lambda: not _sleeps(), slow)
