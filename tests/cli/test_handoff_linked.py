@@ -49,6 +49,12 @@ def test_parts_land_together_and_the_pointers_move_on_demand(terminal: Terminal)
     assert git(root / TYPES, "diff", "--name-only", "main", target) == "mail.dto.ts"
     assert git(root / MAIL, "diff", "--name-only", "main", target) == "src/mail.ts"
     assert f"linked    landed together: {TYPES}, then {MAIL}" in ended.stderr
+    before = ended.stderr.partition(" turn ")[0].splitlines()
+    told = [line for line in before if line.startswith(("part ", "gate ", "may change"))]
+    assert [line.split()[:2] for line in told if line.startswith("part")] == [
+        ["part", f"{report['task']}-1"], ["part", f"{report['task']}-2"],
+    ]  # fmt: skip
+    assert told.count("gate      test: true") == 2
     landed = {name: branch(terminal, name, target) for name in (TYPES, MAIL)}
     assert report["bump"]["pointers"] == landed
     assert git(root, "diff", "--name-only", "main", target).split() == [MAIL, TYPES]

@@ -144,7 +144,13 @@ async def _run_handoff(life: Life, world: World, moments: Moments) -> dict[str, 
     moments.armed = True
     wanted = Linked(prepared, flags=life.flags)
     report = await run_linked(
-        wanted, world, _connect, [moments.watch], command_values, lambda _: None
+        wanted,
+        world,
+        _connect,
+        [moments.watch],
+        command_values,
+        lambda _: None,
+        lambda _part, _plan: None,
     )
     bump(prepared, report["runs"], None, world)
     return report

@@ -116,7 +116,13 @@ def _run_linked(asked: Asked, world: "World") -> "Json":
         stop_on_signals()
         wanted = Linked(asked.prepared, asked.fresh, asked.flags)
         return await run_linked(
-            wanted, world, connector(world), sinks, command_values, printer.print
+            wanted,
+            world,
+            connector(world),
+            sinks,
+            command_values,
+            told=printer.print,
+            announce=lambda part, plan: _announce(printer, asked, part, plan),
         )
 
     with commands_stopped(world.environment), telemetry(world.environment) as sent:

@@ -79,8 +79,10 @@ async def run_linked(
     sinks: Sequence[Emit],
     measure: Measure,
     told: Callable[[str], None],
+    announce: Callable[[Part, Plan], None],
 ) -> Json:
-    """Run every part, then land all of them; return the report. `told` gets each landing.
+    """Run every part, then land all of them; return the report. `told` gets each landing, and
+    `announce` every plan, before the first model call.
 
     Raises `UsageError` for `--land current`, and what a run refuses before it exists.
     """
@@ -95,6 +97,8 @@ async def run_linked(
         links = _written(file)
         if [each.sha256 for each in links] != [part.task.sha256 for part in prepared.parts]:
             plans = [await plan_part(wanted, part, world, measure) for part in prepared.parts]
+            for part, plan in zip(prepared.parts, plans, strict=True):
+                announce(part, plan)
             reports: list[Json] = []
             for plan in plans:
                 reports.append(await run_task(plan, world, connect, sinks))
