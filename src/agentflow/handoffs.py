@@ -2,6 +2,7 @@
 
 import os
 import select
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -42,18 +43,22 @@ def read_input(
 
 
 def _read_all(descriptor: int, patience: float, longest: float) -> bytes:
-    data, waited, silent = bytearray(), 0.0, 0.0
-    patient, step = os.isatty(descriptor), min(patience, 1.0)
+    data, begun = bytearray(), time.monotonic()
+    patient, heard = os.isatty(descriptor), begun
     while True:
-        if not (patient or select.select([descriptor], [], [], step)[0]):
-            silent, waited = silent + step, waited + step
-            if silent >= patience or waited >= longest:
-                raise UsageError(
-                    f"standard input has not ended, and said nothing for {silent:.0f} s",
-                    hint="Give the block's file as PATH, or end the input.",
-                )
+        now = time.monotonic()
+        left = min(heard + patience, begun + longest) - now
+        if not patient and left <= 0:
+            silent = (
+                f", and said nothing for {now - heard:.0f} s" if now - heard >= patience else ""
+            )
+            raise UsageError(
+                f"standard input has not ended after {now - begun:.0f} s{silent}",
+                hint="Give the block's file as PATH, or end the input.",
+            )
+        if not (patient or select.select([descriptor], [], [], left)[0]):
             continue
-        silent = 0.0
+        heard = time.monotonic()
         piece = os.read(descriptor, 65_536)
         data += piece
         if not piece or len(data) > MAX_HANDOFF:

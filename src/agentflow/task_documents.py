@@ -13,7 +13,7 @@ from agentflow.nearest import nearest
 from agentflow.runs import task_lock
 from agentflow.tasks.document import Document
 from agentflow.tasks.task import check_id
-from agentflow.tasks.tasks_edit import Change, apply, apply_all, tokens_of
+from agentflow.tasks.tasks_edit import Change, apply, tokens_of
 from agentflow.tasks.tasks_md import read_tasks_md
 
 NAME = "tasks.md"
@@ -102,13 +102,6 @@ def write_change(path: Path, seen: Document, change: Change, locks: Path) -> boo
     `UsageError` if the change has no place.
     """
     return rewrite(path, seen, [change], locks, lambda now: apply(now, change))
-
-
-def write_changes(path: Path, changes: Sequence[Change], locks: Path) -> bool:
-    """Make several changes in a document as it is now, as `apply_all` does; return whether there
-    were any. Raises as `write_change` does."""
-    seen = read_tasks_md(path)
-    return rewrite(path, seen, changes, locks, lambda now: apply_all(now, changes))
 
 
 def rewrite(

@@ -260,11 +260,42 @@ def test_a_change_that_breaks_the_contract_is_repaired(project: Project, tmp_pat
 def test_an_input_that_never_ends_is_given_up() -> None:
     reading, writing = os.pipe()
     os.write(writing, b"--- BACKEND TASK HANDOFF ---\n")
-    with pytest.raises(UsageError, match="has not ended, and said nothing for"):
+    with pytest.raises(UsageError, match=r"has not ended after \d+ s, and said nothing for"):
         read_input(reading, patience=0.2)
     os.close(writing)
     assert read_input(reading, patience=0.2) == ""
     os.close(reading)
+
+
+def test_an_input_that_drips_is_given_up_too() -> None:
+    reading, writing = os.pipe()
+    over = threading.Event()
+
+    def drip() -> None:
+        while not over.wait(0.02):
+            os.write(writing, b"x")
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        with pytest.raises(UsageError, match=r"has not ended after \d+ s$"):
+            read_input(reading, patience=5, longest=0.3)
+    finally:
+        over.set()
+        thread.join()
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_block_may_come_from_a_command(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "block.md").write_text("nothing of the kind\n")
+    command = " ".join([*AGENTFLOW, "handoff", f"<(cat {tmp_path}/block.md)"])
+    ended = subprocess.run(
+        ["/bin/bash", "-c", command], cwd=shell.project.root, env=shell.environment,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert "/dev/fd/" in ended.stderr
 
 
 def test_a_closed_standard_input_is_said(shell: Shell) -> None:

@@ -8,6 +8,7 @@ import pytest
 from agentflow.command_values import command_values
 from agentflow.errors import UsageError
 from agentflow.events import AgentEnded, Event
+from agentflow.markers import read_marker
 from agentflow.models.anthropic import open_model
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.plan import Plan
@@ -15,6 +16,7 @@ from agentflow.records import Json
 from agentflow.run import OpenModel
 from agentflow.tasks.tasks_md import MAX_DOCUMENT
 from agentflow.workflows.batches import run_batches
+from agentflow.workflows.next_step import as_text
 from agentflow.workflows.situation import Wanted, check, look
 from tests.run.project import Project, bash, call, turn
 
@@ -138,7 +140,15 @@ async def test_all_backend_batches_land_on_one_branch_and_the_document_says_so(
         ("backend", f"/phase-6-backend-execution {TASK}"),
         ("frontend", f"/phase-6-frontend-execution {TASK}"),
     ]
-    assert steps[0]["progress"]["backend_done"], steps[0]["progress"]["backend_total"] == (1, 2)
+    assert [each["progress"] for each in steps] == [
+        {"backend_done": done, "backend_total": 2, "backend_tasks": done,
+         "frontend_pending": 1, "frontend_tasks": 1}
+        for done in (1, 2)
+    ]  # fmt: skip
+    assert [each["next"] for each in steps] == [
+        {"id": "2", "name": "Farewell", "tasks": 1}, {"id": "3", "name": "Page", "tasks": 1},
+    ]  # fmt: skip
+    assert [each["commits"] for each in steps] == [[first], [first, second]]
     assert steps[1]["deliverables"] == [
         {"path": "app/bye.txt", "description": "Write the farewell"}
     ]
@@ -231,6 +241,47 @@ async def test_a_document_that_git_does_not_have_is_written_in_place(project: Pr
     assert (
         project.git("log", "--format=%s", "-1", f"agentflow/{TASK}") == "feat: batch 1 - greeting"
     )
+
+
+@pytest.mark.parametrize(
+    ("second", "third", "kind", "following", "marked"),
+    [
+        ("❌ CANCELLED", "⏭️ SKIPPED", "completion", None, True),
+        ("🚫 BLOCKED", "⏭️ SKIPPED", "backend", None, False),
+        ("❌ CANCELLED", "⏸️ PENDING", "frontend", "3", False),
+    ],
+)
+async def test_what_was_given_up_is_not_the_next_step(
+    project: Project, second: str, third: str, kind: str, following: str | None, *, marked: bool
+) -> None:
+    text = DOCUMENT.replace("Farewell ⏸️ PENDING", f"Farewell {second}")
+    project.write(PATH, text.replace("Page ⏸️ PENDING", f"Page {third}"))
+    project.commit("docs: tasks")
+
+    report, (step,) = await phase6(project, FIRST)
+
+    assert report["outcome"] == "done"
+    assert (step["kind"], step["next"] and step["next"]["id"]) == (kind, following)
+    assert step["progress"]["backend_done"] == 1
+    assert (read_marker(project.root, TASK) == "done") is marked
+    assert as_text(step)
+
+
+async def test_a_batch_that_somebody_else_marked_meanwhile_is_left_so(project: Project) -> None:
+    file = project.write(PATH, DOCUMENT)
+
+    def watch(event: Event) -> None:
+        if isinstance(event, AgentEnded):
+            file.write_text(DOCUMENT.replace("Greeting ⏸️ PENDING", "Greeting 🚫 BLOCKED"))
+
+    report, steps = await phase6(project, FIRST, watch=watch)
+
+    assert (report["outcome"], report["exit_code"]) == ("conflict", 7)
+    assert "batch 1" in report["reason"]
+    assert [each["outcome"] for each in report["batches"]] == ["done"]
+    assert steps == []
+    assert "Greeting 🚫 BLOCKED" in file.read_text()
+    assert "COMPLETE" not in file.read_text()
 
 
 def test_what_is_refused_before_a_batch_is_begun(project: Project) -> None:

@@ -115,6 +115,8 @@ def _input(path: str | None) -> tuple[str, str]:
     from agentflow.tasks.handoff import MAX_HANDOFF
 
     if path is not None and path != "-":
+        if Path(path).is_fifo():  # as of `<(command)`: it may never end either
+            return read_input(os.open(path, os.O_RDONLY | os.O_NONBLOCK)), path
         return decoded(read_limited(Path(path), MAX_HANDOFF), path), path
     if os.isatty(0):
         say("paste the handoff block; end it with Ctrl-D on a line of its own")

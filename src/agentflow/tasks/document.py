@@ -5,7 +5,7 @@ from typing import Literal
 from agentflow.frozen import record
 from agentflow.tasks.batch_dependencies import Dependencies
 from agentflow.tasks.document_paths import Action
-from agentflow.tasks.statuses import FINISHED, Status
+from agentflow.tasks.statuses import FINISHED, GIVEN_UP, Status
 
 Source = Literal["heading", "field", "tasks", "table", "boxes"]
 Severity = Literal["error", "warning", "notice"]
@@ -68,7 +68,7 @@ class TaskEntry:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
-        return self.status in FINISHED or self.status in {"SKIPPED", "CANCELLED"}
+        return self.status in FINISHED | GIVEN_UP
 
 
 @record
@@ -96,8 +96,13 @@ class Batch:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do, and what waits for it may go on."""
+        """Whether it was done, and what waits for it may go on."""
         return self.status in FINISHED
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody will do anything more for it: it was done, or given up."""
+        return self.finished or self.status in GIVEN_UP
 
 
 @record

@@ -71,7 +71,7 @@ def next_batch(
             return _found(batch, tuple(notices), tuple(waiting))
     if waiting:
         return NextBatch("waiting", notices=tuple(notices), waiting=tuple(waiting))
-    complete = bool(document.batches) and all(batch.finished for batch in document.batches)
+    complete = bool(document.batches) and all(batch.over for batch in document.batches)
     return NextBatch("complete" if complete else "none", notices=tuple(notices))
 
 

@@ -23,7 +23,8 @@ Status = Literal[
 ]
 STATUSES: tuple[Status, ...] = get_args(Status)
 FINISHED: frozenset[Status] = frozenset({"COMPLETE", "VERIFIED"})
-PASSED_OVER: frozenset[Status] = frozenset({"BLOCKED", "DEFERRED", "SKIPPED", "CANCELLED"})
+GIVEN_UP: frozenset[Status] = frozenset({"SKIPPED", "CANCELLED"})
+PASSED_OVER: frozenset[Status] = GIVEN_UP | {"BLOCKED", "DEFERRED"}
 
 _SYNONYMS: dict[str, Status] = {
     **{status: status for status in STATUSES},

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from agentflow.errors import AgentflowError
+from agentflow.errors import AgentflowError, Conflict
 from agentflow.interfaces import Emit
 from agentflow.markers import write_marker
 from agentflow.plan import Plan, make_plan
@@ -84,7 +84,11 @@ class _Series:
             self.done.append(_entry(batch, report))
             if report["outcome"] != "done":
                 return self._stopped(situation, plan, report)
-            self._complete(situation, batch, report)
+            try:
+                self._complete(situation, batch, report)
+            except Conflict as conflict:
+                self.step = None
+                return self.report(situation, Ending.of(conflict))
 
     async def _end_what_was_cut_short(self) -> None:
         """Say what a call that died after its last landing did not come to say."""

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.records import Bookkeeping, Ledger
-from agentflow.task_documents import NAME, looks_in, write_changes
+from agentflow.task_documents import NAME, looks_in, rewrite
 from agentflow.tasks.document import Batch, Document, TaskEntry
 from agentflow.tasks.markdown_lines import with_ends
 from agentflow.tasks.statuses import Status
@@ -138,5 +138,9 @@ def with_failure(document: Document, batch_id: str, line: str) -> str:
 def write_untracked(
     repository: Repository, kept: Kept, wanted: Sequence[Change], locks: Path
 ) -> None:
-    """Make the changes in the user's own file, which git does not have."""
-    write_changes(repository.root / kept.path, wanted, locks)
+    """Make the changes in the user's own file, which git does not have.
+
+    Raises `Conflict` if somebody changed the very words since it was read.
+    """
+    file = repository.root / kept.path
+    rewrite(file, kept.document, wanted, locks, lambda now: apply_all(now, wanted))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from agentflow.records import Json
 from agentflow.tasks.document import Batch, Document
-from agentflow.tasks.next_batch import is_for
+from agentflow.tasks.next_batch import is_for, next_batch
 from agentflow.words import counted
 
 
@@ -15,16 +15,17 @@ def next_step(document: Document, batch: Batch, sha: str, files: Sequence[str]) 
     """
     backend = [each for each in document.batches if is_for(each)]
     others = [each for each in document.batches if not is_for(each)]
-    waiting = [each for each in backend if not each.finished]
-    frontend = [each for each in others if not each.finished]
+    waiting = [each for each in backend if not each.over]
+    frontend = [each for each in others if not each.over]
     kind = "backend" if waiting else "frontend" if frontend else "completion"
-    task, following = document.task_id, (waiting or frontend or [None])[0]
+    task = document.task_id
+    following = next_batch(document).batch if waiting else (frontend or [None])[0]
     return {
         "batch": {"id": batch.id, "name": batch.name, "tasks": len(batch.tasks), "commit": sha},
         "deliverables": _deliverables(batch, files),
         "kind": kind,
         "progress": {
-            "backend_done": len(backend) - len(waiting),
+            "backend_done": sum(each.finished for each in backend),
             "backend_total": len(backend),
             "backend_tasks": sum(len(each.tasks) for each in backend if each.finished),
             "frontend_pending": len(frontend),
@@ -105,7 +106,9 @@ def _summary(step: Json, progress: Json) -> list[str]:
         case "backend":
             return [
                 f"- Completed: batch {batch['id']} ({counted(batch['tasks'], 'task')})",
-                f"- Next: batch {following['id']} ({counted(following['tasks'], 'task')})",
+                f"- Next: batch {following['id']} ({counted(following['tasks'], 'task')})"
+                if following
+                else "- Next: none that could be done now",
                 f"- Progress: {done}/{counted(progress['backend_total'], 'backend batch')}",
             ]
         case "frontend":

@@ -77,7 +77,7 @@ class Situation:
     @property
     def over(self) -> bool:
         """Whether nothing is left of the document, for anybody."""
-        return all(batch.finished for batch in self.kept.document.batches)
+        return all(batch.over for batch in self.kept.document.batches)
 
     @property
     def lint(self) -> str:
