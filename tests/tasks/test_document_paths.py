@@ -30,12 +30,33 @@ def test_what_a_value_names(value: str, expected: list[tuple[str, str | None]]) 
 
 
 def test_an_absolute_path_is_its_longest_suffix_that_exists() -> None:
-    written = ["D:\\work\\repo\\apps\\api\\src\\main.ts", "/home/x/repo/package.json"]
+    written = "D:\\work\\repo\\apps\\api\\src\\main.ts"
 
-    assert map_paths(written, TREE.__contains__) == {
-        written[0]: "apps/api/src/main.ts",
-        written[1]: "package.json",
-    }
+    assert map_paths([written], TREE.__contains__) == {written: "apps/api/src/main.ts"}
+
+
+def test_a_name_that_every_folder_may_hold_decides_nothing() -> None:
+    alone = "/home/x/repo/package.json"
+    assert map_paths([alone], TREE.__contains__) == {alone: None}
+    written = [
+        "D:\\proj\\x\\apps\\api\\src\\main.ts",
+        "D:\\proj\\x\\package.json",
+        "D:\\proj\\x\\libs\\new\\package.json",
+        "D:\\proj\\x\\libs\\new\\docs\\a.md",
+    ]
+    assert list(map_paths(written, TREE.__contains__).values()) == [
+        "apps/api/src/main.ts", "package.json", "libs/new/package.json", "libs/new/docs/a.md",
+    ]  # fmt: skip
+
+
+def test_the_prefix_that_most_have_wins_over_a_suffix_by_chance() -> None:
+    tree = {*TREE, "apps/api/src/mail.ts", "src", "src/a.ts"}
+    written = [
+        "D:\\x\\libs\\new\\src\\a.ts",
+        "D:\\x\\apps\\api\\src\\main.ts",
+        "D:\\x\\apps\\api\\src\\mail.ts",
+    ]
+    assert map_paths(written, tree.__contains__)[written[0]] == "libs/new/src/a.ts"
 
 
 def test_a_new_file_lies_where_its_neighbours_do() -> None:

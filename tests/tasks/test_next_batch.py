@@ -108,5 +108,10 @@ def test_what_cannot_be_decided_stops() -> None:
 
 def test_the_end() -> None:
     assert found("1: a - COMPLETE", "2: b - VERIFIED") == ("complete", None, None)
-    assert found("1: a - COMPLETE", "2: b - SKIPPED") == ("none", None, None)
+    assert found("1: a - COMPLETE", "2: b - SKIPPED", "3: c - CANCELLED") == (
+        "complete",
+        None,
+        None,
+    )
+    assert found("1: a - COMPLETE", "2: b - BLOCKED") == ("none", None, None)
     assert next_batch(parse_tasks_md("")).state == "none"

@@ -116,12 +116,13 @@ def map_paths(
 ) -> dict[str, str | None]:
     """Where each path lies, relative to the workspace's root; None if that cannot be decided.
 
-    An absolute path is, first wins: what remains after a configured prefix; its longest suffix
-    that exists; what remains after the prefix that most others were found to have; its longest
-    suffix whose folder exists. A path with `..` is never mapped. What is relative stays.
+    An absolute path is, first wins: what remains after a configured prefix; what remains after the
+    prefix that most others were found to have, each by its longest suffix that exists; that suffix;
+    its longest suffix whose folder exists. A name alone is no such suffix: every folder may hold a
+    `package.json`. A path with `..` is never mapped. What is relative stays.
     """
     found: dict[str, str | None] = {}
-    learned: Counter[tuple[str, ...]] = Counter()
+    unknown: dict[str, list[str]] = {}
     configured = [tuple(_parts(prefix)[0]) for prefix in prefixes]
     for path in dict.fromkeys(written):
         names, absolute = _parts(path)
@@ -130,15 +131,16 @@ def map_paths(
         elif not absolute:
             found[path] = "/".join(names)
         else:
-            kept = _after(names, configured) or _suffix(names, exists)
-            found[path] = kept
-            if kept:
-                learned[tuple(names[: len(names) - kept.count("/") - 1])] += 1
-    common = [prefix for prefix, _ in learned.most_common()]
-    for path, kept in found.items():
-        names, absolute = _parts(path)
-        if kept is None and absolute and ".." not in names:
-            found[path] = _after(names, common) or _suffix(names, exists, folder=True)
+            found[path] = _after(names, configured)
+            if found[path] is None:
+                unknown[path] = names
+    there = {path: _suffix(names, exists, least=2) for path, names in unknown.items()}
+    learned = Counter(
+        tuple(unknown[path][: -(kept.count("/") + 1)]) for path, kept in there.items() if kept
+    )
+    common = sorted(learned, key=lambda prefix: (-learned[prefix], len(prefix)))
+    for path, names in unknown.items():
+        found[path] = _after(names, common) or there[path] or _suffix(names, exists, folder=True)
     return found
 
 
@@ -149,9 +151,11 @@ def _after(names: Sequence[str], prefixes: Iterable[tuple[str, ...]]) -> str | N
     return None
 
 
-def _suffix(names: Sequence[str], exists: Exists, *, folder: bool = False) -> str | None:
-    """The longest suffix that exists, or whose folder does."""
-    for start in range(len(names) - (1 if folder else 0)):
+def _suffix(
+    names: Sequence[str], exists: Exists, *, least: int = 1, folder: bool = False
+) -> str | None:
+    """The longest suffix of at least so many names that exists, or whose folder does."""
+    for start in range(len(names) - (1 if folder else least - 1)):
         tried = names[start:-1] if folder else names[start:]
         if exists("/".join(tried)):
             return "/".join(names[start:])
