@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import fcntl
+import tempfile
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -115,8 +116,16 @@ async def test_what_uses_too_much_is_killed_and_the_next_command_works(
         assert after["output"] == "3\n"  # the toolbox, bash, and `ls` itself
 
 
-async def test_a_session_s_growth_is_bounded_and_can_be_removed(tree: Path) -> None:
-    async with opened(tree, GROWTH) as channel:
+@pytest.fixture
+def quiet_tree() -> Iterator[Path]:
+    """A work tree on a disk that nobody else fills by 64 MiB in a moment, as installations do."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as name:
+        (Path(name) / ".git").write_text("gitdir: /run/agentflow/git\n")
+        yield Path(name)
+
+
+async def test_a_session_s_growth_is_bounded_and_can_be_removed(quiet_tree: Path) -> None:
+    async with opened(quiet_tree, GROWTH) as channel:
         result = await sh(channel, SPREAD)
         assert result["killed"] == "disk"
         assert read(result).startswith("The command was killed: files grew by more than 24 MiB")
