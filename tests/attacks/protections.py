@@ -351,19 +351,24 @@ MUTATIONS = (
         "        if False:\n", "FG-01", "FG-02",
     ),
     one(
-        "neutral text: escapes and characters", "neutral.py", '    text = _ESCAPES.sub("", text)\n    text = "".join(\n        character\n',
-        '    return text\n    text = "".join(\n        character\n', "OU-01", "OU-02", "OU-03",
+        "neutral text: escapes and characters", "neutral.py",
+        '    return _ESCAPES.sub("", text).replace("\\r\\n", "\\n").translate(_SHOWN)\n',
+        "    return text\n", "OU-01", "OU-02", "OU-03",
     ),
     one(
         "neutral text: commands to a CI system", "neutral.py",
-        "    return _COMMANDS.sub(lambda found: f\"{found[1] or ''}{found[0][-1]} \", text)\n",
-        "    return text\n", "OU-02",
+        "    return _COMMANDS.sub(lambda found: f\"{found[1] or ''}{found[0][-1]} \", visible(text))\n",
+        "    return visible(text)\n", "OU-02",
     ),
     one(
         "commands of the CI system stopped around a run", "cli/execution.py",
-        "    with commands_stopped(world.environment):\n", "    if True:\n", "OU-02",
+        "    with commands_stopped(world.environment), telemetry(world.environment) as sent:\n",
+        "    with telemetry(world.environment) as sent:\n", "OU-02",
     ),
-    one("markup escaped", "neutral.py", "return html.escape(neutral(text))", "return neutral(text)", "OU-04"),
+    Mutation(
+        "markup escaped on pages", (Edit("pages/environment.py", "autoescape=True", "autoescape=False"),),
+        tests=("tests/report/test_page.py", "-k", "becomes_markup"),
+    ),
     one(
         "console library's markup off", "sinks/printer.py", "text = Text.assemble(*spans)",
         'text = Text.from_markup("".join(s if isinstance(s, str) else s[0] for s in spans))', "OU-06",

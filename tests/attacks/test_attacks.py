@@ -12,6 +12,7 @@ from tests.attacks.catalogue import CATALOGUE
 from tests.attacks.differences import LANDLOCK, OFTEN
 from tests.attacks.index import CASES, MODULES, NOT_RUN
 from tests.attacks.outer import OUTER
+from tests.attacks.protections import MUTATIONS
 from tests.needs import miss
 
 ALL = os.environ.get("AGENTFLOW_ATTACKS") == "all"
@@ -45,6 +46,19 @@ def test_landlock_holds_but_for_what_is_listed(name: str, reduced: Attacker) -> 
         assert ended in problem, problem or f"{name} holds: take it off the list"
     else:
         assert not problem, f"{name}: {CATALOGUE[name]}\n{problem}"
+
+
+def test_every_protection_can_still_be_dropped() -> None:
+    """`mutations.py` takes hours; that its edits fit is known at once."""
+    sources = Path(__file__).parents[2] / "src" / "agentflow"
+    edits = [(each.protection, edit) for each in MUTATIONS for edit in each.edits]
+    unfit = [
+        protection
+        for protection, edit in edits
+        if (sources / edit.file).read_text("utf-8").count(edit.old) != 1
+    ]
+    assert unfit == []
+    assert all(each.cases or each.tests for each in MUTATIONS)
 
 
 def test_the_page_lists_what_landlock_does_not_hold() -> None:
