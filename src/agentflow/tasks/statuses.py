@@ -24,7 +24,7 @@ Status = Literal[
 STATUSES: tuple[Status, ...] = get_args(Status)
 FINISHED: frozenset[Status] = frozenset({"COMPLETE", "VERIFIED"})
 GIVEN_UP: frozenset[Status] = frozenset({"SKIPPED", "CANCELLED"})
-PASSED_OVER: frozenset[Status] = GIVEN_UP | {"BLOCKED", "DEFERRED"}
+PASSED_OVER: frozenset[Status] = frozenset({*GIVEN_UP, "BLOCKED", "DEFERRED"})
 
 _SYNONYMS: dict[str, Status] = {
     **{status: status for status in STATUSES},
