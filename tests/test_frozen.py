@@ -4,10 +4,11 @@ import copy
 import pickle
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, asdict, dataclass, field, replace
+from typing import Any
 
 import pytest
 
-from agentflow.frozen import record
+from agentflow.frozen import MANY, record
 
 
 @record
@@ -111,6 +112,32 @@ class Short:
 def test_a_record_may_be_shown_in_its_own_way() -> None:
     assert repr(Short(1)) == "<1>"
     assert Short(1) == Short(1)
+
+
+def test_the_many_are_made_like_the_few() -> None:
+    @record
+    class Often:
+        """Made often."""
+
+        x: int
+        items: list[int] = field(default_factory=list[int])
+        y: int = 7
+
+    shared = Often.__init__
+    made = [Often(number, y=number) for number in range(MANY + 2)]
+    assert Often.__init__ is not shared
+    assert [(each.x, each.items, each.y) for each in made] == [
+        (number, [], number) for number in range(MANY + 2)
+    ]
+    assert Often(1) == Often(x=1, items=[], y=7)
+    assert Often(1).items is not Often(1).items
+    assert replace(made[-1], x=0).y == MANY + 1
+    with pytest.raises(FrozenInstanceError):
+        made[-1].x = 2  # pyright: ignore[reportAttributeAccessIssue]
+    wrongs: list[dict[str, Any]] = [{}, {"x": 1, "colour": 2}]
+    for wrong in wrongs:
+        with pytest.raises(TypeError, match=r"Often\.__init__\(\) "):
+            Often(**wrong)
 
 
 def test_nothing_can_be_deleted() -> None:
