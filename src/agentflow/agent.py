@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
+from typing import Any
 
 from agentflow.asking import Asking
 from agentflow.budget import Budget
@@ -91,13 +92,15 @@ class Agent:
         (needs an answer). However it ends, every tool call in the conversation is answered.
         """
         try:
-            async with asyncio.timeout(max(0.0, self.budget.seconds_left)):
+            async with asyncio.timeout(max(0.0, self.budget.seconds_left)) as time_left:
                 await self.asking.restore(self.conversation, toolkit, keeper)
                 if word is not None:
                     self._tell(word.text, word.kind)
                     keeper.begin(changed=False)
                 ending = await self._turns(toolkit, keeper)
         except TimeoutError as error:
+            if not time_left.expired():  # a network disk's ETIMEDOUT, for one
+                raise
             raise self.budget.out_of_time() from error
         self.emit(AgentEnded(ending.reason, ending.text))
         return ending
@@ -179,7 +182,7 @@ class Agent:
             for group in _groups(calls, toolkit):
                 if not toolkit.is_read_only(group[0]):
                     await keeper.settled()
-                await asyncio.gather(*(self._run(call, toolkit, results) for call in group))
+                await _together(self._run(call, toolkit, results) for call in group)
                 signals = [s for call in group for s in results[call.id].signals]
                 if signals:
                     missing = "Not run: you signalled completion before this call."
@@ -260,6 +263,16 @@ def _groups(calls: Iterable[ToolCall], toolkit: Toolkit) -> Iterator[list[ToolCa
         yield [call]
     if together:
         yield together
+
+
+async def _together(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run them side by side. What one raises ends the others, and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as running:
+            for call in calls:
+                running.create_task(call)
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
 
 
 def _not_run(call: ToolCall, reason: str) -> ToolResult:

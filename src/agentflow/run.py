@@ -47,7 +47,8 @@ async def run_task(
     it.
 
     Raises `UsageError` and `Conflict` for what is refused before the run exists or goes on. Every
-    later failure is the report's outcome.
+    later failure that has a name (`AgentflowError`, `OSError`, a stop) is the report's outcome; a
+    fault of ours passes through and leaves what a kill leaves: a run to be resumed.
     """
     with task_lock(plan.repository.locks(world.cache), plan.task.id):
         done = finished_before(plan)

@@ -1,0 +1,76 @@
+"""What the loop does when a tool call ends in a way that no model can mend."""
+
+import asyncio
+
+import pytest
+
+from agentflow.agent import Agent
+from agentflow.budget import Budget
+from agentflow.conversation import Word
+from agentflow.errors import BudgetExceeded, EnvironmentFailure
+from agentflow.messages import ToolCall, ToolResult
+from agentflow.metered import MeteredModel
+from agentflow.models.anthropic import open_model
+from agentflow.models.scripted import ScriptedServer, read_script
+from agentflow.records import Limits
+from tests.models.tools import Tools, Unkept
+
+
+class Reads(Tools):
+    """Read-only tools: the call for `broken` raises, every other takes until it is told to end."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+        self.started = 0
+        self.cancelled = 0
+
+    def is_read_only(self, call: ToolCall) -> bool:
+        return True
+
+    async def run(self, call: ToolCall) -> ToolResult:
+        self.started += 1
+        if (call.arguments or {}).get("file_path") == "broken":
+            await asyncio.sleep(0)
+            raise self.error
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        raise AssertionError("nobody told it to end")
+
+
+async def work(tools: Tools, *paths: str, limits: Limits | None = None) -> Agent:
+    calls = [{"tool": "Write", "input": {"file_path": path}} for path in paths]
+    budget = Budget(limits or Limits(), lambda _model, _usage: None, lambda: 0.0)
+    turns = [{"text": "", "calls": calls}, {"text": "Done."}]
+    async with ScriptedServer(read_script({"turns": turns})) as server:
+        model = open_model(base_url=server.url, api_key=None)
+        metered = MeteredModel(model, budget)
+        agent = Agent(metered, "claude-sonnet-5-5", "Mend.", "message", budget, lambda _: None)
+        try:
+            await agent.work(Word("task", "Mend what is broken."), tools, Unkept())
+        finally:
+            await model.close()
+    return agent
+
+
+async def test_reads_beside_one_that_raises_are_ended_with_it() -> None:
+    tools = Reads(EnvironmentFailure("the sandbox is gone"))
+    with pytest.raises(EnvironmentFailure, match="the sandbox is gone"):
+        await work(tools, "a", "broken", "b")
+    assert (tools.started, tools.cancelled) == (3, 2)
+
+
+async def test_a_disk_that_times_out_is_not_a_task_that_is_out_of_time() -> None:
+    """The operating system's ETIMEDOUT is Python's `TimeoutError` too."""
+    with pytest.raises(TimeoutError, match="network disk"):
+        await work(Reads(TimeoutError("the network disk")), "broken")
+
+
+async def test_a_call_that_takes_longer_than_the_task_may_is_out_of_time() -> None:
+    tools = Reads(AssertionError())
+    with pytest.raises(BudgetExceeded, match="limit of 1 seconds"):
+        await work(tools, "a", "b", limits=Limits(timeout=1))
+    assert tools.cancelled == 2
