@@ -16,17 +16,23 @@ from agentflow.records import Limits
 from tests.models.tools import Tools, Unkept
 
 
-class Reads(Tools):
+class Reads:
     """Read-only tools: the call for `broken` raises, every other takes until it is told to end."""
 
     def __init__(self, error: BaseException) -> None:
-        super().__init__()
+        self.schemas = Tools().schemas
         self.error = error
         self.started = 0
         self.cancelled = 0
 
     def is_read_only(self, call: ToolCall) -> bool:
         return True
+
+    def target(self, call: ToolCall) -> str:
+        return call.name
+
+    async def keep(self, name: str, text: str) -> str:
+        return ""
 
     async def run(self, call: ToolCall) -> ToolResult:
         self.started += 1
@@ -41,7 +47,7 @@ class Reads(Tools):
         raise AssertionError("nobody told it to end")
 
 
-async def work(tools: Tools, *paths: str, limits: Limits | None = None) -> Agent:
+async def work(tools: Reads, *paths: str, limits: Limits | None = None) -> Agent:
     calls = [{"tool": "Write", "input": {"file_path": path}} for path in paths]
     budget = Budget(limits or Limits(), lambda _model, _usage: None, lambda: 0.0)
     turns = [{"text": "", "calls": calls}, {"text": "Done."}]

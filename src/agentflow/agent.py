@@ -91,8 +91,9 @@ class Agent:
         Raises `BudgetExceeded`, `ProviderFailure`, `AgentFailed` (gave up, or looping), `Blocked`
         (needs an answer). However it ends, every tool call in the conversation is answered.
         """
+        time_left = asyncio.timeout(max(0.0, self.budget.seconds_left))
         try:
-            async with asyncio.timeout(max(0.0, self.budget.seconds_left)) as time_left:
+            async with time_left:
                 await self.asking.restore(self.conversation, toolkit, keeper)
                 if word is not None:
                     self._tell(word.text, word.kind)

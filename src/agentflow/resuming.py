@@ -10,14 +10,14 @@ from pathlib import Path
 
 from agentflow import __version__
 from agentflow.errors import EnvironmentFailure, UsageError
-from agentflow.events import RunStarted
+from agentflow.events import AssistantMessage, RunStarted, UserMessage
 from agentflow.frozen import record
 from agentflow.history import History, decode, goes_on_at, read_history
 from agentflow.journal import load, open_regular
 from agentflow.markers import own_folder, write_atomically
 from agentflow.order import Order, read_order
 from agentflow.plan import Plan
-from agentflow.records import Rendered, Task
+from agentflow.records import Json, Rendered, Task
 from agentflow.runs import FOLDER, JOURNAL, list_runs
 from agentflow.strict_json import parse_object
 from agentflow.workspace.checkpoint import Checkpoint, read_checkpoints, remove_locks
@@ -91,15 +91,27 @@ def checkpoints_of(repository: Repository, state: Git, run: str) -> list[Checkpo
 
 def order_of(repository: Repository, cache: Path, run: str) -> Order:
     """What the caller of a run asked for. Raises `UsageError` if the run cannot go on."""
-    kept = checkpoints_of(repository, state_of(repository, cache, run), run)
-    lines = [parse_object(line) for each in kept for line in each.journal.splitlines()]
-    started = [line for line in lines if line.get("type") == RunStarted.type]
+    started = [line for line in _kept(repository, cache, run) if line["type"] == RunStarted.type]
     try:
         return read_order(started[-1]["order"], base=str(started[-1]["base"]), resume=run)
     except (LookupError, ValueError) as error:
         raise UsageError(
             f"the run {run} was begun by another version of agentflow", hint=ANEW
         ) from error
+
+
+def said_in(repository: Repository, cache: Path, run: str) -> int:
+    """How often somebody said something in the conversation that the checkpoints of a run hold,
+    where it would go on."""
+    lines = decode(_kept(repository, cache, run))
+    history = read_history(lines, len(lines))
+    return sum(isinstance(line.event, AssistantMessage | UserMessage) for line in history.lines)
+
+
+def _kept(repository: Repository, cache: Path, run: str) -> list[Json]:
+    """The lines of the journal that the checkpoints of a run hold. Raises `UsageError`."""
+    kept = checkpoints_of(repository, state_of(repository, cache, run), run)
+    return [parse_object(line) for each in kept for line in each.journal.splitlines()]
 
 
 def earlier_order(

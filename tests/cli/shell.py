@@ -20,8 +20,8 @@ EVIL = "\x1b]0;owned\x07\x1b[2J\u202e"
 class Shell:
     """Runs commands in the repository of a project."""
 
-    def __init__(self, folder: Path) -> None:
-        self.project: Project = make_project(folder)
+    def __init__(self, folder: Path, project: Project | None = None) -> None:
+        self.project: Project = project or make_project(folder)
         self.project.world = replace(self.project.world, cache=folder / "cache" / "agentflow")
         self.environment = {
             **self.project.world.environment,

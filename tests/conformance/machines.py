@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
@@ -215,6 +215,25 @@ class Machines:
             if worker.exitcode is None:
                 worker.kill()
                 worker.join()
+
+
+def processes(*command: str) -> list[int]:
+    """The processes of this machine with exactly this command."""
+    wanted = "".join(f"{word}\0" for word in command).encode()
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and (entry / "cmdline").read_bytes() == wanted:
+                found.append(int(entry.name))
+    return found
+
+
+def until(holds: Callable[[], bool], all_: Machines) -> None:
+    """Wait until something holds, for a minute at most."""
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end, all_.logs()
+        time.sleep(0.1)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Generator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from agentflow.cluster.execution import MAX_STARTS, check_progress
 from agentflow.cluster.submission import find_submissions
 from agentflow.errors import EnvironmentFailure, UsageError
 from tests.cli.shell import Shell
-from tests.conformance.machines import Machines, machines
+from tests.conformance.machines import Machines, machines, processes, until
 from tests.conformance.postgresql import Server
 from tests.run.project import bash, turn
 
@@ -178,37 +177,25 @@ def slow(server: Server, tmp_path: Path, bwrap: str) -> Generator[Machines]:
 
 
 def _sleeps() -> list[int]:
-    found: list[int] = []
-    for entry in Path("/proc").iterdir():
-        with suppress(OSError):
-            if entry.name.isdigit() and (entry / "cmdline").read_bytes() == b"sleep\x00613.7\x00":
-                found.append(int(entry.name))
-    return found
-
-
-def _until(holds: Callable[[], bool], all_: Machines) -> None:
-    end = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < end, all_.logs()
-        time.sleep(0.1)
+    return processes("sleep", "613.7")
 
 
 @pytest.mark.sandbox
 def test_cancel_ends_the_processes_and_retry_goes_on(slow: Machines) -> None:
     [run] = slow.submit("TASK-1")
     for _ in range(2):
-        _until(lambda: bool(_sleeps()), slow)
+        until(lambda: bool(_sleeps()), slow)
         with slow.board() as board:
             board.cancel(run, "cancelled")
-        _until(lambda: not _sleeps(), slow)
+        until(lambda: not _sleeps(), slow)
         [entry] = slow.entries()
         assert (entry.state, entry.outcome) == ("cancelled", "interrupted")
         with slow.board() as board:
             board.retry(entry)
-    _until(lambda: bool(_sleeps()), slow)
+    until(lambda: bool(_sleeps()), slow)
     with slow.board() as board:
         board.note(run, deadline=time.time(), seconds=1)
-    _until(lambda: not _sleeps(), slow)
+    until(lambda: not _sleeps(), slow)
     [entry] = slow.entries()
     assert (entry.state, entry.report["reason"]) == ("cancelled", "not done within 1 s")
 
@@ -216,7 +203,7 @@ def test_cancel_ends_the_processes_and_retry_goes_on(slow: Machines) -> None:
 @pytest.mark.sandbox
 def test_a_worker_that_is_told_to_stop_leaves_its_run_to_others(slow: Machines) -> None:
     [run] = slow.submit("TASK-1")
-    _until(lambda: bool(_sleeps()), slow)
+    until(lambda: bool(_sleeps()), slow)
     first = slow.workers[0]
     assert first.pid is not None
     os.kill(first.pid, signal.SIGTERM)
@@ -226,9 +213,9 @@ def test_a_worker_that_is_told_to_stop_leaves_its_run_to_others(slow: Machines) 
     [entry] = slow.entries()
     assert entry.state == "running"
     slow.start_again(0)
-    _until(lambda: bool(_sleeps()), slow)
+    until(lambda: bool(_sleeps()), slow)
     [entry] = slow.entries()
     assert (entry.run, entry.state) == (run, "running")
     with slow.board() as board:
         board.cancel(run, "the test is over")
-    _until(lambda: not _sleeps(), slow)
+    until(lambda: not _sleeps(), slow)

@@ -21,6 +21,7 @@ from agentflow.cli.options import (
 )
 from agentflow.cli.output import OutputFormat, exit_codes
 from agentflow.cli.publication import Junit, Sarif, publishing
+from agentflow.cli.submitted import answer_submitted, refuse_submitted, submitted_report
 
 if TYPE_CHECKING:
     from agentflow.order import Order
@@ -57,6 +58,7 @@ def resume(
         flags = given_flags(
             model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost, timeout=timeout
         )
+        refuse_submitted(run, _root())
         report = _go_on(run, None, flags, output_format, quiet=quiet, verbose=verbose)
         publish(report)
     raise typer.Exit(report["exit_code"])
@@ -86,7 +88,8 @@ def answer(
 ) -> None:
     """Answer an agent or a handoff that asked (exit code 3); the same run goes on.
 
-    Of a handoff that asks several things, TEXT has a line for each: `id: answer`.
+    Of a handoff that asks several things, TEXT has a line for each: `id: answer`. With a submitted
+    run a worker goes on.
     """
     with exit_codes(output_format), publishing(run, junit, sarif) as publish:
         from agentflow.errors import UsageError
@@ -102,11 +105,28 @@ def answer(
         flags = given_flags(
             model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost, timeout=timeout
         )
+        submitted = submitted_report(run, _root())
+        if submitted and said:
+            if flags:
+                raise UsageError(
+                    f"{submitted['run']} was submitted: its model and limits stand",
+                    hint="Leave out: " + ", ".join(f"--{name.replace('_', '-')}" for name in flags),
+                )
+            answer_submitted(submitted, said)
+            return
         report = _go_on(
             run, said, flags, output_format, answers=answers, quiet=quiet, verbose=verbose
         )
         publish(report)
     raise typer.Exit(report["exit_code"])
+
+
+def _root() -> Path:
+    from agentflow.workspace.repository import open_repository
+    from agentflow.world import World
+
+    world = World()
+    return open_repository(world.directory, world.environment).root
 
 
 def _go_on(

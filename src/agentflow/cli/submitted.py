@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from agentflow.cli.output import data, print_json
+from agentflow.cli.output import data, print_json, say
 from agentflow.records import Json
 
 URL = "AGENTFLOW_DATABASE_URL"
@@ -50,6 +50,39 @@ def show_submitted(report: Json, *, json: bool, journal: bool) -> None:
         from agentflow.sinks.verdict import print_verdict
 
         print_verdict(data(), report)
+
+
+def refuse_submitted(run: str | None, root: Path) -> None:
+    """Raises `UsageError` for a submitted run: workers go on with it."""
+    from agentflow.errors import UsageError
+
+    report = submitted_report(run, root) if run else None
+    if report:
+        name, outcome = report["run"], report["outcome"]
+        raise UsageError(
+            f"{name} was submitted, and workers go on with it: it is {outcome}",
+            hint=f"agentflow answer {name} 'TEXT'"
+            if outcome == "blocked"
+            else f"agentflow cluster retry {name}",
+        )
+
+
+def answer_submitted(report: Json, text: str) -> None:
+    """Give a submitted run's agent a person's answer; print the run. Raises `UsageError`."""
+    from agentflow.cluster.database import database_url, open_client, refusals
+    from agentflow.models.endpoint import keys
+    from agentflow.redaction import redactor
+    from agentflow.world import World
+
+    environment = World().environment
+    with refusals():
+        from agentflow.cluster.board import Board
+
+        with open_client(database_url(environment)) as client:
+            board = Board(client)
+            board.answer(board.get(str(report["run"])), text, redactor(keys(environment)))
+    data().print(str(report["run"]))
+    say(f"a worker goes on with it; then: agentflow wait {report['task']}")
 
 
 def line_of(report: Json) -> str:

@@ -17,6 +17,7 @@ from agentflow.cluster.submission import Submission
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.frozen import record
 from agentflow.records import Json
+from agentflow.redaction import Redact
 from agentflow.runs import LEFT, RESUMABLE, run_name
 from agentflow.strict_json import parse_object
 from agentflow.world import World
@@ -151,7 +152,7 @@ class Board:
             kept = ("outcome", "exit_code", "reason", "hint", "landed", "commits", "num_turns")
             text = json.dumps({name: report.get(name) for name in kept}, ensure_ascii=False)
         told = {name: report.get(name) for name in ("outcome", "exit_code", "reason")}
-        self.note(run, report=text.replace("\\u0000", ""), **told)
+        self.note(run, report=text.replace("\\u0000", ""), answer=None, **told)
 
     def enqueue(self, run: str, made: Submission, priority: int, facts: Mapping[str, Any]) -> None:
         """Store a run for the next worker that is free."""
@@ -183,6 +184,24 @@ class Board:
                 f"{entry.run} ended: {entry.outcome}, which another try does not change",
                 hint=f"Begin anew: agentflow submit {entry.task} --fresh",
             )
+        self._go_on(entry)
+
+    def answer(self, entry: Entry, text: str, redact: Redact) -> None:
+        """Let a worker go on with a run that asked, with a person's words for its agent.
+
+        Raises `UsageError` if it asks nothing, or if `redact` finds a secret in the words.
+        """
+        if entry.outcome != "blocked":
+            raise UsageError(f"the run {entry.run} asks nothing: it is {entry.outcome}")
+        if redact(text) != text:
+            raise UsageError(
+                "the answer holds a secret, which would be stored in the database",
+                hint="What agents need comes from the worker's configuration.",
+            )
+        self.note(entry.run, answer={"text": text})
+        self._go_on(entry)
+
+    def _go_on(self, entry: Entry) -> None:
         none = dict.fromkeys(("outcome", "exit_code", "reason", "report", "starts", "deadline"))
         self.note(entry.run, **none)
         self._client.rewind_workflow(entry.run, application_version=VERSION, queue_name=QUEUE)

@@ -16,7 +16,7 @@ from agentflow.order import Order
 from agentflow.plan import make_plan
 from agentflow.prompts.context import Measure
 from agentflow.records import Json
-from agentflow.resuming import order_of, state_folder
+from agentflow.resuming import order_of, said_in, state_folder
 from agentflow.run import Connect, run_task
 from agentflow.workspace.clone import make_repository
 from agentflow.workspace.git import isolated
@@ -92,6 +92,8 @@ def _placed(
     if tip:
         pin_base(repository, run, str(facts.get("begun_at") or made.base))
         order = order_of(repository, world.cache, run)
+        said = said_in(repository, world.cache, run)
+        order = replace(order, answer=due_answer(facts.get("answer"), said, note))
     else:
         base = (branch_tip(repository, site.target) if site.target else None) or made.base
         note({"begun_at": base})
@@ -109,6 +111,17 @@ def check_progress(earlier: Any, tip: str, note: Callable[[Json], None]) -> None
             hint="Look at their logs; then: agentflow cluster retry",
         )
     note({"starts": {"count": count + 1, "at": tip}})
+
+
+def due_answer(stored: Any, said: int, note: Callable[[Json], None]) -> str | None:
+    """What a person answered, as long as the agent has not been told: the conversation, in which
+    somebody spoke `said` times, is as long as when the answer was first to be given."""
+    if not isinstance(stored, dict):
+        return None
+    answer = cast(Json, stored)
+    if "said" not in answer:
+        note({"answer": {**answer, "said": said}})
+    return str(answer["text"]) if answer.get("said", said) == said else None
 
 
 def _left(place: _Place) -> None:
