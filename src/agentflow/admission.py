@@ -2,6 +2,7 @@
 
 from agentflow.errors import Conflict, EnvironmentFailure, UsageError
 from agentflow.markers import marker_path, read_marker
+from agentflow.order import again
 from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.resuming import Resumption
@@ -42,7 +43,8 @@ def finished_before(plan: Plan) -> Json | None:
         raise Unfinished(
             left,
             f"the run {left} of {task} was left unfinished",
-            hint=f"Go on with: agentflow resume {task}. Or start anew: agentflow run {task} --fresh",
+            hint=f"Go on with: agentflow resume {task}. "
+            + f"Or start anew: {again(plan.order.as_json, '--fresh')}",
         )
     return None
 

@@ -85,6 +85,7 @@ class Plan:
     skills: tuple[Skill, ...]
     limits: Limits
     branch: str
+    """Where `land` is `branch`."""
     sandbox: Choice
     base_url: str | None
     """None for a cloud, whose client knows it."""
@@ -96,6 +97,13 @@ class Plan:
     then those that are known before."""
     ledger: Ledger | None = None
     """For a task that stands in a document with others."""
+
+    @property
+    def lands_on(self) -> str:
+        """The branch on which the result lands; empty if on none."""
+        if self.settings.land == "current":
+            return self.repository.branch
+        return self.branch if self.settings.land == "branch" else ""
 
     def __repr__(self) -> str:  # pyright: ignore[reportImplicitOverride]
         # asyncio writes out what a task returned, when it looks up the name of its signal handler.

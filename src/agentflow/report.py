@@ -38,6 +38,7 @@ from agentflow.events import (
 )
 from agentflow.history import Line, decode, read_history
 from agentflow.journal import load
+from agentflow.order import again
 from agentflow.records import LEFT_TO_CI, Json
 from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, list_runs
 from agentflow.spending import Spending, usage_json
@@ -130,6 +131,7 @@ class Summary:
             "exit_code": finished.get("exit_code"),
             "reason": finished.get("reason", ""),
             "hint": finished.get("hint", ""),
+            "again": again(started.get("order", {})),
             **{
                 name: started.get(name)
                 for name in ("task", "task_sha256", "title", "run", "base", "branch")

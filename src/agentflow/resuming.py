@@ -49,7 +49,7 @@ def run_started(plan: Plan, run: str, replaceable: str | None) -> RunStarted:
         model=plan.model,
         base=plan.base,
         sandbox=plan.sandbox.label,
-        branch=plan.branch,
+        branch=plan.lands_on,
         tools=plan.prompt.tools,
         system=plan.rendered.system,
         version=__version__,

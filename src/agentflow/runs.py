@@ -44,7 +44,7 @@ MAX_JOURNAL = 64 << 20
 _NUMBER_LIMIT = 1e15
 _NUMBER = None
 _FIELDS: Json = {
-    **dict.fromkeys(("task", "run", "outcome", "title", "reason", "hint", "base"), ""),
+    **dict.fromkeys(("task", "run", "outcome", "title", "reason", "hint", "again", "base"), ""),
     **dict.fromkeys(("marker", "work_tree"), ""),
     "num_turns": 0,
     "duration_ms": _NUMBER,

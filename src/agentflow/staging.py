@@ -105,7 +105,7 @@ def hooks_of(plan: Plan, run: str, environment: Mapping[str, str], redact: Redac
             "task": plan.task.id,
             "repository": str(plan.repository.root),
             "base": plan.base,
-            "branch": plan.branch,
+            "branch": plan.lands_on,
             "model": plan.model,
             "prompt": plan.prompt.name,
             "sandbox": plan.sandbox.label,

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -412,7 +413,7 @@ def test_done_is_said_with_the_commit_and_only_while_it_is_true(terminal: Termin
 def test_a_failed_run_names_what_to_do_and_where_the_work_is(terminal: Terminal) -> None:
     ended = terminal.run("run", "TASK-1", *GATE, "--base-url", terminal.serve(turn(), turn()))
     assert ended.returncode == 1
-    assert "next     agentflow run TASK-1" in ended.stdout
+    assert "next     the same command" in ended.stdout
     work = ended.stdout.split("work     ")[1].split(" (the agent's files, kept)")[0]
     assert (Path(work) / "app/main.py").is_file()
 
@@ -442,3 +443,66 @@ def test_unreadable_arguments_leave_standard_output_alone(terminal: Terminal) ->
 
     assert ended.returncode == 2
     assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_before_the_run_begins_is_told_in_json_too(
+    terminal: Terminal, number: signal.Signals
+) -> None:
+    process = subprocess.Popen(
+        [*AGENTFLOW, "run", "-", *GATE, "--output-format", "json"],
+        cwd=terminal.project.root,
+        env=terminal.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: _reads_standard_input(process.pid))
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    told = json.loads(output)
+    assert (told["outcome"], told["exit_code"]) == ("interrupted", 128 + number)
+    assert list_runs(terminal.project.root) == []
+
+
+def _reads_standard_input(process: int) -> bool:
+    """Whether it waits in a read of descriptor 0: the call's number and first argument."""
+    return Path(f"/proc/{process}/syscall").read_text("ascii").startswith("0 0x0 ")
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("land", "said", "branch"),
+    [("branch", "branch: agentflow/TASK-1", "agentflow/TASK-1"), ("current", "current: main", "main"),
+     ("none", "none", None)],
+)  # fmt: skip
+def test_a_dry_run_says_where_the_result_lands(
+    terminal: Terminal, land: str, said: str, branch: str | None
+) -> None:
+    shown = terminal.run("run", "TASK-1", *GATE, "--dry-run", "--land", land)
+    assert f"landing    {said}\n" in shown.stdout
+    told = terminal.run(
+        "run", "TASK-1", *GATE, "--dry-run", "--land", land, "--output-format", "json"
+    )
+    assert json.loads(told.stdout)["branch"] == branch
+
+
+def test_a_target_for_what_lands_on_no_branch_is_refused(terminal: Terminal) -> None:
+    refused = terminal.run("run", "TASK-1", *GATE, "--land", "none", "--target", "other")
+    assert refused.returncode == 2
+    assert "--target names a branch, and --land none lands on no branch" in refused.stderr
+
+
+def test_what_to_do_next_can_be_done(terminal: Terminal) -> None:
+    """A text has an id, but no file under it: its command is the same one, not the id's."""
+    silent = terminal.run(
+        "run", "--text", "Add a greeting", *GATE, "--base-url", terminal.serve(turn(), turn())
+    )
+    assert "next     the same command" in silent.stdout, silent.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agentflow.cli.completion import complete_outcome, complete_prompt, complete_run
+from agentflow.cli.completion import complete_outcome, complete_prompt, complete_run, complete_task
 from agentflow.journal import Journal, follow
 from agentflow.runs import FOLDER, JOURNAL, REPORT, task_lock
 from agentflow.workspace.repository import open_repository
@@ -222,6 +222,9 @@ def test_the_shell_completes_runs_prompts_and_outcomes(
     assert complete_run("A") == ["A", RUN]
     assert complete_run("") == ["A", RUN]
     assert complete_outcome("f") == ["failed"]
+    (tmp_path / "root/.orchestrator/tasks").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "root/.orchestrator/tasks/TASK-7.md").write_text("# Do it\n")
+    assert complete_task("T") == ["TASK-7"]
     assert "engineer" in complete_prompt("e")
     asked = {"_AGENTFLOW_COMPLETE": "complete_bash", "COMP_WORDS": "agentflow runs show A-2"}
     ended = subprocess.run(

@@ -54,3 +54,24 @@ async def test_a_commit_must_change_something_that_is_declared(work: Work) -> No
         "1 declared file there, 1 other gone"
     )
     assert await status(("app/main.py",)) == "no commit changes any of app/main.py"
+
+
+async def test_a_link_counts_as_what_it_leads_to_in_the_result(work: Work) -> None:
+    candidate = work.candidate(
+        "echo x > app/x; : > app/empty; ln -s x app/to-x; ln -s nowhere app/broken;"
+        " ln -s empty app/to-empty; ln -s round app/round;"
+        " ln -s ../app app/to-folder"
+    )
+
+    async def failures(*names: str) -> str:
+        files = tuple(f"app/{name}" for name in names)
+        return (await FilesGate(work.state, files).measure(candidate)).summary
+
+    assert await failures("to-x") == "1 declared file there"
+    assert await failures("broken", "to-empty", "round", "to-folder") == (
+        "app/broken is a link to nothing; app/to-empty is empty; "
+        "app/round is a link to nothing; "
+        "app/to-folder is a link to nothing"
+    )
+    still = await FilesGate(work.state, (), ("app/broken",)).measure(candidate)
+    assert still.summary == "app/broken is still there"

@@ -144,7 +144,7 @@ def report(outcome: str) -> dict[str, Any]:
     marker = f".orchestrator/complete/TASK-1.{outcome}" if outcome in {"done", "failed"} else None
     kept = None if outcome == "done" else "/cache/runs/r/tree"
     return {
-        **fields, "outcome": outcome, "reason": reason, "hint": hint, "landed": landed,
+        **fields, "again": "agentflow run TASK-1", "outcome": outcome, "reason": reason, "hint": hint, "landed": landed,
         "marker": marker, "work_tree": kept, "duration_ms": 187_000,
     }  # fmt: skip
 

@@ -8,8 +8,9 @@ def complete_task(incomplete: str) -> list[str]:
     """Task ids."""
     from agentflow.tasks.queue_headings import names_in_queues
 
-    known = {path.stem for path in Path(".orchestrator/tasks").glob("*.md")}
-    return _fitting({*known, *names_in_queues(Path())}, incomplete)
+    root = _root()
+    known = {path.stem for path in (root / ".orchestrator/tasks").glob("*.md")}
+    return _fitting({*known, *names_in_queues(root)}, incomplete)
 
 
 def complete_run(incomplete: str) -> list[str]:

@@ -38,7 +38,7 @@ def demo(
         report = _run(folder, output_format, quiet=quiet)
         if output_format == "text":
             print_verdict(data(), report)
-            if report["outcome"] == "done":
+            if report["outcome"] == "done" and not quiet:
                 say(_next_steps(folder / "notes"))
         else:
             print_json(report)

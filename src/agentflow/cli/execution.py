@@ -48,6 +48,7 @@ def given_flags(**given: Any) -> dict[str, Any]:
     """The settings that were given as flags, in their own types."""
     from agentflow.boundaries import check_glob
     from agentflow.durations import parse_duration
+    from agentflow.errors import UsageError
 
     flags = {name: value for name, value in given.items() if value not in (None, [])}
     for name in ("allow", "deny"):
@@ -55,6 +56,11 @@ def given_flags(**given: Any) -> dict[str, Any]:
             flags[name] = [check_glob(glob, where=f"--{name}") for glob in flags[name]]
     if "timeout" in flags:
         flags["timeout"] = parse_duration(flags["timeout"], where="--timeout")
+    if "target" in flags and flags.get("land", "branch") != "branch":
+        raise UsageError(
+            f"--target names a branch, and --land {flags['land']} lands on no branch of that name",
+            hint="Give one of them.",
+        )
     return flags
 
 

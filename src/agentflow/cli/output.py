@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 import typer
 
-from agentflow.errors import AgentflowError, UsageError
+from agentflow.errors import AgentflowError, Interrupted, UsageError
 
 if TYPE_CHECKING:
+    from agentflow.records import Json
     from agentflow.sinks.printer import Printer
 
 INTERNAL_ERROR = 70
@@ -112,39 +114,61 @@ def exit_codes(output_format: OutputFormat = "text") -> Generator[None]:
     """
     try:
         yield
-    except AgentflowError as error:
-        from agentflow.neutral import neutral
-
-        say(f"error: {neutral(error.message)}")
-        if error.hint:
-            say(f"  {neutral(error.hint)}")
-        if output_format != "text":
-            print_json(_refusal(error))
-        raise typer.Exit(error.exit_code) from error
-    except (KeyboardInterrupt, typer.Abort) as error:
-        say("interrupted")
-        raise typer.Exit(130) from error
     except typer.Exit:
         raise
-    except Exception as error:
-        import traceback
+    except (Exception, KeyboardInterrupt) as error:
+        told = _told(error)
+        if output_format != "text":
+            print_json(told)
+        raise typer.Exit(told["exit_code"]) from error
 
-        traceback.print_exc()
-        say("internal error: please report it with the lines above")
-        raise typer.Exit(INTERNAL_ERROR) from error
+
+def _told(error: Exception | KeyboardInterrupt) -> "Json":
+    """Say on standard error why a command ended; return the result object."""
+    match error:
+        case AgentflowError():
+            from agentflow.neutral import neutral
+
+            say(f"error: {neutral(error.message)}")
+            if error.hint:
+                say(f"  {neutral(error.hint)}")
+            return _refusal(error)
+        case KeyboardInterrupt() | typer.Abort():
+            say("interrupted")
+            number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+            return _refusal(Interrupted(number))
+        case _:
+            import traceback
+
+            traceback.print_exc()
+            say("internal error: please report it with the lines above")
+            return _refused("internal", INTERNAL_ERROR, f"internal error: {error!r}")
 
 
-def _refusal(error: AgentflowError) -> dict[str, object]:
+def _refusal(error: AgentflowError) -> "Json":
     """The result object of what never became a run."""
+    return _refused(error.outcome, error.exit_code, error.message, error.hint)
+
+
+def _refused(outcome: str, code: int, reason: str, hint: str = "") -> "Json":
     return {
         "type": "result",
         "subtype": "error_during_execution",
         "is_error": True,
-        "outcome": error.outcome,
-        "exit_code": error.exit_code,
-        "reason": error.message,
-        "hint": error.hint,
+        "outcome": outcome,
+        "exit_code": code,
+        "reason": reason,
+        "hint": hint,
     }
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came before anything listened for it."""
+
+
+def terminate(number: int, frame: object) -> None:
+    """A handler of SIGTERM that ends a command as Ctrl-C does."""
+    raise Terminated
 
 
 def refuse_arguments(error: Exception, arguments: Sequence[str]) -> int:

@@ -173,8 +173,7 @@ def _places(report: Json) -> Iterator[tuple[str, str]]:
 def _next_step(report: Json) -> str:
     """The command that goes on from here."""
     task = str(report["task"])
-    made = task.startswith("HANDOFF-")
-    again = "the same command, with the same block" if made else f"agentflow run {task}"
+    block = ", with the same block" if task.startswith("HANDOFF-") else ""
     match report["outcome"]:
         case "done":
             return _look(report)
@@ -185,7 +184,7 @@ def _next_step(report: Json) -> str:
         case "budget" | "interrupted" | "provider" if report["num_turns"]:
             return f"agentflow resume {report['run']}"
         case _:
-            return again
+            return f"{report.get('again') or 'the same command'}{block}"
 
 
 def _look(report: Json) -> str:

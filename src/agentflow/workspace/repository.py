@@ -40,6 +40,14 @@ class Repository:
         return self.resolve("HEAD")
 
     @cached_property
+    def branch(self) -> str:
+        """The branch that HEAD is on; empty if it is on none."""
+        try:
+            return self.git.text("symbolic-ref", "--quiet", "--short", "HEAD")
+        except GitError:
+            return ""
+
+    @cached_property
     def settings(self) -> Mapping[str, str]:
         """git's configuration for this repository, the user's and the system's included.
 
