@@ -19,6 +19,8 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/pip check --disable-pip-version-check >/dev/null || \
+	  { echo "requirements.lock does not fit pyproject.toml: make lock"; exit 1; }
 	@touch $@
 
 demo: $(VENV)/.ready
@@ -35,9 +37,10 @@ packages: $(VENV)/.ready
 
 check: $(VENV)/.ready
 	scripts/check
+	$(BIN)/pytest $(PYTEST_ARGS)
 
 bench: $(VENV)/.ready
-	$(BIN)/python benchmarks/spine.py
+	$(BIN)/python benchmarks/spine.py --check
 	$(BIN)/python benchmarks/cache.py
 	$(BIN)/python benchmarks/durability.py
 

@@ -2,11 +2,10 @@
 
 from agentflow.errors import Conflict, EnvironmentFailure, UsageError
 from agentflow.markers import marker_path, read_marker
-from agentflow.order import again
 from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.resuming import Resumption
-from agentflow.runs import landed_by, list_runs, unfinished_run
+from agentflow.runs import again, landed_by, list_runs, unfinished_run
 from agentflow.workspace.land import branch_tip, check_target, target_tip
 from agentflow.workspace.signing import check_signing
 

@@ -1,6 +1,5 @@
 """What a caller asked for, in a form that outlives the call."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, field, replace
 from typing import Any
@@ -46,14 +45,6 @@ class Order:
             "made": made,
             "shared_target": self.shared_target,
         }
-
-
-def again(order: Json, extra: str = "") -> str:
-    """The command that asks for the same and gives `extra`, or words for one that is not known:
-    free text, a document and flags would have to be given again."""
-    if order.get("text") is None and order.get("task") and not order.get("flags"):
-        return " ".join(("agentflow run", shlex.quote(str(order["task"])), *extra.split()))
-    return f"the same command with {extra}" if extra else "the same command"
 
 
 def _text(path: object) -> str | None:

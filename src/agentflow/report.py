@@ -38,9 +38,8 @@ from agentflow.events import (
 )
 from agentflow.history import Line, decode, read_history
 from agentflow.journal import load
-from agentflow.order import again
 from agentflow.records import LEFT_TO_CI, Json
-from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, list_runs
+from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, again, list_runs
 from agentflow.spending import Spending, usage_json
 
 SUBTYPES = {

@@ -75,13 +75,11 @@ async def _to_an_end(stage: Stage, open_model: OpenModel) -> RunFinished:
             landed = await land_result(stage, candidate)
             stage.emit(LandingDone(landed.ref, landed.tip, landed.replaced))
     except AgentflowError as error:
-        return RunFinished(error.outcome, error.exit_code, error.message, error.hint)
+        return RunFinished.of(error)
     except OSError as error:
-        failure = refused(error)
-        return RunFinished(failure.outcome, failure.exit_code, failure.message, failure.hint)
+        return RunFinished.of(refused(error))
     except asyncio.CancelledError as error:
-        stop = Interrupted.of(error)
-        return RunFinished(stop.outcome, stop.exit_code, stop.message, stop.hint)
+        return RunFinished.of(Interrupted.of(error))
     return RunFinished("done", 0, "", "")
 
 

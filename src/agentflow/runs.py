@@ -4,6 +4,7 @@ import fcntl
 import glob
 import os
 import re
+import shlex
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -303,6 +304,14 @@ def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
     if outcome == "done" or outcome not in {*RESUMABLE, "failed"}:
         raise UsageError(f"the run {name} is {outcome}", hint="Run the task again with --fresh.")
     return name
+
+
+def again(order: Json, extra: str = "") -> str:
+    """The command that asks for the same and gives `extra`, or words for one that is not known:
+    free text, a document and flags would have to be given again."""
+    if order.get("text") is None and order.get("task") and not order.get("flags"):
+        return " ".join(("agentflow run", shlex.quote(str(order["task"])), *extra.split()))
+    return f"the same command with {extra}" if extra else "the same command"
 
 
 def _was_answered(journal: Path) -> bool:

@@ -322,19 +322,42 @@ def test_version_and_help_know_what_there_is() -> None:
 
 
 HEAVY = (
-    "anthropic", "git", "httpx2", "jinja2", "mcp", "opentelemetry", "pytest", "starlette", "yaml",
+    "anthropic", "dbos", "git", "httpx2", "jinja2", "mcp", "opentelemetry", "psycopg", "pydantic",
+    "pytest", "starlette", "uvicorn", "yaml",
 )  # fmt: skip
 
 
-def test_help_does_not_import_what_is_heavy() -> None:
+def _imports(project: Project, *arguments: str) -> set[str]:
+    """The packages that a command imports."""
     code = (
         "import sys\nfrom agentflow.cli import application\n"
-        "try: application()(['--help'])\nexcept SystemExit: pass\n"
-        "print(sorted(m for m in sys.modules if '.' not in m), file=sys.stderr)"
+        f"try: application({arguments[0]!r})({arguments!r})\nexcept SystemExit as end: assert not end.code\n"
+        "print(*sorted(m for m in sys.modules if '.' not in m), file=sys.stderr)"
     )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    imported = set(eval(ended.stderr))
-    assert imported.isdisjoint(HEAVY)
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project.root,
+        env=project.world.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(ended.stderr.splitlines()[-1].split())
+
+
+def test_help_does_not_import_what_is_heavy(project: Project) -> None:
+    assert _imports(project, "--help").isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["version"], ["runs", "list", "--json"], ["prompts", "list"],
+     ["run", "TASK-1", *GATE, "--dry-run"]],
+    ids=lambda arguments: arguments[0],
+)  # fmt: skip
+def test_what_asks_no_model_does_not_import_the_sdk(project: Project, arguments: list[str]) -> None:
+    others = {"dbos", "mcp", "opentelemetry", "psycopg", "starlette", "uvicorn"}
+    assert _imports(project, *arguments).isdisjoint({"anthropic", "httpx2", *others})
 
 
 def test_a_full_disk_is_one_sentence(terminal: Terminal) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import agentflow
 from tests.run.project import Project
 
 pytestmark = [pytest.mark.packaging, pytest.mark.sandbox]
@@ -57,6 +58,7 @@ def test_uv_tool_install(project: Project, tmp_path: Path) -> None:
 
 
 def test_editable_install(project: Project) -> None:
+    assert Path(agentflow.__file__).is_relative_to(SOURCE / "src")
     assert has_builtin_prompts([str(Path(sys.executable).parent / "agentflow")], project)
 
 

@@ -1,13 +1,18 @@
 """One task from plan to marker: every outcome, with real git, sandbox, tools and HTTP."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
+import agentflow
 from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.markers import write_marker
 from agentflow.order import Order
 from agentflow.records import Json
+from agentflow.runs import task_lock
+from agentflow.workspace.repository import open_repository
 from tests.run.project import GATE, HELLO, MARKER, Project, bash, call, turn
 
 pytestmark = pytest.mark.sandbox
@@ -42,11 +47,36 @@ async def test_a_change_that_passes_is_landed_marked_and_reported(project: Proje
     assert project.marker("done") == "done"
     file = project.root / ".orchestrator/reports/TASK-1.json"
     assert json.loads(file.read_text()) == report
+    prompt = (project.root / ".orchestrator/prompts/plain.md").read_bytes()
+    assert report["prompt"] == {"name": "plain", "sha256": hashlib.sha256(prompt).hexdigest()}
+    assert report["versions"]["agentflow"] == agentflow.__version__
     assert project.git("status", "--porcelain") == ""
     assert project.git("rev-parse", "HEAD") == base
     assert project.git("for-each-ref", "--format=%(refname)", "refs/agentflow") == (
         f"refs/agentflow/base/{report['run']}"
     )
+
+
+async def test_the_base_is_the_flag_else_the_tasks_else_head(project: Project) -> None:
+    first = project.git("rev-parse", "HEAD")
+    project.git("branch", "older")
+    project.task("base: older")
+    second = project.commit()
+    assert first != second
+    of_task = await project.run([turn(HELLO), turn()])
+    order = Order("TASK-1", base=second, fresh=True)
+    of_flag = await project.run([turn(HELLO), turn()], order=order)
+    assert (of_task["base"], of_flag["base"]) == (first, second)
+
+
+async def test_a_stale_marker_is_gone_as_soon_as_a_run_holds_the_task(project: Project) -> None:
+    write_marker(project.root, "TASK-1", "failed")
+    locks = open_repository(project.root, project.world.environment).locks(project.world.cache)
+    with task_lock(locks, "TASK-1"), pytest.raises(UsageError, match="another run of TASK-1"):
+        await project.run([turn()])
+    assert project.marker("failed") == "failed"
+    report = await project.run([turn(HELLO)], max_turns=1)
+    assert (report["outcome"], project.marker("failed")) == ("budget", None)
 
 
 async def test_the_journal_is_the_message_list(project: Project) -> None:

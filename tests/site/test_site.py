@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from playwright.sync_api import sync_playwright
 
+from agentflow.cli import EXIT_CODES
 from tests.needs import need
 from tests.site.reference import FOLDER, PAGES
 
@@ -30,6 +31,15 @@ def test_every_setting_is_explained() -> None:
     rows = [line for line in PAGES["settings.md"]().splitlines() if line.startswith("| `")]
     assert len(rows) > 100
     assert [row for row in rows if row.endswith("|  |")] == []
+
+
+def test_the_exit_codes_of_the_readme_are_those_of_the_help() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8").partition("### Exit codes")[2]
+    rows = re.findall(r"^\| ([\d, ]+) \| ?(\w*) ?\|", readme, re.MULTILINE)
+    helped = re.findall(r"^  ([\d/]+) +(\w+)", EXIT_CODES, re.MULTILINE)
+    told = [(code, "" if code == "70" else outcome) for code, outcome in helped]
+    assert [(code.replace(", ", "/"), outcome) for code, outcome in rows] == told
+    assert len(told) == 10
 
 
 def test_every_page_stands_in_the_navigation() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import field
 from typing import ClassVar
 
+from agentflow.errors import AgentflowError
 from agentflow.frozen import record
 from agentflow.records import Candidate, FileStat, Json
 
@@ -203,3 +204,8 @@ class RunFinished:
     """One sentence; empty for `done`."""
     hint: str
     """The next step, if there is one."""
+
+    @classmethod
+    def of(cls, error: AgentflowError) -> "RunFinished":
+        """The end that an error is."""
+        return cls(error.outcome, error.exit_code, error.message, error.hint)
