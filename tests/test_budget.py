@@ -194,7 +194,7 @@ def test_runs_share_an_account_and_calls_in_flight_count() -> None:
 
 
 def test_the_limits_of_an_invocation_are_those_that_were_given_to_it() -> None:
-    given = {
+    given: dict[str, Any] = {
         "max_turns": 4, "max_cost": 2.0, "max_tokens": 9_000, "max_input_tokens": 8_000,
         "max_output_tokens": 7_000, "timeout": 60.0,
     }  # fmt: skip

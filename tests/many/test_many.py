@@ -3,6 +3,7 @@
 import json
 import signal
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -205,7 +206,7 @@ async def test_who_works_beside_an_agent_is_told_to_it(fleet: Fleet) -> None:
     ],
 )
 async def test_a_limit_holds_for_all_tasks_together(
-    limit: dict[str, float], named: str, fleet: Fleet
+    limit: dict[str, Any], named: str, fleet: Fleet
 ) -> None:
     """Each of the two would keep it alone: it has four replies, and takes 30 s."""
     used = {"input_tokens": 39_000, "output_tokens": 1_000}
