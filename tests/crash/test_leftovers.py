@@ -6,7 +6,10 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ from agentflow.runs import newest_run
 from agentflow.sandbox.leftovers import end_all_leftovers
 from agentflow.toolbox.record import started
 from tests.crash.test_kills import life_of, lives
-from tests.crash.victim import start
+from tests.crash.victim import Life, start
 from tests.run.project import GATE, HELLO, bash, make_project, turn
 
 ONCE = "test -e {0} || {{ setsid sleep 600 & echo $! > {0}.1; echo $$ > {0}.2; mv {0}.2 {0}; sleep 600; }}"
@@ -32,37 +35,62 @@ def number(path: Path) -> int:
     return int(path.read_text("ascii"))
 
 
+@contextmanager
+def dying(life: Life, told: Path) -> Generator[BaseProcess]:
+    """A process that is dead in the end, whatever the test finds."""
+    victim = start(life, told)
+    try:
+        yield victim
+    finally:
+        victim.kill()
+        victim.join()
+
+
+def end(left: dict[int, str | None]) -> None:
+    """Kill what is still the process that it was."""
+    for process, began in left.items():
+        if began and started(process) == began:
+            os.kill(process, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("toolbox", ["dies too", "is stopped"])
 async def test_what_a_dead_run_left_is_ended_before_it_goes_on(
     toolbox: str, tmp_path: Path
 ) -> None:
     project, mark = make_project(tmp_path / "place"), tmp_path / "mark"
     turns = [turn(bash(ONCE.format(mark))), turn(HELLO), turn(text="Done.")]
+    left = dict[int, str | None]()
+
+    def now() -> dict[int, str | None]:
+        return {each: started(each) for each in left}
+
     async with ScriptedServer(read_script({"turns": turns})) as server:
-        life = life_of(project, server.url)
+        life, told = life_of(project, server.url), tmp_path / "told.txt"
         life = replace(life, flags={**life.flags, "gates": [GATE], "sandbox": "none"})
-        victim = start(life, tmp_path / "told.txt")
-        assert victim.pid is not None
-        await asyncio.to_thread(wait_for, mark)
-        [record] = project.world.cache.glob("*/runs/*/agent/tree.*.processes.json")
-        known = json.loads(record.read_text())
-        assert list(known["agentflow"]) == [str(victim.pid)]
-        assert number(mark) in map(int, known["processes"])
-        left = {each: started(each) for each in (number(mark), number(Path(f"{mark}.1")))}
+        try:
+            with dying(life, told) as victim:
+                await asyncio.to_thread(wait_for, mark)
+                left |= {
+                    each: started(each) for each in (number(mark), number(mark.with_suffix(".1")))
+                }
+                [record] = project.world.cache.glob("*/runs/*/agent/tree.*.processes.json")
+                known = json.loads(record.read_text())
+                toolbox_process = int(next(iter(known["processes"])))
+                assert list(known["agentflow"]) == [str(victim.pid)]
+                assert str(number(mark)) in known["processes"]
+                end_all_leftovers(record.parent.parent)
+                assert now() == left, "its agentflow is alive"
+                os.kill(
+                    toolbox_process, signal.SIGKILL if toolbox == "dies too" else signal.SIGSTOP
+                )
+            assert now() == left, "nobody else ends them"
 
-        end_all_leftovers(record.parent.parent)
-        assert {each: started(each) for each in left} == left, "its agentflow is alive"
+            assert await lives(life, told) == 0, told.read_text()
 
-        first = next(map(int, known["processes"]))
-        os.kill(first, signal.SIGKILL if toolbox == "dies too" else signal.SIGSTOP)
-        os.kill(victim.pid, signal.SIGKILL)
-        await asyncio.to_thread(victim.join)
-        assert {each: started(each) for each in left} == left, "nobody else ends them"
-
-        assert await lives(life, tmp_path / "told.txt") == 0, (tmp_path / "told.txt").read_text()
-
-    assert [started(each) == began for each, began in left.items()] == [False, False]
-    assert started(first) != known["processes"][str(first)]
+            assert [began for process, began in now().items() if began == left[process]] == []
+        finally:
+            end(left)
+    assert started(toolbox_process) != known["processes"][str(toolbox_process)]
     assert project.marker("done") == "done"
     assert newest_run(project.root, "TASK-1") == record.parent.parent.name
     assert not list(project.world.cache.glob("*/runs/*/*/*.processes.json"))
