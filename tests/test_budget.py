@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentflow.budget import SMALLEST_REPLY, Account, Admission, Budget, Call
+from agentflow.budget import (
+    SMALLEST_REPLY,
+    UNLIMITED,
+    Account,
+    Admission,
+    Budget,
+    Call,
+    shared_account,
+)
 from agentflow.errors import BudgetExceeded
 from agentflow.events import LimitNear
 from agentflow.messages import Usage
@@ -31,6 +39,11 @@ def dollars(model: str, usage: Usage) -> float | None:
     written = usage.cache_write_tokens * 1.25 + usage.cache_write_1h_tokens * 2
     read = usage.cache_read_tokens / 10
     return (usage.input_tokens + written + read + usage.output_tokens * 10) / 1e6
+
+
+def still() -> float:
+    """A clock that stands."""
+    return 0.0
 
 
 def make(clock: Clock | None = None, shared: Account | None = None, **limits: Any) -> Budget:
@@ -75,16 +88,16 @@ def test_a_call_of_unknown_price_is_not_made_under_a_limit() -> None:
     [
         ({"max_turns": 2}, "the limit of 2 turns is reached", "--max-turns"),
         ({"max_cost": 0.02}, "the limit of $0.0200 is reached", "--max-cost"),
-        ({"max_tokens": 4_000}, "the limit of 4000 tokens is reached", "max_tokens"),
+        ({"max_tokens": 4_000}, "the limit of 4000 tokens is reached", "--max-tokens"),
         (
             {"max_input_tokens": 2_000},
             "the limit of 2000 input tokens is reached",
-            "max_input_tokens",
+            "--max-input-tokens",
         ),
         (
             {"max_output_tokens": 2_000},
             "the limit of 2000 output tokens is reached",
-            "max_output_tokens",
+            "--max-output-tokens",
         ),
         ({"timeout": 60}, "the limit of 60 seconds is reached", "--timeout"),
     ],
@@ -164,7 +177,7 @@ def test_no_limit_is_ever_overshot(calls: list[tuple[int, int]], most: float) ->
 
 
 def test_runs_share_an_account_and_calls_in_flight_count() -> None:
-    shared = Account(Limits(max_turns=3, max_tokens=100_000), "all runs together")
+    shared = Account(Limits(max_turns=3, max_tokens=100_000), still, "all runs together")
     one, two = make(shared=shared), make(shared=shared)
     assert one.admit(call(prompt=50_000, output=20_000)).output == 20_000
     with pytest.raises(BudgetExceeded, match="100000 tokens for all runs together: 0 tokens are"):
@@ -180,9 +193,36 @@ def test_runs_share_an_account_and_calls_in_flight_count() -> None:
         two.admit(call())
 
 
+def test_the_limits_of_an_invocation_are_those_that_were_given_to_it() -> None:
+    given: dict[str, Any] = {
+        "max_turns": 4, "max_cost": 2.0, "max_tokens": 9_000, "max_input_tokens": 8_000,
+        "max_output_tokens": 7_000, "timeout": 60.0,
+    }  # fmt: skip
+    account = shared_account({**given, "model": "opus"}, "all runs together", still)
+    assert account.limits == Limits(**given)
+    assert shared_account({}, "", still).limits == UNLIMITED
+    make(shared=shared_account({}, "", still)).admit(call())
+
+
+def test_the_time_of_all_runs_together_ends_each_of_them() -> None:
+    clock = Clock()
+    shared = shared_account({"timeout": 100.0}, "all runs together", clock)
+    clock.now += 70
+    late = make(clock, shared, timeout=60)
+    assert late.seconds_left == 30
+    clock.now += 20
+    (warning,) = late.warnings()
+    assert warning.text == "90 of 100 seconds for all runs together are over"
+    clock.now += 10
+    with pytest.raises(BudgetExceeded, match="100 seconds for all runs together is reached"):
+        late.admit(call())
+    alone = make(clock, timeout=60)
+    assert alone.seconds_left == 60
+
+
 def test_each_limit_warns_once_at_80_percent() -> None:
     clock = Clock()
-    shared = Account(Limits(max_turns=10), "all runs together")
+    shared = Account(Limits(max_turns=10), clock, "all runs together")
     budget = make(clock, shared, max_cost=1.0, max_turns=20, timeout=100)
     assert list(budget.warnings()) == []
     budget.charge("m", Usage(799_999))

@@ -20,6 +20,8 @@ from agentflow.runs import (
     is_running,
     landed_by,
     list_runs,
+    new_run,
+    newest_run,
     read_report,
     run_name,
     task_lock,
@@ -47,6 +49,28 @@ def add(root: Path, run: str, *, answered: bool = True, **report: Any) -> Path:
         task = run.rsplit("-", 2)[0]
         (folder / REPORT).write_text(json.dumps({"task": task, "run": run, **report}))
     return folder
+
+
+def test_a_later_run_has_a_later_name_also_within_a_second(tmp_path: Path) -> None:
+    now = datetime(2025, 1, 2, 3, 4, 5, 900_000, tzinfo=UTC)
+    names = list[str]()
+    for entropy in (b"\xff\xff", b"\x80\0", b"\0\0"):
+        names.append(new_run(tmp_path, "TASK-1", now, entropy))
+        add(tmp_path, names[-1])
+        assert [newest_run(tmp_path, "TASK-1"), unfinished_run(tmp_path, "TASK-1")] == names[
+            -1:
+        ] * 2
+    assert [report["run"] for report in list_runs(tmp_path)] == names
+    assert names[0] == run_name("TASK-1", now, b"\xff\xff")
+    assert new_run(tmp_path, "TASK-2", now, b"\0\0") == run_name("TASK-2", now, b"\0\0")
+
+
+def test_a_name_far_ahead_is_nothing_to_go_by(tmp_path: Path) -> None:
+    """A repository may bring one."""
+    now = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
+    for name in ("TASK-1-20990101T000000-abcd", "TASK-1-20259999T000000-abcd"):
+        add(tmp_path, name)
+        assert new_run(tmp_path, "TASK-1", now, b"\0\0") == run_name("TASK-1", now, b"\0\0")
 
 
 @pytest.mark.parametrize("task", IDS)

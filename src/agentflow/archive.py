@@ -9,12 +9,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from agentflow.checkouts import remove_folder
-from agentflow.errors import UsageError
+from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.frozen import record
+from agentflow.journal import open_regular
+from agentflow.redaction import Redact
 from agentflow.runs import FOLDER, JOURNAL, REPORT, list_runs, started_at, task_lock
-from agentflow.workspace.checkpoint import bundle, ref_of
+from agentflow.workspace.checkpoint import bundle
 from agentflow.workspace.git import Git
 from agentflow.workspace.repository import Repository
+from agentflow.workspace.secret_places import secret_places
 
 EXPORTED = (JOURNAL, REPORT, "prompt.md")
 
@@ -31,19 +34,52 @@ class Old:
     """Why it is not removed all the same; empty if it is."""
 
 
-def export(root: Path, run: str, state: Git | None, file: Path) -> None:
+@record
+class Kept:
+    """The checkpoints of a run."""
+
+    state: Git
+    base: str
+    """The commit that the run began from."""
+    tip: str
+
+
+def export(root: Path, run: str, kept: Kept | None, file: Path, redact: Redact) -> None:
     """Write a run's journal, report and prompt into a gzipped tar file, with its checkpoints as a
-    git bundle, if they are still there."""
-    with tarfile.open(file, "w:gz") as archive:
-        for name in EXPORTED:
-            path = root / FOLDER / run / name
-            if path.is_file() and not path.is_symlink():
-                archive.add(path, f"{run}/{name}", recursive=False)
-        if state is not None:
-            data = bundle(state, ref_of(run))
-            entry = tarfile.TarInfo(f"{run}/checkpoints.bundle")
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
+    git bundle.
+
+    Raises `EnvironmentFailure`, before anything is written, naming where a secret stands: what
+    leaves this machine is refused, as a push of checkpoints is.
+    """
+    packed = {name: _text(root / FOLDER / run / name) for name in EXPORTED}
+    for name, data in packed.items():
+        text = data.decode("utf-8", "replace")
+        if redact(text) != text:
+            told = f"{FOLDER}/{run}/{name} holds a secret, so the run is not packed"
+            raise EnvironmentFailure(told, hint="See where it came from, and change that secret.")
+    if kept:
+        found = secret_places(kept.state, kept.tip, kept.base, redact)
+        if found:
+            raise EnvironmentFailure(
+                f"the checkpoints of {run} are not packed, because {found[0]}",
+                hint="Leave them out: --no-checkpoints",
+            )
+        packed["checkpoints.bundle"] = bundle(kept.state, run, kept.base)
+    with tarfile.open(file, "x:gz") as archive:
+        for name, data in packed.items():
+            if data:
+                entry = tarfile.TarInfo(f"{run}/{name}")
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
+
+
+def _text(path: Path) -> bytes:
+    """What a file says; nothing if it is not there, or is no regular one."""
+    try:
+        with open_regular(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
 
 
 def prune(

@@ -1,12 +1,13 @@
 """What runs have spent, against what they may spend; asked before each call of the model.
 
-An account counts. A budget is one run's own account and its clock, and perhaps an account that it
-shares with the other runs of one invocation.
+An account counts, time included. A budget is one run's own account, and perhaps one that it shares
+with the other runs of one invocation.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from agentflow.errors import BudgetExceeded
 from agentflow.events import LimitNear
@@ -69,7 +70,6 @@ class Limit:
         return f"${amount:.2f}" if amount >= 0.1 or not amount else f"${amount:.4f}"
 
 
-_CONFIGURED = "Raise {} in your configuration."
 LIMITS = (
     Limit("max_turns", "turns", "Raise it with --max-turns.", lambda s: s.turns),
     Limit(
@@ -81,35 +81,56 @@ LIMITS = (
     Limit(
         "max_tokens",
         "tokens",
-        _CONFIGURED.format("max_tokens"),
+        "Raise it with --max-tokens.",
         lambda s: s.usage.total_tokens,
     ),
     Limit(
         "max_input_tokens",
         "input tokens",
-        _CONFIGURED.format("max_input_tokens"),
+        "Raise it with --max-input-tokens.",
         lambda s: s.usage.prompt_tokens,
     ),
     Limit(
         "max_output_tokens",
         "output tokens",
-        _CONFIGURED.format("max_output_tokens"),
+        "Raise it with --max-output-tokens.",
         lambda s: s.usage.output_tokens,
     ),
 )
 """All but the wall clock."""
 
+TIMEOUT = "timeout"
+"""The wall clock's limit, in `Limits` and among flags."""
+UNLIMITED = Limits(max_turns=10**9, timeout=math.inf)
+"""As many turns as nobody takes."""
+
 
 @dataclass(slots=True)
 class Account:
-    """A count of what one run or several spend."""
+    """A count of what one run or several spend, from the moment it is made."""
 
     limits: Limits
+    clock: Callable[[], float]
+    """Seconds that never go back."""
     owner: str = "this run"
     """Whose limits these are, in words: `all runs together`, …"""
     spent: Spending = field(default_factory=Spending)
     _in_flight: dict[object, Spending] = field(default_factory=dict[object, Spending])
     _warned: set[str] = field(default_factory=set[str])
+    _started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._started = self.clock()
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the wall clock's limit."""
+        return self.limits.timeout - (self.clock() - self._started)
+
+    def restore(self, spent: Spending, seconds: float) -> None:
+        """Take over what was spent before, and for how long."""
+        self.spent = spent
+        self._started = self.clock() - seconds
 
     def admit(self, who: object, empty: Spending, full: Spending, output: int) -> Admission:
         """Allow a call whose worst is `empty` without output and `full` with `output` tokens.
@@ -152,15 +173,35 @@ class Account:
         """Limits of which most is spent, each told once."""
         for limit in LIMITS:
             most, spent = limit.of(self.limits), limit.amount(self.spent)
-            if most is None or limit.name in self._warned or not WARN_AT * most <= spent < math.inf:
-                continue
-            self._warned.add(limit.name)
-            shown, of = limit.show(spent), limit.show(most)
-            yield LimitNear(limit.name, spent, most, f"{shown} of {of} are spent by {self.owner}")
+            if most is not None and self._is_near(limit.name, spent, most):
+                shown, of = limit.show(spent), limit.show(most)
+                told = f"{shown} of {of} are spent by {self.owner}"
+                yield LimitNear(limit.name, spent, most, told)
+        most, spent = self.limits.timeout, self.limits.timeout - self.seconds_left
+        if most < math.inf and self._is_near(TIMEOUT, spent, most):
+            told = f"{spent:.0f} of {most:.0f} seconds{self._whose} are over"
+            yield LimitNear(TIMEOUT, spent, most, told)
+
+    def out_of_time(self) -> BudgetExceeded:
+        """The error that says so."""
+        return BudgetExceeded(
+            f"the limit of {self.limits.timeout:.0f} seconds{self._whose} is reached",
+            "Raise it with --timeout.",
+        )
+
+    def _is_near(self, name: str, spent: float, most: float) -> bool:
+        """Whether most is spent, for the first time."""
+        if name in self._warned or not WARN_AT * most <= spent < math.inf:
+            return False
+        self._warned.add(name)
+        return True
+
+    @property
+    def _whose(self) -> str:
+        return "" if self.owner == "this run" else f" for {self.owner}"
 
     def _exceeded(self, limit: Limit, most: float, worst: float) -> BudgetExceeded:
-        spent, of = limit.amount(self.spent), limit.show(most)
-        whose = "" if self.owner == "this run" else f" for {self.owner}"
+        spent, of, whose = limit.amount(self.spent), limit.show(most), self._whose
         if spent >= most:
             return BudgetExceeded(f"the limit of {of}{whose} is reached", limit.hint)
         if not math.isfinite(worst):
@@ -175,6 +216,13 @@ class Account:
         )
 
 
+def shared_account(flags: Mapping[str, Any], owner: str, clock: Callable[[], float]) -> Account:
+    """One count for all runs of an invocation, with the limits that were given to it as flags."""
+    names = (*(limit.name for limit in LIMITS), TIMEOUT)
+    given = {name: flags[name] for name in names if name in flags}
+    return Account(replace(UNLIMITED, **given), clock, owner)
+
+
 class Budget:
     """One count for a whole run: repairs and failed attempts included."""
 
@@ -187,13 +235,9 @@ class Budget:
     ) -> None:
         """`clock` returns seconds that never go back. `shared` is charged as well, and its limits
         hold as well."""
-        self.limits = limits
-        self._own = Account(limits)
+        self._own = Account(limits, clock)
         self._accounts = (self._own, *((shared,) if shared else ()))
         self._cost_of = cost_of
-        self._clock = clock
-        self._started = clock()
-        self._warned_of_time = False
 
     @property
     def spent(self) -> Spending:
@@ -202,14 +246,13 @@ class Budget:
 
     @property
     def seconds_left(self) -> float:
-        """Until the wall clock's limit."""
-        return self.limits.timeout - (self._clock() - self._started)
+        """Until the first wall clock's limit."""
+        return min(account.seconds_left for account in self._accounts)
 
     def restore(self, usage: Usage, cost: float | None, turns: int, seconds: float) -> None:
         """Take over what an earlier part of this run spent. A shared account is not told: it
         counts one invocation."""
-        self._own.spent = Spending(turns, usage, cost)
-        self._started = self._clock() - seconds
+        self._own.restore(Spending(turns, usage, cost), seconds)
 
     def admit(self, call: Call) -> Admission:
         """Allow the next call, at most as long as fits; call `charge` or `release` after it.
@@ -243,16 +286,10 @@ class Budget:
         """Limits of which most is spent, each told once."""
         for account in self._accounts:
             yield from account.warnings()
-        most, spent = self.limits.timeout, self.limits.timeout - self.seconds_left
-        if spent >= WARN_AT * most and not self._warned_of_time:
-            self._warned_of_time = True
-            yield LimitNear("timeout", spent, most, f"{spent:.0f} of {most:.0f} seconds are over")
 
     def out_of_time(self) -> BudgetExceeded:
-        """The error that says so."""
-        return BudgetExceeded(
-            f"the limit of {self.limits.timeout:.0f} seconds is reached", "Raise it with --timeout."
-        )
+        """The error that says whose time is over."""
+        return min(self._accounts, key=lambda account: account.seconds_left).out_of_time()
 
     def _worst(self, call: Call, output: int) -> Spending:
         """The call with so much output, at the dearest of the ways in which its prompt is billed."""

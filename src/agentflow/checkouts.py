@@ -36,6 +36,7 @@ from agentflow.records import (
 from agentflow.redaction import redactor
 from agentflow.sandbox import open_sandbox
 from agentflow.sandbox.channel import Channel
+from agentflow.sandbox.leftovers import end_all_leftovers
 from agentflow.sandbox.policy import (
     HOME,
     SCRATCH,
@@ -116,6 +117,7 @@ class Checkouts:
         repository, environment = self._repository, self._world.environment
         folder = self.folder / STATE
         with preparing(self.folder):
+            end_all_leftovers(self.folder)
             if folder.is_dir():
                 self.state = isolated(folder)
             else:

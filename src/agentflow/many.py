@@ -7,10 +7,9 @@ stop them: soon, when each agent has finished its turn, or now.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from agentflow.backlog import Backlog, Item, Start, find_start, named_tasks
-from agentflow.budget import Account
+from agentflow.budget import Account, shared_account
 from agentflow.errors import AgentflowError, UsageError
 from agentflow.events import Clashed, Event
 from agentflow.followups import needs_elsewhere, write_followups
@@ -19,7 +18,7 @@ from agentflow.interfaces import Emit
 from agentflow.order import Order
 from agentflow.plan import make_plan
 from agentflow.prompts.context import Measure
-from agentflow.records import Json, Limits, Neighbour
+from agentflow.records import Json, Neighbour
 from agentflow.resuming import order_of
 from agentflow.run import Connect, run_task
 from agentflow.runs import list_runs, unfinished_run
@@ -30,9 +29,6 @@ from agentflow.workspace.combine import common_base
 from agentflow.workspace.land import target_tip
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
-
-UNLIMITED = 10**9
-"""Turns: more than anybody takes."""
 
 
 @record
@@ -46,12 +42,6 @@ class Wanted:
     fresh: bool = False
     accept: bool = False
     """Whether what the agents ask for elsewhere is run as well, once."""
-
-
-def shared_account(flags: Mapping[str, Any]) -> Account:
-    """One count for all runs of an invocation, with the limits that were given to it."""
-    limits = Limits(flags.get("max_turns", UNLIMITED), flags.get("max_cost"))
-    return Account(limits, "all tasks together")
 
 
 async def run_many(
@@ -68,7 +58,7 @@ async def run_many(
     `sinks` are made for each task by its id; `told` gets the report of each run that ends. Raises
     `UsageError` for tasks that wait for each other.
     """
-    account = shared_account(wanted.start.flags)
+    account = shared_account(wanted.start.flags, "all tasks together", world.clock)
     entries: dict[str, Json] = {}
     backlog = wanted.backlog
 

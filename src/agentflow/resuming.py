@@ -77,13 +77,17 @@ def state_of(repository: Repository, cache: Path, run: str) -> Git:
     return isolated(folder)
 
 
-def checkpoints_of(repository: Repository, state: Git, run: str) -> list[Checkpoint]:
-    """All checkpoints of a run, oldest first. Raises `UsageError` if there are none."""
+def base_of(repository: Repository, run: str) -> str:
+    """The commit that a run began from. Raises `UsageError` if nothing keeps it any more."""
     try:
-        base = repository.git.text("rev-parse", "--verify", f"refs/agentflow/base/{run}")
+        return repository.git.text("rev-parse", "--verify", f"refs/agentflow/base/{run}")
     except GitError as error:
         raise UsageError(f"the base of the run {run} is gone", hint=ANEW) from error
-    found = read_checkpoints(state, run, base)
+
+
+def checkpoints_of(repository: Repository, state: Git, run: str) -> list[Checkpoint]:
+    """All checkpoints of a run, oldest first. Raises `UsageError` if there are none."""
+    found = read_checkpoints(state, run, base_of(repository, run))
     if not found:
         raise UsageError(f"the run {run} ended before its first checkpoint", hint=ANEW)
     return found

@@ -13,7 +13,7 @@ from agentflow.resuming import (
     run_started,
     state_of,
 )
-from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name, task_lock
+from agentflow.runs import FOLDER, JOURNAL, REPORT, new_run, task_lock
 from agentflow.workspace.checkpoint import Checkpoint, move_to, take_over, write_checkpoint
 from agentflow.workspace.clone import make_repository
 from agentflow.workspace.land import pin_base
@@ -69,7 +69,7 @@ def fork(plan: Plan, world: World, source: str, turn: int) -> str:
         old = state_of(repository, world.cache, source)
         kept = checkpoints_of(repository, old, source)
         wanted = checkpoint_at(kept, turn)
-        run = run_name(plan.task.id, world.now(), world.entropy(2))
+        run = new_run(repository.root, plan.task.id, world.now(), world.entropy(2))
         state = make_repository(
             world.cache / repository.key / "runs" / run / "state.git",
             repository,

@@ -8,7 +8,7 @@ import shlex
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -34,6 +34,8 @@ RESUMABLE = frozenset({
 LEFT = RESUMABLE - {"blocked", "environment", "conflict"}
 """Those after which a new run of the task would lose what was paid for."""
 
+MOST_AHEAD = timedelta(minutes=1)
+"""A run whose name is later than that is not one of ours, or a clock was set."""
 PID_WIDTH = 10
 """Characters of the process's number in a lock's file."""
 PATIENCE = 0.3
@@ -97,6 +99,14 @@ _NAME = re.compile(r"(?P<task>.+)-(?P<time>\d{8}T\d{6})-[0-9a-f]{4}")
 def run_name(task: str, now: datetime, entropy: bytes) -> str:
     """`<task>-<utc yyyymmddThhmmss>-<4 hex>`: valid as a ref and as a file name."""
     return f"{task}-{now:%Y%m%dT%H%M%S}-{entropy.hex()[:4]}"
+
+
+def new_run(root: Path, task: str, now: datetime, entropy: bytes) -> str:
+    """The name of a new run of a task, later than those that are there: one that was begun and killed
+    within a second must not pass for the newer one. Call while the task's lock is held."""
+    last = started_at(newest_run(root, task) or "")
+    ahead = last and timedelta(0) <= last - now.replace(microsecond=0) < MOST_AHEAD
+    return run_name(task, last + timedelta(seconds=1) if last and ahead else now, entropy)
 
 
 def started_at(run: str) -> datetime | None:

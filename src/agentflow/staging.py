@@ -22,7 +22,7 @@ from agentflow.records import Evidence, Rendered
 from agentflow.redaction import Redact, redactor
 from agentflow.report import Summary
 from agentflow.resuming import Resumption
-from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name
+from agentflow.runs import FOLDER, JOURNAL, REPORT, new_run
 from agentflow.stage import Stage, asking
 from agentflow.workbench import Workbench
 from agentflow.workspace.land import pin_base
@@ -50,7 +50,7 @@ def set_stage(
     history = past.history if past else History(0)
     started = history.lines[0].at if past else world.now()
     named = past.run if past else plan.order.named
-    run = named or run_name(plan.task.id, started, world.entropy(2))
+    run = named or new_run(plan.repository.root, plan.task.id, started, world.entropy(2))
     folder = own_folder(plan.repository.root, FOLDER) / run
     journal = Journal(folder / JOURNAL, world.now)
     if past is None:

@@ -71,6 +71,23 @@ def test_parts_land_together_and_the_pointers_move_on_demand(terminal: Terminal)
     assert "POST /v1/mails { to: string }" in said.stdout
 
 
+def test_a_limit_holds_for_all_parts_together_and_the_next_call_goes_on(terminal: Terminal) -> None:
+    """Each part has two replies, and would keep it alone."""
+    used = {"input_tokens": 30_000, "output_tokens": 100}
+    url = terminal.serve(*({**each, "usage": used} for each in work()))
+
+    ended = terminal.run(*order(terminal, url), "--json", "--max-tokens", "100000")
+
+    report = json.loads(ended.stdout.splitlines()[-1])
+    assert (ended.returncode, [run["outcome"] for run in report["runs"]]) == (4, ["done", "budget"])
+    assert "100000 tokens for all parts together" in report["reason"]
+    assert report["hint"] == "Raise it with --max-tokens."
+    again = terminal.run(*order(terminal, terminal.serve(*work())), "--json")
+    assert again.returncode == 0, again.stderr
+    runs = json.loads(again.stdout.splitlines()[-1])["runs"]
+    assert [run["run"] for run in runs] == [run["run"] for run in report["runs"]]
+
+
 def test_a_part_that_fails_keeps_the_other_from_landing_and_is_tried_again(
     terminal: Terminal,
 ) -> None:

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,17 +78,56 @@ def life_of(project: Project, url: str) -> Life:
     return Life(project.root, project.world.cache, project.world.environment, flags)
 
 
-async def killed(life: Life, chance: random.Random, moments: int, kills: int, folder: Path) -> int:
-    """Let a run be killed and go on until it is done; return how often it was killed."""
+async def killed(
+    life: Life,
+    chance: random.Random,
+    moments: int,
+    kills: int,
+    folder: Path,
+    survived: Callable[[], None] = lambda: None,
+) -> int:
+    """Let a run be killed and go on until it is done; return how often it was killed. `survived` is
+    called after each life."""
     done = 0
     while True:
         at = chance.randint(1, 3 * moments // PER_RUN)
         told = folder / f"told-{done}.txt"
         code = await lives(replace(life, dies_at=at if done < kills else None), told)
+        survived()
         if code == 0:
             return done
         assert code == -signal.SIGKILL, told.read_text()
         done += 1
+
+
+class Paid:
+    """Which replies were asked for, in each life of a run: the first one is 0."""
+
+    def __init__(self, server: ScriptedServer) -> None:
+        self._server = server
+        self._lives: list[list[int]] = []
+
+    def end_of_life(self) -> None:
+        """What was asked for since the last one is what this life did."""
+        self._lives.append([
+            sum(message["role"] == "assistant" for message in request.body["messages"])
+            for request in self._server.requests
+        ])
+        self._server.requests.clear()
+
+    def problems(self, replies: int) -> list[str]:
+        """What was paid more than once more than was needed: a life asks for each reply once, in
+        order, and goes on at most one reply before where the one before it had come."""
+        found: list[str] = []
+        next_one = 0
+        for number, asked in enumerate(self._lives):
+            first = asked[0] if asked else next_one
+            if asked != [*range(first, first + len(asked))]:
+                found.append(f"life {number} asked for {asked}")
+            if not next_one - 1 <= first <= next_one:
+                found.append(f"life {number} began with {first}, and {next_one} was the next")
+            next_one = first + len(asked)
+        return found if next_one == replies else [*found, f"{next_one} replies in all"]
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +158,10 @@ async def test_killed_at_random_a_run_ends_as_if_nothing_had_happened(
             seed = f"{SEED}-{first}-{run}"
             torn = make_project(tmp_path / seed)
             server.requests.clear()
-            chance = random.Random(seed)
-            kills = await killed(life_of(torn, server.url), chance, moments, left, torn.root.parent)
+            chance, paid = random.Random(seed), Paid(server)
+            life, folder = life_of(torn, server.url), torn.root.parent
+            kills = await killed(life, chance, moments, left, folder, paid.end_of_life)
             assert kills > 0, f"seed {seed}: no moment was reached"
             assert result(torn) == wanted, f"seed {seed}"
-            assert len(server.requests) <= TURNS + kills, f"seed {seed}"
+            assert paid.problems(TURNS) == [], f"seed {seed}"
             left, run = left - kills, run + 1

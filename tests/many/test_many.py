@@ -3,6 +3,7 @@
 import json
 import signal
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -194,18 +195,41 @@ async def test_who_works_beside_an_agent_is_told_to_it(fleet: Fleet) -> None:
     assert any("Others: - A: `a/`\\n- C: `c/`" in text for text in system)
 
 
-async def test_a_limit_holds_for_all_tasks_together(fleet: Fleet) -> None:
-    slow = [turn(bash("true")), turn(bash("true")), *writes("{}/x.txt")]
+@pytest.mark.parametrize(
+    ("limit", "named"),
+    [
+        ({"max_turns": 5}, "5 turns"),
+        ({"max_tokens": 210_000}, "210000 tokens"),
+        ({"max_input_tokens": 199_000}, "199000 input tokens"),
+        ({"max_output_tokens": 9_000}, "9000 output tokens"),
+        ({"timeout": 50.0}, "50 seconds"),
+    ],
+)
+async def test_a_limit_holds_for_all_tasks_together(
+    limit: dict[str, Any], named: str, fleet: Fleet
+) -> None:
+    """Each of the two would keep it alone: it has four replies, and takes 30 s."""
+    used = {"input_tokens": 39_000, "output_tokens": 1_000}
     for name in "AB":
-        text = str(slow).replace("{}", name.lower())
-        fleet.task(name, eval(text))  # our own text
+        does = [
+            bash("true"),
+            bash("true"),
+            call("Write", file_path=f"{name.lower()}/x", content="x"),
+        ]
+        fleet.task(name, [*(turn(each, usage=used) for each in does), turn(usage=used)])
+    seconds = 0.0
 
-    report = await fleet.run("A", "B", max_turns=5, keep_going=True)
+    def pass_time(task: str, event: Event) -> None:
+        nonlocal seconds
+        seconds += 10 * isinstance(event, ToolFinished)
 
-    assert len(fleet.requests) == 5
-    assert report["num_turns"] == 5
-    assert "budget" in outcomes(report).values()
-    reason = next(t["reason"] for t in report["tasks"] if t["outcome"] == "budget")
+    fleet.project.world = replace(fleet.project.world, clock=lambda: seconds)
+    report = await fleet.run("A", "B", keep_going=True, at_once=1, watch=pass_time, **limit)
+
+    assert outcomes(report) == {"A": "done", "B": "budget"}
+    assert report["exit_code"] == 4
+    reason = report["tasks"][1]["reason"]
+    assert named in reason
     assert "for all tasks together" in reason
 
 

@@ -4,18 +4,17 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agentflow.archive import export, prune
+from agentflow.archive import prune
 from agentflow.errors import UsageError
 from agentflow.events import Event, ToolStarted
 from agentflow.order import Order
 from agentflow.plan import make_plan
 from agentflow.records import Json
-from agentflow.resuming import order_of, state_of
+from agentflow.resuming import order_of
 from agentflow.rewinding import fork, rewind
 from agentflow.runs import choose_run, open_runs, task_lock
 from agentflow.workspace.repository import open_repository
@@ -230,14 +229,9 @@ async def test_runs_are_chosen_by_name_task_or_because_there_is_one(project: Pro
         choose_run(project.root, "TASK-2", blocked=False)
 
 
-async def test_old_runs_are_removed_and_their_commits_stay(
-    project: Project, tmp_path: Path
-) -> None:
+async def test_old_runs_are_removed_and_their_commits_stay(project: Project) -> None:
     done = await project.run(TURNS)
     repository = open_repository(project.root, project.world.environment)
-    state = state_of(repository, project.world.cache, done["run"])
-    export(project.root, done["run"], state, tmp_path / "run.tar.gz")
-    assert (tmp_path / "run.tar.gz").stat().st_size > 1000
     now = project.world.now()
 
     def pruned(days: int, *, really: bool = True) -> list[str]:

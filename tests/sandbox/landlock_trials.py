@@ -24,7 +24,7 @@ from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.records import WORKSPACE, ProcessLimits
 from agentflow.sandbox import choose, landlock, open_sandbox
 from agentflow.sandbox.channel import Channel, toolbox_command
-from agentflow.sandbox.landlock import end_leftovers
+from agentflow.sandbox.leftovers import end_leftovers
 from agentflow.sandbox.policy import Mount, Network, Policy, Provided
 from agentflow.toolbox.landlock import NOWHERE
 from tests.attacks.outer import check_alone

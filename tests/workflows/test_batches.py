@@ -65,6 +65,7 @@ def commit(subject: str) -> Json:
 
 
 FIRST = [turn(write("hello"), commit("feat: batch 1 - greeting")), turn(text="Done.")]
+USED = {"input_tokens": 30_000, "output_tokens": 100}
 SECOND = [turn(write("bye"), commit("feat: batch 2 - farewell")), turn(text="Done.")]
 
 
@@ -225,6 +226,25 @@ async def test_a_batch_that_was_cut_off_goes_on_where_it_was(tracked: Project) -
     assert len(tracked.requests) == 2
     assert [step["batch"]["id"] for step in steps] == ["1"]
     assert tracked.git("show", f"agentflow/{TASK}~1:app/more.txt") == "x"
+
+
+@pytest.mark.parametrize(
+    ("limit", "named"), [({"max_turns": 3}, "3 turns"), ({"max_tokens": 100_000}, "100000 tokens")]
+)
+async def test_a_limit_holds_for_all_batches_together(
+    tracked: Project, limit: dict[str, int], named: str
+) -> None:
+    """Each batch would keep it alone, with its two replies."""
+    first, second = ([{**each, "usage": USED} for each in part] for part in (FIRST, SECOND))
+
+    cut, _ = await phase6(tracked, first, second, flags=limit)
+
+    assert [each["outcome"] for each in cut["batches"]] == ["done", "budget"]
+    assert (cut["outcome"], cut["exit_code"]) == ("budget", 4)
+    assert named in cut["reason"]
+    assert "for all batches together" in cut["reason"]
+    report, _ = await phase6(tracked, second)
+    assert (report["outcome"], report["batches"][0]["run"]) == ("done", cut["batches"][1]["run"])
 
 
 async def test_a_document_that_git_does_not_have_is_written_in_place(project: Project) -> None:

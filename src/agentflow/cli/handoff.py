@@ -17,6 +17,9 @@ from agentflow.cli.options import (
     Gates,
     Land,
     MaxCost,
+    MaxInputTokens,
+    MaxOutputTokens,
+    MaxTokens,
     MaxTurns,
     Model,
     NewGates,
@@ -57,6 +60,9 @@ def handoff(
     base_url: BaseUrl = None,
     max_turns: MaxTurns = None,
     max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
+    max_input_tokens: MaxInputTokens = None,
+    max_output_tokens: MaxOutputTokens = None,
     timeout: Timeout = None,
     deny: Deny = None,
     gate: Gates = None,
@@ -95,6 +101,7 @@ def handoff(
         world = World()
         flags = given_flags(
             prompt=prompt, model=model, fallback_model=fallback_model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
+            max_tokens=max_tokens, max_input_tokens=max_input_tokens, max_output_tokens=max_output_tokens,
             timeout=timeout, deny=deny, gates=given_gates(gate, new_gate), land=land,
             target=target, sandbox=sandbox,
         )  # fmt: skip

@@ -23,6 +23,17 @@ MaxTurns = Annotated[
 MaxCost = Annotated[
     float | None, typer.Option(metavar="USD", help="US dollars (default: no limit).", min=0.0)
 ]
+MaxTokens = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Tokens in and out together (default: no limit).", min=1),
+]
+MaxInputTokens = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Tokens in, cached ones too (default: no limit).", min=1),
+]
+MaxOutputTokens = Annotated[
+    int | None, typer.Option(metavar="N", help="Tokens out (default: no limit).", min=1)
+]
 Timeout = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="The agent's time, like 90s or 1h30m (default: 45m)."),

@@ -12,6 +12,7 @@ from agentflow.cli.options import Model
 from agentflow.cli.output import data, exit_codes, print_json, say
 
 if TYPE_CHECKING:
+    from agentflow.archive import Kept
     from agentflow.records import Json
     from agentflow.workspace.repository import Repository
     from agentflow.world import World
@@ -119,31 +120,48 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Default: <run>.tar.gz here.")
     ] = None,
+    no_checkpoints: Annotated[
+        bool, typer.Option("--no-checkpoints", help="Journal, report and prompt only.")
+    ] = False,
 ) -> None:
     """Pack a run into one file.
 
-    Journal, report and prompt, and its checkpoints as a git bundle.
+    Journal, report and prompt, and its checkpoints (the agent's files and commits) as a git bundle.
+    Refused if a secret stands in any of them.
     """
     with exit_codes("text"):
         from agentflow.archive import export as pack
+        from agentflow.details.secrecy import secrets_of
         from agentflow.errors import EnvironmentFailure, UsageError
-        from agentflow.resuming import state_of
+        from agentflow.redaction import redactor
 
         repository, world, report = _found(run)
         name = str(report["run"])
         file = output or Path(f"{name}.tar.gz")
         if file.exists():
             raise UsageError(f"{file} is there already", hint="Give another file: --output FILE")
+        kept = None if no_checkpoints else _checkpoints(repository, world, name)
+        redact = redactor(secrets_of(repository, world.environment))
         try:
-            state = state_of(repository, world.cache, name)
-        except UsageError:
-            state = None
-            say("its checkpoints are gone: the file holds journal, report and prompt")
-        try:
-            pack(repository.root, name, state, file)
+            pack(repository.root, name, kept, file, redact)
         except OSError as error:
             raise EnvironmentFailure(f"cannot write {file}: {error.strerror}") from error
         data().print(str(file))
+
+
+def _checkpoints(repository: "Repository", world: "World", run: str) -> "Kept | None":
+    """What is packed of a run's checkpoints; None if they are gone, and that is said."""
+    from agentflow.archive import Kept
+    from agentflow.errors import UsageError
+    from agentflow.resuming import base_of, checkpoints_of, state_of
+
+    try:
+        state = state_of(repository, world.cache, run)
+        tip = checkpoints_of(repository, state, run)[-1].commit
+    except UsageError as error:
+        say(f"{error.message}: the file holds journal, report and prompt")
+        return None
+    return Kept(state, base_of(repository, run), tip)
 
 
 def prune(

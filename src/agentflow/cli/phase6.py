@@ -14,6 +14,9 @@ from agentflow.cli.options import (
     FallbackModel,
     Gates,
     MaxCost,
+    MaxInputTokens,
+    MaxOutputTokens,
+    MaxTokens,
     MaxTurns,
     Model,
     Output,
@@ -42,6 +45,9 @@ def phase6(
     base_url: BaseUrl = None,
     max_turns: MaxTurns = None,
     max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
+    max_input_tokens: MaxInputTokens = None,
+    max_output_tokens: MaxOutputTokens = None,
     timeout: Timeout = None,
     allow: Allow = None,
     deny: Deny = None,
@@ -62,12 +68,14 @@ def phase6(
     """Run the backend batches of task-tracking/TASK/tasks.md, one commit each, on one branch.
 
     A verified batch is marked COMPLETE with its commit, one that fails after all repairs FAILED;
-    the agent's own words in the document are dropped. Limits and gates hold for each batch.
+    the agent's own words in the document are dropped. Gates hold for each batch,
+    limits for each and for all of this call together.
     """
     wanted: OutputFormat = "json" if as_json else output_format
     with exit_codes(wanted), publishing(task, junit, sarif) as publish:
         flags = given_flags(
             prompt=prompt, model=model, fallback_model=fallback_model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
+            max_tokens=max_tokens, max_input_tokens=max_input_tokens, max_output_tokens=max_output_tokens,
             timeout=timeout, allow=allow, deny=deny, gates=given_gates(gate, None), target=target, sandbox=sandbox,
         )  # fmt: skip
         report = execute_batches(

@@ -12,6 +12,9 @@ from agentflow.cli.execution import execute, given_flags
 from agentflow.cli.options import (
     BaseUrl,
     MaxCost,
+    MaxInputTokens,
+    MaxOutputTokens,
+    MaxTokens,
     MaxTurns,
     Model,
     Output,
@@ -42,6 +45,9 @@ def resume(
     base_url: BaseUrl = None,
     max_turns: MaxTurns = None,
     max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
+    max_input_tokens: MaxInputTokens = None,
+    max_output_tokens: MaxOutputTokens = None,
     timeout: Timeout = None,
     output_format: Output = "text",
     junit: Junit = None,
@@ -56,8 +62,9 @@ def resume(
     """
     with exit_codes(output_format), publishing(run or "-", junit, sarif) as publish:
         flags = given_flags(
-            model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost, timeout=timeout
-        )
+            model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost, timeout=timeout,
+            max_tokens=max_tokens, max_input_tokens=max_input_tokens, max_output_tokens=max_output_tokens,
+        )  # fmt: skip
         refuse_submitted(run, _root())
         report = _go_on(run, None, flags, output_format, quiet=quiet, verbose=verbose)
         publish(report)
@@ -79,6 +86,9 @@ def answer(
     base_url: BaseUrl = None,
     max_turns: MaxTurns = None,
     max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
+    max_input_tokens: MaxInputTokens = None,
+    max_output_tokens: MaxOutputTokens = None,
     timeout: Timeout = None,
     output_format: Output = "text",
     junit: Junit = None,
@@ -103,8 +113,9 @@ def answer(
                 hint="Give the text, or - for standard input.",
             )
         flags = given_flags(
-            model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost, timeout=timeout
-        )
+            model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost, timeout=timeout,
+            max_tokens=max_tokens, max_input_tokens=max_input_tokens, max_output_tokens=max_output_tokens,
+        )  # fmt: skip
         submitted = submitted_report(run, _root())
         if submitted and said:
             if flags:

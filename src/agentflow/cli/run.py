@@ -20,6 +20,9 @@ from agentflow.cli.options import (
     Gates,
     Land,
     MaxCost,
+    MaxInputTokens,
+    MaxOutputTokens,
+    MaxTokens,
     MaxTurns,
     Model,
     NewGates,
@@ -95,6 +98,9 @@ def run(
     base_url: BaseUrl = None,
     max_turns: MaxTurns = None,
     max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
+    max_input_tokens: MaxInputTokens = None,
+    max_output_tokens: MaxOutputTokens = None,
     timeout: Timeout = None,
     allow: Allow = None,
     deny: Deny = None,
@@ -149,6 +155,7 @@ def run(
         task, text = _meant(names, text)
         flags = given_flags(
             prompt=prompt, profile=profile, model=model, fallback_model=fallback_model, base_url=base_url, max_turns=max_turns, max_cost=max_cost,
+            max_tokens=max_tokens, max_input_tokens=max_input_tokens, max_output_tokens=max_output_tokens,
             timeout=timeout, allow=allow, deny=deny, gates=given_gates(gate, new_gate), land=land, target=target,
             sandbox=sandbox, setup_network=setup_network, allow_red_base=allow_red_base or None,
             allow_foreign_head=allow_foreign_head or None,

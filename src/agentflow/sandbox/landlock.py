@@ -6,33 +6,26 @@ processes can be seen; and rules only add up, so nothing can be denied within wh
 """
 
 import contextlib
-import glob
 import json
 import os
-import signal
 import sys
 import tempfile
-import time
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from pathlib import Path
-from typing import cast
 
 from agentflow.errors import EnvironmentFailure
 from agentflow.records import Json
 from agentflow.sandbox.channel import TOOLBOX, Channel, Program, toolbox_command
 from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.host_paths import private_folders, provide, variables
+from agentflow.sandbox.leftovers import end_leftovers, record_of
 from agentflow.sandbox.mountpoints import open_beneath, open_tree
 from agentflow.sandbox.policy import SYSTEM_PATH, Network, Policy, Session
 from agentflow.sandbox.seccomp import assemble
 from agentflow.sandbox.traffic import Account
 from agentflow.threads import to_the_end
-from agentflow.toolbox.ending import KILL_SECONDS
-from agentflow.toolbox.landlock import LEAST_ABI, SCOPE_ABI, abi, started
-
-RECORD = "{tree}.{sandbox}.processes.json"
-"""Beside the tree: which processes must be killed if agentflow and its keeper are dead."""
+from agentflow.toolbox.landlock import LEAST_ABI, SCOPE_ABI, abi
 
 WEAKER: tuple[str, ...] = (
     "the mode and times of your own files can be changed wherever they are; their content cannot",
@@ -139,7 +132,7 @@ def prepare(
         "processes": policy.limits.processes,
         "root": str(tree),
         "pointer": f"gitdir: {policy.git_dir}\n" if policy.git_dir else None,
-        "record": str(tree.with_name(RECORD.format(tree=tree.name, sandbox=os.urandom(4).hex()))),
+        "record": str(record_of(tree)),
     }
     command = toolbox_command(str(TOOLBOX))
     program = Program(
@@ -219,43 +212,3 @@ def _tree(policy: Policy, tree: Path, descriptors: Descriptors) -> _Rules:
     made = [policy.completion] if policy.completion else []
     for path in (*policy.writable, *made, *scratch):
         yield descriptors.give(open_beneath(opened, path, create=True)), "write"
-
-
-def end_leftovers(tree: Path) -> None:
-    """Kill what sandboxes on a tree left alive whose agentflow is dead, as their records say.
-
-    Their keepers are asked first: each ends everything itself. Then the process groups are killed.
-    A number that is another process's by now is left alone. Call before a run is continued.
-    """
-    for record in tree.parent.glob(RECORD.format(tree=glob.escape(tree.name), sandbox="*")):
-        known = _read(record)
-        if not _alive(known.get("agentflow", {})):
-            _end_all(known.get("processes", {}))
-            record.unlink(missing_ok=True)
-
-
-def _read(record: Path) -> dict[str, dict[str, str]]:
-    """What is recorded; nothing if the file is torn."""
-    try:
-        return cast("dict[str, dict[str, str]]", json.loads(record.read_text("ascii")))
-    except (OSError, ValueError):
-        return {}
-
-
-def _alive(processes: Mapping[str, str]) -> list[int]:
-    return [int(number) for number, began in processes.items() if started(int(number)) == began]
-
-
-def _end_all(processes: Mapping[str, str]) -> None:
-    for process in _alive(processes):
-        _send(os.kill, process, signal.SIGTERM)
-    deadline = time.monotonic() + KILL_SECONDS
-    while _alive(processes) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    for process in _alive(processes):
-        _send(os.killpg, process, signal.SIGKILL)
-
-
-def _send(how: Callable[[int, int], None], process: int, signum: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        how(process, signum)

@@ -9,6 +9,7 @@ from pathlib import Path
 from agentflow.records import Json
 from agentflow.sandbox.channel import TOOLBOX, Channel, Program, toolbox_command
 from agentflow.sandbox.host_paths import private_folders, provide, variables
+from agentflow.sandbox.leftovers import end_leftovers, record_of
 from agentflow.sandbox.policy import Policy, Session
 from agentflow.sandbox.traffic import Account
 from agentflow.threads import to_the_end
@@ -23,9 +24,11 @@ async def open_channel(
     Its root is the work tree's real path. Of the policy only the tree, the completion
     directory, the environment, the path, the limits, the services and what is provided matter:
     nothing is mounted, so whoever makes the tree writes real paths into its `.git` file, and what
-    is provided is copied. Services share the ports of this machine. There is no proxy, so `account`
+    is provided is copied. What an earlier toolbox left alive on
+    the tree is killed first. Services share the ports of this machine. There is no proxy, so `account`
     is told nothing.
     """
+    await to_the_end(end_leftovers, policy.tree)
     with tempfile.TemporaryDirectory(prefix="agentflow-", ignore_cleanup_errors=True) as folder:
         program, session = await to_the_end(prepare, policy, Path(folder), state)
         channel = await Channel.start("none", program, session)
@@ -62,5 +65,6 @@ def prepare(policy: Policy, folder: Path, state: Json | None) -> tuple[Program, 
         scratch=str(scratch),
         limits=policy.limits,
         disks=(str(tree), str(folder)),
+        record=str(record_of(tree)),
         state=state,
     )

@@ -144,3 +144,5 @@ class Session:
     the port `toolbox.listener.PORT`, before it is ready."""
     disks: tuple[str, ...] = ()
     """Writable directories that are not in memory."""
+    record: str | None = None
+    """Where the toolbox writes down what must be killed if it and agentflow are dead."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from agentflow.toolbox import ending
+from agentflow.toolbox import ending, record
 from agentflow.toolbox.session import Json
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
@@ -100,7 +100,7 @@ def main(descriptor: int) -> NoReturn:
         _follow(launch["parent"], signal.SIGTERM)
         _point(launch, launch["pointer"])
         child = _start(launch)
-        _record(launch, child)
+        record.write(Path(launch["record"]), launch["parent"], (os.getpid(), child))
         for number in (0, 1):
             os.close(number)
         code = _wait(child)
@@ -240,30 +240,6 @@ def _point(launch: Json, text: str | None) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(pointer, flags, 0o644), "w", encoding="utf-8") as file:
         file.write(text)
-
-
-def _record(launch: Json, child: int) -> None:
-    """Write down who we are and whom we serve, each with its start time, for whoever finds both
-    dead."""
-    parent = launch["parent"]
-    record = {
-        "agentflow": {str(parent): started(parent)},
-        "processes": {str(process): started(process) for process in (os.getpid(), child)},
-    }
-    path = Path(launch["record"])
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(record), encoding="ascii")
-    partial.replace(path)
-
-
-def started(process: int) -> str | None:
-    """Return when a process began, in clock ticks since boot, with the boot; None if it is gone."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
-    return f"{boot} {int(fields[19])}"
 
 
 def _syscall(number: int, *arguments: object) -> int:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from agentflow.toolbox import ending
+from agentflow.toolbox import ending, record
 from agentflow.toolbox.session import Refusal
 
 PR_SET_DUMPABLE = 4
@@ -80,6 +80,7 @@ def start(
         )
         if lasting:
             ending.keep(process.pid)
+        record.note(process.pid)
         return process
 
 
@@ -126,3 +127,4 @@ def stop() -> None:
         _stopping = True
     ending.keep_nothing()
     ending.kill_descendants()
+    record.remove()

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, cast
 
@@ -17,6 +18,7 @@ from agentflow.toolbox import (
     globbing,
     listener,
     processes,
+    record,
     searching,
     services,
     shell,
@@ -52,6 +54,8 @@ def main() -> None:
         session = Session(configuration)
         if configuration.get("listener") is not None:
             listener.hand_over(configuration["listener"])
+        if configuration.get("record"):
+            record.keep(Path(configuration["record"]), os.getppid())
         processes.confine(session.limits)
     except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
         print(f"toolbox: bad configuration: {error!r}", file=sys.stderr)  # noqa: T201

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from agentflow.budget import Account, shared_account
 from agentflow.errors import AgentflowError, Conflict
 from agentflow.interfaces import Emit
 from agentflow.markers import write_marker
@@ -44,7 +45,8 @@ async def run_batches(
     """
     situation = look(wanted, world)
     check(situation)
-    series = _Series(wanted, world, connect, sinks, measure, told)
+    account = shared_account(wanted.flags, "all batches together", world.clock)
+    series = _Series(wanted, world, connect, sinks, measure, told, account)
     with task_lock(situation.repository.locks(world.cache), wanted.task):
         try:
             return await series.work()
@@ -66,6 +68,8 @@ class _Series:
     sinks: Sequence[Emit]
     measure: Measure
     told: Callable[[Json], None]
+    account: Account
+    """What all batches of this call spend."""
     done: list[Json] = field(default_factory=list[Json])
     step: Json | None = None
     """The newest one."""
@@ -80,7 +84,7 @@ class _Series:
             if situation.choice.state != "next" or batch is None or over:
                 return self.report(situation, self._ending(situation))
             plan = await plan_batch(wanted, self.world, situation, batch, self.measure)
-            report = await run_task(plan, self.world, self.connect, self.sinks)
+            report = await run_task(plan, self.world, self.connect, self.sinks, self.account)
             self.done.append(_entry(batch, report))
             if report["outcome"] != "done":
                 return self._stopped(situation, plan, report)
@@ -98,7 +102,7 @@ class _Series:
             return
         batch, order = found
         plan = await make_plan(order, self.world, self.measure)
-        report = await run_task(plan, self.world, self.connect, self.sinks)
+        report = await run_task(plan, self.world, self.connect, self.sinks, self.account)
         self.done.append(_entry(batch, report))
         self._tell(situation, batch, report)
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any
 
+from agentflow.budget import shared_account
 from agentflow.closing import REPORTS
 from agentflow.errors import AgentflowError, Conflict, UsageError
 from agentflow.frozen import record
@@ -99,9 +100,10 @@ async def run_linked(
             plans = [await plan_part(wanted, part, world, measure) for part in prepared.parts]
             for part, plan in zip(prepared.parts, plans, strict=True):
                 announce(part, plan)
+            account = shared_account(wanted.flags, "all parts together", world.clock)
             reports: list[Json] = []
             for plan in plans:
-                reports.append(await run_task(plan, world, connect, sinks))
+                reports.append(await run_task(plan, world, connect, sinks, account))
                 if reports[-1]["outcome"] != "done":
                     return _report(prepared, reports, _stopped_at(reports[-1]))
             if wanted.flags.get("land") == "none":

@@ -144,13 +144,10 @@ def _parsed(name: str, raw: bytes) -> Checkpoint:
         ) from error
 
 
-def bundle(state: Git, ref: str) -> bytes:
-    """A git bundle of a run's checkpoints; the user's own objects are left out where git can."""
-    return state.run("bundle", "create", "-", ref, "--quiet") if _has(state, ref) else b""
-
-
-def _has(state: Git, ref: str) -> bool:
-    return state.succeeds("rev-parse", "--verify", "--quiet", ref)
+def bundle(state: Git, run: str, base: str) -> bytes:
+    """A git bundle of a run's checkpoints, without what the run began from: who opens it needs that
+    commit, as `git bundle verify` says."""
+    return state.run("bundle", "create", "--quiet", "-", ref_of(run), f"^{base}")
 
 
 def diff(state: Git, old: str, new: str, *, stat: bool) -> str:

@@ -45,7 +45,7 @@ def make_repository(
 
     It is as shallow and hashes as the user's repository.
     """
-    folder.mkdir(parents=True)
+    folder.mkdir(mode=0o700, parents=True)  # it holds what agents wrote, and what was said
     git = isolated(folder)
     git.run(
         "init",

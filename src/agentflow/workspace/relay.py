@@ -14,7 +14,7 @@ from agentflow.frozen import record
 from agentflow.redaction import Redact
 from agentflow.workspace.checkpoint import ref_of
 from agentflow.workspace.git import Git, GitError, explicit
-from agentflow.workspace.objects import contents
+from agentflow.workspace.secret_places import secret_places
 
 PATIENCE = 120.0
 """Seconds that a remote may be away."""
@@ -22,9 +22,6 @@ CALL = 60.0
 """Seconds for one call of git."""
 PAUSES = (0.2, 0.5, 1.0, 2.0)
 """Seconds between two tries; the last one again and again."""
-MAX_FILE = 8 << 20
-"""Bytes of a file that is looked through for secrets."""
-
 Answer = Literal["taken", "moved", "refused", "away"]
 """Of a remote that was pushed to: it has the commit; it is somewhere else; it is where it was; or it
 does not answer."""
@@ -199,39 +196,3 @@ def fetch(git: Git, url: str, *refspecs: str) -> None:
     """Fetch without tags, hooks, submodules or maintenance."""
     quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
     git.run("fetch", *quiet, "--no-auto-maintenance", url, *refspecs, timeout=10 * CALL)
-
-
-def secret_places(state: Git, commit: str, since: str, redact: Redact) -> list[str]:
-    """What of a commit, and not of `since`, holds a secret: each a clause for a sentence.
-
-    Looked at are files and messages. Lines that the file had before are not new.
-    """
-    listing = state.text("rev-list", "--objects", commit, f"^{since}")
-    parts = (line.partition(" ") for line in listing.splitlines())
-    paths = {name: path for name, _, path in parts}
-    checks = state.text(
-        "cat-file", "--batch-check", stdin="".join(f"{name}\n" for name in paths).encode()
-    )
-    kinds = [line.split(" ") for line in checks.splitlines()]
-    blobs = {name: int(size) for name, kind, size in kinds if kind == "blob"}
-    large = [paths[name] for name, size in blobs.items() if size > MAX_FILE]
-    if large:
-        return [f"{large[0]} is too large to be looked through for secrets"]
-    texts = contents(state, [name for name, kind, _ in kinds if kind in {"blob", "commit"}])
-    return [
-        f"{paths[name] or 'a message of a commit'} holds a secret"
-        for name, raw in texts.items()
-        if _has_new_secret(state, raw.decode("utf-8", "replace"), f"{since}:{paths[name]}", redact)
-    ]
-
-
-def _has_new_secret(state: Git, text: str, before: str, redact: Redact) -> bool:
-    if redact(text) == text:
-        return False
-    try:
-        known = state.run("cat-file", "blob", before).decode("utf-8", "replace")
-    except GitError:
-        return True
-    had = frozenset(known.splitlines())
-    added = "\n".join(line for line in text.splitlines() if line not in had)
-    return redact(added) != added
