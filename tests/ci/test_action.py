@@ -97,26 +97,34 @@ def case_of_the_outcome(runner: Runner) -> tuple[str | None, ...]:
     return found.get("type"), found.get("message")
 
 
-def cancel_when_it_works(process: "subprocess.Popen[str]", journals: Path) -> None:
+def cancel_when_it_works(
+    process: "subprocess.Popen[str]", journals: Path, first: signal.Signals
+) -> None:
     """What GitHub's runner does to a job that is cancelled, when a command of the agent is at work."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if any('"toolu_' in file.read_text() for file in journals.glob("*/journal.jsonl")):
             break
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(first)
 
 
 @pytest.mark.sandbox
 @pytest.mark.usefixtures("bwrap")
-def test_a_cancelled_job_has_its_code_and_a_report_and_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_a_cancelled_job_has_its_code_and_a_report_and_goes_on(
+    tmp_path: Path, first: signal.Signals
+) -> None:
+    """GitHub sends SIGINT, 7.5 s later SIGTERM, and soon ends all; others send SIGTERM."""
     shell = Shell(tmp_path / "place")
     runner = job(shell, tmp_path, task="TASK-1")
     journals = shell.project.root / ".orchestrator/runs"
     slow = [turn(HELLO), turn(text="Done.", latency=61)]
 
     ended = asyncio.run(
-        run_with_model(runner, slow, meanwhile=lambda job: cancel_when_it_works(job, journals))
+        run_with_model(
+            runner, slow, meanwhile=lambda job: cancel_when_it_works(job, journals, first)
+        )
     )
 
     assert ended.returncode == 143, ended.stderr
@@ -125,6 +133,7 @@ def test_a_cancelled_job_has_its_code_and_a_report_and_goes_on(tmp_path: Path) -
     assert case_of_the_outcome(runner) == ("interrupted", "stopped by SIGTERM")
     report = json.loads(Path(runner.outputs["report"], "report.json").read_bytes())
     assert (report["run"], report["exit_code"]) == (runner.outputs["run"], 143)
+    assert "interrupted" in Path(runner.outputs["report"], "report.html").read_text("utf-8")
     assert "❌ ` interrupted `" in runner.files["GITHUB_STEP_SUMMARY"].read_text()
     gone_on = asyncio.run(resume_with_model(shell, [*slow[:1], turn(text="Done.")]))
     assert gone_on.returncode == 0, gone_on.stderr
@@ -193,9 +202,12 @@ def test_the_steps_of_the_action(tmp_path: Path) -> None:
     }
     assert float(runner.outputs["cost"]) > 0
     assert sorted(file.name for file in folder.iterdir()) == [
-        "agentflow.sarif", "journal.jsonl", "junit.xml", "prompt.md", "report.json", "result.json",
-        "run.tar",
+        "agentflow.sarif", "journal.jsonl", "junit.xml", "prompt.md", "report.html", "report.json",
+        "result.json", "run.tar",
     ]  # fmt: skip
+    page = (folder / "report.html").read_text("utf-8")
+    assert "<title>" in page
+    assert runner.outputs["run"] in page
     assert "✅" in runner.files["GITHUB_STEP_SUMMARY"].read_text()
     assert proposed.returncode == 0, proposed.stderr
     assert project.git("ls-remote", "origin", "refs/heads/agentflow/TASK-1").split()[0] == tip

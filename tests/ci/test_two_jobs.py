@@ -62,10 +62,14 @@ class Host:
     def subject(self, ref: str) -> str:
         return self._git("log", "-1", "--format=%s", ref)
 
-    def _git(self, *arguments: str) -> str:
+    def git(self, place: Path, *arguments: str) -> str:
+        """Run git in a folder."""
         return subprocess.run(
-            ["git", "-C", self.remote, *arguments], capture_output=True, text=True, check=True
+            ["git", "-C", place, *arguments], capture_output=True, text=True, check=True
         ).stdout.strip()
+
+    def _git(self, *arguments: str) -> str:
+        return self.git(self.remote, *arguments)
 
 
 @pytest.fixture
@@ -191,11 +195,14 @@ class Template:
 
     def run(self, name: str, place: Path, environment: Mapping[str, str]) -> Any:
         """Run a job's scripts in a checkout."""
-        whole = {**self.jobs[self.jobs[name]["extends"]], **self.jobs[name]}
+        whole = {**self.jobs.get(self.jobs[name].get("extends"), {}), **self.jobs[name]}
+        whole.setdefault("variables", {})
         known = {**environment, "CI_PROJECT_DIR": str(place), "CI": "true", "GITLAB_CI": "true"}
         for key, value in whole["variables"].items():
+            if key == "AGENTFLOW_SOURCE":  # a variable of the project goes before the template's
+                continue
             known[key] = re.sub(r"\$(\w+)", lambda found: known[found[1]], value)
-        lines = "\n".join((*whole["before_script"], *whole["script"]))
+        lines = "\n".join((*whole.get("before_script", ()), *whole["script"]))
         return subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", lines],
             cwd=place, env=known, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
@@ -210,6 +217,7 @@ def test_the_template_for_gitlab(host: Host) -> None:
     programs = Runner(agent, host.environment, agent.parent).environment["PATH"]
     common = {
         **host.environment,
+        "AGENTFLOW_SOURCE": str(ROOT),
         "PATH": programs,
         "TASK": "TASK-1",
         "CI_REPOSITORY_URL": str(host.remote),
@@ -225,7 +233,25 @@ def test_the_template_for_gitlab(host: Host) -> None:
     assert (host.heads(), host.asked()) == (before, [])
     kept = template.jobs[".agentflow:run"]["artifacts"]["paths"]
     assert kept[0] == "agentflow-report"
+    assert sorted(file.name for file in (agent / kept[0]).iterdir()) == [
+        "agentflow.sarif", "journal.jsonl", "junit.xml", "outputs.env", "prompt.md", "report.html",
+        "report.json", "result.json", "run.tar",
+    ]  # fmt: skip
+    told = (agent / kept[0] / "outputs.env").read_text()
     shutil.copytree(agent / kept[0], land / kept[0])
+    (land / kept[0] / "outputs.env").write_text(f"PATH=/evil\n{told}AGENTFLOW_RUN=$(id)\n")
+    told_others = template.run(".agentflow:outputs", land, common)
+    assert told_others.returncode == 0, told_others.stderr
+    assert (land / "agentflow.env").read_text() == told
+    variables = dict(line.split("=", 1) for line in told.splitlines())
+    assert variables.pop("AGENTFLOW_RUN").startswith("TASK-1-")
+    assert float(variables.pop("AGENTFLOW_COST")) > 0
+    assert variables == {
+        "AGENTFLOW_OUTCOME": "done",
+        "AGENTFLOW_BRANCH": "agentflow/TASK-1",
+        "AGENTFLOW_COMMIT": host.git(agent, "rev-parse", "agentflow/TASK-1"),
+        "AGENTFLOW_REPORT": "agentflow-report",
+    }
     landed = template.run(".agentflow:land", land, {**common, "MAY_PUSH": "yes"})
 
     assert landed.returncode == 0, landed.stdout + landed.stderr
