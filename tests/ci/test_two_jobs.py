@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from agentflow.models.scripted import ScriptedServer, read_script
+from tests.ci.code_host import TOKEN, code_host
 from tests.ci.runner import ROOT, Runner
 from tests.cli.delivered import CONFIG
 from tests.needs import need
@@ -185,6 +186,44 @@ def test_the_action_pushes_to_no_protected_branch(host: Host) -> None:
     assert proposed.returncode == 7, proposed.stdout + proposed.stderr
     assert "main is a protected or default branch of origin" in proposed.stderr
     assert (host.heads(), host.asked()) == (before, [])
+
+
+def test_a_private_repository_is_reached_by_the_token_alone(host: Host) -> None:
+    """A shallow checkout without credentials: the history is fetched, and the branch pushed, with the
+    App's token. It is written nowhere, and no other login is tried."""
+    with code_host(host.folder) as server:
+        place = host.folder / "agent/workspace"
+        subprocess.run(
+            ["git", "clone", "-q", "--depth=1", f"file://{host.remote}", place], check=True
+        )
+        host.git(place, "remote", "set-url", "origin", f"{server.url}/group/project.git")
+        inputs = {"task": "TASK-1", "pull-request": "true", "token": TOKEN}
+
+        def act(url: str) -> list[Any]:
+            runner = Runner(
+                place, {**host.environment, "AGENTFLOW_BASE_URL": url}, place.parent, **inputs
+            )
+            stranger = Runner(
+                place, host.environment, host.folder / "stranger", **{**inputs, "token": "wrong"}
+            )
+            refused = stranger.run("Install")
+            return [refused, *(runner.run(name) for name in ("Install", "Run", "Propose"))]
+
+        (host.folder / "stranger").mkdir()
+        refused, *ended = asyncio.run(with_model(act))
+
+    assert (refused.returncode, "`fetch-depth: 0`" in refused.stdout) == (5, True), refused.stderr
+    assert [each.returncode for each in ended] == [0, 0, 0], [each.stderr for each in ended]
+    assert host.git(place, "rev-parse", "--is-shallow-repository") == "false"
+    tip = host.git(place, "rev-parse", "agentflow/TASK-1")
+    assert host.heads()["refs/heads/agentflow/TASK-1"] == tip
+    ours, theirs = f"x-access-token:{TOKEN}", "x-access-token:wrong"
+    assert {login for _, login in server.asked} == {ours, theirs}
+    assert {service for service, login in server.asked if login == theirs} == {"git-upload-pack"}
+    assert ("git-receive-pack", ours) in server.asked
+    kept = [path for path in (host.folder / "agent").rglob("*") if path.is_file()]
+    assert len(kept) > 20
+    assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
 
 
 class Template:
