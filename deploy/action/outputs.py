@@ -1,4 +1,7 @@
-"""Prints the outputs of the action, from the result object of a run; copies the run's own files."""
+"""Prints the outputs of the action, from the result object of a run; copies the run's own files.
+
+`outputs.py FOLDER [PREFIX]`: with a prefix as variables of an environment, `PREFIX_OUTCOME=done`.
+"""
 
 import json
 import shutil
@@ -9,7 +12,7 @@ from typing import Any
 KEPT = ("report.json", "journal.jsonl", "prompt.md")
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, prefix: str = "") -> None:
     """Read `result.json` in a folder; print a line for each output."""
     lines = (folder / "result.json").read_text("utf-8", "replace").splitlines()
     try:
@@ -32,7 +35,8 @@ def main(folder: Path) -> None:
         "cost": "" if cost is None else str(cost),
     }
     for name, value in values.items():
-        print(f"{name}={' '.join(str(value).split())}")
+        key = f"{prefix}_{name}".upper() if prefix else name
+        print(f"{key}={' '.join(str(value).split())}")
 
 
-main(Path(sys.argv[1]))
+main(Path(sys.argv[1]), *sys.argv[2:])

@@ -15,6 +15,7 @@ from pathlib import Path
 from agentflow.attestation import attested, statement_of
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.frozen import record
+from agentflow.journal import open_regular
 from agentflow.records import Json
 from agentflow.runs import started_at
 from agentflow.strict_json import parse_object
@@ -114,7 +115,7 @@ def _checked(members: dict[str, bytes]) -> Bundle:
 
 
 def _members(file: Path) -> dict[str, bytes]:
-    with tarfile.open(file, "r:") as archive:
+    with open_regular(file.resolve()) as raw, tarfile.open(fileobj=raw, mode="r:") as archive:
         found: dict[str, bytes] = {}
         for entry in archive:
             if entry.name not in MEMBERS or entry.name in found or not entry.isreg():

@@ -85,8 +85,9 @@ def code_span(text: str, width: int = 200) -> str:
 
 def code_block(text: str) -> str:
     """The neutral text as a block of Markdown."""
-    fence = "`" * max(3, _longest_run(text) + 1)
-    return f"{fence}text\n{neutral(text).rstrip()}\n{fence}"
+    shown = neutral(text).rstrip()
+    fence = "`" * max(3, _longest_run(shown) + 1)
+    return f"{fence}text\n{shown}\n{fence}"
 
 
 def _longest_run(text: str) -> int:

@@ -7,8 +7,9 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
-from typing import Any, Literal, cast
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 from agentflow.ci.judged import judged_of
@@ -23,7 +24,9 @@ from agentflow.workspace.repository import Repository
 TIMEOUT = 120.0
 """Seconds of one call."""
 MAX_BODY = 60_000
-"""Characters; GitHub takes 65,536."""
+"""Bytes; GitHub takes 65,536 characters, and Linux 128 KiB in one argument."""
+MANY = "100"
+"""Requests that are looked at: all with this branch's name, those of forks too."""
 _ADDRESS = re.compile(
     r"(?:(?:https?|ssh|git)://)?(?:[^@/]+@)?(?P<host>[\w.-]+)(?::\d+)?[:/](?P<path>.+?)(?:\.git)?/?"
 )
@@ -60,21 +63,27 @@ def proposal(
         f"Verified by agentflow: commit {code_span(found.tip)} on {code_span(found.base[:12])}.\n"
     )
     said = title or str(report.get("title") or found.task)
-    return Proposal(
-        found.branch, base, one_line(f"{found.task}: {said}", 200), body[:MAX_BODY], draft
-    )
+    return Proposal(found.branch, base, one_line(f"{found.task}: {said}", 200), cut(body), draft)
+
+
+def cut(body: str) -> str:
+    """The whole lines that fit: half a line might end in half a code span, where its rest is markup."""
+    data = body.encode("utf-8", "replace")
+    if len(data) <= MAX_BODY:
+        return data.decode()
+    return data[: data.rindex(b"\n", 0, MAX_BODY) + 1].decode()
 
 
 def open_or_update(
     wanted: Proposal, url: str, root: Repository, environment: Mapping[str, str]
 ) -> Opened:
-    """Update the branch's open request, or open one. Raises `EnvironmentFailure` if the program fails."""
+    """Update the branch's own open request, or open one. Raises `EnvironmentFailure` if the program fails."""
     host = _host(url)
     for program, act in (("gh", _with_gh), ("glab", _with_glab)):
         known = _KINDS[program] in host or (host and host == environment.get(_VARIABLES[program]))
         path = shutil.which(program, path=environment.get("PATH"))
         if known and path:
-            return act(wanted, _Program(path, root, environment))
+            return act(wanted, _Program(path, root, environment), _path(url))
     return Opened("told", compare_url(url, wanted))
 
 
@@ -102,6 +111,12 @@ def _host(url: str) -> str:
     return found["host"].lower() if found else ""
 
 
+def _path(url: str) -> str:
+    """`owner/name`, and at GitLab perhaps more groups."""
+    found = _ADDRESS.fullmatch(url)
+    return found["path"].strip("/") if found else ""
+
+
 @record
 class _Program:
     """A program of the host's, called in the repository."""
@@ -122,8 +137,12 @@ class _Program:
                 timeout=TIMEOUT,
                 check=False,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise EnvironmentFailure(f"cannot run {self.path}: {error}") from error
+        except OSError as error:
+            raise EnvironmentFailure(f"cannot run {self.path}: {error.strerror}") from error
+        except subprocess.TimeoutExpired as error:
+            raise EnvironmentFailure(
+                f"{self.path} {' '.join(arguments[:2])} did not end within {TIMEOUT:.0f} s"
+            ) from error
         output = ended.stdout.decode("utf-8", "replace")
         if ended.returncode:
             said = neutral(ended.stderr.decode("utf-8", "replace") or output).strip()[-500:]
@@ -133,25 +152,39 @@ class _Program:
             )
         return output
 
-    def first(self, *arguments: str) -> Json | None:
-        """The first object of the list that is printed as JSON, if there is one."""
-        output = self.run(*arguments)
+    def json(self, *arguments: str) -> Any:
+        """What is printed as JSON, with whatever is asked of it. Raises `EnvironmentFailure`."""
+        with self.understood(arguments):
+            return json.loads(self.run(*arguments) or "[]")
+
+    @contextmanager
+    def understood(self, arguments: Sequence[str]) -> Generator[None]:
+        """Turn what is missing in an answer into one sentence."""
         try:
-            found = cast("list[Any]", json.loads(output or "[]"))
-            return cast("Json", found[0]) if found else None
-        except (ValueError, KeyError, TypeError) as error:
-            raise EnvironmentFailure(f"{self.path} printed no list of requests") from error
+            yield
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise EnvironmentFailure(
+                f"{self.path} {' '.join(arguments[:2])} printed what cannot be understood",
+                hint="The branch is pushed. Is the program a current one?",
+            ) from error
 
 
-def _with_gh(wanted: Proposal, gh: _Program) -> Opened:
-    open_ = gh.first(
+def _with_gh(wanted: Proposal, gh: _Program, path: str) -> Opened:
+    asked = (
         "pr", "list", "--head", wanted.branch, "--base", wanted.base, "--state", "open",
-        "--json", "number,url", "--limit", "1",
+        "--json", "number,url,headRepository,headRepositoryOwner", "--limit", MANY,
     )  # fmt: skip
-    if open_:
-        gh.run("pr", "edit", str(open_["number"]), "--title", wanted.title, "--body-file", "-",
+    with gh.understood(asked):
+        own = [
+            (str(int(each["number"])), str(each["url"]))
+            for each in gh.json(*asked) or ()
+            if _from(each).lower() == path.lower()
+        ]
+    if own:
+        number, url = own[0]
+        gh.run("pr", "edit", number, "--title", wanted.title, "--body-file", "-",
                stdin=wanted.body)  # fmt: skip
-        return Opened("updated", str(open_["url"]))
+        return Opened("updated", url)
     made = gh.run(
         "pr", "create", "--head", wanted.branch, "--base", wanted.base, "--title", wanted.title,
         "--body-file", "-", *(["--draft"] if wanted.draft else []), stdin=wanted.body,
@@ -159,15 +192,31 @@ def _with_gh(wanted: Proposal, gh: _Program) -> Opened:
     return Opened("opened", _last_address(made))
 
 
-def _with_glab(wanted: Proposal, glab: _Program) -> Opened:
-    open_ = glab.first(
+def _from(listed: Json) -> str:
+    """The repository that a request comes from: anybody may open one, from a branch of the same name
+    in a fork. Empty if that is gone."""
+    repository, owner = listed["headRepository"], listed["headRepositoryOwner"]
+    return f"{owner['login']}/{repository['name']}" if repository and owner else ""
+
+
+def _with_glab(wanted: Proposal, glab: _Program, path: str) -> Opened:
+    asked = (
         "mr", "list", "--source-branch", wanted.branch, "--target-branch", wanted.base,
-        "--output", "json",
+        "--per-page", MANY, "--output", "json",
     )  # fmt: skip
+    listed: list[Json] = glab.json(*asked) or []
+    with glab.understood(asked):
+        here = int(glab.json("api", f"projects/{quote(path, safe='')}")["id"]) if listed else 0
+        own = [
+            (str(int(each["iid"])), str(each["web_url"]))
+            for each in listed
+            if each["source_project_id"] == here
+        ]
     words = ("--title", wanted.title, "--description", wanted.body)
-    if open_:
-        glab.run("mr", "update", str(open_["iid"]), *words, "--yes")
-        return Opened("updated", str(open_["web_url"]))
+    if own:
+        number, url = own[0]
+        glab.run("mr", "update", number, *words, "--yes")
+        return Opened("updated", url)
     made = glab.run(
         "mr", "create", "--source-branch", wanted.branch, "--target-branch", wanted.base, *words,
         "--yes", *(["--draft"] if wanted.draft else []),

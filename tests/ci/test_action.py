@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import subprocess
@@ -97,26 +98,34 @@ def case_of_the_outcome(runner: Runner) -> tuple[str | None, ...]:
     return found.get("type"), found.get("message")
 
 
-def cancel_when_it_works(process: "subprocess.Popen[str]", journals: Path) -> None:
+def cancel_when_it_works(
+    process: "subprocess.Popen[str]", journals: Path, first: signal.Signals
+) -> None:
     """What GitHub's runner does to a job that is cancelled, when a command of the agent is at work."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if any('"toolu_' in file.read_text() for file in journals.glob("*/journal.jsonl")):
             break
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(first)
 
 
 @pytest.mark.sandbox
 @pytest.mark.usefixtures("bwrap")
-def test_a_cancelled_job_has_its_code_and_a_report_and_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_a_cancelled_job_has_its_code_and_a_report_and_goes_on(
+    tmp_path: Path, first: signal.Signals
+) -> None:
+    """GitHub sends SIGINT, 7.5 s later SIGTERM, and soon ends all; others send SIGTERM."""
     shell = Shell(tmp_path / "place")
     runner = job(shell, tmp_path, task="TASK-1")
     journals = shell.project.root / ".orchestrator/runs"
     slow = [turn(HELLO), turn(text="Done.", latency=61)]
 
     ended = asyncio.run(
-        run_with_model(runner, slow, meanwhile=lambda job: cancel_when_it_works(job, journals))
+        run_with_model(
+            runner, slow, meanwhile=lambda job: cancel_when_it_works(job, journals, first)
+        )
     )
 
     assert ended.returncode == 143, ended.stderr
@@ -125,6 +134,7 @@ def test_a_cancelled_job_has_its_code_and_a_report_and_goes_on(tmp_path: Path) -
     assert case_of_the_outcome(runner) == ("interrupted", "stopped by SIGTERM")
     report = json.loads(Path(runner.outputs["report"], "report.json").read_bytes())
     assert (report["run"], report["exit_code"]) == (runner.outputs["run"], 143)
+    assert "interrupted" in Path(runner.outputs["report"], "report.html").read_text("utf-8")
     assert "❌ ` interrupted `" in runner.files["GITHUB_STEP_SUMMARY"].read_text()
     gone_on = asyncio.run(resume_with_model(shell, [*slow[:1], turn(text="Done.")]))
     assert gone_on.returncode == 0, gone_on.stderr
@@ -164,11 +174,28 @@ def test_a_job_without_disk_has_its_code_and_what_can_be_said(tmp_path: Path) ->
     assert (kind, "No space left on device" in (message or "")) == ("environment", True)
 
 
+SETUP = """\
+[environment]
+setup = "mkdir packages && touch packages/installed"
+key = ["app/main.py"]
+provides = ["packages"]
+"""
+
+
+def kept_in_caches() -> list[str]:
+    """What both systems keep from job to job, below the folder for caches."""
+    (github,) = (step for step in ACTION["runs"]["steps"] if "cache@" in step.get("uses", ""))
+    gitlab = yaml.safe_load((ROOT / "deploy/gitlab.yml").read_text())[".agentflow:run"]["cache"]
+    return [path.partition(".cache/")[2] for path in (github["with"]["path"], *gitlab["paths"])]
+
+
 @pytest.mark.sandbox
 @pytest.mark.usefixtures("bwrap")
 def test_the_steps_of_the_action(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "place")
     project = shell.project
+    project.write(".orchestrator/config.toml", SETUP)
+    project.commit("chore: setup")
     remote = tmp_path / "remote.git"
     project.git("clone", "-q", "--bare", ".", str(remote))
     project.git("remote", "add", "origin", str(remote))
@@ -193,13 +220,21 @@ def test_the_steps_of_the_action(tmp_path: Path) -> None:
     }
     assert float(runner.outputs["cost"]) > 0
     assert sorted(file.name for file in folder.iterdir()) == [
-        "agentflow.sarif", "journal.jsonl", "junit.xml", "prompt.md", "report.json", "result.json",
-        "run.tar",
+        "agentflow.sarif", "journal.jsonl", "junit.xml", "prompt.md", "report.html", "report.json",
+        "result.json", "run.tar",
     ]  # fmt: skip
+    page = (folder / "report.html").read_text("utf-8")
+    assert "<title>" in page
+    assert runner.outputs["run"] in page
     assert "✅" in runner.files["GITHUB_STEP_SUMMARY"].read_text()
     assert proposed.returncode == 0, proposed.stderr
     assert project.git("ls-remote", "origin", "refs/heads/agentflow/TASK-1").split()[0] == tip
     assert "credential" not in (project.root / ".git/config").read_text()
+    cache = Path(shell.environment["XDG_CACHE_HOME"])
+    (installed,) = cache.glob("agentflow/*/provisions/**/installed")
+    for kept in kept_in_caches():
+        (store,) = cache.glob(kept)
+        assert installed.is_relative_to(store)
 
 
 @pytest.mark.sandbox
@@ -215,6 +250,47 @@ def test_a_refused_run_has_outputs_and_its_code(tmp_path: Path) -> None:
     folder = Path(runner.outputs["report"])
     assert json.loads((folder / "agentflow.sarif").read_text())["version"] == "2.1.0"
     assert not (shell.project.root / "owned").exists()
+    (upload,) = (step for step in ACTION["runs"]["steps"] if "upload" in step.get("uses", ""))
+    assert upload["if"] == "always() && steps.run.outputs.report != ''"
+    assert runner.value(upload["with"]["path"]) == str(folder)
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_ubuntu_s_user_namespaces_are_allowed_or_it_is_said(tmp_path: Path, *, may: bool) -> None:
+    """The step as it is, but for the place where the kernel says that they are restricted."""
+    shell = Shell(tmp_path / "place")
+    restricted, log = tmp_path / "restricted", tmp_path / "log"
+    restricted.write_text("1\n")
+    copy = tmp_path / "copy/deploy/action/install"
+    copy.parent.mkdir(parents=True)
+    text = (ROOT / "deploy/action/install").read_text()
+    place = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
+    assert text.count(place) == 1
+    copy.write_text(text.replace(place, str(restricted)))
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, words in (
+        ("sysctl", f'echo "$*" >>{log}; {"true" if may else "false"}'),
+        ("sudo", f'echo sudo >>{log}; exec "$@"'),
+        ("bwrap", "true"),
+        ("rg", "true"),
+    ):
+        (programs / name).write_text(f"#!/bin/sh\n{words}\n")
+        (programs / name).chmod(0o755)
+    runner = job(shell, tmp_path)
+    path = f"{programs}:{runner.environment['PATH']}"
+
+    ended = runner.script(f"bash {copy}", {"PATH": path})
+
+    assert ended.returncode == 0, ended.stderr
+    asked = log.read_text().splitlines()
+    assert asked[-1] == "-q -w kernel.apparmor_restrict_unprivileged_userns=0"
+    assert (asked[0] == "sudo") == (os.geteuid() != 0)
+    assert ("::warning::AppArmor" in ended.stdout) is not may
+    restricted.write_text("0\n")
+    log.unlink()
+    assert runner.script(f"bash {copy}", {"PATH": path}).returncode == 0
+    assert not log.exists()
 
 
 def test_the_action_installs_what_is_tested_and_no_more() -> None:

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from agentflow.models.scripted import ScriptedServer, read_script
+from tests.ci.code_host import TOKEN, code_host
 from tests.ci.runner import ROOT, Runner
 from tests.cli.delivered import CONFIG
 from tests.needs import need
@@ -62,10 +63,14 @@ class Host:
     def subject(self, ref: str) -> str:
         return self._git("log", "-1", "--format=%s", ref)
 
-    def _git(self, *arguments: str) -> str:
+    def git(self, place: Path, *arguments: str) -> str:
+        """Run git in a folder."""
         return subprocess.run(
-            ["git", "-C", self.remote, *arguments], capture_output=True, text=True, check=True
+            ["git", "-C", place, *arguments], capture_output=True, text=True, check=True
         ).stdout.strip()
+
+    def _git(self, *arguments: str) -> str:
+        return self.git(self.remote, *arguments)
 
 
 @pytest.fixture
@@ -183,6 +188,44 @@ def test_the_action_pushes_to_no_protected_branch(host: Host) -> None:
     assert (host.heads(), host.asked()) == (before, [])
 
 
+def test_a_private_repository_is_reached_by_the_token_alone(host: Host) -> None:
+    """A shallow checkout without credentials: the history is fetched, and the branch pushed, with the
+    App's token. It is written nowhere, and no other login is tried."""
+    with code_host(host.folder) as server:
+        place = host.folder / "agent/workspace"
+        subprocess.run(
+            ["git", "clone", "-q", "--depth=1", f"file://{host.remote}", place], check=True
+        )
+        host.git(place, "remote", "set-url", "origin", f"{server.url}/group/project.git")
+        inputs = {"task": "TASK-1", "pull-request": "true", "token": TOKEN}
+
+        def act(url: str) -> list[Any]:
+            runner = Runner(
+                place, {**host.environment, "AGENTFLOW_BASE_URL": url}, place.parent, **inputs
+            )
+            stranger = Runner(
+                place, host.environment, host.folder / "stranger", **{**inputs, "token": "wrong"}
+            )
+            refused = stranger.run("Install")
+            return [refused, *(runner.run(name) for name in ("Install", "Run", "Propose"))]
+
+        (host.folder / "stranger").mkdir()
+        refused, *ended = asyncio.run(with_model(act))
+
+    assert (refused.returncode, "`fetch-depth: 0`" in refused.stdout) == (5, True), refused.stderr
+    assert [each.returncode for each in ended] == [0, 0, 0], [each.stderr for each in ended]
+    assert host.git(place, "rev-parse", "--is-shallow-repository") == "false"
+    tip = host.git(place, "rev-parse", "agentflow/TASK-1")
+    assert host.heads()["refs/heads/agentflow/TASK-1"] == tip
+    ours, theirs = f"x-access-token:{TOKEN}", "x-access-token:wrong"
+    assert {login for _, login in server.asked} == {ours, theirs}
+    assert {service for service, login in server.asked if login == theirs} == {"git-upload-pack"}
+    assert ("git-receive-pack", ours) in server.asked
+    kept = [path for path in (host.folder / "agent").rglob("*") if path.is_file()]
+    assert len(kept) > 20
+    assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
+
+
 class Template:
     """GitLab's runner, as far as the template needs one."""
 
@@ -191,11 +234,14 @@ class Template:
 
     def run(self, name: str, place: Path, environment: Mapping[str, str]) -> Any:
         """Run a job's scripts in a checkout."""
-        whole = {**self.jobs[self.jobs[name]["extends"]], **self.jobs[name]}
+        whole = {**self.jobs.get(self.jobs[name].get("extends"), {}), **self.jobs[name]}
+        whole.setdefault("variables", {})
         known = {**environment, "CI_PROJECT_DIR": str(place), "CI": "true", "GITLAB_CI": "true"}
         for key, value in whole["variables"].items():
+            if key == "AGENTFLOW_SOURCE":  # a variable of the project goes before the template's
+                continue
             known[key] = re.sub(r"\$(\w+)", lambda found: known[found[1]], value)
-        lines = "\n".join((*whole["before_script"], *whole["script"]))
+        lines = "\n".join((*whole.get("before_script", ()), *whole["script"]))
         return subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", lines],
             cwd=place, env=known, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
@@ -210,6 +256,7 @@ def test_the_template_for_gitlab(host: Host) -> None:
     programs = Runner(agent, host.environment, agent.parent).environment["PATH"]
     common = {
         **host.environment,
+        "AGENTFLOW_SOURCE": str(ROOT),
         "PATH": programs,
         "TASK": "TASK-1",
         "CI_REPOSITORY_URL": str(host.remote),
@@ -225,7 +272,25 @@ def test_the_template_for_gitlab(host: Host) -> None:
     assert (host.heads(), host.asked()) == (before, [])
     kept = template.jobs[".agentflow:run"]["artifacts"]["paths"]
     assert kept[0] == "agentflow-report"
+    assert sorted(file.name for file in (agent / kept[0]).iterdir()) == [
+        "agentflow.sarif", "journal.jsonl", "junit.xml", "outputs.env", "prompt.md", "report.html",
+        "report.json", "result.json", "run.tar",
+    ]  # fmt: skip
+    told = (agent / kept[0] / "outputs.env").read_text()
     shutil.copytree(agent / kept[0], land / kept[0])
+    (land / kept[0] / "outputs.env").write_text(f"PATH=/evil\n{told}AGENTFLOW_RUN=$(id)\n")
+    told_others = template.run(".agentflow:outputs", land, common)
+    assert told_others.returncode == 0, told_others.stderr
+    assert (land / "agentflow.env").read_text() == told
+    variables = dict(line.split("=", 1) for line in told.splitlines())
+    assert variables.pop("AGENTFLOW_RUN").startswith("TASK-1-")
+    assert float(variables.pop("AGENTFLOW_COST")) > 0
+    assert variables == {
+        "AGENTFLOW_OUTCOME": "done",
+        "AGENTFLOW_BRANCH": "agentflow/TASK-1",
+        "AGENTFLOW_COMMIT": host.git(agent, "rev-parse", "agentflow/TASK-1"),
+        "AGENTFLOW_REPORT": "agentflow-report",
+    }
     landed = template.run(".agentflow:land", land, {**common, "MAY_PUSH": "yes"})
 
     assert landed.returncode == 0, landed.stdout + landed.stderr

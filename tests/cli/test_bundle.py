@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -174,6 +175,13 @@ def test_what_is_no_bundle_is_refused(done: Delivered) -> None:
         archive.addfile(link)
     ended = done.run(place, "land", str(file))
     assert (ended.returncode, "it holds 'manifest.json'" in ended.stderr) == (2, True)
+    for place_of_none in ("/dev/zero", str(done.folder), "/dev/null"):
+        ended = done.run(place, "land", place_of_none)
+        assert (ended.returncode, "cannot read" in ended.stderr) == (2, True), ended.stderr
+    pipe = done.folder / "pipe"
+    os.mkfifo(pipe)  # nobody writes into it: who opens it waits for ever
+    ended = done.run(place, "land", str(pipe))
+    assert (ended.returncode, "not a regular file" in ended.stderr) == (2, True), ended.stderr
 
 
 def test_a_base_of_another_history_is_a_conflict(done: Delivered) -> None:
@@ -235,7 +243,12 @@ made = any(call[:2] == ["pr", "create"] for call, _ in calls)
 calls.append([sys.argv[1:], body])
 json.dump(calls, open(state, "w"))
 if sys.argv[1:3] == ["pr", "list"]:
-    print(json.dumps([{{"number": 7, "url": "https://github.com/o/r/pull/7"}}] if made else []))
+    def listed(number, owner):
+        return {{"number": number, "url": f"https://github.com/o/r/pull/{{number}}",
+                "headRepository": owner and {{"id": "R_1", "name": "r"}},
+                "headRepositoryOwner": owner and {{"id": "U_1", "login": owner}}}}
+    ours = [listed(7, "O")] if made else []
+    print(json.dumps([listed(5, None), listed(6, "stranger"), *ours]))
 elif sys.argv[1:3] == ["pr", "create"]:
     print("https://github.com/o/r/pull/7")
 """
@@ -265,6 +278,7 @@ def github(done: Delivered, url: str = "git@github.com:o/r.git") -> None:
 
 
 def test_a_pull_request_is_opened_and_then_updated(done: Delivered) -> None:
+    """Requests from forks have the same branch's name; those are a stranger's."""
     state = done.folder / "calls.json"
     path = with_program(done, "gh", GH.format(python=sys.executable, state=str(state)))
     github(done)
@@ -281,6 +295,7 @@ def test_a_pull_request_is_opened_and_then_updated(done: Delivered) -> None:
         ["pr", "list"], ["pr", "create"], ["pr", "list"], ["pr", "edit"],
     ]  # fmt: skip
     assert calls[1][0][2:6] == ["--head", "agentflow/TASK-1", "--base", "main"]
+    assert calls[3][0][2] == "7"
     assert "✅ passed ` build:test `" in calls[1][1]
     assert done.git(done.remote, "rev-parse", "agentflow/TASK-1") == done.tip
 
@@ -288,7 +303,11 @@ def test_a_pull_request_is_opened_and_then_updated(done: Delivered) -> None:
 GLAB = """#!/bin/sh
 echo "$1 $2" >> {log}
 case "$2" in
-    list) if grep -q create {log}; then echo '[{{"iid": 3, "web_url": "https://gitlab.example.com/o/r/-/merge_requests/3"}}]'; else echo '[]'; fi ;;
+    list)
+        forked='{{"iid": 2, "web_url": "https://gitlab.example.com/o/r/-/merge_requests/2", "source_project_id": 66}}'
+        ours='{{"iid": 3, "web_url": "https://gitlab.example.com/o/r/-/merge_requests/3", "source_project_id": 10}}'
+        if grep -q create {log}; then echo "[$forked, $ours]"; else echo "[$forked]"; fi ;;
+    projects/o%2Fr) echo '{{"id": 10}}' ;;
     create) echo "!3 https://gitlab.example.com/o/r/-/merge_requests/3" ;;
 esac
 """
@@ -304,7 +323,8 @@ def test_a_merge_request_is_opened_and_then_updated(done: Delivered) -> None:
 
     address = "https://gitlab.example.com/o/r/-/merge_requests/3"
     assert [each.stdout for each in ended] == [f"opened  {address}\n", f"updated  {address}\n"]
-    assert log.read_text().split("\n")[:4] == ["mr list", "mr create", "mr list", "mr update"]
+    asked = ["mr list", "api projects/o%2Fr"]
+    assert log.read_text().splitlines()[:6] == [*asked, "mr create", *asked, "mr update"]
     told = done.run(root, "pr", "TASK-1").stdout.splitlines()[0]
     assert told == (
         "told  https://gitlab.example.com/o/r/-/merge_requests/new?merge_request%5Bsource_branch%5D="

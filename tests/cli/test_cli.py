@@ -49,9 +49,9 @@ class Terminal:
         output, talk = process.communicate(timeout=60)
         return subprocess.CompletedProcess(process.args, process.returncode, output, talk)
 
-    def serve(self, *turns: object) -> str:
+    def serve(self, *turns: object, **script_: object) -> str:
         script = self._folder / f"script-{len(self._servers)}.json"
-        script.write_text(json.dumps({"turns": turns}))
+        script.write_text(json.dumps({"turns": turns, **script_}))
         server = subprocess.Popen(
             [sys.executable, "-m", "agentflow.models.scripted", str(script)],
             stdout=subprocess.PIPE,

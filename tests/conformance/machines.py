@@ -67,7 +67,7 @@ def live(life: Life) -> None:
         log.write(f"{time.monotonic():.3f} {text}\n")
 
     with refusals():
-        work(life.url, site_of(world, quiet=False), Manner(life.at_once, SILENCE, told), stop)
+        work(life.url, site_of(world, list, quiet=False), Manner(life.at_once, SILENCE, told), stop)
     log.flush()
     os._exit(0)
 

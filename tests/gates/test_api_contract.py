@@ -1,11 +1,14 @@
 """The API contract audit, on changes as git has them."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from agentflow.ci.judged import Judged
+from agentflow.ci.sarif import sarif
 from agentflow.gates.api_contract import MAX_FILE, ApiContractAudit
-from agentflow.records import Evidence
+from agentflow.records import Evidence, Fault
 from tests.workspace.place import Work
 
 CONTRACT = "POST /v1/mails { to: string, tags?: string[] } -> 201 { id: string, to: string }"
@@ -23,6 +26,11 @@ async def test_a_difference_fails_and_names_file_line_and_field(work: Work) -> N
     assert found.status == "failed"
     assert found.summary == "CreateMailDto (app/mail.dto.ts:2): to is number, expected string"
     assert found.detail.splitlines()[0] == f"{found.summary} (POST /v1/mails request)"
+    assert found.faults == (Fault(found.detail.splitlines()[0], "app/mail.dto.ts", 2),)
+    [result] = json.loads(sarif([Judged("TASK-1", "failed", 1, (found,))]))["runs"][0]["results"]
+    place = result["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "app/mail.dto.ts"
+    assert place["region"]["startLine"] == 2
     assert found.notices == (
         "not checked: POST /v1/mails response: nothing declared has its name or fields",
     )

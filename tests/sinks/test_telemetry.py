@@ -29,9 +29,12 @@ from opentelemetry.semconv._incubating.metrics import (  # pyright: ignore[repor
     gen_ai_metrics,
 )
 
-from agentflow.events import RunStarted
+from agentflow.cli.cluster import site_of
+from agentflow.events import Event, RunStarted
 from agentflow.sinks.telemetry import TelemetrySink, obstacle, wanted
+from agentflow.world import World
 from tests.cli.test_cli import GATE, Terminal
+from tests.many.fleet import writes
 from tests.run.project import HELLO, Project, call, turn
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -214,6 +217,39 @@ def test_a_run_is_spans_and_metrics_and_no_content(
 
 
 @pytest.mark.sandbox
+def test_each_of_several_runs_is_a_trace_of_its_own(
+    terminal: Terminal, collector: Collector, tmp_path: Path
+) -> None:
+    for name in "AB":
+        text = f"---\nallow: [{name.lower()}/]\n---\n\n# Do {name}\n"
+        terminal.project.write(f".orchestrator/tasks/{name}.md", text)
+    terminal.project.commit()
+    talks = {f"# Task {name}:": writes(f"{name.lower()}/x.txt") for name in "AB"}
+    url = terminal.serve(turn(), conversations=talks)
+
+    ended = terminal.run(
+        "run", "A", "B", "--gate", "test=true", "--prompt", "plain", "--base-url", url,
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended.stderr
+    assert "telemetry" not in ended.stderr
+    agents = {span.span_id: span for span in collector.spans if span.name == "invoke_agent plain"}
+    told = [values(span.attributes) for span in agents.values()]
+    assert {(each["agentflow.task"], each["agentflow.outcome"]) for each in told} == {
+        ("A", "done"),
+        ("B", "done"),
+    }
+    assert len({span.trace_id for span in agents.values()}) == len(agents) == 2
+    children = [span for span in collector.spans if span.span_id not in agents]
+    assert all(span.trace_id == agents[span.parent_span_id].trace_id for span in children)
+    for chat in (span for span in children if span.name.startswith("chat")):
+        agent = values(agents[chat.parent_span_id].attributes)
+        conversation = values(chat.attributes)["gen_ai.conversation.id"]
+        assert conversation == agent["gen_ai.conversation.id"]
+
+
+@pytest.mark.sandbox
 def test_content_is_sent_if_it_is_asked_for(terminal: Terminal, collector: Collector) -> None:
     url = terminal.serve(turn(HELLO), turn(text="I wrote it."))
 
@@ -254,9 +290,9 @@ def test_a_collector_that_is_down_changes_nothing(terminal: Terminal) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def started() -> RunStarted:
+def started(run: str = "R") -> RunStarted:
     return RunStarted(
-        *("R", "T", "0", "t", "p", "0", "m", "b", "none", "x"), tools=(), system="", version=""
+        *(run, "T", "0", "t", "p", "0", "m", "b", "none", "x"), tools=(), system="", version=""
     )
 
 
@@ -283,6 +319,40 @@ def test_a_collector_that_never_answers_is_not_waited_for() -> None:
         "note: telemetry is incomplete: the collector did not answer within 0.5 s",
         "over",
     ]
+
+
+def test_events_of_runs_beside_each_other_do_not_mix(collector: Collector) -> None:
+    code = (
+        "import os\nfrom agentflow.events import RunFinished\n"
+        "from agentflow.sinks.telemetry import TelemetrySink\n"
+        "from tests.sinks.test_telemetry import started\n"
+        "sink = TelemetrySink(os.environ, print, 60.0)\n"
+        "first, second = sink.beside(), sink.beside()\n"
+        "first(started('first'))\nsecond(started('second'))\n"
+        "first(RunFinished('done', 0, '', ''))\nsecond(RunFinished('failed', 1, '', ''))\n"
+        "sink.close()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url},
+        cwd=Path(__file__).parents[2],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert ended.stdout == ""
+    told = [values(span.attributes) for span in collector.spans]
+    assert {(each["gen_ai.conversation.id"], each["agentflow.outcome"]) for each in told} == {
+        ("first", "done"),
+        ("second", "failed"),
+    }
+
+
+def test_the_runs_of_a_worker_are_sent(tmp_path: Path) -> None:
+    heard: list[Event] = []
+    environment = {"HOME": str(tmp_path), "AGENTFLOW_STATE_REMOTE": "git@example.com:o/state.git"}
+    site = site_of(World(tmp_path, environment), lambda: [heard.append], quiet=True)
+    *_, last = site.sinks("TASK-1")
+    last(started())
+    assert heard == [started()]
 
 
 def test_what_fails_in_the_thread_ends_no_run() -> None:
@@ -312,7 +382,7 @@ def test_nothing_is_imported_unless_it_is_wanted() -> None:
         "import sys, agentflow.run, agentflow.cli.execution, agentflow.sinks.telemetry\n"
         "from agentflow.cli.telemetry import telemetry\n"
         "with telemetry({'OTEL_SERVICE_NAME': 'x'}) as sinks: pass\n"
-        "print(sinks, 'opentelemetry' in sys.modules)"
+        "print(sinks(), 'opentelemetry' in sys.modules)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout == "[] False\n"

@@ -12,7 +12,10 @@ from agentflow.runs import FOLDER, JOURNAL, REPORT, task_lock
 from agentflow.web.following import Follower
 from agentflow.web.local import LocalSource
 from agentflow.web.shelf import Shelf
-from tests.sinks.sample import events, said, started
+from agentflow.web.views import Views
+from tests.cli.shell import Shell
+from tests.report.test_report_command import KEY, WORD, make_run
+from tests.sinks.sample import RUN, events, said, started
 from tests.ui.place import Place, tell
 
 BEGAN = datetime(2026, 11, 20, 19, 33, 18, tzinfo=UTC)
@@ -102,6 +105,22 @@ def test_a_run_at_work_is_the_one_that_was_written_to_last(other: Place) -> None
     source.forget()
     assert source.board().at_work == ()
     assert source.details("TASK-4") is None
+
+
+def test_what_git_holds_of_a_secret_is_on_no_page(tmp_path: Path) -> None:
+    """A commit that a person made, or one from before `env_from` named the variable."""
+    shell = Shell(tmp_path)
+    make_run(shell)
+    world = shell.project.world
+    source = LocalSource(replace(world, environment={**world.environment, "WORD": WORD}))
+    details = source.details(RUN)
+    assert details is not None
+    assert [file.path for file in details.files] == ["app/search.py"]
+    page = Views(source, "form").run({"run": RUN})
+    shown = str(details) + "".join(region.html for region in page.regions)
+    assert "[redacted]" in shown
+    assert KEY not in shown
+    assert WORD not in shown
 
 
 def test_a_task_that_cannot_be_read_is_the_plan_s_problem(other: Place) -> None:

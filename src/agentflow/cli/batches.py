@@ -108,7 +108,7 @@ def _run(
         return await run_batches(wanted, world, connector(world), sinks, command_values, told)
 
     with commands_stopped(world.environment), telemetry(world.environment) as sent:
-        sinks.extend(sent)
+        sinks.extend(sent())
         try:
             report = asyncio.run(whole())
         finally:

@@ -10,9 +10,10 @@ from agentflow.cli.completion import complete_task
 from agentflow.cli.execution import given_flags, given_gates, start_sdk_import
 from agentflow.cli.options import Allow, Base, Deny, Gates, MaxCost, MaxTurns, Model, NewGates
 from agentflow.cli.output import data, exit_codes, print_json, say, talk
+from agentflow.cli.telemetry import telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from agentflow.cluster.board import Board, Entry
     from agentflow.cluster.execution import Site
@@ -147,7 +148,6 @@ def worker(
         if seconds < SHORTEST_SILENCE:
             raise UsageError(f"--silence: at least {SHORTEST_SILENCE} s, or workers end each other")
         os.environ.pop("AGENTFLOW_DATABASE_URL", None)  # nothing that a run starts gets it
-        site = site_of(world, quiet=quiet)
         start_sdk_import()
         stop = threading.Event()
 
@@ -156,14 +156,18 @@ def worker(
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, leave)
-        with refusals():
+        with refusals(), telemetry(world.environment) as sent:
+            site = site_of(world, sent, quiet=quiet)
             from agentflow.cluster.worker import Manner, work
 
             work(url, site, Manner(concurrency, seconds, say), stop)
 
 
-def site_of(world: "World", *, quiet: bool) -> "Site":
-    """How this worker's runs happen. Raises `UsageError` without a state remote."""
+def site_of(world: "World", sent: "Callable[[], list[Emit]]", *, quiet: bool) -> "Site":
+    """How this worker's runs happen; `sent` makes the sinks of one for the user's collector.
+
+    Raises `UsageError` without a state remote.
+    """
     from agentflow.cli.execution import connector
     from agentflow.cluster.execution import Site
     from agentflow.command_values import command_values
@@ -187,7 +191,7 @@ def site_of(world: "World", *, quiet: bool) -> "Site":
     view = LiveView(printer, world.now)
 
     def sinks(task: str) -> "Sequence[Emit]":
-        return [ConsoleSink(printer, view=view, now=world.now)]
+        return [ConsoleSink(printer, view=view, now=world.now), *sent()]
 
     state = check_address(settings.state_remote)
     connect = connector(world, shared=True)

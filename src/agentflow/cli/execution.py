@@ -137,7 +137,7 @@ def _run_and_print(
 
         sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
     with commands_stopped(world.environment), telemetry(world.environment) as sent:
-        sinks.extend(sent)
+        sinks.extend(sent())
         try:
             report = _run_or_ask(plan, world, connect, sinks)
         finally:

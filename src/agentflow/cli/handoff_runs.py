@@ -126,7 +126,7 @@ def _run_linked(asked: Asked, world: "World") -> "Json":
         )
 
     with commands_stopped(world.environment), telemetry(world.environment) as sent:
-        sinks.extend(sent)
+        sinks.extend(sent())
         try:
             report = asyncio.run(whole())
         finally:

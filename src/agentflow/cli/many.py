@@ -15,6 +15,7 @@ from agentflow.cli.output import (
     say,
     talk,
 )
+from agentflow.cli.telemetry import telemetry
 from agentflow.frozen import record
 
 if TYPE_CHECKING:
@@ -107,16 +108,16 @@ def _run(wanted: "Wanted", world: "World", manner: Manner) -> "Json":
     start_sdk_import()
     stop = Stop()
 
-    async def whole() -> "Json":
+    async def whole(sent: "Callable[[], list[Emit]]") -> "Json":
         _listen(stop)
-        sinks, connect = _Sinks(manner, world.now), connector(world, shared=True)
+        sinks, connect = _Sinks(manner, world.now, sent), connector(world, shared=True)
         try:
             return await run_many(wanted, world, connect, sinks, command_values, sinks.told, stop)
         finally:
             sinks.close()
 
-    with commands_stopped(world.environment):
-        report = asyncio.run(whole())
+    with commands_stopped(world.environment), telemetry(world.environment) as sent:
+        report = asyncio.run(whole(sent))
         if manner.format == "text":
             print_tasks(data(), report)
         else:
@@ -127,13 +128,17 @@ def _run(wanted: "Wanted", world: "World", manner: Manner) -> "Json":
 class _Sinks:
     """Makes the sinks of each run. All are rows of one view on a terminal, and lines in a log."""
 
-    def __init__(self, manner: Manner, now: "Callable[[], datetime]") -> None:
+    def __init__(
+        self, manner: Manner, now: "Callable[[], datetime]", sent: "Callable[[], list[Emit]]"
+    ) -> None:
+        """`sent` makes the sinks of a run for the user's collector."""
         from agentflow.sinks.live import LiveView
 
         self._format = manner.format
         self._printer = talk(quiet=manner.quiet)
         self._verbose = manner.verbose
         self._now = now
+        self._sent = sent
         self._view = LiveView(self._printer, now)
 
     def __call__(self, task: str) -> "list[Emit]":
@@ -142,7 +147,8 @@ class _Sinks:
         from agentflow.sinks.stream_json import StreamJsonSink
 
         sinks: list[Emit] = [
-            ConsoleSink(self._printer, verbose=self._verbose, view=self._view, now=self._now)
+            ConsoleSink(self._printer, verbose=self._verbose, view=self._view, now=self._now),
+            *self._sent(),
         ]
         if self._format == "stream-json":
             sinks.append(StreamJsonSink(Tolerant(sys.stdout)))

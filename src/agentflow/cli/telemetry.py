@@ -1,6 +1,6 @@
 """The user's OpenTelemetry collector, beside a run."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def telemetry(environment: Mapping[str, str]) -> "Generator[list[Emit]]":
-    """Yields a sink for the collector that the environment names, if it names one.
+def telemetry(environment: Mapping[str, str]) -> "Generator[Callable[[], list[Emit]]]":
+    """Yields what makes a run's sink for the collector that the environment names, if it names one.
 
     What is left is sent at the end of the block, which waits a few seconds at most.
     """
     if not any(name.startswith("OTEL_") for name in environment):
-        yield []
+        yield list
         return
     from agentflow.sinks.telemetry import TelemetrySink, obstacle, wanted
 
@@ -25,10 +25,10 @@ def telemetry(environment: Mapping[str, str]) -> "Generator[list[Emit]]":
     if problem or not wanted(environment):
         if problem:
             say(f"note: no telemetry: {problem}")
-        yield []
+        yield list
         return
     sink = TelemetrySink(environment, say)
     try:
-        yield [sink]
+        yield lambda: [sink.beside()]
     finally:
         sink.close()

@@ -54,7 +54,7 @@ Reply = AssistantMessage | ContextSummarized | ReplyFailed
 
 
 class Recorder:
-    """Makes spans and metrics of the events of one run after another."""
+    """Makes spans and metrics of events: from each source those of one run after another."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         resource = _resource()
@@ -81,23 +81,28 @@ class Recorder:
         )
         self._with_content = environment.get(CAPTURE, "").strip().lower() == "true"
         self._parent = _parent(environment)
-        self._run: _Run | None = None
+        self._runs: dict[int, _Run] = {}
+        """Those that go on, by the source of their events."""
 
-    def take(self, at: int, event: Event) -> None:
+    def take(self, at: int, event: Event, source: int = 0) -> None:
         """Take one event; `at` is its time in nanoseconds since 1970."""
+        run = self._runs.get(source)
         if isinstance(event, RunStarted | RunResumed):
-            self._begin(at, event)
-        elif self._run is not None:
-            self._within(at, event, self._run)
+            self._runs[source] = self._begun(at, event)
+        elif run is not None and isinstance(event, RunFinished):
+            del self._runs[source]
+            _finish(at, event, run)
+        elif run is not None:
+            self._within(at, event, run)
 
     def close(self) -> None:
         """End what is open, and send everything."""
-        if self._run is not None:
-            self._run.end(None)
+        for run in self._runs.values():
+            run.end(None)
         self._traces.shutdown()
         self._metrics.shutdown()
 
-    def _begin(self, at: int, event: RunStarted | RunResumed) -> None:
+    def _begun(self, at: int, event: RunStarted | RunResumed) -> "_Run":
         name = event.prompt if isinstance(event, RunStarted) else ""
         attributes: Attributes = {
             "gen_ai.operation.name": "invoke_agent",
@@ -117,7 +122,7 @@ class Recorder:
         span = self._tracer.start_span(
             f"invoke_agent {name}".strip(), self._parent, attributes=attributes, start_time=at
         )
-        self._run = _Run(span, event.run, event.model, at)
+        return _Run(span, event.run, event.model, at)
 
     def _within(self, at: int, event: Event, run: "_Run") -> None:
         match event:
@@ -131,8 +136,6 @@ class Recorder:
                 self._gate(at, event, run)
             case LandingDone():
                 run.span.set_attribute("agentflow.landed", event.tip)
-            case RunFinished():
-                self._finish(at, event, run)
             case _:
                 pass
 
@@ -203,18 +206,6 @@ class Recorder:
             span.set_attribute("agentflow.gate.summary", evidence.summary)
         _end(span, at, "gate_failed" if evidence.status == "failed" else "")
 
-    def _finish(self, at: int, event: RunFinished, run: "_Run") -> None:
-        run.span.set_attributes({
-            **usage_attributes(run.usage),
-            "agentflow.outcome": event.outcome,
-            "agentflow.exit_code": event.exit_code,
-        })
-        if event.outcome != "done":
-            run.span.set_attribute("error.type", event.outcome)
-            run.span.set_status(Status(StatusCode.ERROR, event.outcome))
-        run.end(at)
-        self._run = None
-
     def _child(
         self,
         at: int,
@@ -265,6 +256,18 @@ class _Run:
         for span in self.open.values():
             _end(span, at, "interrupted")
         self.span.end(at)
+
+
+def _finish(at: int, event: RunFinished, run: _Run) -> None:
+    run.span.set_attributes({
+        **usage_attributes(run.usage),
+        "agentflow.outcome": event.outcome,
+        "agentflow.exit_code": event.exit_code,
+    })
+    if event.outcome != "done":
+        run.span.set_attribute("error.type", event.outcome)
+        run.span.set_status(Status(StatusCode.ERROR, event.outcome))
+    run.end(at)
 
 
 def _end(span: Span | None, at: int | None, error: str) -> None:

@@ -5,14 +5,17 @@ collector, and nothing that fails there reaches a run. The variables of the Open
 specification (`OTEL_*`, `TRACEPARENT`) say whether and where to.
 """
 
+import itertools
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.util import find_spec
 
 from agentflow.events import Event, TextDelta
+from agentflow.interfaces import Emit
 from agentflow.neutral import one_line
 
 PATIENCE = 5.0
@@ -41,7 +44,8 @@ def obstacle(environment: Mapping[str, str]) -> str:
 
 
 class TelemetrySink:
-    """Hands events to a thread that makes spans and metrics of them."""
+    """Hands the events of one run after another to a thread that makes spans and metrics of them;
+    `beside` gives a sink for a run that goes on at the same time."""
 
     def __init__(
         self,
@@ -53,15 +57,23 @@ class TelemetrySink:
         self._patience = patience
         self._environment = environment
         self._tell = tell
-        self._events: queue.SimpleQueue[tuple[int, Event] | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[int, Event, int] | None] = queue.SimpleQueue()
+        self._sources = itertools.count(1)
         self._problems = Problems()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def __call__(self, event: Event, /) -> None:
         """Take one event, at this time."""
+        self._take(0, event)
+
+    def beside(self) -> Emit:
+        """One more sink of the same command, whose events are of another run."""
+        return partial(self._take, next(self._sources))
+
+    def _take(self, source: int, event: Event, /) -> None:
         if self._thread.is_alive() and not isinstance(event, TextDelta):
-            self._events.put((time.time_ns(), event))
+            self._events.put((time.time_ns(), event, source))
 
     def close(self) -> None:
         """Let the rest be sent, but do not wait for long."""
