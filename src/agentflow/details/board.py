@@ -42,6 +42,8 @@ class AtWork:
     """Hosts that the agent may reach."""
     process: int | None = None
     """The process, if it proves to be of this machine and user; it may work on other runs too."""
+    worker: str = ""
+    """Who has it, if it was submitted; then `progress`, `writes` and `network` are not known."""
 
 
 @record
@@ -80,3 +82,5 @@ class Board:
     rows: tuple[RunRow, ...]
     """All runs, oldest first."""
     at_work: tuple[AtWork, ...]
+    problem: str = ""
+    """What of this may be old: one sentence."""

@@ -88,7 +88,7 @@ def overview(board: Board, plan: Plan, form_token: str) -> Page:
         "Overview",
         "/",
         (
-            _region("needs", rows=asking, form_token=form_token),
+            _region("needs", rows=asking, problem=board.problem, form_token=form_token),
             _region("at_work", rows=board.at_work, form_token=form_token),
             _region("next", plan=plan, today=spent),
             _region("rows", heading="Latest runs", rows=ended[: -RECENT - 1 : -1], more=len(ended)),
@@ -112,8 +112,8 @@ def run_page(
     can = {
         "answer": is_newest and row.outcome == "blocked",
         "resume": is_newest and row.outcome in RESUMABLE - {"blocked"},
-        "retry": is_newest and row.outcome != "running",
-        "cancel": at_work is not None,
+        "retry": is_newest and row.outcome not in {"running", "waiting"},
+        "cancel": at_work is not None or row.outcome == "waiting",
     }
     head = _region(
         "run_head", row=row, details=details, can=can, beside=beside, form_token=form_token

@@ -23,23 +23,24 @@ class LocalActions:
 
     async def cancel(self, run: str, form: Mapping[str, str]) -> str:
         """Interrupt its process. Raises `UsageError` if none proves to be its own."""
-        await asyncio.to_thread(cancel, self._locks, _task(run))
+        await asyncio.to_thread(cancel, self._locks, task_of(run))
         return run
 
     async def resume(self, run: str, form: Mapping[str, str]) -> str:
         """Let it go on."""
-        return await self._started(["resume", *STREAM, "--", run])
+        return await self.start(["resume", *STREAM, "--", run])
 
     async def retry(self, run: str, form: Mapping[str, str]) -> str:
         """Begin its task anew."""
-        return await self._started(["run", "--fresh", *STREAM, "--", _task(run)])
+        return await self.start(["run", "--fresh", *STREAM, "--", task_of(run)])
 
     async def answer(self, run: str, form: Mapping[str, str]) -> str:
         """Give it the `text` of a person; it goes on."""
         text = form.get("text", "").replace("\r\n", "\n")
-        return await self._started(["answer", *STREAM, "--", run, "-"], text)
+        return await self.start(["answer", *STREAM, "--", run, "-"], text)
 
-    async def _started(self, command: list[str], given: str = "") -> str:
+    async def start(self, command: list[str], given: str = "") -> str:
+        """Start a command; return the run that it names. Raises `UsageError` if there is none."""
         said = await self._processes.start(command, given)
         if not said.get("run"):
             raise UsageError(
@@ -48,7 +49,7 @@ class LocalActions:
         return str(said["run"])
 
 
-def _task(run: str) -> str:
+def task_of(run: str) -> str:
     """The task of a run. Raises `UsageError` for what is no run's name."""
     if started_at(run) is None:
         raise UsageError(f"{run!r} is no run")

@@ -1,7 +1,7 @@
 """What the dashboard needs of whoever knows the runs, and of whoever may change them.
 
-Here that is the repository (`local`, `actions`); a database that several machines share would be
-another pair.
+That is the repository (`local`, `actions`), and with a database that several machines share the runs
+that were submitted to workers as well (`shared`).
 """
 
 from collections.abc import Mapping

@@ -19,6 +19,7 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
+from agentflow.cluster.database import URL
 from agentflow.errors import AgentflowError, EnvironmentFailure, UsageError
 from agentflow.pages.dashboard import Page, file_of, frame, problem
 from agentflow.web.actions import LocalActions
@@ -26,6 +27,7 @@ from agentflow.web.guard import Guard
 from agentflow.web.interfaces import Actions, Source
 from agentflow.web.live import changes, digests
 from agentflow.web.local import LocalSource
+from agentflow.web.shared import SharedActions, SharedSource
 from agentflow.web.views import Views
 from agentflow.world import World
 
@@ -121,7 +123,7 @@ def serve(world: World, host: str, port: int, announce: Callable[[str], None]) -
     `EnvironmentFailure` if the port cannot be had.
     """
     token, form_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-    source, actions = LocalSource(world), LocalActions(world)
+    source, actions = _seen(world)
     listener = _listener(_address(host), port)
     place = _place(host, listener.getsockname()[1])
     dashboard = Dashboard(source, actions, form_token)
@@ -132,6 +134,14 @@ def serve(world: World, host: str, port: int, announce: Callable[[str], None]) -
     )  # fmt: skip
     announce(f"http://{place}/?token={token}")
     _Server(config, dashboard).run(sockets=[listener])
+
+
+def _seen(world: World) -> tuple[Source, Actions]:
+    """What is shown and changed: submitted runs too, if it is said where their database is."""
+    source, actions = LocalSource(world), LocalActions(world)
+    if not world.environment.get(URL):
+        return source, actions
+    return SharedSource(source, world), SharedActions(actions, world)
 
 
 class _Server(uvicorn.Server):
