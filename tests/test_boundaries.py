@@ -214,7 +214,7 @@ def test_time_grows_with_the_path_only(glob: str, path: Callable[[int], str]) ->
     def match(given: str) -> None:
         assert not matches(glob, given)
 
-    check_growth(match, path, 64 * 1024)
+    check_growth(match, path, 32 * 1024)
 
 
 def test_literal_prefix_and_is_path() -> None:

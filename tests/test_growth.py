@@ -40,12 +40,12 @@ def test_what_is_in_proportion_passes(work: Callable[[str], object]) -> None:
 
 @pytest.mark.parametrize("work", [quadratic_in_python, quadratic_in_c])
 def test_what_is_quadratic_fails(work: Callable[[str], object]) -> None:
-    with pytest.raises(pytest.fail.Exception, match=r"from size 2000 to 16000 its time grows"):
-        check_growth(work, repeated("a"), 16_000)
+    with pytest.raises(pytest.fail.Exception, match=r"from size 3000 to 24000 its time grows"):
+        check_growth(work, repeated("a"), 24_000)
 
 
 def test_what_never_ends_fails() -> None:
     with pytest.raises(pytest.fail.Exception, match="does not end at size 100"):
         check_growth(exponential, repeated("a"), 800, patience=0.1)
-    with pytest.raises(pytest.fail.Exception, match="with 80 no end"):
+    with pytest.raises(pytest.fail.Exception, match=r"grows from [\d.]+ s to inf s"):
         check_growth(exponential, repeated("a"), 80)

@@ -72,7 +72,7 @@ def test_nothing_that_commands_is_left(text: str) -> None:
 
 @pytest.mark.parametrize("piece", ["\n", " ", "\x1b]", "\x1bP", "\x1b[", ":", "#", "\x1b "])
 def test_a_long_text_takes_time_in_proportion(piece: str) -> None:
-    check_growth(neutral, repeated(piece), 64 * 1024)
+    check_growth(neutral, repeated(piece), 32 * 1024)
 
 
 def test_one_line_has_a_width() -> None:

@@ -113,7 +113,7 @@ def test_the_time_grows_with_the_length_only(piece: str) -> None:
     def find(text: str) -> None:
         assert list(findings(text)) == []
 
-    check_growth(find, repeated(piece), 256 * 1024)
+    check_growth(find, repeated(piece), 128 * 1024)
 
 
 async def measure(
