@@ -1,7 +1,6 @@
 """Values of `[variables]` that commands print in a sandbox on the base."""
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,8 @@ from agentflow.command_values import command_values
 from agentflow.errors import AgentflowError, EnvironmentFailure, UsageError
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
+from tests.patience import PATIENCE, patiently
 from tests.run.project import GATE, Project, make_project
-from tests.slowness import slowness
 
 pytestmark = pytest.mark.sandbox
 
@@ -71,8 +70,8 @@ async def test_it_has_no_network_no_variables_and_its_writes_are_gone(project: P
     ("said", "message"),
     [
         ('"echo no such team >&2; exit 3"', "ended with exit code 3: no such team"),
-        ('"sleep 30", timeout = "200ms"', None),
-        ('"sleep 30", timeout = 0.3', "took longer than 0.3 s"),
+        ('"sleep 1000", timeout = "200ms"', None),
+        ('"sleep 1000", timeout = 0.3', "took longer than 0.3 s"),
         ('"yes | head -c 40000"', "printed more than a value may hold"),
         ("\"printf 'a\\\\0b'\"", "printed what is no text"),
     ],
@@ -81,10 +80,8 @@ async def test_a_command_that_gives_no_value_stops_the_run(
     project: Project, said: str, message: str | None
 ) -> None:
     configure(project, f"TEAM = {{ command = {said} }}")
-    started = time.monotonic()
     with pytest.raises(AgentflowError) as caught:
-        await planned(project)
-    assert time.monotonic() - started < 20 * slowness()
+        await asyncio.wait_for(planned(project), PATIENCE)
     if message is None:
         assert isinstance(caught.value, UsageError)
     else:
@@ -109,7 +106,7 @@ async def test_without_a_sandbox_no_command_runs(project: Project, tmp_path: Pat
 
 
 def test_who_is_told_to_stop_leaves_nothing(project: Project) -> None:
-    configure(project, 'TEAM = { command = "sleep 50" }')
+    configure(project, 'TEAM = { command = "sleep 1000" }')
     seen: list[Path] = []
 
     async def stopped() -> None:
@@ -120,8 +117,7 @@ def test_who_is_told_to_stop_leaves_nothing(project: Project) -> None:
         await asyncio.sleep(0.3)
         planning.cancel()
 
-    started = time.monotonic()
-    asyncio.run(stopped())
+    with patiently():
+        asyncio.run(stopped())
     assert seen
-    assert time.monotonic() - started < 20 * slowness()
     assert not list(project.world.cache.glob("*/variables-*"))

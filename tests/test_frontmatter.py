@@ -1,6 +1,5 @@
 """Headers: what is read, what is refused and on which line, and that nothing else can happen."""
 
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 
 from agentflow.errors import UsageError
 from agentflow.frontmatter import MAX_HEADER, Header, read_header, read_markdown, split_header
-from tests.slowness import slowness
+from tests.growth import check_growth, repeated
 
 
 def test_scalars_stay_text_and_keys_have_lines() -> None:
@@ -90,13 +89,34 @@ def test_header_and_body_are_told_apart(text: str, fields: dict[str, str], body:
     ],
 )
 def test_what_is_malformed_is_refused_with_its_line(text: str, message: str) -> None:
-    started = time.perf_counter()
     with pytest.raises(UsageError) as caught:
         read_header(text, where="f.md")
     assert caught.value.message.startswith(message)
-    assert (
-        time.perf_counter() - started < 20 * slowness()
-    )  # a guard against blow-up, not a measurement
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece"),
+    [
+        ("", "["), ("", "- "), ("", "{a: "), ("", "- a\n"), ("", " \n"), ("", "? "), ("", "&a "),
+        ("a: ", "x"), ("a: ", "'"), ("a: ", '"\\'), ("a: ", "!"), ("a: ", "x\n "), ("a: |\n", " x\n"),
+        ("a: ", "x: "),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("end", ["\n---\n", ""])
+def test_time_grows_with_the_length_only(begin: str, piece: str, end: str) -> None:
+    def read(text: str) -> None:
+        with suppress(UsageError):
+            read_header(text, where="f.md")
+
+    middle = repeated(piece)
+    check_growth(read, lambda size: f"---\n{begin}{middle(size)}{end}", MAX_HEADER - 20)
+
+
+def test_time_grows_with_the_number_of_keys_only() -> None:
+    def made(size: int) -> str:
+        return "---\n" + "".join(f"k{number}: 1\n" for number in range(size)) + "---\n"
+
+    check_growth(lambda text: read_header(text, where="f.md"), made, 4_000)
 
 
 def test_a_billion_laughs_are_refused_at_the_first_alias() -> None:

@@ -14,8 +14,8 @@ import pytest
 
 from agentflow.runs import list_runs
 from tests.needs import miss
+from tests.patience import PATIENCE
 from tests.run.project import HELLO, Project, bash, turn
-from tests.slowness import slowness
 
 AGENTFLOW = [sys.executable, "-m", "agentflow"]
 
@@ -215,13 +215,10 @@ def test_a_signal_ends_a_run_cleanly(terminal: Terminal, number: int, code: int)
     seconds = f"61.{os.getpid()}{code}"  # of this test alone: others run at the same time
     url = terminal.serve(turn(bash(f"touch app/started; sleep {seconds}"), HELLO))
     process = terminal.start("run", "TASK-1", *GATE, "--base-url", url, "--output-format", "json")
-    started = time.monotonic()
-    while time.monotonic() - started < 20 * slowness() and not _sleeping(seconds):
-        time.sleep(0.05)
-    assert _sleeping(seconds)
+    assert _becomes(seconds, sleeping=True)
 
     process.send_signal(number)
-    output, _ = process.communicate(timeout=10 * slowness())
+    output, _ = process.communicate(timeout=PATIENCE)
 
     assert process.returncode == code
     report = json.loads(output)
@@ -230,6 +227,14 @@ def test_a_signal_ends_a_run_cleanly(terminal: Terminal, number: int, code: int)
     assert [answer["is_error"] for answer in answers] == [True, True]
     assert not _sleeping(seconds)
     assert terminal.project.marker("done") is None
+
+
+def _becomes(seconds: str, *, sleeping: bool) -> bool:
+    """Wait until a process sleeps for exactly so long, or none does any more."""
+    deadline = time.monotonic() + PATIENCE
+    while _sleeping(seconds) is not sleeping and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return _sleeping(seconds) is sleeping
 
 
 def _sleeping(seconds: str) -> bool:
@@ -247,16 +252,11 @@ def test_a_killed_run_leaves_nothing_behind_and_is_named(terminal: Terminal) -> 
     seconds = f"62.{os.getpid()}"
     url = terminal.serve(turn(bash(f"sleep {seconds}")))
     process = terminal.start("run", "TASK-1", *GATE, "--base-url", url)
-    started = time.monotonic()
-    while time.monotonic() - started < 20 * slowness() and not _sleeping(seconds):
-        time.sleep(0.05)
+    assert _becomes(seconds, sleeping=True)
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE)
 
-    deadline = time.monotonic() + 5
-    while _sleeping(seconds) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not _sleeping(seconds)
+    assert _becomes(seconds, sleeping=False)
     ended = terminal.run("run", "TASK-1", *GATE, "--base-url", url)
     run = list_runs(terminal.project.root)[0]["run"]
     assert ended.returncode == 2

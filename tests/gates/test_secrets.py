@@ -5,7 +5,6 @@ The samples are made here of random letters: no line of this file holds one in w
 
 import random
 import string
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from agentflow.gates.secrets import MAX_FINDINGS, SecretsGate, fingerprint
 from agentflow.records import Evidence
 from agentflow.secret_rules import RULES, findings
-from tests.slowness import slowness
+from tests.growth import check_growth, repeated
 from tests.workspace.place import Work
 
 _RANDOM = random.Random(7)
@@ -105,15 +104,16 @@ def test_what_is_no_secret(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["secret" * 500_000, "eyJa-" * 600_000, "://a:b" * 500_000, "glpat-" * 500_000,
-     ("A" * 40 + "SECRET" + "B" * 20 + "=" + "c" * 199 + "'\n") * 10_000,
-     ("-----BEGIN PRIVATE KEY-----" + "a: \n" * 3) * 80_000],
+    "piece",
+    ["secret", "eyJa-", "://a:b", "glpat-", "x=1;",
+     "A" * 40 + "SECRET" + "B" * 20 + "=" + "c" * 199 + "'\n",
+     "-----BEGIN PRIVATE KEY-----" + "a: \n" * 3],
 )  # fmt: skip
-def test_the_time_grows_with_the_length_only(text: str) -> None:
-    started = time.monotonic()
-    assert list(findings(text)) == []
-    assert time.monotonic() - started < 10 * slowness()
+def test_the_time_grows_with_the_length_only(piece: str) -> None:
+    def find(text: str) -> None:
+        assert list(findings(text)) == []
+
+    check_growth(find, repeated(piece), 128 * 1024)
 
 
 async def measure(
@@ -249,9 +249,7 @@ async def test_many_findings_and_long_lines_are_bounded(work: Work) -> None:
     lines = "\n".join(f"AKIA{letters(16, UPPER)}" for _ in range(500))
     (work.clone.tree / "app/many.txt").write_text(lines, "utf-8")
     (work.clone.tree / "app/long.js").write_text("x=1;" * 2_000_000 + AWS, "utf-8")
-    started = time.monotonic()
     evidence = await measure(work, "true")
-    assert time.monotonic() - started < 20 * slowness()
     assert evidence.summary == f"{MAX_FINDINGS} secrets: app/long.js:1: AWS access key, …"
     assert evidence.detail.splitlines()[-2] == "and 80 more"
 

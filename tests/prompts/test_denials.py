@@ -1,6 +1,6 @@
 """Denials: lists of paths that a prompt says are not to be changed."""
 
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,8 @@ from agentflow.boundaries import check_glob
 from agentflow.order import Order
 from agentflow.plan import make_plan
 from agentflow.prompts.denials import Denial, find_denials
+from tests.growth import check_growth, lines, repeated
 from tests.run.project import make_project
-from tests.slowness import slowness
 
 SEED = """# Boundaries
 
@@ -71,10 +71,12 @@ def test_no_text_crashes_and_every_glob_is_one(body: str) -> None:
 @pytest.mark.parametrize(
     "piece", ["`a`, ", "* ", "_", "Do NOT modify:", "Do NOT modify:\n- `a/b`\n"]
 )
-def test_hostile_texts_take_no_long_time(piece: str) -> None:
-    started = time.monotonic()
-    find_denials("Do NOT modify: " + (piece * (1 << 20))[: 1 << 20])
-    assert time.monotonic() - started < 5 * slowness()
+@pytest.mark.parametrize(("made", "size"), [(lines, 2_000), (repeated, 128 * 1024)])
+def test_time_grows_with_the_length_only(
+    piece: str, made: Callable[[str], Callable[[int], str]], size: int
+) -> None:
+    text = made(piece)
+    check_growth(find_denials, lambda size: "Do NOT modify: " + text(size), size)
 
 
 async def test_a_plan_adds_them_to_deny_and_says_so(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """Lessons: which ones apply to a task."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +7,8 @@ from hypothesis import strategies as st
 from agentflow.prompts import lessons as module
 from agentflow.prompts.lessons import relevant_lessons
 from agentflow.records import Boundaries, Task
+from tests.growth import check_growth, repeated
 from tests.prompts.trees import tree
-from tests.slowness import slowness
 
 TASK = Task(
     "TASK-7", "Paging of the API", "Add a cursor to the user list. Mind row level security."
@@ -81,10 +79,12 @@ def test_no_lesson_crashes(text: str) -> None:
     chosen(text)
 
 
-@pytest.mark.parametrize(
-    "line", ["- " + " " * (1 << 19), "- " + "a " * (1 << 18), "#a " * (1 << 18)]
-)
-def test_a_hostile_lesson_takes_no_long_time(line: str) -> None:
-    started = time.monotonic()
-    chosen(f"## Applicability\n{line}\n")
-    assert time.monotonic() - started < 5 * slowness()
+@pytest.mark.parametrize("begin", ["", "- "])
+@pytest.mark.parametrize("piece", [" ", "a ", "#a ", "*", "* ", "tag", "tag:", "tag: ", ":"])
+def test_time_grows_with_the_length_only(begin: str, piece: str) -> None:
+    rest = repeated(piece)
+
+    def made(size: int) -> str:
+        return "## Applicability\n" + f"{begin}{rest(size)}\n" * 10
+
+    check_growth(chosen, made, 1_000)

@@ -1,6 +1,6 @@
 """Personas: orders to become another agent, and the files that they name."""
 
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,9 +21,9 @@ from agentflow.prompts.persona import (
 )
 from agentflow.prompts.references import MAX_TEXT
 from agentflow.tools import DEFAULT_TOOLS
+from tests.growth import check_growth, lines, repeated
 from tests.prompts.trees import tree
 from tests.run.project import make_project
-from tests.slowness import slowness
 
 DEVELOPER = ".claude/agents/developer.md"
 SEED = (
@@ -151,10 +151,11 @@ def test_no_text_crashes(pieces: list[str]) -> None:
 @pytest.mark.parametrize(
     "piece", ["agents/", "agents/a.md ", "agents/a.md\n", "adopt agents/a.md ", "read "]
 )
-def test_hostile_texts_take_no_long_time(piece: str) -> None:
-    started = time.monotonic()
-    find_orders((piece * (1 << 20))[: 1 << 20])
-    assert time.monotonic() - started < 5 * slowness()
+@pytest.mark.parametrize(("made", "size"), [(lines, 4_000), (repeated, 128 * 1024)])
+def test_time_grows_with_the_length_only(
+    piece: str, made: Callable[[str], Callable[[int], str]], size: int
+) -> None:
+    check_growth(find_orders, made(piece), size)
 
 
 async def test_a_plan_attaches_the_persona_and_says_who_commits(tmp_path: Path) -> None:

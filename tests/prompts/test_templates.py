@@ -1,7 +1,6 @@
 """Templates of a repository: rendered only where the user allows it, and bounded in everything."""
 
 import asyncio
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from agentflow.prompts.first_message import Briefing
 from agentflow.prompts.render import render
 from agentflow.prompts.templates import MAX_OUTPUT, render_template
 from agentflow.records import Boundaries, Profile, Prompt, Task
+from tests.patience import patiently
 from tests.run.project import GATE, make_project
-from tests.slowness import slowness
 
 TASK = Task("TASK-7", "Say {{ 6 * 7 }}", "Text $CURRENT_PHASE {TASK_ID} {{ 6 * 7 }}\n")
 
@@ -58,10 +57,8 @@ def test_a_template_is_rendered_with_plain_values() -> None:
     ],
 )  # fmt: skip
 def test_a_hostile_template_fails_in_one_sentence(body: str, why: str) -> None:
-    started = time.monotonic()
-    with pytest.raises(UsageError) as caught:
+    with patiently(), pytest.raises(UsageError) as caught:
         rendered(body)
-    assert time.monotonic() - started < 8 * slowness()
     assert caught.value.message.startswith("own.md.j2: the template cannot be rendered: ")
     assert why in caught.value.message
     assert "\n" not in caught.value.message

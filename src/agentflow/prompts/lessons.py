@@ -35,7 +35,7 @@ _TAG_KEYS = ("tags", "components", "phases", "task_types", "task-types", "catego
 _GLOB_KEYS = ("applies_to", "applies-to", "paths", "files")
 _TAGS_LINE = re.compile(r"[\s*_>-]*tags?[*_\s]*:[*_\s]*(\S.*)", re.IGNORECASE)
 _HASH_TAG = re.compile(r"(?<!\S)#([A-Za-z][\w-]*)")
-_LISTED = re.compile(r"\s*[-*+]\s+(?:\**[\w ]+\**\s*:)?\**\s*(\S.*)")
+_LISTED = re.compile(r"\s*+[-*+]\s++(?:\**+[\w ]++\**+\s*+:)?\**\s*+(\S.*)")
 _WORD = re.compile(r"[^\W_]+")
 _EVERYTHING = frozenset({"all", "any", "general", "every"})
 

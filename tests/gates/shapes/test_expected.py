@@ -1,13 +1,11 @@
 """What the contract of a handoff expects."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentflow.gates.shapes.expected import MAX_CONTRACT, expected_shapes
-from tests.slowness import slowness
+from agentflow.gates.shapes.expected import LONGEST, MAX_ATTEMPTS, MAX_CONTRACT, expected_shapes
+from tests.growth import check_growth, repeated
 
 
 def test_types_and_examples_become_schemas() -> None:
@@ -80,8 +78,22 @@ def test_no_contract_crashes(text: str) -> None:
         assert shape.schema["properties"]
 
 
-@pytest.mark.parametrize("piece", ["{", "{a:1}|", "-> {a:", '{"a":', "{a: ((", "POST /a {b: c}\n"])
-def test_a_long_contract_is_read_in_bounded_time(piece: str) -> None:
-    started = time.process_time()
-    expected_shapes(piece * (MAX_CONTRACT // len(piece)))
-    assert time.process_time() - started < 2 * slowness()
+@pytest.mark.parametrize(
+    ("piece", "size"),
+    [
+        ("{", LONGEST), ("{a:1}|", LONGEST), ("-> {a:", LONGEST), ('{"a":', LONGEST),
+        ("{a: ((", LONGEST), ("POST /a {b: c}\n", 2 * LONGEST),
+    ],
+)  # fmt: skip
+def test_time_grows_with_the_length_only(piece: str, size: int) -> None:
+    check_growth(expected_shapes, repeated(piece), size)
+
+
+def test_a_shape_is_read_as_far_as_it_may_be_long_and_so_are_so_many() -> None:
+    start, end = "{ a: string; ", "}"
+    blanks = LONGEST - len(start + end)
+    assert expected_shapes(start + " " * blanks + end)
+    assert not expected_shapes(start + " " * (blanks + 1) + end)
+    assert expected_shapes("{} " * (MAX_ATTEMPTS - 1) + start + end)
+    assert not expected_shapes("{} " * MAX_ATTEMPTS + start + end)
+    assert not expected_shapes(" " * MAX_CONTRACT + start + end)
