@@ -5,8 +5,9 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from agentflow.errors import EnvironmentFailure
+from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.events import Notice, RunFinished
+from agentflow.followups import needs_elsewhere, write_followups
 from agentflow.markers import Kind, marker_path, own_folder, write_atomically, write_marker
 from agentflow.records import Json
 from agentflow.redacted import redacted_event
@@ -49,6 +50,20 @@ async def close(stage: Stage, finished: RunFinished) -> Json:
     return report
 
 
+def _asked_elsewhere(stage: Stage, report: Json) -> Json:
+    """What the agent said must change elsewhere, however its run ended, and the tasks that propose
+    it. On another machine than the user's nothing is written."""
+    plan = stage.plan
+    needs = needs_elsewhere(report, plan.settings.boundaries)
+    ids: list[str] = []
+    if stage.relay is None:
+        with suppress(UsageError, EnvironmentFailure):  # the words are in the report
+            is_done = report["outcome"] == "done"
+            root = plan.repository.root
+            ids = write_followups(root, plan.task, stage.run, needs, is_done=is_done)
+    return {"needed_elsewhere": [need.text for need in needs], "follow_ups": ids}
+
+
 def _report(stage: Stage) -> Path:
     return stage.journal.path.parent / REPORT
 
@@ -64,6 +79,7 @@ def _record(stage: Stage, finished: RunFinished) -> Json:
         "marker": marker,
         "work_tree": str(kept) if kept else None,
     }
+    report |= _asked_elsewhere(stage, report)
     others = [each for each in known_runs(root, task) if each["run"] != stage.run]
     report["task_total"] = total([*others, report]).as_json()
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"

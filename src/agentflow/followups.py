@@ -1,7 +1,7 @@
 """Follow-ups: what an agent says must change elsewhere becomes a proposed task.
 
-Read are the items below a heading `Needed elsewhere` or `Follow-ups` of its last message, and of an
-answer in JSON the field of that name, and those of its `notes` that begin with a path outside the
+Read are the items below a heading `Needed elsewhere` or `Follow-ups` of its last message, or of the
+reason or question with which it ended, and of an answer in JSON the field of that name, and those of its `notes` that begin with a path outside the
 task's boundaries. The words are an agent's: nobody runs them before a person accepts them, and what
 they may change is only the path that they name.
 """
@@ -47,11 +47,12 @@ class Need:
 def needs_elsewhere(report: Json, boundaries: Boundaries) -> tuple[Need, ...]:
     """What the agent of a run says must change elsewhere; `boundaries` are its own."""
     answer: Any = report.get("structured_output")
-    said = list(_below_heading(str(report.get("result") or "")))
+    texts = (str(report.get(name) or "") for name in ("result", "reason"))
+    said = [each for text in texts for each in _below_heading(text)]
     if isinstance(answer, dict):
         said += _in_answer(cast("Json", answer), boundaries)
-    texts = dict.fromkeys(text.strip()[:LONGEST] for text in said if not _NOTHING.fullmatch(text))
-    return tuple(Need(text, _path(text)) for text in texts)[:MOST]
+    found = dict.fromkeys(text.strip()[:LONGEST] for text in said if not _NOTHING.fullmatch(text))
+    return tuple(Need(text, _path(text)) for text in found)[:MOST]
 
 
 def _below_heading(text: str) -> Iterator[str]:
@@ -108,10 +109,20 @@ def _path(text: str) -> str:
     return "" if wild or violation(Boundaries(), path.rstrip("/")) else path
 
 
-def write_followups(root: Path, task: Task, run: str, needs: Sequence[Need]) -> list[str]:
+def followups_in(report: Json) -> list[str]:
+    """The ids of the tasks that a run's report says were proposed; it may say anything."""
+    named = report.get("follow_ups")
+    ours = re.compile(rf"{re.escape(str(report.get('task')))}-followup-\d{{1,6}}")
+    found = cast("list[Any]", named) if isinstance(named, list) else []
+    return [each for each in found if isinstance(each, str) and ours.fullmatch(each)]
+
+
+def write_followups(
+    root: Path, task: Task, run: str, needs: Sequence[Need], *, is_done: bool
+) -> list[str]:
     """Write each need as a proposed task; return the ids, those of an earlier run included.
 
-    Raises `UsageError` if a link of the repository leads the folder elsewhere, and
+    It depends on the task if that `is_done`; if not, the task may need it first. Raises `UsageError` if a link of the repository leads the folder elsewhere, and
     `EnvironmentFailure` if the disk refuses.
     """
     folder = root / FOLDER
@@ -128,7 +139,9 @@ def write_followups(root: Path, task: Task, run: str, needs: Sequence[Need]) -> 
         if not path.exists():
             check_inside(path, root)
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, _file(task, run, need, quoted, _new_file(root, need.path)))
+            write_atomically(
+                path, _file(task, run, need, quoted, _new_file(root, need.path), is_done=is_done)
+            )
         ids.append(name)
     return ids
 
@@ -143,21 +156,23 @@ def _new_file(root: Path, path: str) -> str:
     return path if is_file and not (root / path).exists() else ""
 
 
-def _file(task: Task, run: str, need: Need, quoted: str, new: str) -> str:
+def _file(task: Task, run: str, need: Need, quoted: str, new: str, *, is_done: bool) -> str:
     title = one_line(need.text.replace("`", ""), 100)
     allow = f"allow: [{json.dumps(need.path)}]" if need.path else "# allow: [ ] is for you to say"
     return "\n".join((
         "---",
         f"title: {json.dumps(title, ensure_ascii=False)}",
         "status: proposed",
-        f"depends_on: {task.id}",
+        *([f"depends_on: {task.id}"] if is_done else []),
         allow,
         *([f"files: [{json.dumps(new)}]"] if new else []),
         "---",
         "",
         f"# {title}",
         "",
-        f"The agent of {task.id} (run {run}) asks for this, outside what it may change itself. Its words:",
+        f"The agent of {task.id} (run {run}) asks for this, outside what it may change itself."
+        + ("" if is_done else f" {task.id} is not done, and may need this first.")
+        + " Its words:",
         "",
         quoted,
         "",

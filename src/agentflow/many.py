@@ -12,7 +12,6 @@ from agentflow.backlog import Backlog, Item, Start, find_start, named_tasks
 from agentflow.budget import Account, shared_account
 from agentflow.errors import AgentflowError, UsageError
 from agentflow.events import Clashed, Event
-from agentflow.followups import needs_elsewhere, write_followups
 from agentflow.frozen import record
 from agentflow.interfaces import Emit
 from agentflow.order import Order
@@ -25,6 +24,7 @@ from agentflow.runs import list_runs, unfinished_run
 from agentflow.scheduler import Job, Slot, drive, schedule
 from agentflow.stopping import Stop, stoppable
 from agentflow.tally import entry, refused, summary
+from agentflow.tasks.task import FOLDER
 from agentflow.workspace.combine import common_base
 from agentflow.workspace.land import target_tip
 from agentflow.workspace.repository import Repository, open_repository
@@ -79,7 +79,12 @@ def _accepted(wanted: Wanted, world: World, entries: Mapping[str, Json]) -> Back
     if start.shared:
         start = replace(find_start(None, start.flags, world), flags=start.flags)
     proposed = [name for each in entries.values() for name in each["follow_ups"]]
-    new = [name for name in dict.fromkeys(proposed) if name not in known]
+    folder = start.repository.root / FOLDER  # where a person may have removed some since
+    new = [
+        name
+        for name in dict.fromkeys(proposed)
+        if name not in known and (folder / f"{name}.md").is_file()
+    ]
     found = named_tasks(new, start, world)
     return Backlog(tuple(item for item in found.items if item.task.boundaries.allow))
 
@@ -153,17 +158,8 @@ class _Fleet:
         except AgentflowError as error:
             self.entries[job.id] = refused(item, error)
             return False
-        report = reports[-1]
-        proposed: list[str] = []
-        if report["outcome"] == "done":
-            proposed = await asyncio.to_thread(self._follow_ups, repository, item, report)
-        made = {"base_of": parts, "follow_ups": proposed}
-        self.entries[job.id] = {**entry(item, reports), **made}
-        return report["outcome"] == "done"
-
-    def _follow_ups(self, repository: Repository, item: Item, report: Json) -> list[str]:
-        needs = needs_elsewhere(report, item.settings.boundaries)
-        return write_followups(repository.root, item.task, str(report["run"]), needs)
+        self.entries[job.id] = {**entry(item, reports), "base_of": parts}
+        return reports[-1]["outcome"] == "done"
 
     async def _tries(self, item: Item, order: Order, repository: Repository) -> list[Json]:
         """The reports of a task's runs: a result that clashes with others' goes back once."""

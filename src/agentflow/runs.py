@@ -64,6 +64,8 @@ _FIELDS: Json = {
     "task_total": {"runs": 0, "turns": 0, "cost_usd": _NUMBER},
     "landed": {"ref": "", "tip": "", "replaced": ""},
     "commits": [{"sha": "", "subject": ""}],
+    "needed_elsewhere": [""],
+    "follow_ups": [""],
     "reply": {
         "services": [{"name": "", "folder": ""}],
         "files": {"created": [""], "modified": [""], "deleted": [""]},
@@ -277,6 +279,17 @@ def open_runs(root: Path) -> list[str]:
         if report["outcome"] in RESUMABLE
         and _was_answered(root / FOLDER / str(report["run"]) / JOURNAL)
     ]
+
+
+def is_here(root: Path, wanted: str) -> bool:
+    """Whether a run of this name, or of this task or one of its batches, is in a work tree."""
+    names = (path.name for path in (root / FOLDER).glob("*/"))
+    parts = (_NAME.fullmatch(name) for name in names)
+    return any(
+        wanted in {found[0], found["task"]} or found["task"].startswith(f"{wanted}-batch-")
+        for found in parts
+        if found
+    )
 
 
 def find_report(root: Path, wanted: str) -> Json:

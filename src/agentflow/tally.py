@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from agentflow.backlog import Backlog, Item
 from agentflow.errors import AgentflowError, Interrupted
+from agentflow.followups import followups_in
 from agentflow.records import Json, Task
 
 WORST = (
@@ -35,6 +36,7 @@ def entry(item: Item, reports: Sequence[Json]) -> Json:
         "commits": (last.get("commits") or []) if landed else [],
         "landed": landed,
         "combined": last.get("combined"),
+        "follow_ups": list(dict.fromkeys(name for each in reports for name in followups_in(each))),
         "num_turns": sum(report.get("num_turns", 0) for report in reports),
         "duration_ms": sum(report.get("duration_ms") or 0 for report in reports),
         "total_cost_usd": None if None in costs else round(math.fsum(costs), 6),

@@ -36,6 +36,7 @@ GATES = (
 FAILED = Judged("TASK-1", "failed", 1, GATES, "Say hello", "TASK-1-20250101T000000-abcd",
                 "not verified after 2 repairs", "Look.", 2.5)  # fmt: skip
 DONE = Judged("TASK-2", "done", 0, GATES[:1], "More")
+NOT_BEGUN = Judged("TASK-4", "skipped", 1, title="Later", reason="waits for TASK-1")
 STOPPED = Judged("TASK-3", "interrupted", 143, reason="stopped by SIGTERM", hint="resume it")
 
 
@@ -98,6 +99,28 @@ def test_a_result_for_each_fault_at_its_line_and_notifications_for_the_rest() ->
     ]
     assert told == [["failed", "build"], [], ["interrupted"]]
     assert [each["executionSuccessful"] for each in run["invocations"]] == [False, True, False]
+
+
+def test_a_task_that_was_not_begun_is_skipped_and_no_error() -> None:
+    (suite,) = valid_junit(NOT_BEGUN).findall("testsuite")
+    assert [suite.get(name) for name in ("tests", "failures", "errors", "skipped")] == [
+        "1", "0", "0", "1",
+    ]  # fmt: skip
+    assert suite.find(".//skipped").get("message") == "waits for TASK-1"
+    assert annotations([NOT_BEGUN]) == []
+    (told,) = valid_sarif(NOT_BEGUN)["invocations"]
+    assert "exitCode" not in told
+    assert [note["level"] for note in told["toolExecutionNotifications"]] == ["note"]
+    assert summary([NOT_BEGUN]).startswith("### ⚪ ` skipped ` ` TASK-4 `")
+
+
+def test_what_stopped_all_is_told_if_no_task_says_it(tmp_path: Path) -> None:
+    skipped: Json = {"task": "B", "run": None, "outcome": "skipped", "exit_code": None}
+    report: Json = {"outcome": "interrupted", "exit_code": 130, "tasks": [skipped]}
+    assert [(each.name, each.outcome, each.exit_code) for each in judged_of(report, tmp_path)] == [
+        ("B", "skipped", 1),
+        ("-", "interrupted", 130),
+    ]
 
 
 def test_errors_are_shown_at_their_lines() -> None:

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from xml.etree.ElementTree import parse
 
 import pytest
 
 from tests.cli.shell import Shell
 from tests.many.fleet import writes
-from tests.run.project import bash, turn
+from tests.run.project import bash, call, turn
 
 GATE = ("--gate", "test=true", "--prompt", "plain")
 
@@ -31,6 +32,9 @@ def shell(tmp_path: Path) -> Shell:
 @pytest.fixture
 def url(tmp_path: Path) -> Generator[str]:
     talks = {f"# Task {name}:": writes(f"{name.lower()}/x.txt") for name in "AB"}
+    talks["# Task F:"] = [turn(bash("echo x > a/BROKEN")), turn(), turn(), turn()]
+    asks = call("Write", file_path=".orchestrator/complete/Q.blocked", content="Which one?")
+    talks["# Task Q:"] = [turn(asks), turn()]
     slow = [turn(bash("echo x >> c/x.txt"), latency=0.5)] * 20
     script = {"turns": [turn()], "conversations": {**talks, "# Task C:": slow}}
     (tmp_path / "script.json").write_text(json.dumps(script))
@@ -96,6 +100,38 @@ def test_the_table_the_lines_and_the_json(shell: Shell, url: str, bwrap: str) ->
     assert [line["type"] for line in streamed].count("result") == 2
     sessions = {line["session_id"] for line in streamed[:-1]}
     assert sessions == {task["run"] for task in streamed[-1]["tasks"]}
+
+
+@pytest.mark.sandbox
+def test_the_worst_outcome_counts_and_what_was_not_begun_is_skipped_for_a_pipeline(
+    shell: Shell, url: str, tmp_path: Path, bwrap: str
+) -> None:
+    for name, header in (("F", "allow: [a/]"), ("G", "depends_on: F"), ("Q", "allow: [q/]")):
+        text = f"---\n{header}\n---\n\n# Do {name}\n"
+        shell.project.write(f".orchestrator/tasks/{name}.md", text)
+    files = {name: tmp_path / name for name in ("junit.xml", "found.sarif")}
+    ended = shell.run(
+        "run", "Q", "F", "G", "A", "--keep-going", "--base-url", url, "--prompt", "plain",
+        "--gate", "test=! test -e a/BROKEN", "--junit", str(files["junit.xml"]),
+        "--sarif", str(files["found.sarif"]), "--output-format=json", GITHUB_ACTIONS="true",
+    )  # fmt: skip
+    report = json.loads(ended.stdout)
+    assert (ended.returncode, report["exit_code"], report["outcome"]) == (1, 1, "failed")
+    assert [task["outcome"] for task in report["tasks"]] == ["blocked", "failed", "skipped", "done"]
+    suites = {
+        suite.get("name"): [suite.get(name) for name in ("failures", "errors", "skipped")][:2]
+        for suite in parse(files["junit.xml"]).iter("testsuite")
+    }
+    assert (suites["Q"], suites["G"], suites["A"]) == (["0", "1"], ["0", "0"], ["0", "0"])
+    assert suites["F"][0] != "0"
+    (found,) = json.loads(files["found.sarif"].read_text())["runs"]
+    assert [each["executionSuccessful"] for each in found["invocations"]] == [
+        *(False, False, False),
+        True,
+    ]
+    commands = [line for line in ended.stderr.splitlines() if line.startswith("::error")]
+    titles = [line.split("title=")[1].split("::")[0] for line in commands]
+    assert titles == ["Q%3A blocked", "F%3A build%3Atest"], commands
 
 
 @pytest.mark.sandbox

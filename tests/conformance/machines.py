@@ -117,14 +117,14 @@ class Machines:
         self.project.commit()
         self.project.git("push", "--quiet", "origin", "main")
 
-    def submit(self, *names: str, **wishes: Any) -> list[str]:
+    def submit(self, *names: str, fresh: bool = False, **wishes: Any) -> list[str]:
         """Submit tasks; return their runs."""
         given: Json = {"prompt": "plain", "gates": [GATE], **wishes}
         world = self.project.world
         made = find_submissions(list(names), None, "origin", given, world)
         with refusals(), open_client(self.url) as client:
             found = submit(
-                self.url, Board(client), made, world, priority=100, deadline=None, fresh=False
+                self.url, Board(client), made, world, priority=100, deadline=None, fresh=fresh
             )
         return [each.entry.run for each in found]
 
@@ -151,8 +151,9 @@ class Machines:
         """Start a worker that died, as whatever watches over it would."""
         self.workers[number] = _start(self._life(self.folder / f"machine-{number}"))
 
-    def _life(self, home: Path) -> Life:
-        environment = {
+    def environment(self, home: Path) -> dict[str, str]:
+        """Of a worker whose home that is."""
+        return {
             **self.project.world.environment,
             "HOME": str(home),
             "AGENTFLOW_BASE_URL": self.model,
@@ -160,7 +161,9 @@ class Machines:
             "AGENTFLOW_DATABASE_URL": self.url,
             "LANG": "C.UTF-8",
         }
-        return Life(self.url, home, environment, self.at_once)
+
+    def _life(self, home: Path) -> Life:
+        return Life(self.url, home, self.environment(home), self.at_once)
 
     def keep_alive(self) -> list[int]:
         """Start again what ended; return the exit codes of those."""
@@ -229,8 +232,8 @@ def processes(*command: str) -> list[int]:
 
 
 def until(holds: Callable[[], bool], all_: Machines) -> None:
-    """Wait until something holds, for a minute at most."""
-    end = time.monotonic() + 60
+    """Wait until something holds, for four minutes at most."""
+    end = time.monotonic() + 240
     while not holds():
         assert time.monotonic() < end, all_.logs()
         time.sleep(0.1)

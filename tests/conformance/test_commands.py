@@ -123,6 +123,24 @@ def test_a_database_that_is_missing_away_or_empty_is_named(given: Given, server:
     assert shell.run("cluster", "status", **empty).returncode == 0
 
 
+def test_what_happened_here_is_shown_without_the_database(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    run = "TASK-1-20260101T000000-abcd"
+    report = {"task": "TASK-1", "run": run, "outcome": "blocked", "exit_code": 3}
+    shell.project.write(f".orchestrator/runs/{run}/report.json", json.dumps(report))
+    away = {"AGENTFLOW_DATABASE_URL": "postgresql://me:hunter22@127.0.0.1:1/x"}
+    said = "only what happened here: the cluster's database"
+    for wanted in ("list", "show TASK-1"):
+        shown = shell.run("runs", *wanted.split(), "--json", **away)
+        assert (shown.returncode, json.loads(shown.stdout)["run"]) == (0, run), shown.stderr
+        assert said in shown.stderr
+        assert "hunter22" not in shown.stderr
+    named = shell.run("runs", "show", run, "--json", **away)
+    assert (json.loads(named.stdout)["run"], named.stderr) == (run, "")
+    unknown = shell.run("runs", "show", "TASK-2", **away)
+    assert (unknown.returncode, unknown.stdout) == (5, "")
+
+
 def test_a_worker_without_a_state_remote_refuses(given: Given) -> None:
     shell, database = given
     refused = shell.run("worker", **database)
@@ -197,7 +215,7 @@ def test_cancel_ends_the_processes_and_retry_goes_on(slow: Machines) -> None:
         board.note(run, deadline=time.time(), seconds=1)
     until(lambda: not _sleeps(), slow)
     [entry] = slow.entries()
-    assert (entry.state, entry.report["reason"]) == ("cancelled", "not done within 1 s")
+    assert (entry.state, entry.report["reason"]) == ("cancelled", "not done within 1.0 s")
 
 
 @pytest.mark.sandbox

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from agentflow.followups import needs_elsewhere, write_followups
+from agentflow.followups import followups_in, needs_elsewhere, write_followups
 from agentflow.records import Boundaries, Json, Task
 from agentflow.tasks.task import read_task
 from tests.many.fleet import Fleet, outcomes, writes
-from tests.run.project import call, turn
+from tests.run.project import HELLO, Project, call, turn
 
 OWN = Boundaries(("apps/api/",))
 
@@ -56,8 +56,8 @@ def test_a_proposed_task_is_a_task_and_is_written_once(tmp_path: Path) -> None:
     text = f"## Needed elsewhere\n- `docs/`: say\n- {evil}\n"
     needs = needs_elsewhere({"result": text}, OWN)
 
-    ids = write_followups(tmp_path, task, "run", needs)
-    again = write_followups(tmp_path, task, "other", needs)
+    ids = write_followups(tmp_path, task, "run", needs, is_done=True)
+    again = write_followups(tmp_path, task, "other", needs, is_done=False)
 
     assert ids == again == ["TASK-1-followup-1", "TASK-1-followup-2"]
     one, two = (read_task(tmp_path / ".orchestrator/tasks" / f"{name}.md")[0] for name in ids)
@@ -86,3 +86,31 @@ async def test_what_an_agent_asks_for_is_proposed_and_run_if_accepted(fleet: Fle
 
     assert outcomes(second) == {"A": "done", "A-followup-1": "done"}
     assert fleet.project.git("show", "release:docs/api.md") == "new"
+
+
+@pytest.mark.sandbox
+async def test_who_is_blocked_by_another_area_asks_for_it_too(fleet: Fleet) -> None:
+    words = "I cannot go on.\n\n## Needed elsewhere\n\n- `docs/api.md`: describe it first\n"
+    asks = call("Write", file_path=".orchestrator/complete/A.blocked", content=words)
+    fleet.task("A", [turn(asks)])
+    fleet.task("B", writes("b/x.txt"))
+    fleet.talks["# Task A-followup-1:"] = writes("docs/api.md")
+
+    ended = await fleet.run("A", "B", accept=True, keep_going=True)
+
+    assert outcomes(ended) == {"A": "blocked", "B": "done", "A-followup-1": "done"}
+    task, _ = read_task(fleet.project.root / ".orchestrator/tasks/A-followup-1.md")
+    assert task.depends_on == ()
+    assert "A is not done, and may need this first" in task.text
+
+
+@pytest.mark.sandbox
+async def test_a_single_run_proposes_and_says_so_in_its_report(project: Project) -> None:
+    words = "Done.\n\n## Needed elsewhere\n\n- `docs/api.md`: describe it\n"
+    report = await project.run([turn(HELLO), turn(text=words)])
+    assert (report["outcome"], report["follow_ups"]) == ("done", ["TASK-1-followup-1"])
+    assert report["needed_elsewhere"] == ["`docs/api.md`: describe it"]
+    assert (project.root / ".orchestrator/tasks/TASK-1-followup-1.md").is_file()
+    first = str(project.requests[0]["messages"][0]["content"])
+    assert "under the heading `## Needed elsewhere`" in first
+    assert followups_in({**report, "follow_ups": ["../x", "TASK-2-followup-1", 3]}) == []

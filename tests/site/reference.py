@@ -22,6 +22,7 @@ from agentflow.cli import COMMANDS, EXIT_CODES, application
 from agentflow.configuration import RULES, Settings, as_bytes, as_seconds
 from agentflow.events import EVENTS
 from agentflow.gates import DECISIVE
+from agentflow.tally import WORST
 from tests.site.attribute_docs import field_docs, field_types
 
 FOLDER = Path(__file__).parents[2] / "docs/reference"
@@ -216,7 +217,7 @@ def exit_codes() -> str:
         MADE,
         "",
         "The exit code is the verified outcome. Of several tasks the worst counts, in the order"
-        " 130/143, 5, 6, 7, 1, 3, 4, 0.",
+        f" {_worst_first()}, 0.",
         "",
     ]
     outcomes = {each.exit_code: each for each in _tree(errors.AgentflowError)}
@@ -232,6 +233,13 @@ def exit_codes() -> str:
         rows.append((code, outcome, _prose(when)))
     lines += _table(("code", "`outcome`", "when"), rows)
     return "\n".join(lines) + "\n"
+
+
+def _worst_first() -> str:
+    """The codes of bad outcomes, the one first that counts more than all others."""
+    codes = {each.outcome: str(each.exit_code) for each in _tree(errors.AgentflowError)}
+    codes |= {errors.AgentFailed.outcome: "1", errors.Interrupted.outcome: "130/143"}
+    return ", ".join(codes[outcome] for outcome in WORST)
 
 
 def _tree(kind: type[errors.AgentflowError]) -> Iterator[type[errors.AgentflowError]]:

@@ -31,6 +31,6 @@ def _all(judged: Sequence[Judged]) -> Iterator[str]:
             if not evidence.faults:
                 detail = evidence.detail[-1500:]
                 yield annotation(f"{evidence.summary}\n{detail}".strip(), title=title)
-        if not each.passed and not failed:
+        if not (each.passed or each.skipped or failed):
             told = "\n".join(filter(None, (each.reason or each.outcome, each.hint)))
             yield annotation(told, title=f"{each.name}: {each.outcome}")

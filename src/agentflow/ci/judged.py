@@ -35,6 +35,11 @@ class Judged:
         """Whether it is done."""
         return self.outcome == "done"
 
+    @property
+    def skipped(self) -> bool:
+        """Whether it was not begun: there is nothing wrong with it, and nothing right."""
+        return self.outcome == "skipped"
+
 
 def judged_of(report: Json, root: Path) -> tuple[Judged, ...]:
     """Every task that a command's final report speaks of; `root` is the work tree with its runs.
@@ -48,7 +53,8 @@ def judged_of(report: Json, root: Path) -> tuple[Judged, ...]:
     if not parts:
         return (_run(report),)
     told = _run(report)
-    return parts if told.passed or any(not part.passed for part in parts) else (*parts, told)
+    is_told = told.passed or any(not (part.passed or part.skipped) for part in parts)
+    return parts if is_told else (*parts, told)
 
 
 def _parts(report: Json, root: Path) -> Iterator[Judged]:

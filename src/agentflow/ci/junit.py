@@ -18,7 +18,7 @@ MAX_DETAIL = 20_000
 
 def junit(judged: Sequence[Judged], now: datetime) -> str:
     """The document. A task that ended otherwise than `done` has a case that says so, `outcome`: no
-    gate may have run."""
+    gate may have run. One that was not begun is skipped."""
     root = Element("testsuites")
     for number, each in enumerate(judged):
         _suite(root, number, each, now)
@@ -28,7 +28,7 @@ def junit(judged: Sequence[Judged], now: datetime) -> str:
 
 def _suite(root: Element, number: int, judged: Judged, now: datetime) -> None:
     statuses = [evidence.status for evidence in judged.evidence]
-    errors = 0 if judged.passed or judged.outcome == "failed" else 1
+    errors = 0 if judged.passed or judged.skipped or judged.outcome == "failed" else 1
     suite = SubElement(
         root,
         "testsuite",
@@ -40,7 +40,7 @@ def _suite(root: Element, number: int, judged: Judged, now: datetime) -> None:
         tests=str(len(statuses) + 1),
         failures=str(statuses.count("failed") + (judged.outcome == "failed")),
         errors=str(errors),
-        skipped=str(statuses.count("skipped")),
+        skipped=str(statuses.count("skipped") + judged.skipped),
         time=f"{judged.seconds:.3f}",
     )
     properties = SubElement(suite, "properties")
@@ -67,8 +67,11 @@ def _outcome(suite: Element, judged: Judged) -> None:
     case = _case(suite, judged, "outcome", 0.0)
     if judged.passed:
         return
-    kind = "failure" if judged.outcome == "failed" else "error"
     message = xml_text(one_line(judged.reason or judged.outcome, 500))
+    if judged.skipped:
+        SubElement(case, "skipped", message=message)
+        return
+    kind = "failure" if judged.outcome == "failed" else "error"
     found = SubElement(case, kind, type=_name(judged.outcome), message=message)
     found.text = xml_text("\n".join(filter(None, (judged.reason, judged.hint))))
 

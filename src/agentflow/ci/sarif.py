@@ -89,10 +89,10 @@ def _invocation(judged: Judged) -> Json:
         told.insert(0, " ".join(filter(None, (f"{judged.outcome}:", judged.reason, judged.hint))))
     return {
         "executionSuccessful": judged.passed,
-        "exitCode": judged.exit_code,
+        **({} if judged.skipped else {"exitCode": judged.exit_code}),
         "toolExecutionNotifications": [
             {
-                "level": "error",
+                "level": "note" if judged.skipped else "error",
                 "message": {"text": neutral(text)[:20_000]},
                 "properties": {"task": neutral(judged.name), "run": neutral(judged.run)},
             }

@@ -28,7 +28,7 @@ def summary(judged: Sequence[Judged]) -> str:
 
 
 def _lines(judged: Judged) -> Iterator[str]:
-    mark = MARKS["passed" if judged.passed else "failed"]
+    mark = MARKS["passed" if judged.passed else "skipped" if judged.skipped else "failed"]
     yield f"### {mark} {code_span(judged.outcome)} {code_span(judged.name)}"
     yield ""
     if judged.title:

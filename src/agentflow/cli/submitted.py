@@ -1,16 +1,27 @@
 """Runs that were submitted to a cluster, for `agentflow runs` and `wait`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from agentflow.cli.output import data, print_json, say
 from agentflow.records import Json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 URL = "AGENTFLOW_DATABASE_URL"
 """Without it, nobody waits for the packages of a cluster."""
 
 
-def submitted_reports() -> list[Json]:
-    """The reports of this repository's submitted runs, oldest first; none without a database."""
+def submitted_reports(task: str | None, *, known: bool) -> list[Json]:
+    """The reports of this repository's submitted runs, or of those of a task, oldest first; none
+    without a database.
+
+    If the database is away, a note says so where `known` runs are here; else it raises
+    `EnvironmentFailure`.
+    """
     from agentflow.world import World
 
     world = World()
@@ -18,19 +29,42 @@ def submitted_reports() -> list[Json]:
         return []
     from agentflow.cluster.elsewhere import reports_of
 
-    return reports_of(world)
+    return _asked(lambda: reports_of(world, task), lambda: known) or []
 
 
 def submitted_report(wanted: str, root: Path) -> Json | None:
-    """The report of a submitted run, or of a task's newest, if no newer one happened here."""
-    from agentflow.runs import newest_run, started_at
+    """The report of a submitted run, or of a task's newest, if no newer one happened here.
 
-    match = [each for each in submitted_reports() if wanted in {each["run"], each["task"]}]
-    if not match:
+    Raises `EnvironmentFailure` if nothing of it is here and the database is away.
+    """
+    from agentflow.runs import is_here, newest_run, started_at
+    from agentflow.world import World
+
+    world = World()
+    if URL not in world.environment or (started_at(wanted) and is_here(root, wanted)):
+        return None
+    from agentflow.cluster.elsewhere import report_of
+
+    found = _asked(lambda: report_of(world, wanted), lambda: is_here(root, wanted))
+    if not found:
         return None
     here = newest_run(root, wanted)
-    begun, other = started_at(str(match[-1]["run"])), started_at(here) if here else None
-    return match[-1] if begun is None or other is None or begun >= other else None
+    begun, other = started_at(str(found["run"])), started_at(here) if here else None
+    return found if begun is None or other is None or begun >= other else None
+
+
+def _asked(ask: "Callable[[], T]", is_known: "Callable[[], bool]") -> T | None:
+    """What the database says; None, and a note, if it is away and something is known without it."""
+    from agentflow.errors import EnvironmentFailure
+    from agentflow.neutral import one_line
+
+    try:
+        return ask()
+    except EnvironmentFailure as error:
+        if not is_known():
+            raise
+        say(f"only what happened here: {one_line(error.message, 300)}")
+        return None
 
 
 def show_submitted(report: Json, *, json: bool, journal: bool) -> None:

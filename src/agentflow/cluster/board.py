@@ -114,11 +114,15 @@ class Board:
         """The runs with these facts, oldest first; of more than `limit` the newest."""
         return self._found(limit=limit, attributes=dict(facts) if facts else None)
 
+    def named(self, run: str) -> Entry | None:
+        """The run of this name."""
+        found = self._found(workflow_ids=[run])
+        return found[0] if found else None
+
     def get(self, wanted: str) -> Entry:
         """A run, or a task's newest one. Raises `UsageError` for a name that nobody submitted."""
-        found = self._found(workflow_ids=[wanted])
-        if not found:
-            found = self.find({"task": wanted}, limit=1)
+        run = self.named(wanted)
+        found = [run] if run else self.find({"task": wanted}, limit=1)
         if not found:
             raise UsageError(
                 f"no run or task {wanted!r} was submitted", hint="See: agentflow cluster status"
@@ -262,7 +266,7 @@ def submit(
     run can be gone on with, unless `fresh`.
     """
     with open_session(url, "agentflow submit") as session:
-        for key in sorted({lock_key(f"{each.repository} {each.task.id}") for each in wanted}):
+        for key in sorted({lock_key(f"{each.key} {each.task.id}") for each in wanted}):
             session.execute("select pg_advisory_lock(%s)", (key,))  # let go of with the session
         return [_submit(board, each, world, priority, deadline, fresh) for each in wanted]
 
@@ -276,12 +280,12 @@ def _submit(
     fresh: bool,
 ) -> Submitted:
     task = made.task
-    earlier = board.find({"repository": made.repository, "task": task.id}, limit=1)
+    earlier = board.find({"repository": made.key, "task": task.id}, limit=1)
     if earlier and (attached := _attached(earlier[0], made, fresh=fresh)):
         return Submitted(attached, is_new=False)
     run = run_name(task.id, world.now(), world.entropy(2))
     facts = {
-        "repository": made.repository,
+        "repository": made.key,
         "task": task.id,
         "title": task.title,
         "base": made.base,

@@ -1,11 +1,11 @@
 """Runs of this repository that happen elsewhere, for `wait`, `runs list` and `runs show`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from agentflow.cluster.board import Board, Entry
 from agentflow.cluster.database import URL, database_url, open_client, refusals
 from agentflow.records import Json
-from agentflow.workspace.mirror import remote_addresses
+from agentflow.workspace.mirror import repository_keys
 from agentflow.workspace.repository import open_repository
 from agentflow.world import World
 
@@ -13,15 +13,29 @@ INTERVAL = 1.0
 """Seconds between two looks."""
 
 
-def reports_of(world: World) -> list[Json]:
-    """The reports of this repository's submitted runs, oldest first; none without a database.
+def reports_of(world: World, task: str | None = None) -> list[Json]:
+    """The reports of this repository's submitted runs, or of those of a task, oldest first; none
+    without a database.
 
     A run that has not ended has the outcome `waiting` or `running`. Raises `EnvironmentFailure`.
     """
     if not world.environment.get(URL):
         return []
     with refusals(), open_client(database_url(world.environment)) as client:
-        return [entry.report for entry in _entries(Board(client), world, None)]
+        wanted = {"task": task} if task else {}
+        return [entry.report for entry in _entries(Board(client), world, wanted)]
+
+
+def report_of(world: World, wanted: str) -> Json | None:
+    """The report of a submitted run, or of a task's newest one, if it is of this repository.
+
+    Raises `EnvironmentFailure`.
+    """
+    if not world.environment.get(URL):
+        return None
+    with refusals(), open_client(database_url(world.environment)) as client:
+        found = _newest(Board(client), world, wanted)
+    return found.report if found else None
 
 
 def wait_for_submitted(
@@ -43,13 +57,13 @@ def wait_for_submitted(
     told = False
     while True:
         with refusals(), open_client(database_url(world.environment)) as client:
-            found = _entries(Board(client), world, task)
+            found = _newest(Board(client), world, task)
         if not found:
             return None
-        if found[-1].state not in {"waiting", "running"}:
-            return found[-1].report
+        if found.state not in {"waiting", "running"}:
+            return found.report
         if not told:
-            tell(found[-1].run)
+            tell(found.run)
             told = True
         left = INTERVAL if end is None else end - world.clock()
         if left <= 0:
@@ -57,12 +71,26 @@ def wait_for_submitted(
         sleep(min(INTERVAL, left))
 
 
-def _entries(board: Board, world: World, task: str | None) -> list[Entry]:
-    repository = open_repository(world.directory, world.environment)
-    wanted = {"task": task} if task else {}
+def _newest(board: Board, world: World, wanted: str) -> Entry | None:
+    """A run, or a task's newest one, of this repository."""
+    run = board.named(wanted)
+    if run:
+        return run if run.facts.get("repository") in _keys(world) else None
+    found = _entries(board, world, {"task": wanted}, limit=1)
+    return found[-1] if found else None
+
+
+def _entries(
+    board: Board, world: World, wanted: Mapping[str, str], limit: int | None = None
+) -> list[Entry]:
+    """The runs of this repository, oldest first; at most the newest `limit` of each address."""
     found = [
         entry
-        for url in remote_addresses(repository)
-        for entry in board.find({"repository": url, **wanted})
+        for key in _keys(world)
+        for entry in board.find({"repository": key, **wanted}, limit=limit)
     ]
     return sorted(found, key=lambda entry: entry.submitted)
+
+
+def _keys(world: World) -> list[str]:
+    return repository_keys(open_repository(world.directory, world.environment))

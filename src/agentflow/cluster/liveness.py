@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from agentflow.cluster.board import Board
 from agentflow.cluster.database import QUEUE, lock_key
+from agentflow.durations import format_duration
 
 if TYPE_CHECKING:
     import psycopg
@@ -74,7 +75,8 @@ class Liveness:
             deadline = entry.facts.get("deadline")
             if isinstance(deadline, int | float) and time.time() > deadline:
                 self._told(f"{entry.run} is over its time")
-                self._board.cancel(entry.run, f"not done within {entry.facts.get('seconds')} s")
+                allowed = format_duration(float(entry.facts.get("seconds") or 0))
+                self._board.cancel(entry.run, f"not done within {allowed}")
 
     def _take_over(self, other: str) -> None:
         for entry in self._board.in_state("PENDING"):

@@ -18,7 +18,12 @@ from agentflow.outline import found_for
 from agentflow.plan_checks import check_dependencies
 from agentflow.records import BuildCommand, Json, Task
 from agentflow.redaction import redactor
-from agentflow.workspace.mirror import check_address, is_published, remote_address
+from agentflow.workspace.mirror import (
+    check_address,
+    is_published,
+    remote_address,
+    repository_key,
+)
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
 
@@ -32,9 +37,14 @@ class Submission:
     """One task for a worker."""
 
     repository: str
-    """The address of its remote."""
+    """The address of its remote, as workers fetch it."""
     base: str
     task: Task
+
+    @property
+    def key(self) -> str:
+        """What the repository is known by, by whichever address somebody submits."""
+        return repository_key(self.repository)
 
     @property
     def as_json(self) -> Json:

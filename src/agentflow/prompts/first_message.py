@@ -91,7 +91,8 @@ def first_message(briefing: Briefing) -> str:
         f"- {_place(briefing)} {_network(briefing)}",
         *_surroundings(briefing.around),
         *_boundaries(briefing.boundaries),
-        *_neighbours(briefing),
+        *_neighbours(briefing.beside or ()),
+        *_elsewhere(briefing),
         *([f"- These files must exist at the end and not be empty: {listed(task.files)}."]
           if task.files else ()),
         *_gates(briefing.gates),
@@ -165,19 +166,23 @@ def _boundaries(boundaries: Boundaries) -> Iterator[str]:
         yield f"- You may not change: {listed(boundaries.deny)}."
 
 
-def _neighbours(briefing: Briefing) -> Iterator[str]:
-    if briefing.beside is None:
-        return
-    if briefing.beside:
+def _neighbours(beside: Sequence[Neighbour]) -> Iterator[str]:
+    if beside:
         yield (
             "- Other agents work at the same time, each on a copy of its own. What they may change "
             "is theirs, whatever your boundaries allow; it comes together after you have finished:"
         )
-    for each in briefing.beside[:LISTED_NEIGHBOURS]:
+    for each in beside[:LISTED_NEIGHBOURS]:
         title = f" ({each.title})" if each.title not in {"", each.task} else ""
         yield f"  - {each.task}{title}: {listed(each.allow) or 'any path'}"
-    if len(briefing.beside) > LISTED_NEIGHBOURS:
-        yield f"  - and {len(briefing.beside) - LISTED_NEIGHBOURS} more"
+    if len(beside) > LISTED_NEIGHBOURS:
+        yield f"  - and {len(beside) - LISTED_NEIGHBOURS} more"
+
+
+def _elsewhere(briefing: Briefing) -> Iterator[str]:
+    """Where to say that others must change something."""
+    if briefing.beside is None and not briefing.boundaries.allow:
+        return
     where = _ELSEWHERE["json" if briefing.profile.completion == "json" else ""]
     yield (
         f"- If something outside your paths must change, leave it and say so {where}: one item for "

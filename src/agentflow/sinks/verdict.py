@@ -157,6 +157,10 @@ def _facts(report: Json) -> Iterator[tuple[str, str]]:
 
 
 def _places(report: Json) -> Iterator[tuple[str, str]]:
+    for each in report["follow_ups"]:
+        yield "asks for", f".orchestrator/tasks/{one_line(each, 100)}.md"
+    for each in () if report["follow_ups"] else report["needed_elsewhere"]:
+        yield "asks for", one_line(each, 200)
     if report["marker"]:
         yield "marker", report["marker"]
     if report["work_tree"]:

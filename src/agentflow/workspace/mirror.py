@@ -9,6 +9,7 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.frozen import record
@@ -20,6 +21,8 @@ PAUSES = (1.0, 2.0, 4.0, 8.0)
 """Seconds between two tries to fetch."""
 HEADS = "+refs/heads/*:refs/heads/*"
 _PASSWORD = re.compile(r"^(?:[a-z+]+://[^/@]*:[^/@]*@|https?://[^/@]+@)", re.IGNORECASE)
+_SCP = re.compile(r"^(?:(?P<user>[^/@:]+)@)?(?P<host>\[[^\]/]+\]|[^/:@[]+):(?P<path>.+)$")
+_DEFAULT_PORTS = {"ssh": 22, "https": 443, "http": 80, "git": 9418}
 _TRANSPORT = re.compile(r"^(?!(?:file|git|https?|ssh)://)[a-z0-9+.-]+(?:://|::)", re.IGNORECASE)
 
 
@@ -48,11 +51,46 @@ def remote_address(repository: Repository, name: str) -> str:
     return check_address(url)
 
 
-def remote_addresses(repository: Repository) -> list[str]:
-    """The addresses of all remotes of a repository, each once."""
+def repository_keys(repository: Repository) -> list[str]:
+    """The keys of all remotes of a repository, each once: see `repository_key`."""
     names = repository.git.text("remote").splitlines()
     found = (repository.git.text("remote", "get-url", "--", name) for name in names)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(repository_key(url) for url in found))
+
+
+def repository_key(url: str) -> str:
+    """What a repository is known by, however its address is written: host and path of what servers
+    of git give by several addresses (`git@host:a/b.git`, `ssh://git@host/a/b`, `https://host/a/b`).
+
+    Where the user may decide what a path means (ssh as anybody but `git`), user and scheme stay, and
+    so does a port that is not the scheme's own.
+    """
+    scp = None if "://" in url else _SCP.match(url)
+    if scp:
+        user, host, path = scp["user"] or "", scp["host"], scp["path"]
+        rooted = path if path.startswith("/") or user == "git" else f"/~/{path}"
+        url = f"ssh://{user}{'@' if user else ''}{host}/{rooted.lstrip('/')}"
+    elif "://" not in url:
+        return _bare(url)
+    try:
+        parts = urlsplit(url.replace("?", "%3F").replace("#", "%23"))
+        port = parts.port
+    except ValueError:
+        return url
+    host = parts.hostname or ""
+    if port not in {None, _DEFAULT_PORTS.get(parts.scheme)}:
+        host = f"{host}:{port}"
+    place = f"{host}/{_bare(parts.path).lstrip('/')}"
+    if parts.scheme == "file":
+        return _bare(parts.path)
+    if parts.scheme == "ssh" and parts.username != "git":
+        return f"ssh://{parts.username or ''}@{place}"
+    return place
+
+
+def _bare(path: str) -> str:
+    """The path of a repository without what git adds by itself."""
+    return path.rstrip("/").removesuffix(".git").rstrip("/")
 
 
 def is_published(repository: Repository, url: str, commit: str) -> bool:

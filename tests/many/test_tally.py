@@ -1,0 +1,47 @@
+"""The outcome of many tasks is that of the worst."""
+
+from itertools import combinations
+
+import pytest
+
+from agentflow import errors
+from agentflow.backlog import Backlog, Item
+from agentflow.configuration import Settings
+from agentflow.records import Json, Task
+from agentflow.tally import refused, summary
+
+WORST_FIRST = (
+    errors.Interrupted(2),
+    errors.EnvironmentFailure("x"),
+    errors.UsageError("x"),
+    errors.ProviderFailure("x"),
+    errors.Conflict("x"),
+    errors.AgentFailed("x"),
+    errors.Blocked("x"),
+    errors.BudgetExceeded("x"),
+)
+"""As docs/many.md says."""
+ITEMS = {name: Item(name, Task(name, name, name), Settings()) for name in "AB"}
+
+
+def tally(**ends: errors.AgentflowError) -> Json:
+    entries = {name: refused(ITEMS[name], error) for name, error in ends.items()}
+    return summary(Backlog(tuple(ITEMS.values())), entries)
+
+
+@pytest.mark.parametrize(
+    ("worse", "other"), list(combinations(WORST_FIRST, 2)), ids=lambda e: e.outcome
+)
+def test_of_two_bad_outcomes_the_worse_one_counts(
+    worse: errors.AgentflowError, other: errors.AgentflowError
+) -> None:
+    for report in (tally(A=worse, B=other), tally(A=other, B=worse)):
+        assert (report["outcome"], report["exit_code"]) == (worse.outcome, worse.exit_code)
+        assert report["reason"] == "0 of 2 tasks are done"
+
+
+def test_what_was_not_begun_decides_nothing_unless_a_signal_is_why() -> None:
+    backlog = Backlog(tuple(ITEMS.values()))
+    done: Json = {**refused(ITEMS["A"], errors.Blocked("x")), "outcome": "done", "exit_code": 0}
+    assert summary(backlog, {"A": done})["exit_code"] == 0
+    assert summary(backlog, {"A": done}, 15)["exit_code"] == 143
