@@ -174,9 +174,8 @@ def _landed(link: Link, world: World, told: Callable[[str], None]) -> Json:
             conflict.hint = f"{conflict.hint} The next call goes on with what has not landed."
             raise
         told(f"landed {link.task} on {link.branch} in {link.directory}")
-    forget_verified(
-        repository, link.run, link.tip
-    )  # a call that died after landing did not come to it
+    # Also where a call died after landing, and before this.
+    forget_verified(repository, link.run, link.tip)
     landed = {"ref": f"refs/heads/{link.branch}", "tip": link.tip, "replaced": None}
     report = {**_kept(link), "landed": landed, "branch": link.branch}
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
