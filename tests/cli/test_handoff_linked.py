@@ -134,6 +134,9 @@ def test_a_kill_between_the_landings_is_mended_by_the_next_call(terminal: Termin
     assert branch(terminal, TYPES, target)
     assert branch(terminal, MAIL, target) == ""
     lock.unlink()
+    # As a call leaves it that dies when the branch has moved.
+    [run] = (root / TYPES).glob(f".orchestrator/runs/{name}-1-*")
+    git(root / TYPES, "update-ref", f"refs/agentflow/verified/{run.name}", f"refs/heads/{target}")
 
     # Nothing is planned again: without a gate, no run could be.
     ended = terminal.run("handoff", str(root.parent / "block.md"), "--json")
@@ -146,6 +149,7 @@ def test_a_kill_between_the_landings_is_mended_by_the_next_call(terminal: Termin
             "tip": branch(terminal, place, target),
             "replaced": None,
         }
+        assert git(root / place, "for-each-ref", "refs/agentflow/verified") == ""
 
 
 def test_a_part_that_was_cut_off_goes_on_where_it_was(terminal: Terminal) -> None:

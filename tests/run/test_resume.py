@@ -14,7 +14,7 @@ from agentflow.events import Event, ToolStarted
 from agentflow.order import Order
 from agentflow.plan import make_plan
 from agentflow.records import Json
-from agentflow.resuming import order_of
+from agentflow.resuming import order_of, state_of
 from agentflow.rewinding import fork, rewind
 from agentflow.runs import choose_run, open_runs, task_lock
 from agentflow.workspace.repository import open_repository
@@ -52,6 +52,27 @@ async def test_a_run_out_of_turns_goes_on_with_more(project: Project) -> None:
     assert project.git("show", "agentflow/TASK-1:app/log.txt") == "once"
     assert report["total_cost_usd"] > stopped["total_cost_usd"]
     assert project.marker("done") == "done"
+
+
+async def test_locks_of_a_dead_git_are_removed_and_ignored_files_are_not_kept(
+    project: Project,
+) -> None:
+    project.write(".gitignore", "*.log\n.orchestrator/\n")
+    project.commit("chore: ignore")
+    turns = [turn(bash("echo kept > app/a.txt; echo lost > app/b.log")), turn(bash("ls app")),
+             turn(HELLO), turn()]  # fmt: skip
+    stopped = await project.run(turns, max_turns=1)
+    repository = open_repository(project.root, project.world.environment)
+    state = state_of(repository, project.world.cache, stopped["run"]).directory
+    for lock in ("HEAD.lock", "packed-refs.lock", f"refs/agentflow/runs/{stopped['run']}.lock"):
+        (state / lock).touch()
+
+    report = await resumed(project, stopped["run"], turns, max_turns=9)
+
+    assert report["outcome"] == "done"
+    assert not list(state.rglob("*.lock"))
+    listed = project.requests[-2]["messages"][-1]["content"][0]["content"]
+    assert str(listed).split()[:2] == ["a.txt", "main.py"]
 
 
 async def test_an_interrupted_call_runs_again_on_the_files_before_it(project: Project) -> None:

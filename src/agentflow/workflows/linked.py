@@ -27,7 +27,7 @@ from agentflow.run import Connect, run_task
 from agentflow.runs import FOLDER, REPORT, read_report, task_lock
 from agentflow.strict_json import parse_object
 from agentflow.workflows.endings import Ending
-from agentflow.workspace.land import check_target, land
+from agentflow.workspace.land import check_target, forget_verified, land
 from agentflow.workspace.repository import open_repository
 from agentflow.world import World
 
@@ -174,6 +174,8 @@ def _landed(link: Link, world: World, told: Callable[[str], None]) -> Json:
             conflict.hint = f"{conflict.hint} The next call goes on with what has not landed."
             raise
         told(f"landed {link.task} on {link.branch} in {link.directory}")
+    # Also where a call died after landing, and before this.
+    forget_verified(repository, link.run, link.tip)
     landed = {"ref": f"refs/heads/{link.branch}", "tip": link.tip, "replaced": None}
     report = {**_kept(link), "landed": landed, "branch": link.branch}
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"

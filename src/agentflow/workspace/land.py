@@ -157,9 +157,14 @@ def land(
         raise EnvironmentFailure(
             f"cannot land in {repository.git_dir}: {error.strerror}", hint=FREE
         ) from error
-    with suppress(GitError):
-        repository.git.run("update-ref", "-d", verified, candidate.tip)
+    forget_verified(repository, run, candidate.tip)
     return landed
+
+
+def forget_verified(repository: Repository, run: str, tip: str) -> None:
+    """Let go of the run's own ref to verified commits, as a branch has them now."""
+    with suppress(GitError):
+        repository.git.run("update-ref", "-d", f"refs/agentflow/verified/{run}", tip)
 
 
 def _landed_before(
