@@ -25,7 +25,7 @@ SECONDS = 20.0
 ATTEMPTS = r"""
 try() { (eval "$2") >/dev/null 2>&1 && echo "$1"; }
 for place in / /dev /etc /usr /run /proc/sys/kernel /workspace /workspace/closed "$OUTSIDE"; do
-    try "writes $place" 'touch "$place/canary"'
+    try "writes $place" 'made=$(mktemp -p "$place") && rm -f "$made"'
 done
 try "writes /proc/sys/kernel/core_pattern" 'exec 9>>/proc/sys/kernel/core_pattern'
 (touch open/canary) 2>/dev/null || echo "writes nothing, not even within the boundaries"
