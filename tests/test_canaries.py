@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,10 @@ EDITS = {
 """Promises that agentflow's own code holds: the protection that is dropped."""
 
 
-def weakened(folder: Path, real: str, change: list[tuple[str, str]]) -> str:
+def weakened(folder: Path, real: str, change: Sequence[tuple[str, str]]) -> str:
     """A PATH with a bubblewrap that has other words for some options."""
     program = folder / "bwrap"
-    program.write_text(WEAKER.format(python="/usr/bin/python3", real=real, change=change))
+    program.write_text(WEAKER.format(python="/usr/bin/python3", real=real, change=[*change]))
     program.chmod(0o755)
     return str(folder)
 
