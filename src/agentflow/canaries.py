@@ -7,6 +7,7 @@ promises in words.
 import asyncio
 import fcntl
 import os
+import re
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
@@ -85,6 +86,17 @@ def prove(search: str | None = None) -> tuple[Proof, ...]:
         broken = asyncio.run(_inside(folder, search))
         broken |= {"import": _import(folder / "commits")}
     return tuple(Proof(promise, broken.get(promise, "")) for promise in PROMISES)
+
+
+def outdated(version: str) -> str:
+    """What a version of bubblewrap (`0.8.0`) has that later ones mended; empty if nothing."""
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if not numbers or numbers >= (0, 12):
+        return ""
+    return (
+        f"{version} is older than 0.12: it follows a repository's links when it makes mount points. "
+        "agentflow never asks it to"
+    )
 
 
 async def _inside(folder: Path, search: str | None) -> dict[str, str]:

@@ -2,8 +2,11 @@
 
 import asyncio
 
+from agentflow.events import CheckpointMade
 from tests.attacks.case import case, cases
 from tests.attacks.place import CANARY, Place, bash
+from tests.run.project import bash as call
+from tests.run.project import turn
 
 NOT_RUN: dict[str, str] = {}
 
@@ -48,6 +51,12 @@ async def a_hostile_configuration_runs_nothing_here(place: Place) -> None:
     assert candidate.violations == ()
     async with bench.checkout(candidate.tip) as sandbox:
         assert (await bash(sandbox, "git status; git log -1"))["exit_code"] == 0
+    place.check_intact()
+
+    # A whole run makes checkpoints of the same clone, too.
+    place.project.events.clear()
+    await place.run([turn(call(place.path(HOSTILE))), turn()], max_repairs=0)
+    assert [each for each in place.project.events if isinstance(each, CheckpointMade)]
     place.check_intact()
 
 
