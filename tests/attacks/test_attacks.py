@@ -51,7 +51,7 @@ def test_landlock_holds_but_for_what_is_listed(name: str, reduced: Attacker) -> 
 
 
 def test_every_protection_can_still_be_dropped() -> None:
-    """`mutations.py` takes hours; that its edits fit is known at once."""
+    """`mutations.py` takes half an hour; that its edits fit is known at once."""
     sources = Path(__file__).parents[2] / "src" / "agentflow"
     edits = [(each.protection, edit) for each in MUTATIONS for edit in each.edits]
     unfit = [

@@ -11,7 +11,7 @@ MUTATIONS = (
     one(
         "neutral text: escapes and characters", "neutral.py",
         '    return _ESCAPES.sub("", text).replace("\\r\\n", "\\n").translate(_SHOWN)\n',
-        "    return text\n", "OU-01", "OU-02", "OU-03",
+        "    return text\n", "OU-01", "OU-03", "OU-06",
     ),
     one(
         "neutral text: commands to a CI system", "neutral.py",
