@@ -43,6 +43,9 @@ bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/spine.py --check
 	$(BIN)/python benchmarks/cache.py
 	$(BIN)/python benchmarks/durability.py
+	$(BIN)/python benchmarks/sandbox.py
+	$(BIN)/python benchmarks/landing.py
+	$(BIN)/python benchmarks/many.py
 
 docs: $(VENV)/.ready
 	scripts/reference

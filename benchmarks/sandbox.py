@@ -1,4 +1,4 @@
-"""What the sandbox costs: start, calls, import, clone. Prints a Markdown table; see README.md."""
+"""What the sandbox costs: start, calls, canaries, import, clone. Prints a Markdown table; see README.md."""
 
 import argparse
 import asyncio
@@ -14,9 +14,11 @@ from pathlib import Path
 
 from table import Noise, Row  # pyright: ignore[reportImplicitRelativeImport]
 
+from agentflow.canaries import prove
 from agentflow.records import Boundaries
-from agentflow.sandbox import open_sandbox
-from agentflow.sandbox.channel import Channel
+from agentflow.sandbox import bubblewrap, open_sandbox
+from agentflow.sandbox.channel import Channel, toolbox_command
+from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Policy
 from agentflow.workspace.clone import make_clone, make_repository
 from agentflow.workspace.export import import_pack
@@ -76,8 +78,33 @@ async def call(channel: Channel, tool: str, **arguments: object) -> float:
     return (time.perf_counter() - start) * 1000
 
 
+def session(tree: Path) -> None:
+    """From nothing to the first answer of the toolbox, and the end of it all."""
+
+    async def opened() -> None:
+        async with open_sandbox("bubblewrap", Policy(tree=tree)) as channel:
+            await channel.state()
+
+    asyncio.run(opened())
+
+
+def bare_start(tree: Path) -> None:
+    """bubblewrap with the same namespaces, mounts and interpreter, which does nothing."""
+    interpreter = toolbox_command("")[0]
+    command = [interpreter, "-I", "-S", "-B", "-c", "pass"]
+    with Descriptors() as descriptors:
+        program = bubblewrap.prepare(bubblewrap.find(), Policy(tree=tree), command, descriptors)
+        subprocess.run(
+            program.argv,
+            env=dict(program.environment),
+            pass_fds=program.descriptors,
+            stdin=subprocess.DEVNULL,
+            check=True,
+        )
+
+
 async def starts(tree: Path, repeat: int) -> list[float]:
-    """Session starts: from nothing to the first answer."""
+    """Session starts: milliseconds from nothing to the first answer."""
     found: list[float] = []
     for _ in range(repeat):
         start = time.perf_counter()
@@ -85,6 +112,17 @@ async def starts(tree: Path, repeat: int) -> list[float]:
             await channel.state()
             found.append((time.perf_counter() - start) * 1000)
     return found
+
+
+def beside(tree: Path, repeat: int) -> tuple[list[float], list[float]]:
+    """Processor time of bare starts and of whole sessions, in turn, in milliseconds."""
+    bare: list[float] = []
+    ours: list[float] = []
+    for number in range(repeat):
+        turns = [(bare_start, bare), (session, ours)]
+        for action, times in turns if number % 2 else reversed(turns):
+            times.append(both(lambda start=action: start(tree))[1])
+    return bare, ours
 
 
 async def calls(tree: Path, repeat: int) -> dict[str, list[float]]:
@@ -184,21 +222,25 @@ def main() -> None:
         tree.mkdir()
         (tree / ".git").write_text("gitdir: /run/agentflow/git\n")
         started = asyncio.run(starts(tree, options.repeat))
+        bare, sessions = beside(tree, options.repeat)
         called = asyncio.run(calls(tree, options.repeat))
+        proven = [timed(prove) for _ in range(5)]
         imported = imports(folder, 5)
         worktrees, cloned = clones(folder, 12)
     bounds = {"Bash `true`": 6.0, "Read": 1.0, "Write": 1.0, "Edit": 1.0}
     rows = [
         Row("session start, ms", (), started, 1, most=60.0),
+        Row("a session's processor time, ms (bare: bubblewrap alone)", bare, sessions, 1),
         *(Row(f"{name}, ms", (), values, 2, most=bounds[name]) for name, values in called.items()),
+        Row("the doctor's six promises, ms", (), proven, most=2000.0),
         Row(f"import of {COMMITS} commits, ms", (), imported),
         *(
             Row(
                 name, [each[part] for each in worktrees], [each[part] for each in cloned], ratio=1.1
             )
             for part, name in enumerate((
-                f"clone of {FILES:,} files, ms",
-                "its processor time, ms",
+                f"clone of {FILES:,} files, ms (bare: `git worktree add`)",
+                "its processor time, ms (bare: the same)",
             ))
         ),
     ]
@@ -207,7 +249,7 @@ def main() -> None:
     print(
         f"{datetime.now(UTC):%Y-%m-%d}, Python {python}; other work took {other:.2f} of a processor"
     )
-    print("\n| median (min to max) | `git worktree add` | agentflow | ratio | bound | |")
+    print("\n| median (min to max) | bare | agentflow | ratio | bound | |")
     print("|---|---|---|---|---|---|")
     for row in rows:
         print(row.line())

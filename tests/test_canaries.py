@@ -1,38 +1,77 @@
 """The doctor's canaries: they sing where the sandbox holds, and fall silent where it does not."""
 
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+import agentflow
 from agentflow.canaries import PROMISES, prove
 from agentflow.errors import EnvironmentFailure
+from tests.attacks.mutation import Mutation
+from tests.attacks.protections import MUTATIONS
 
 pytestmark = pytest.mark.sandbox
 
 WEAKER = """#!{python}
-# A bubblewrap that changes one of its options; never the PID namespace.
-import os, sys
-REAL, CHANGE = {real!r}, {change!r}
+# A bubblewrap that has other words for some options; never the PID namespace.
+import os, re, sys
 if "--args" in sys.argv:
     at = sys.argv.index("--args") + 1
     with open(int(sys.argv[at]), "rb", closefd=False) as file:
-        words = file.read().decode().split("\\0")
-    words = [new for word in words for new in CHANGE.get(word, [word])]
-    new = os.memfd_create("arguments"); os.write(new, "\\0".join(words).encode()); os.lseek(new, 0, 0)
+        words = file.read().decode()
+    for old, new in {change!r}:
+        words, count = re.subn(old, new, words)
+        assert count, old
+    new = os.memfd_create("arguments"); os.write(new, words.encode()); os.lseek(new, 0, 0)
     os.set_inheritable(new, True)
     sys.argv[at] = str(new)
-os.execv(REAL, [REAL, *sys.argv[1:]])
+os.execv({real!r}, [{real!r}, *sys.argv[1:]])
 """
+NUL = "\0"
+"""Ends each word of bubblewrap's arguments."""
+MARKERS = f"{NUL}/workspace/.orchestrator/complete{NUL}"
+WRITABLE = (r"--ro-bind(-fd)?\0([^\0]*)\0/workspace\0", r"--bind\1\0\2\0/workspace\0")
+"""The work tree, and nothing of this machine."""
+OPTIONS = {
+    "writes": [WRITABLE],
+    "reads": [
+        ("--chdir", NUL.join(("--ro-bind", *[tempfile.gettempdir()] * 2, "--chdir"))),
+    ],
+    "network": [(f"--unshare-net{NUL}", "")],
+    "evidence": [WRITABLE, (re.escape(MARKERS), f"{NUL}/tmp/complete{NUL}")],
+}
+"""Promises that options of bubblewrap hold: what takes the options away."""
+EDITS = {
+    "processes": "everything killed after a command",
+    "import": "import: boundaries",
+}
+"""Promises that agentflow's own code holds: the protection that is dropped."""
 
 
-def weakened(folder: Path, real: str, **change: list[str]) -> str:
+def weakened(folder: Path, real: str, change: Sequence[tuple[str, str]]) -> str:
     """A PATH with a bubblewrap that has other words for some options."""
     program = folder / "bwrap"
-    words = {f"--{name.replace('_', '-')}": each for name, each in change.items()}
-    program.write_text(WEAKER.format(python="/usr/bin/python3", real=real, change=words))
+    program.write_text(WEAKER.format(python="/usr/bin/python3", real=real, change=[*change]))
     program.chmod(0o755)
     return str(folder)
+
+
+def without(folder: Path, dropped: Mutation) -> str:
+    """A PYTHONPATH with agentflow without one of its protections."""
+    copy = folder / "src/agentflow"
+    shutil.copytree(Path(agentflow.__file__).parent, copy)
+    for edit in dropped.edits:
+        text = (copy / edit.file).read_text("utf-8")
+        (copy / edit.file).write_text(text.replace(edit.old, edit.new), "utf-8")
+    return str(copy.parent)
 
 
 def test_every_promise_holds_here(bwrap: str) -> None:
@@ -42,23 +81,32 @@ def test_every_promise_holds_here(bwrap: str) -> None:
     assert [proof.remedy for proof in found] == [""] * 6
 
 
-@pytest.mark.parametrize(
-    ("promise", "change"),
-    [
-        ("network", {"unshare_net": []}),
-        ("writes", {"ro_bind_fd": ["--bind-fd"], "ro_bind": ["--bind"]}),
-        (
-            "reads",
-            {"chdir": ["--ro-bind", tempfile.gettempdir(), tempfile.gettempdir(), "--chdir"]},
-        ),
-    ],
-)
-def test_a_missing_protection_is_found(
-    bwrap: str, tmp_path: Path, promise: str, change: dict[str, list[str]]
-) -> None:
-    found = {proof.promise: proof for proof in prove(weakened(tmp_path, bwrap, **change))}
-    assert found[promise].broken.startswith("an agent can ")
+@pytest.mark.parametrize("promise", OPTIONS)
+def test_a_missing_option_is_found(bwrap: str, tmp_path: Path, promise: str) -> None:
+    search = weakened(tmp_path, bwrap, OPTIONS[promise])
+    found = {proof.promise: proof for proof in prove(search)}
+    assert found[promise].broken
     assert found[promise].remedy
+
+
+@pytest.mark.parametrize("promise", EDITS)
+def test_a_missing_protection_is_found(tmp_path: Path, promise: str) -> None:
+    (dropped,) = (each for each in MUTATIONS if each.protection == EDITS[promise])
+    show = "import json; from agentflow.canaries import prove; "
+    show += "print(json.dumps({each.promise: each.broken for each in prove()}))"
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", show],
+        env={**os.environ, "PYTHONPATH": without(tmp_path, dropped)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(ended.stdout)
+    assert [name for name, broken in found.items() if broken] == [promise]
+
+
+def test_each_promise_was_seen_broken() -> None:
+    assert {*OPTIONS, *EDITS} == {*PROMISES}
 
 
 def test_a_missing_bubblewrap_is_said(tmp_path: Path) -> None:

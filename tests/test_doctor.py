@@ -60,7 +60,9 @@ def examined(
     }
     world = World(repository.root, variables, tmp_path / "cache")
     problem, _, remedy = (reason or "").partition("; ")
-    checks = examine(world, lambda wanted: Choice(wanted, problem, remedy), lambda: ALL_HOLD)
+    checks = examine(
+        world, lambda wanted: Choice(wanted, problem, remedy), lambda: ALL_HOLD, lambda: "0.12.0"
+    )
     return {check.name: check for check in sorted(checks, key=lambda c: c.status in BAD)}
 
 
@@ -217,7 +219,7 @@ def test_the_sandbox(tmp_path: Path) -> None:
 def test_a_promise_that_does_not_hold_is_wrong(tmp_path: Path) -> None:
     world = replace(World(), directory=tmp_path, cache=tmp_path / "cache")
     broken = Proof("network", "an agent can reach 127.0.0.1:80")
-    checks = examine(world, Choice, lambda: (Proof("writes"), broken))
+    checks = examine(world, Choice, lambda: (Proof("writes"), broken), lambda: "0.12.1")
     found = {check.name: check for check in checks}
     assert found["writes"] == Check("writes", "ok", "nothing outside the boundaries can be written")
     assert (found["network"].status, found["network"].detail) == ("wrong", broken.broken)
@@ -225,17 +227,30 @@ def test_a_promise_that_does_not_hold_is_wrong(tmp_path: Path) -> None:
     assert not is_good([found["network"]])
 
 
+@pytest.mark.parametrize(
+    ("version", "warned"),
+    [("0.8.0", True), ("0.11.9", True), ("0.12.0", False), ("1.0", False), ("", False)],
+)
+def test_an_old_bubblewrap_is_a_warning(tmp_path: Path, version: str, warned: bool) -> None:
+    world = replace(World(), directory=tmp_path, cache=tmp_path / "cache")
+    checks = examine(world, Choice, lambda: ALL_HOLD, lambda: version)
+    told = [check for check in checks if check.name == "bubblewrap"]
+    assert [check.status for check in told] == ["warning"] * warned
+    assert all(f"{version} is older than 0.12" in check.detail for check in told)
+    assert not warned or is_good(told)
+
+
 def test_outside_of_a_repository(tmp_path: Path) -> None:
     world = replace(World(), directory=tmp_path, cache=tmp_path / "file" / "cache")
     (tmp_path / "file").write_text("")
-    found = {check.name: check.status for check in examine(world, Choice, lambda: ())}
+    found = {check.name: check.status for check in examine(world, Choice, lambda: (), lambda: "")}
     assert found == {"git": "ok", "cache": "missing", "sandbox": "ok", "repository": "missing"}
 
 
 def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     world = World(tmp_path, {"PATH": str(tmp_path)}, tmp_path / "cache")
-    found = {check.name: check for check in examine(world, Choice, lambda: ())}
+    found = {check.name: check for check in examine(world, Choice, lambda: (), lambda: "")}
     assert found["git"] == Check("git", "missing", "git is not installed", "apt-get install git")
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentflow.neutral import json_line, markup, neutral, one_line, stopped_commands
+from agentflow.neutral import json_line, neutral, one_line, stopped_commands
 from tests.growth import check_growth, repeated
 
 R = "\ufffd"
@@ -84,10 +84,6 @@ def test_one_line_has_a_width() -> None:
 
 def test_the_lines_around_a_log_name_one_token() -> None:
     assert stopped_commands("abc") == ("::stop-commands::abc", "::abc::")
-
-
-def test_markup_is_text_in_elements_and_attributes() -> None:
-    assert markup("<b a=\"x\" c='y'>\x1b[1m&") == "&lt;b a=&quot;x&quot; c=&#x27;y&#x27;&gt;&amp;"
 
 
 def test_json_is_one_line_of_ascii() -> None:

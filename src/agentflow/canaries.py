@@ -7,6 +7,7 @@ promises in words.
 import asyncio
 import fcntl
 import os
+import re
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
@@ -25,7 +26,7 @@ SECONDS = 20.0
 ATTEMPTS = r"""
 try() { (eval "$2") >/dev/null 2>&1 && echo "$1"; }
 for place in / /dev /etc /usr /run /proc/sys/kernel /workspace /workspace/closed "$OUTSIDE"; do
-    try "writes $place" 'touch "$place/canary"'
+    try "writes $place" 'made=$(mktemp -p "$place") && rm -f "$made"'
 done
 try "writes /proc/sys/kernel/core_pattern" 'exec 9>>/proc/sys/kernel/core_pattern'
 (touch open/canary) 2>/dev/null || echo "writes nothing, not even within the boundaries"
@@ -85,6 +86,17 @@ def prove(search: str | None = None) -> tuple[Proof, ...]:
         broken = asyncio.run(_inside(folder, search))
         broken |= {"import": _import(folder / "commits")}
     return tuple(Proof(promise, broken.get(promise, "")) for promise in PROMISES)
+
+
+def outdated(version: str) -> str:
+    """What a version of bubblewrap (`0.8.0`) has that later ones mended; empty if nothing."""
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if not numbers or numbers >= (0, 12):
+        return ""
+    return (
+        f"{version} is older than 0.12: it follows a repository's links when it makes mount points. "
+        "agentflow never asks it to"
+    )
 
 
 async def _inside(folder: Path, search: str | None) -> dict[str, str]:

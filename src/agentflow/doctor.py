@@ -12,7 +12,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from agentflow.boundaries import matches
-from agentflow.canaries import Prove, prove
+from agentflow.canaries import Prove, outdated, prove
 from agentflow.configuration import Settings
 from agentflow.errors import AgentflowError, UsageError
 from agentflow.frozen import record
@@ -21,7 +21,7 @@ from agentflow.models.kinds import find_kind
 from agentflow.plan_checks import mount_plan
 from agentflow.programs import first_word
 from agentflow.records import Backend, Task
-from agentflow.sandbox import CANARY, Choice, choose, notices
+from agentflow.sandbox import CANARY, Choice, bubblewrap, choose, notices
 from agentflow.settings import CONFIG, load_settings, shared_table
 from agentflow.trust import Trust, read_trust, widening
 from agentflow.workspace.git import isolated
@@ -52,7 +52,12 @@ Choose = Callable[[Backend], Choice]
 """Finds the back end that holds here."""
 
 
-def examine(world: World, sandbox: Choose = choose, proofs: Prove = prove) -> tuple[Check, ...]:
+def examine(
+    world: World,
+    sandbox: Choose = choose,
+    proofs: Prove = prove,
+    version: Callable[[], str] = bubblewrap.version,
+) -> tuple[Check, ...]:
     """Look at everything that a run needs. Sends no request and no key anywhere.
 
     A run could start if no check is `missing` or `wrong`: see `is_good`.
@@ -62,14 +67,14 @@ def examine(world: World, sandbox: Choose = choose, proofs: Prove = prove) -> tu
         repository = open_repository(world.directory, world.environment)
         head = repository.resolve("HEAD")
     except AgentflowError as error:
-        contained = _containment(None, sandbox, proofs)
+        contained = _containment(None, sandbox, proofs, version)
         return (*checks, *contained, Check("repository", *_missing(error)))
     checks += [Check("repository", "ok", str(repository.root)), *_disk("disk", repository.root)]
     text = repository.read(head, CONFIG)
     found = list(_configuration(repository, world, text))
     settings = next((each for each in found if isinstance(each, Settings)), None)
     checks += [each for each in found if isinstance(each, Check)]
-    checks += _containment(settings, sandbox, proofs)
+    checks += _containment(settings, sandbox, proofs, version)
     if settings is not None:
         checks += _boundaries(settings, repository.paths(head), sandbox)
         checks += _gates(settings, repository, head, world)
@@ -82,12 +87,16 @@ def is_good(checks: Iterable[Check]) -> bool:
     return all(check.status in {"ok", "warning"} for check in checks)
 
 
-def _containment(settings: Settings | None, sandbox: Choose, proofs: Prove) -> Iterator[Check]:
+def _containment(
+    settings: Settings | None, sandbox: Choose, proofs: Prove, version: Callable[[], str]
+) -> Iterator[Check]:
     """Whether there is a sandbox, and whether each of its promises holds."""
     whole = _sandbox(settings, sandbox)
     yield whole
     if whole.status != "ok":
         return
+    if told := outdated(version()):
+        yield Check("bubblewrap", "warning", told, "Get 0.12 or later where you can.")
     try:
         tried = proofs()
     except AgentflowError as error:

@@ -1,11 +1,11 @@
 """Text that a model or a repository wrote, made harmless where it is shown: the only such place.
 
 For a terminal and a CI log (`neutral`, and `stopped_commands` around all that a run prints;
-`annotation`), for an HTML page (`markup`), for Markdown (`code_span`, `code_block`), for XML
-(`xml_text`), for a line of JSON (`json_line`).
+`annotation`), for Markdown (`code_span`, `code_block`), for XML (`xml_text`), for a line of JSON
+(`json_line`). On an HTML page text is `visible`, and what prints it escapes it
+(`pages/environment.py`).
 """
 
-import html
 import json
 import re
 import unicodedata
@@ -97,11 +97,6 @@ def _longest_run(text: str) -> int:
 def xml_text(text: str) -> str:
     """The neutral text without the characters that no XML document can hold (XML 1.0, 2.2)."""
     return re.sub("[\ufffe\uffff]", "\ufffd", neutral(text))
-
-
-def markup(text: str) -> str:
-    """The visible text for an element or a quoted attribute of an HTML page."""
-    return html.escape(visible(text))
 
 
 def json_line(value: object) -> str:

@@ -1,20 +1,61 @@
 """What Landlock does not hold, case by case; the rest of the suite holds as under bubblewrap."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-LANDLOCK: Mapping[str, str] = {
-    "BD-04": "modes and times of one's own files can be changed wherever they are",
-    "BD-06": "a denial within an allowed folder is left to the import (BD-05)",
-    "EN-06": "whether a path of this machine exists can be seen; its content cannot",
-    "EN-07": "host name, user and command lines of processes are this machine's",
-    "GT-01": "the pointer can be replaced while the toolbox runs; afterwards it is written anew",
-    "PR-06": "a command can kill its own toolbox, which ends the run; nothing outside is reached",
-    "PR-11": "scratch and home folders are on the disk, where the growth of all files is bounded",
-    "PT-13": "the list of users is this machine's",
-    "PT-24": "a denial within an allowed folder is left to the import (BD-05)",
-    "SL-09": "what lies in an allowed folder can be renamed there, a denied folder too",
+
+class Difference(NamedTuple):
+    """What an attack succeeds in there."""
+
+    why: str
+    """In words, for docs/security-tests.md."""
+    seen: str
+    """What its case ends with, as an expression: whatever else is seen is a failure of another kind."""
+
+
+LANDLOCK: Mapping[str, Difference] = {
+    "BD-04": Difference(
+        "modes and times of one's own files can be changed wherever they are",
+        "AssertionError: chmod 777 apps/web/f.py",
+    ),
+    "BD-06": Difference(
+        "a denial within an allowed folder is left to the import (BD-05)",
+        "AssertionError: echo written > apps/api/vendor/f.py",
+    ),
+    "EN-06": Difference(
+        "whether a path of this machine exists can be seen; its content cannot",
+        r"AssertionError: (/\S+\n)*/sys\n(find: ./\w+.: (Permission denied|No such file or directory)\n)+end",
+    ),
+    "EN-07": Difference(
+        "host name, user and command lines of processes are this machine's",
+        "AssertionError: this machine's: ipc, mnt, net, pid, user, uts",
+    ),
+    "GT-01": Difference(
+        "where the whole tree is allowed, the pointer can be replaced while the toolbox runs; afterwards it is written anew",
+        r"AssertionError: everything allowed: rm -f \.git",
+    ),
+    "PR-06": Difference(
+        "a command can kill its own toolbox, which ends the run; nothing outside is reached",
+        "agentflow.errors.EnvironmentFailure: the sandbox ended unexpectedly: exit status 137",
+    ),
+    "PR-11": Difference(
+        "scratch and home folders are on the disk, where the growth of all files is bounded",
+        r"AssertionError: not sized: /\S+ (/dev/shm )?/\S+ \.orchestrator/complete",
+    ),
+    "PT-13": Difference(
+        "the list of users is this machine's",
+        r"AssertionError: users: root, .*",
+    ),
+    "PT-24": Difference(
+        "a denial within an allowed folder is left to the import (BD-05)",
+        r"AssertionError: Replaced apps/api/vendor/f\.py \(8 bytes\)\.",
+    ),
+    "SL-09": Difference(
+        "what lies in an allowed folder can be renamed there, a denied folder too",
+        "AssertionError: mv apps/api/vendor apps/api/SL-09-v",
+    ),
 }
-"""Each must fail there: a case that holds is taken off the list."""
+"""Each must fail there, and as it says: a case that holds is taken off the list."""
 
 OFTEN: frozenset[str] = frozenset({
     *("BD-01", "BD-02", "BD-03", "BD-05", "BD-12", "EN-01", "EN-02", "EN-04", "EN-05", "EN-08"),

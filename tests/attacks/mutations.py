@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tests.attacks.attacker import attacker
 from tests.attacks.index import CASES
-from tests.attacks.protections import MUTATIONS, Mutation
+from tests.attacks.mutation import Mutation
+from tests.attacks.protections import MUTATIONS
 from tests.attacks.surroundings import PROJECT
 
 

@@ -8,19 +8,25 @@ import importlib
 import sys
 from typing import Any
 
+TESTS = {
+    "policies": "tests.fuzz.test_policies:test_mounts_are_of_the_tree_and_only_of_what_is_named",
+    "globs": "tests.test_boundaries:test_nothing_that_is_accepted_escapes",
+    "paths": "tests.test_boundaries:test_a_match_is_what_the_brute_force_reference_says",
+    "frames": "tests.fuzz.test_frames:test_a_line_is_an_answer_or_refused",
+    "requests": "tests.fuzz.test_proxies:test_a_second_reader_reads_the_same_host",
+    "hosts": "tests.sandbox.test_hosts:test_a_host_is_canonical_or_refused",
+    "hellos": "tests.fuzz.test_proxies:test_openssl_reads_no_other_name",
+}
+"""Those that start no process: policy, the globs of boundaries and import, a toolbox's answers, proxy."""
+
 
 def main(name: str, *options: str) -> None:
     """Give a generated test whatever bytes reach more of its code."""
     atheris: Any = importlib.import_module("atheris")
+    module, _, test = TESTS[name].partition(":")
     with atheris.instrument_imports(include=["agentflow"]):
-        policies: Any = importlib.import_module("tests.fuzz.test_policies")
-        proxies: Any = importlib.import_module("tests.fuzz.test_proxies")
-    test = {
-        "policies": policies.test_mounts_are_of_the_tree_and_only_of_what_is_named,
-        "requests": proxies.test_a_second_reader_reads_the_same_host,
-        "hellos": proxies.test_openssl_reads_no_other_name,
-    }[name]
-    atheris.Setup([sys.argv[0], *options], test.hypothesis.fuzz_one_input)
+        found: Any = getattr(importlib.import_module(module), test)
+    atheris.Setup([sys.argv[0], *options], found.hypothesis.fuzz_one_input)
     atheris.Fuzz()
 
 

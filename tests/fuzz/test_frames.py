@@ -17,7 +17,7 @@ from agentflow.errors import EnvironmentFailure
 from agentflow.messages import ToolCall, ToolResult
 from agentflow.records import WORKSPACE, Json, ProcessLimits
 from agentflow.sandbox import bubblewrap
-from agentflow.sandbox.answers import read_object
+from agentflow.sandbox.answers import is_result, read_answer, read_object
 from agentflow.sandbox.channel import Channel, Program, toolbox_command
 from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import SCRATCH, TOOLBOX_DIRECTORY, Policy, Session
@@ -118,6 +118,23 @@ def test_the_toolbox_answers_every_line(bwrap: str, tmp_path: Path) -> None:
         assert len(read["result"]["lines"]) == 1
     finally:
         inside.close()
+
+
+@given(st.one_of(LINES, st.binary(max_size=80)))
+@example(b'{"id": 1, "signals": [{"name": "a", "text": "b"}]}')
+def test_a_line_is_an_answer_or_refused(line: bytes) -> None:
+    try:
+        answer = read_answer(line)
+    except ValueError:
+        return
+    assert isinstance(answer.id, int)
+    assert answer.error is None or isinstance(answer.error, str)
+    assert isinstance(answer.result, dict)
+    assert all(isinstance(each[part], str) for each in answer.signals for part in ("name", "text"))
+    if is_result("Bash", answer.result):
+        assert isinstance(answer.result["output"], str)
+    if is_result("Read", answer.result):
+        assert "lines" in answer.result or isinstance(answer.result["data"], str)
 
 
 SAYS = """

@@ -40,11 +40,11 @@ async def test_a_prompt_does_not_take_the_users_untracked_files(project: Project
     )
     project.write(".orchestrator/config.toml", "[secrets]\nfiles = ['notes/own.md']\n")
     project.commit()
-    for path in (".env", "secrets.md", "notes/own.md"):
+    for path in (".env", "secrets.md", "notes/own.md", "notes/dump.sql", "notes/.hidden/x.md"):
         project.write(path, "KEY=untracked-value\n")
     project.write("notes/plain.md", "a plain note\n")
 
-    look = bash("cat .env secrets.md notes/*")
+    look = bash("cat .env secrets.md notes/* notes/.hidden/*")
     await project.run([turn(look), turn(HELLO), turn(text="Done.")])
 
     asked = json.dumps(project.requests)

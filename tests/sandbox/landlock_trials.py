@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -126,6 +127,16 @@ async def what_processes_share_is_closed(policy: Policy) -> None:
     Path(policy.tree, "s.py").write_text(script)
     async with opened(policy) as run:
         assert (await run(f"{PYTHON} -I s.py")).split() == ["1"] * 4 + ["kept", "0"]
+
+
+@trial
+async def privileges_are_given_up(policy: Policy) -> None:
+    held = r"^Cap(Inh|Prm|Eff|Amb):\s*(\w+)$"  # what may be had at most cannot be lowered by us
+    own = dict(re.findall(held, Path("/proc/self/status").read_text(), re.MULTILINE))
+    async with opened(policy) as run:
+        inside = dict(re.findall(held, await run("cat /proc/self/status"), re.MULTILINE))
+    assert int(own["Amb"], 16)
+    assert {name: int(mask, 16) for name, mask in inside.items()} == dict.fromkeys(own, 0)
 
 
 @trial

@@ -76,6 +76,7 @@ async def test_the_configuration_is_the_session() -> None:
         },
         "state": {"cwd": "/workspace/a", "read": []},
         "listener": None,
+        "record": None,
         "disks": [],
         "signals": [],
     }

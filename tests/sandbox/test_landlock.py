@@ -22,7 +22,8 @@ def problems(bwrap: str) -> Mapping[str, str]:
     with throw_away_user() as uid, surroundings(uid) as around:
         command = [str(around.interpreter), "-s", "-P", "-m", "tests.sandbox.landlock_trials"]
         ended = subprocess.run(
-            [bwrap, *OUTER[1:], *command, str(around.folder)],
+            # With a capability, or nobody could tell whether it is dropped.
+            [bwrap, "--cap-add", "CAP_CHOWN", *OUTER[1:], *command, str(around.folder)],
             cwd=around.folder,
             env=around.environment,
             user=uid,

@@ -184,6 +184,28 @@ def test_refused_namespaces_are_explained(tmp_path: Path) -> None:
     assert reason.endswith(("systempaths=unconfined", "=0", "=1", "=15000"))
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        # Ubuntu 24.04
+        ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),
+        # Debian's kernels
+        ("kernel/unprivileged_userns_clone", "0", "1"),
+        ("user/max_user_namespaces", "0", "15000"),
+    ],
+)
+def test_the_setting_that_refuses_namespaces_is_named(
+    tmp_path: Path, name: str, value: str, remedy: str
+) -> None:
+    said = "bwrap: setting up uid map: Permission denied"
+    assert bubblewrap.advice(said, tmp_path).startswith("allow user namespaces; in a container: ")
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text(f"{value}\n")
+    assert bubblewrap.advice(said, tmp_path) == f"sysctl -w {name.replace('/', '.')}={remedy}"
+    (tmp_path / name).write_text(f"{remedy}\n")
+    assert bubblewrap.advice(said, tmp_path).startswith("allow user namespaces; in a container: ")
+
+
 def test_a_missing_bubblewrap_is_explained(tmp_path: Path) -> None:
     assert probe(str(tmp_path)) == (
         "bubblewrap (bwrap) is not installed, and agents run only in a sandbox; "

@@ -122,6 +122,15 @@ def test_rustup_brings_its_toolchains_but_no_credentials(home: Path) -> None:
     assert found.environment == {"RUSTUP_HOME": str(home / ".rustup")}
 
 
+def test_a_version_manager_that_was_cloned_is_shown_with_what_it_installed(home: Path) -> None:
+    _program(home / ".asdf/shims/tool")
+    _program(home / ".asdf/installs/tool/1.0/bin/tool")
+    (home / ".asdf/.git").mkdir()
+    found = _find(home, home / ".asdf/shims")
+    assert _shown(found, home) == [".asdf"]
+    assert found.environment == {"ASDF_DATA_DIR": str(home / ".asdf")}
+
+
 def test_credentials_in_a_toolchain_are_masked(home: Path) -> None:
     root = _program(home / ".nvm/v20/bin/tool").parent.parent
     (root / "etc").mkdir()

@@ -3,7 +3,7 @@
 import pytest
 
 from agentflow.records import Candidate
-from agentflow.workspace.importer import MAX_BLOB, MAX_CHANGES, MAX_COMMITS, MAX_TOTAL
+from agentflow.workspace.importer import MAX_BLOB, MAX_CHANGES, MAX_COMMIT, MAX_COMMITS, MAX_TOTAL
 from tests.workspace.place import Place, Work
 
 COMMIT = "git add -A; git commit -qm work"
@@ -295,6 +295,12 @@ def test_caps(work: Work) -> None:
     )
     (reason,) = reasons(work.collect(commits))
     assert reason == "201 commits; at most 200 are taken"
+
+    message = f"head -c {MAX_COMMIT + 1} /dev/zero | tr '\\0' x | git commit -qF -"
+    (reason,) = reasons(
+        work.collect(f"git reset -q --hard {work.base}; echo x > app/x; git add -A; {message}")
+    )
+    assert reason == f"a commit's message is longer than {MAX_COMMIT} bytes"
 
 
 def test_violations_are_listed_up_to_a_number(work: Work) -> None:

@@ -192,8 +192,18 @@ def find(search: str | None = None) -> str:
     return found
 
 
-def advice(message: str) -> str:
-    """Return the one line that mends a failed start, as far as the message tells."""
+def version() -> str:
+    """Return what bubblewrap calls itself (`0.8.0`); empty if there is none."""
+    try:
+        shown = subprocess.run([find(), "--version"], capture_output=True, check=False, env={})
+    except EnvironmentFailure:
+        return ""
+    return shown.stdout.decode("ascii", "replace").removeprefix("bubblewrap ").strip()
+
+
+def advice(message: str, kernel: Path = Path("/proc/sys")) -> str:
+    """Return the one line that mends a failed start, as far as the message and the kernel's
+    settings (a folder) tell."""
     if "Unknown option" in message:
         return "install bubblewrap 0.8 or later"
     if not any(word in message for word in ("namespace", "uid map", "RTM_", "not permitted")):
@@ -203,7 +213,7 @@ def advice(message: str) -> str:
         ("kernel/unprivileged_userns_clone", "0", "1"),
         ("user/max_user_namespaces", "0", "15000"),
     ):
-        setting = Path("/proc/sys", name)
+        setting = kernel / name
         if setting.exists() and setting.read_text(encoding="ascii").strip() == forbidding:
             return f"sysctl -w {name.replace('/', '.')}={remedy}"
     return (

@@ -4,13 +4,15 @@ The kernel's own limits count a process or a user, and some do not bind root. He
 the toolbox counts, services too. A look is cheap and may take too much for memory (pages that
 processes share) or overlook some (swap, memory without a mapping); what it suspects is then measured
 exactly, from `smaps_rollup`, open memory files and System V segments (proc(5)).
+
+No `dataclasses` here: their import would be a quarter of a session's start.
 """
 
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from agentflow.toolbox import ending
 
@@ -27,8 +29,7 @@ able to run, also while others write to the same disk."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-@dataclass(frozen=True)
-class Excess:
+class Excess(NamedTuple):
     """A limit that was reached."""
 
     limit: str
@@ -36,8 +37,7 @@ class Excess:
     """What happened and what to do, for the model."""
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(NamedTuple):
     """One process below the toolbox."""
 
     threads: int
@@ -45,8 +45,7 @@ class Process:
     """Bytes; what it shares with others is in it."""
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(NamedTuple):
     """How full a file system is."""
 
     space: int

@@ -47,8 +47,12 @@ async def the_kernel_refuses(place: Place, commands: tuple[str, ...]) -> None:
 @cases({
     "BD-05": (f"echo x > src/new.txt; {COMMIT}", ["A src/new.txt: outside the allowed paths"]),
     "BD-07": (
-        f"{BLOB}; git update-index --add --cacheinfo 100644,$b,apps/web/f.py; git commit -qm evil",
-        ["M apps/web/f.py: outside the allowed paths"],
+        f"{BLOB}; for p in apps/web/f.py apps/api/vendor/f.py; do "
+        "git update-index --add --cacheinfo 100644,$b,$p; done; git commit -qm evil",
+        [
+            "M apps/api/vendor/f.py: denied by apps/api/vendor/**",
+            "M apps/web/f.py: outside the allowed paths",
+        ],
     ),
     "BD-08": (
         f"{BLOB}; git update-index --add --cacheinfo 100644,$b,apps/web/f.py; git commit -qm evil; "

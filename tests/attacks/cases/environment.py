@@ -9,6 +9,7 @@ from agentflow.records import Json
 from agentflow.sandbox.seccomp import MACHINES
 from tests.attacks.case import case
 from tests.attacks.place import CANARY, Place
+from tests.attacks.place import bash as inside
 from tests.run.project import HELLO, MARKER, bash, turn
 
 NOT_RUN: dict[str, str] = {}
@@ -47,6 +48,22 @@ async def the_home_is_empty(place: Place) -> None:
     command = "ls -A ~; cat ~/.ssh/id_rsa ~/.aws/* ~/.netrc ~/.config/gh/hosts.yml 2>/dev/null"
     assert await place.output(command) == place.home_files
     assert place.hidden in await place.output(f"cat {place.home}/.ssh/id_rsa")
+    # A toolchain in the home folder is shown, and what it keeps of its user's credentials is not.
+    async with place.another("toolchain") as other:
+        root = other.home / ".nvm/v20"
+        (root / "bin").mkdir(parents=True)
+        (root / "bin/tool").write_text("#!/bin/sh\necho a tool\n")
+        (root / "bin/tool").chmod(0o755)
+        (root / ".npmrc").write_text(CANARY)
+        other.add_environment(PATH=f"{root}/bin:{other.project.world.environment['PATH']}")
+        bench = await other.bench(gates=[{"name": "test", "command": "tool"}])
+        async with bench.agent_sandbox() as sandbox:
+            said = (await inside(sandbox, f"tool; cat {root}/.npmrc; ls {other.home}/.ssh"))[
+                "output"
+            ]
+    assert "a tool\n" in said
+    assert CANARY not in said
+    assert "id_rsa\n" not in said
 
 
 @case("EN-03")
@@ -96,7 +113,8 @@ async def host_user_and_processes_are_its_own(place: Place) -> None:
         f"for n in {' '.join(NAMESPACES)}; do readlink /proc/self/ns/$n; done"
     )
     assert len(inside.splitlines()) == len(NAMESPACES)
-    assert not {*inside.splitlines()} & _namespaces()
+    shared = {*inside.splitlines()} & _namespaces()
+    assert not shared, f"this machine's: {', '.join(sorted(n.partition(':')[0] for n in shared))}"
     assert (name, user) == ("sandbox", "agent")
     assert int(count) < 10
     assert "tests.attacks" not in commands

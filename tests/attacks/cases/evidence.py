@@ -1,9 +1,10 @@
 """FG: evidence that the agent made up."""
 
-from typing import Any
+from typing import Any, cast
 
 from agentflow.order import Order
-from agentflow.records import Json
+from agentflow.records import Backend, Json
+from agentflow.sandbox import notices
 from tests.attacks.case import case, cases
 from tests.attacks.place import Place, bash
 from tests.attacks.surroundings import PACKAGES
@@ -97,6 +98,7 @@ async def an_honest_fix_passes(place: Place) -> None:
     report = await verified(place, "echo x=2 > apps/api/f.py")
 
     assert report["outcome"] == "done", report
+    assert {*notices(cast("Backend", place.backend))} <= {*report["notices"]}
 
 
 @case("FG-09")

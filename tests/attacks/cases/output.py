@@ -8,10 +8,10 @@ import re
 import sys
 import unicodedata
 from contextlib import suppress
+from html.parser import HTMLParser
 from itertools import cycle
 
 from agentflow.models.scripted import ScriptedServer, read_script
-from agentflow.neutral import markup
 from agentflow.records import Json
 from agentflow.tools import DEFAULT_TOOLS
 from tests.attacks.case import case
@@ -25,9 +25,14 @@ EVIL = (
     "\x1b]0;owned\x07\x1b]8;;http://evil\x1b\\link\x1b]52;c;ZXZpbA==\x07\x1b[2J\x1bPq\x1b\\\x9b2J"
     " a\u202eb\u200bc\U000e0041 [bold]b[/bold] [link=file:///x]l[/link] over\rwritten\n"
     "::set-output name=a::b\n  ::add-mask::x\n::stop-commands::x\n##[error]x\n##vso[task.x]y\n"
+    "</code></pre></title></script><script>x</script><img src=x onerror=x> ' onclick='x \" onload=\"x"
+    " <a href='javascript:x'>l</a> <!-- {{ 7 * 7 }} &lt;\n"
 )
-"""What no terminal and no log may get."""
-NAMES = r"$'apps/api/-n\n::error::x' $'apps/api/\x1b[2Jn' $'apps/api/[bold]n' -- $'apps/api/--n'"
+"""What no terminal, no log and no page may get."""
+NAMES = (
+    r"$'apps/api/-n\n::error::x' $'apps/api/\x1b[2Jn' $'apps/api/[bold]n' -- $'apps/api/--n' "
+    r"$'apps/api/<img src=x onerror=x>'"
+)
 SCRIPT = {
     "turns": [
         turn(
@@ -52,11 +57,8 @@ async def printed(place: Place, *options: str, **environment: str) -> tuple[str,
             *options,
             cwd=place.project.root,
             env={
-                **place.project.world.environment,
-                "PYTHONPATH": os.environ["PYTHONPATH"],
-                "XDG_CACHE_HOME": str(place.folder / "cache"),
+                **_environment(place),
                 "TERM": "dumb",
-                "LANG": "C.UTF-8",
                 "AGENTFLOW_MAX_REPAIRS": "0",
                 **environment,
             },
@@ -83,7 +85,39 @@ async def _rest(stream: asyncio.StreamReader | None) -> bytes:
     return await stream.read() if stream else b""
 
 
+async def agentflow(place: Place, *arguments: str) -> str:
+    """What a command prints that reads what runs left."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "agentflow", *arguments),
+        cwd=place.project.root,
+        env={**_environment(place), "TERM": "dumb"},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    assert process.returncode == 0, errors
+    return output.decode()
+
+
+def _environment(place: Place) -> dict[str, str]:
+    return {
+        **place.project.world.environment,
+        "PYTHONPATH": os.environ["PYTHONPATH"],
+        "XDG_CACHE_HOME": str(place.folder / "cache"),
+        "LANG": "C.UTF-8",
+    }
+
+
 _shown: dict[str, str] = {}
+_data: dict[str, tuple[str, str]] = {}
+
+
+async def as_data(place: Place) -> tuple[str, str]:
+    """What terminal and standard output get if data is asked for; one run for several cases."""
+    if place.backend not in _data:
+        _data[place.backend] = await printed(place, "--output-format", "json")
+    return _data[place.backend]
 
 
 async def on_a_terminal(place: Place) -> str:
@@ -130,17 +164,43 @@ async def no_invisible_character_reaches_the_terminal(place: Place) -> None:
     assert "a\ufffdb\ufffdc\ufffd" in shown
 
 
+class Elements(HTMLParser):
+    """The elements of a page with their attributes, and its text, as a browser reads them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # pyright: ignore[reportImplicitOverride]
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:  # pyright: ignore[reportImplicitOverride]
+        self.text += data
+
+    def handle_comment(self, data: str) -> None:  # pyright: ignore[reportImplicitOverride]
+        raise AssertionError(f"a comment: {data!r}")
+
+
 @case("OU-04")
 async def markup_is_text_on_a_page(place: Place) -> None:
-    for text in (
-        "<script>x</script>",
-        "<img src=x onerror=alert(1)>",
-        "' onclick='x",
-        '" on="x',
-        EVIL,
-    ):
-        assert not re.search("[<>\"'\x1b]", markup(text))
-    assert markup("a & b") == "a &amp; b"
+    _, output = await as_data(place)
+    page = await agentflow(place, "report", json.loads(output)["run"], "--output", "-")
+
+    found = Elements(page)
+    assert [tag for tag, _ in found.elements].count("script") == 1, page
+    assert not [tag for tag, _ in found.elements if tag in {"img", "iframe", "object", "base"}]
+    for tag, attributes in found.elements:
+        assert not [
+            name for name in attributes if name.startswith("on") or name in {"src", "style"}
+        ]
+        assert (attributes.get("href") or "#").startswith("#"), (tag, attributes)
+    for said in ("<script>x</script>", "<img src=x onerror=x>", "{{ 7 * 7 }} &lt;", "link"):
+        assert said in found.text, said
+    assert not [
+        c for c in page if unicodedata.category(c) in {"Cc", "Cf", "Co"} and c not in "\t\n"
+    ]
 
 
 @case("OU-05")
@@ -171,16 +231,24 @@ async def hostile_json_is_refused_and_not_fatal(place: Place) -> None:
     assert [bool(block.get("is_error")) for block in results] == [True] * len(inputs), results
 
 
+OURS = re.compile(r"\x1b\[\??[0-9;]*[mKJAhlG]")
+"""What our own lines may hold on a terminal with colours: styles, and where rows are drawn anew."""
+
+
 @case("OU-06")
 async def markup_of_the_console_library_is_text(place: Place) -> None:
-    shown = await on_a_terminal(place)
+    coloured, _ = await printed(place, TERM="xterm-256color", COLUMNS="500")
 
-    assert "[bold]b[/bold] [link=file:///x]l[/link]" in shown
+    assert OURS.search(coloured)
+    shown = OURS.sub("", coloured)
+    assert "[bold]b[/bold] [link=file:///x]l[/link]" in shown, shown
+    assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", shown), ascii(shown)
+    assert "owned" not in shown
 
 
 @case("OU-07")
 async def hostile_file_names_are_shown_safely(place: Place) -> None:
-    shown, output = await printed(place, "--output-format", "json")
+    shown, output = await as_data(place)
 
     assert r"'apps/api/-n\n::error::x'" in shown
     assert r"'apps/api/\x1b[2Jn'" in shown

@@ -2,8 +2,11 @@
 
 import asyncio
 
+from agentflow.events import CheckpointMade
 from tests.attacks.case import case, cases
 from tests.attacks.place import CANARY, Place, bash
+from tests.run.project import bash as call
+from tests.run.project import turn
 
 NOT_RUN: dict[str, str] = {}
 
@@ -27,10 +30,14 @@ echo x > apps/api/GT; git commit -qam x 2>/dev/null; true
 async def the_pointer_stays(place: Place) -> None:
     whole = await place.bench(allow=["**"])
     async with whole.agent_sandbox() as sandbox:
-        for each, tree in ((await place.sandbox(), await place.tree()), (sandbox, whole.tree)):
+        for kind, each, tree in (
+            ("boundaries", await place.sandbox(), await place.tree()),
+            ("everything allowed", sandbox, whole.tree),
+        ):
+            pointer = (tree / ".git").read_text()
             for command in ("rm -f .git", "mv .git x", "echo x > .git", "ln -sf x .git"):
-                assert (await bash(each, command))["exit_code"], command
-            assert (tree / ".git").read_text() == "gitdir: /run/agentflow/git\n"
+                assert (await bash(each, command))["exit_code"], f"{kind}: {command}"
+            assert (tree / ".git").read_text() == pointer
 
 
 @case("GT-02")
@@ -44,6 +51,12 @@ async def a_hostile_configuration_runs_nothing_here(place: Place) -> None:
     assert candidate.violations == ()
     async with bench.checkout(candidate.tip) as sandbox:
         assert (await bash(sandbox, "git status; git log -1"))["exit_code"] == 0
+    place.check_intact()
+
+    # A whole run makes checkpoints of the same clone, too.
+    place.project.events.clear()
+    await place.run([turn(call(place.path(HOSTILE))), turn()], max_repairs=0)
+    assert [each for each in place.project.events if isinstance(each, CheckpointMade)]
     place.check_intact()
 
 

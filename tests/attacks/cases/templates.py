@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import agentflow
+from agentflow.configuration import RULES
 from agentflow.errors import UsageError
 from agentflow.records import Json
 from agentflow.tools import DEFAULT_TOOLS
@@ -75,23 +76,50 @@ async def hostile_yaml_is_refused(place: Place) -> None:
     place.check_intact()
 
 
+REACHES = (
+    ("sandbox", 'sandbox = "none"'),
+    ("sandbox", '[sandbox]\nbackend = "none"'),
+    ("base_url", 'base_url = "http://evil"'),
+    ("server", 'server = "anthropic"'),
+    ("key_variable", 'key_variable = "CANARY_TOKEN"'),
+    ("models", 'models = ["expensive"]'),
+    ("prices", "[prices.x]\ninput = 0.0\noutput = 0.0"),
+    ("rate_limits", "[rate_limits]\nrequests = 9999"),
+    ("land", 'land = "current"'),
+    ("target", 'target = "main"'),
+    ("state_remote", 'state_remote = "http://evil/state.git"'),
+    ("templates", "templates = true"),
+    ("within", 'within = [["**"]]'),
+    ("allow_red_base", "allow_red_base = true"),
+    ("allow_foreign_head", "allow_foreign_head = true"),
+    ("setup_network", 'setup_network = "host"'),
+    ("commit", '[commit]\nname = "Boss"'),
+    ("readable", 'readable = ["/"]'),
+    ("hooks", '[[hooks]]\non = ["run.started"]\ncommand = "touch /tmp/x"'),
+    ("services", '[services.x]\ncommand = "true"\nready = "true"'),
+    ("env_from", '[environment]\nsetup = "true"\nenv_from = ["CANARY_TOKEN"]'),
+    ("network", '[environment]\nsetup = "true"\nnetwork = ["evil.example"]'),
+    ("files", '[environment]\nsetup = "true"\nfiles = [".ssh/id_rsa"]'),
+    ("env_from", '[environment.agent]\nenv_from = ["CANARY_TOKEN"]'),
+    ("network", '[environment.agent]\nnetwork = ["evil.example"]'),
+    ("env_from", '[environment.gates]\nenv_from = ["CANARY_TOKEN"]'),
+)
+"""What a repository may not set, or not without the user's grant: the setting, and a valid value."""
+
+
 @case("TP-04")
 async def a_repository_cannot_widen(place: Place) -> None:
     async with place.another("settings") as other:
-        for said in (
-            'sandbox = "none"', 'base_url = "http://evil"', 'land = "current"', "templates = true",
-            'readable = ["/"]', 'within = [["**"]]', "allow_red_base = true", 'target = "main"',
-            "allow_foreign_head = true", 'setup_network = "host"', 'key_variable = "CANARY_TOKEN"',
-            '[environment]\nsetup = "true"\nenv_from = ["CANARY_TOKEN"]',
-            '[environment]\nsetup = "true"\nnetwork = ["evil.example"]',
-            '[environment]\nsetup = "true"\nfiles = [".ssh/id_rsa"]',
-            '[environment.agent]\nenv_from = ["CANARY_TOKEN"]',
-            '[services.x]\ncommand = "true"\nready = "true"', '[hooks]\nstart = "touch /tmp/x"',
-        ):  # fmt: skip
+        for _, said in REACHES:
             other.project.write(".orchestrator/config.toml", f"{said}\n")
             other.project.commit()
-            with pytest.raises(UsageError):
+            # Not "no such setting", or "not valid": this repository may not say it.
+            with pytest.raises(
+                UsageError, match=r"may not be set by a repository|only you may grant"
+            ):
                 await other.plan(sandbox=None)
+        own = {name for name, rule in RULES.items() if rule == "user-only"}
+        assert own <= {name for name, _ in REACHES}
 
         other.project.write(
             ".orchestrator/config.toml", "allow = ['**']\nmax_turns = 9999\nmax_repairs = 9\n"

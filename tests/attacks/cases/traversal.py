@@ -57,7 +57,8 @@ async def the_list_of_users_is_the_sandboxes(place: Place) -> None:
     read = await place.text("Read", file_path="/etc/passwd")
     rendered = (await place.plan(prompt_text="Read @/etc/passwd and @../../etc/passwd.")).rendered
 
-    assert re.findall(r"^ *[0-9]+\t(\w+):", read, re.MULTILINE) == ["agent", "nobody"]
+    users = re.findall(r"^ *[0-9]+\t(\w+):", read, re.MULTILINE)
+    assert users == ["agent", "nobody"], f"users: {', '.join(users)}"
     assert "root:" not in rendered.system + rendered.first_message
 
 
