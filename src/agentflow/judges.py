@@ -39,7 +39,12 @@ def gates_of(
         CommitGate(plan.task.expect, plan.prompt.profile.commits),
         BoundariesGate(plan.boundaries),
         FilesGate(
-            bench.state, plan.task.files, plan.task.deleted, touched=bool(plan.task.tracking_id)
+            bench.state,
+            plan.task.files,
+            plan.task.deleted,
+            touched=bool(plan.task.tracking_id),
+            areas=plan.task.areas,
+            unplaced=plan.task.unplaced,
         ),
         TamperGate(bench.state, plan.boundaries),
         SecretsGate(bench.state, plan.settings.secrets.allow, plan.environment.secrets),

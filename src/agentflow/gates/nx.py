@@ -121,6 +121,8 @@ def affected(state: Git, candidate: Candidate) -> Affected:
     """The projects of the changed files, as the result has them; and as the base has them, where
     the result still does: a new project inside of another one takes no file out of its build."""
     changed = [c.path for c in changes_between(state, candidate.base, candidate.tip)]
+    if candidate.tip == candidate.base:  # the base holds the work already
+        changed = sorted({c.path for commit in candidate.commits for c in commit.changes})
     before, after = (_projects(state, commit) for commit in (candidate.base, candidate.tip))
     names, unknown = set[str](), list[str]()
     for path in changed:

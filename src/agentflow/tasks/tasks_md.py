@@ -187,6 +187,8 @@ def _task(section: Section, around: _Surroundings) -> TaskEntry:
     stated = find_status(section, fields)
     around.problems.extend(stated.problems)
     commits, commit = find_commit(section, fields)
+    mentioned, unread = find_mentions(section.lines, fields)
+    around.problems.extend(unread)
     return TaskEntry(
         id=section.id,
         name=stated.name,
@@ -196,8 +198,7 @@ def _task(section: Section, around: _Surroundings) -> TaskEntry:
         tokens=stated.tokens,
         dependencies=_dependencies(section, fields, around),
         files=tuple(
-            DeclaredFile(each.written, None, each.action, None, each.line)
-            for each in find_mentions(section.lines, fields)
+            DeclaredFile(each.written, None, each.action, None, each.line) for each in mentioned
         ),
         quality=_listed(section.lines, fields, "quality"),
         verification=_listed(section.lines, fields, "verification"),

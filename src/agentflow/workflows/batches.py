@@ -122,9 +122,10 @@ class _Series:
         documents = self.wanted.documents
         kept = find_kept(repository, tip, self.wanted.task, documents.roots, documents.prefixes)
         listing = repository.git.text(
-            "diff-tree", "-r", "-z", "--no-renames", "--name-only", report["base"], sha
-        )
-        files = [path for path in listing.split("\0") if path]
+            "diff-tree", "-r", "-z", "--root", "-m", "--no-commit-id", "--no-renames", "--name-only",
+            sha,
+        )  # fmt: skip
+        files = [path for path in dict.fromkeys(listing.split("\0")) if path]
         step = next_step(kept.document, find_batch(kept.document, batch.id), sha, files)
         if step["kind"] == "completion":
             write_marker(repository.root, self.wanted.task, "done")
@@ -192,6 +193,7 @@ def _entry(batch: Batch, report: Json) -> Json:
         **{name: report[name] for name in ("outcome", "run", "total_cost_usd", "num_turns")},
         "commit": commits[-1]["sha"] if commits else None,
         "bookkeeping": report["bookkeeping"] and report["bookkeeping"]["tip"],
+        "notices": list(report["notices"]),
     }
 
 
