@@ -17,12 +17,12 @@ def declared(*values: str) -> Declared:
 def test_each_form() -> None:
     found = declared(
         "a/new.ts (CREATE)", "a/b.ts", "a/new.ts", "`a/old.ts` → `a/new.ts` (RENAME)", "lib/x/",
-        "`src/**/*.ts`", "lib/", "lib/x (DELETE)", "`lib/*.ts` (DELETE)",
+        "`src/**/*.ts`", "lib/x (DELETE)", "`lib/*.ts` (DELETE)",
     )  # fmt: skip
 
     assert found.files == ("a/new.ts", "a/b.ts")
     assert set(found.deleted) == {"a/old.ts", "lib/x/y.ts", "lib/x/z.ts", "lib/k.ts"}
-    assert found.areas == ("lib/x/", "src/**/*.ts", "lib/")
+    assert found.areas == ("lib/x/", "src/**/*.ts")
     assert found.unplaced == ()
 
 
