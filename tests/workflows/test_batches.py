@@ -196,6 +196,19 @@ async def test_a_batch_that_fails_lands_nothing_and_says_why_and_can_be_tried_ag
 
     assert (report["outcome"], report["exit_code"], steps) == ("failed", 1, [])
     assert report["hint"].endswith(f"agentflow phase-6 {TASK} --retry")
+    escalation = report["escalation"]
+    assert (escalation["batch"]["id"], escalation["document"], escalation["line"]) == ("1", PATH, 3)
+    assert [each["gate"] for each in escalation["evidence"]] == ["build:test"]
+    assert "exit code 1" in escalation["evidence"][0]["summary"]
+    assert {"commit", "files"} <= set(escalation["passed"])
+    assert [each["path"] for each in escalation["changes"]["files"]] == ["app/hello.txt"]
+    assert escalation["answer"] == "Done."
+    assert escalation["marked"] == tracked.git("rev-parse", f"agentflow/{TASK}")
+    run = report["batches"][0]["run"]
+    assert [each["command"] for each in escalation["next"]] == [
+        f"agentflow runs show {run}", f"agentflow runs diff {run}",
+        f"agentflow runs rewind {run} --to TURN", f"agentflow phase-6 {TASK} --retry",
+    ]  # fmt: skip
     branch = f"agentflow/{TASK}"
     assert tracked.git("diff", "--name-only", "main", branch) == PATH
     lines = shown(tracked).splitlines()

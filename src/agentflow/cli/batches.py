@@ -134,7 +134,11 @@ def _print(printer: "Printer", report: "Json") -> None:
     for label, value in (("reason", report["reason"]), ("next", report["hint"])):
         if value:
             printer.print((f"  {label:<9}", "dim"), one_line(value, 400))
-    for notice in report["notices"]:
+    for evidence in (report["escalation"] or {}).get("evidence", ()):
+        told = f"{evidence['gate']}: {evidence['summary']}"
+        printer.print((f"  {'failed':<9}", "dim"), one_line(told, 300))
+    of_batches = (each for batch in report["batches"] for each in batch["notices"])
+    for notice in dict.fromkeys((*report["notices"], *of_batches)):
         printer.print((f"  {'note':<9}", "dim"), one_line(notice, 300))
     if report["branch"]:
         printer.print((f"  {'branch':<9}", "dim"), one_line(report["branch"], 200))

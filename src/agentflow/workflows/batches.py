@@ -16,7 +16,7 @@ from agentflow.tasks.document import Batch
 from agentflow.tasks.next_batch import is_for
 from agentflow.tasks.tasks_edit import find_batch
 from agentflow.workflows.endings import Ending
-from agentflow.workflows.escalation import escalate
+from agentflow.workflows.escalation import escalate, escalation
 from agentflow.workflows.ledger import changes, find_kept, write_untracked
 from agentflow.workflows.next_step import next_step
 from agentflow.workflows.situation import (
@@ -73,6 +73,8 @@ class _Series:
     done: list[Json] = field(default_factory=list[Json])
     step: Json | None = None
     """The newest one."""
+    escalation: Json | None = None
+    """Of the batch that failed in this call."""
 
     async def work(self) -> Json:
         """Run batch after batch, to the report of all."""
@@ -138,7 +140,9 @@ class _Series:
         if report["outcome"] == "failed" and situation.choice.batch:
             repository, kept = situation.repository, situation.kept
             locks = repository.locks(self.world.cache)
-            escalate(plan, repository, kept, situation.choice.batch, report, locks)
+            batch = situation.choice.batch
+            commit = escalate(plan, repository, kept, batch, report, locks)
+            self.escalation = escalation(kept, batch, report, commit, self.wanted.again)
             hint = f"Look at it: agentflow runs show {report['run']}. Mend task or plan, then: "
             hint += f"{self.wanted.again} --retry"
         self.step = None
@@ -182,6 +186,7 @@ class _Series:
             "batches": list(self.done),
             "notices": list(situation.choice.notices),
             "next_step": self.step,
+            "escalation": self.escalation,
         }
 
 
