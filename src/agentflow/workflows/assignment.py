@@ -10,6 +10,7 @@ from agentflow.tasks.next_batch import Work
 from agentflow.workflows.declared import Declared
 
 NOTHING = Declared()
+_BOX = re.compile(r"\[[ xX~]?\]")
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -69,7 +70,17 @@ def _text(
         "---",
         "",
         section,
+        *_points(batch, tasks),
     ))
+
+
+def _points(batch: Batch, tasks: Sequence[TaskEntry]) -> list[str]:
+    """What is required of these tasks, as boxes that the checklist judges; boxes of the document's own
+    stand there already."""
+    said = [point for task in tasks for point in (*task.quality, *task.verification)]
+    points = dict.fromkeys(_one_line(point) for point in (*said, *batch.verification))
+    boxes = [f"- [ ] {point}" for point in points if point and not _BOX.match(point)]
+    return ["", "## What it must meet", "", *boxes] if boxes else []
 
 
 _ALREADY = (

@@ -20,7 +20,7 @@ from agentflow.tasks.task import check_id
 from agentflow.workflows.assignment import assignment, batch_task_id, commit_message
 from agentflow.workflows.declared import Declared, declared_by
 from agentflow.workflows.holding import holder
-from agentflow.workflows.ledger import Kept, batch_ledger, check_place, find_kept
+from agentflow.workflows.ledger import Kept, batch_ledger, check_place, find_kept, paths_of
 from agentflow.workspace.land import branch_tip
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
@@ -95,6 +95,15 @@ def look(wanted: Wanted, world: World) -> Situation:
     base = tip or repository.resolve(wanted.base or "HEAD")
     kept = find_kept(repository, base, task, wanted.documents.roots, wanted.documents.prefixes)
     return Situation(repository, base, kept, next_batch(kept.document, retry=wanted.retry))
+
+
+def has_document(wanted: Wanted, world: World) -> bool:
+    """Whether `look` would find a document. Raises `UsageError` for a base that is none."""
+    repository = open_repository(world.directory, world.environment)
+    tip = branch_tip(repository, wanted.branch) or repository.resolve(wanted.base or "HEAD")
+    paths = paths_of(wanted.task, wanted.documents.roots)
+    held = repository.paths(tip)
+    return any(path in held or (repository.root / path).is_file() for path in paths)
 
 
 def check(situation: Situation) -> None:
