@@ -251,3 +251,39 @@ def test_linked_parts_move_no_pointer_unless_they_are_told_to(terminal: Terminal
     assert branch(terminal, MAIL, f"agentflow/{report['task']}") != ""
     assert report["bump"] is None
     assert pointers(root) == before
+
+
+def test_parts_that_are_right_alone_must_be_right_together(terminal: Terminal) -> None:
+    project = terminal.project
+    root, target = project.root, "agentflow/joint"
+    check = (
+        f'grep -q CreateMailDto {TYPES}/mail.dto.ts && grep -q "const {{0}} = 1" {MAIL}/src/mail.ts'
+    )
+    project.write(
+        ".orchestrator/config.toml",
+        f"[[gates]]\nname = \"contract\"\ncommand = '{check.format('y')}'\n",
+    )
+    project.commit("ci: the parts together")
+    url = terminal.serve(*work())
+
+    ended = terminal.run(*order(terminal, url), "--target", target, "--json")
+
+    report = json.loads(ended.stdout.splitlines()[-1])
+    assert (ended.returncode, report["outcome"]) == (1, "failed"), ended.stderr
+    assert "each part is verified, but together they are not: build:contract" in report["reason"]
+    assert [each["outcome"] for each in report["runs"]] == ["done", "done"]
+    assert branch(terminal, MAIL, target) == branch(terminal, TYPES, target) == ""
+    failed = [g["gate"] for g in report["together"]["gates"] if g["status"] == "failed"]
+    assert failed == ["build:contract"]
+
+    config = root / ".orchestrator/config.toml"
+    config.write_text(config.read_text().replace("const y", "const x"))
+    project.commit("ci: mended")
+    again = terminal.run(*order(terminal, "http://127.0.0.1:1"), "--target", target, "--json")
+
+    landed = json.loads(again.stdout.splitlines()[-1])
+    assert (again.returncode, landed["outcome"], landed["num_turns"]) == (
+        0, "done", report["num_turns"],
+    ), again.stderr  # fmt: skip
+    assert landed["together"]["passed"]
+    assert git(root / MAIL, "diff", "--name-only", "main", target) == "src/mail.ts"

@@ -141,7 +141,8 @@ def _print(printer: "Printer", report: "Json") -> None:
     for label, value in (("reason", report["reason"]), ("next", report["hint"])):
         if value:
             printer.print((f"  {label:<9}", "dim"), one_line(value, 400))
-    for evidence in (report["escalation"] or {}).get("evidence", ()):
+    failed = report["escalation"]["evidence"] if report["escalation"] else ()
+    for evidence in failed:
         told = f"{evidence['gate']}: {evidence['summary']}"
         printer.print((f"  {'failed':<9}", "dim"), one_line(told, 300))
     of_batches = (each for batch in report["batches"] for each in batch["notices"])

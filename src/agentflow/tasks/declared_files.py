@@ -45,13 +45,15 @@ def find_mentions(
 ) -> tuple[list[Mention], list[Problem]]:
     """What a task's fields name: behind the label, or as a list below it; and what of it is no path,
     and so declares nothing."""
-    general = next((parse_action(field.value) for field in fields if field.label == "action"), None)
+    said = (parse_action(field.value) for field in fields if field.label == "action")
+    general: Action | None = next(said, None)
     found: list[Mention] = []
     unread: list[Problem] = []
     for field in fields:
         if field.label not in _FILES:
             continue
-        action: Action | None = _FILES[field.label] or general
+        action = _FILES[field.label]
+        action = general if action is None else action
         for line, value in [(field.line, field.value)] if field.value else items(lines, field):
             each = [*mentions(value[:4000], line, action)]
             found += (replace(one, action=one.action or action) for one in each)
