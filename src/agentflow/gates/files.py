@@ -75,7 +75,7 @@ class FilesGate:
 
 
 def _within(area: str, sizes: Mapping[str, int]) -> bool:
-    return any(size and matches(area, path) for path, size in sizes.items())
+    return any(size > 0 and matches(area, path) for path, size in sizes.items())
 
 
 def _sizes(state: Git, commit: str, paths: Sequence[str]) -> dict[str, int]:
