@@ -45,7 +45,9 @@ def find_mentions(
 ) -> tuple[list[Mention], list[Problem]]:
     """What a task's fields name: behind the label, or as a list below it; and what of it is no path,
     and so declares nothing."""
-    said = [parse_action(field.value) for field in fields if field.label == "action"]
+    said: list[Action | None] = [
+        parse_action(field.value) for field in fields if field.label == "action"
+    ]
     general = said[0] if said else None
     found: list[Mention] = []
     unread: list[Problem] = []
