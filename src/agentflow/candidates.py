@@ -4,12 +4,13 @@ Imported when the agent has ended: before the first request it would be waited f
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from agentflow.dependencies import Difference
 from agentflow.events import (
     Collected,
+    Notice,
     PackagesChanged,
     PromisesCompared,
     Recorded,
@@ -23,11 +24,16 @@ from agentflow.gates.promises import compare_promises
 from agentflow.interfaces import Audit, Gate
 from agentflow.judges import audits_of, gates_of
 from agentflow.messages import Ending
-from agentflow.records import Candidate, Evidence, Verdict
+from agentflow.records import Candidate, Evidence, Ledger, Verdict
 from agentflow.replies import measure_reply
 from agentflow.stage import Stage
+from agentflow.tasks.commit_messages import subject_notices
 from agentflow.workspace.bookkeeping import with_bookkeeping
+from agentflow.workspace.held import held
 from agentflow.workspace.recreate import Authorship, signed, trailers_for
+
+LISTED = 5
+"""Paths that are named in a notice."""
 
 
 async def collect(stage: Stage, ending: Ending) -> Candidate:
@@ -35,6 +41,9 @@ async def collect(stage: Stage, ending: Ending) -> Candidate:
     author = authorship(stage)
     collected = await stage.bench.collect(author)
     mended = await stage.bench.fixed(collected, stage.plan.gates, author, stage.emit)
+    ledger = stage.plan.ledger
+    if ledger and ledger.held and not (mended.commits or mended.leftovers or mended.violations):
+        mended = await asyncio.to_thread(held, stage.bench.state, mended, ledger.held)
     candidate = replace(mended, answer=ending.text)
     _tell_collected(stage, candidate)
     return candidate
@@ -110,7 +119,7 @@ async def seal(stage: Stage, candidate: Candidate) -> Candidate:
 async def _sign(stage: Stage, candidate: Candidate) -> Candidate:
     """Sign verified commits, where the user signs."""
     signing = stage.plan.signing
-    if signing is None or not candidate.commits:
+    if signing is None or candidate.tip == candidate.base:
         return candidate
     author = replace(authorship(stage), signing=signing)
     made = await asyncio.to_thread(signed, stage.bench.state, candidate, author)
@@ -134,7 +143,9 @@ async def _write_down(stage: Stage, candidate: Candidate) -> Candidate:
     ledger = stage.plan.ledger
     if ledger is None or not candidate.commits:
         return candidate
-    entry = ledger.entry(candidate.tip)
+    for told in _told(ledger, candidate):
+        stage.emit(Notice(stage.redact(told)))
+    entry = ledger.entry(candidate.commits[-1].sha)
     made = await asyncio.to_thread(
         with_bookkeeping,
         stage.bench.state,
@@ -146,6 +157,21 @@ async def _write_down(stage: Stage, candidate: Candidate) -> Candidate:
     if made is not candidate:
         stage.emit(Recorded(made.tip, tuple(entry.files)))
     return made
+
+
+def _told(ledger: Ledger, candidate: Candidate) -> Iterator[str]:
+    """What the user should know of a batch's commit, and no gate decides."""
+    last = candidate.commits[-1]
+    if candidate.tip == candidate.base:
+        yield f"nothing was to be mended: {last.sha[:12]} holds the work, {last.subject[:100]}"
+    elif ledger.held:
+        yield f"the work in {ledger.held[:12]} was mended: the batch's commit is the one on top"
+    if candidate.squashed:
+        yield f"{candidate.squashed} commits of the agent became one: {last.subject[:100]}"
+    if candidate.dropped:
+        listed = ", ".join(candidate.dropped[:LISTED])
+        yield f"what the agent wrote into {listed} was dropped: agentflow writes that"
+    yield from subject_notices(last.subject, ledger.batch)
 
 
 def authorship(stage: Stage) -> Authorship:

@@ -11,7 +11,7 @@ from agentflow.gates.commit import CommitGate
 from agentflow.gates.contract import ContractAudit, asks_for_an_answer
 from agentflow.gates.file_list import FileListAudit, asks_for_files
 from agentflow.gates.files import FilesGate
-from agentflow.gates.nx import ProjectsGate, affected, builds
+from agentflow.gates.nx import ProjectsGate, affected, builds, dependents
 from agentflow.gates.promises import PromisesAudit
 from agentflow.gates.secrets import SecretsGate
 from agentflow.gates.sections import SectionsAudit
@@ -34,12 +34,20 @@ def gates_of(
 ) -> tuple[Gate, ...]:
     """All gates, the cheap and decisive ones first. `on_base` is what pre-flight found."""
     found = affected(bench.state, candidate) if plan.by_project else None
-    commands = builds(found.names, plan.base_paths, plan.environment) if found else plan.gates
+    commands = plan.gates
+    if found:
+        around = plan.base_paths, plan.environment
+        commands = (*builds(found.names, *around), *dependents(found.touched, *around))
     return (
         CommitGate(plan.task.expect, plan.prompt.profile.commits),
         BoundariesGate(plan.boundaries),
         FilesGate(
-            bench.state, plan.task.files, plan.task.deleted, touched=bool(plan.task.tracking_id)
+            bench.state,
+            plan.task.files,
+            plan.task.deleted,
+            touched=bool(plan.task.tracking_id),
+            areas=plan.task.areas,
+            unplaced=plan.task.unplaced,
         ),
         TamperGate(bench.state, plan.boundaries),
         SecretsGate(bench.state, plan.settings.secrets.allow, plan.environment.secrets),

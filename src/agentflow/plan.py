@@ -224,7 +224,7 @@ def _gates(
 
     if not is_workspace(found.paths):
         return (), False
-    declared = (*task.files, *task.deleted)
+    declared = (*task.files, *task.deleted, *task.areas)
     git = found.repository.git
     return planned_builds(git, found.commit, found.paths, declared, environment), True
 

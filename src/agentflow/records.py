@@ -165,6 +165,10 @@ class Task:
     """Of the file's bytes or of the text, in hexadecimal."""
     deleted: tuple[str, ...] = ()
     """Paths that must not exist in the result."""
+    areas: tuple[str, ...] = ()
+    """Folders and globs in which the result must hold a file that is not empty."""
+    unplaced: tuple[str, ...] = ()
+    """What a document declares and has no place in the repository, so that nobody measures it."""
     tracking_id: str = ""
     """For a batch: the id of the task whose document it stands in."""
     contract: str = ""
@@ -346,6 +350,10 @@ class Candidate:
     """File by file; the first ones only if there are very many."""
     answer: str = ""
     """The agent's last words: claims about all this."""
+    squashed: int = 0
+    """How many commits of the agent became one."""
+    dropped: tuple[str, ...] = ()
+    """Paths of documents that are agentflow's to write, and that the agent changed."""
 
 
 @record
@@ -429,6 +437,11 @@ class Ledger:
     """Of the one commit that an agent's several commits become."""
     entry: Callable[[str], Bookkeeping]
     """What is written once a commit, given by its name, is verified."""
+    batch: str = ""
+    """The id of the batch that the task is."""
+    held: str = ""
+    """The commit of the base that holds the work already; it is the batch's if nothing is to be
+    mended."""
 
 
 @record

@@ -1,10 +1,12 @@
 """Reads and rewrites every tasks.md of a folder: `python tests/acceptance/tasks_md.py FOLDER`.
 
 Files of one folder named `tasks.v00-….md`, `tasks.v01-….md`, …, `tasks.md` are versions of one
-document, in this order. Prints counts, the transitions of statuses between versions, and how often
-the batch that a later version marks COMPLETE is the one that `tasks next` names in the earlier one.
-Exits with 1 if a file makes the parser crash, if a batch's heading is missed that an independent
-reading of the raw lines finds, if a status is neither decided nor reported with its line, or if setting a status changes any other byte.
+document, in this order. Prints counts, the transitions of statuses between versions, and in how many
+of all cases the status is decided, a transition is plausible, and the batch that a later version marks
+COMPLETE is the one that `tasks next` names in the earlier one. Exits with 1 if a file makes the parser
+crash, if a batch's heading is missed that an independent reading of the raw lines finds, if a status
+is neither decided nor reported with its line, if setting a status changes any byte outside of the
+batch or but a status within, or if the result, read again, says anything else than that status.
 """
 
 import re
@@ -15,11 +17,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from agentflow.errors import UsageError
-from agentflow.tasks.document import Document
+from agentflow.tasks.document import Batch, Document, TaskEntry
 from agentflow.tasks.next_batch import next_batch
-from agentflow.tasks.statuses import STATUSES
+from agentflow.tasks.statuses import STATUSES, Status
 from agentflow.tasks.tasks_edit import Change, apply
-from agentflow.tasks.tasks_md import read_tasks_md
+from agentflow.tasks.tasks_md import parse_tasks_md, read_tasks_md
 
 _FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})[ \t]*(.*)")
 _BATCH = re.compile(
@@ -78,27 +80,76 @@ def examine(path: Path) -> Iterator[tuple[str, str]]:
     found = {batch.line for batch in document.batches}
     yield from (("missed", f"{path}:{line}") for line in batch_lines(data.decode()) - found)
     reported = {each.line for each in document.problems if each.code.startswith("status-")}
-    for batch in document.batches:
+    for number, batch in enumerate(document.batches):
         yield "batch", f"status from {batch.source}"
         if batch.status is None:
             silent = batch.line not in reported
             yield ("silent" if silent else "undecided"), f"{path}:{batch.line}" if silent else ""
-        yield from _set(path, document, batch.id)
+        yield from _set(path, document, batch, STATUSES[number % len(STATUSES)])
 
 
-def _set(path: Path, document: Document, name: str) -> Iterator[tuple[str, str]]:
-    """Set every status; compare with the file byte by byte."""
-    data = path.read_bytes()
+def _set(
+    path: Path, document: Document, batch: Batch, read_again: Status
+) -> Iterator[tuple[str, str]]:
+    """Set every status; compare with the file byte by byte, and of one read the result again."""
+    old = document.text
     for status in STATUSES:
         try:
-            new = apply(document, Change(name, status)).encode()
+            new = apply(document, Change(batch.id, status))
         except UsageError as error:
             yield "not set", re.sub(r"\d+[A-Z]?|'.*", "", error.message)[:60]
             return
-        told = difference(data, new)
+        told = elsewhere(old, new, batch) or difference(old.encode(), new.encode())
+        told = told or (status == read_again and misread(document, new, batch, status))
         if told:
-            yield "spoilt", f"{path}: batch {name} {status}: {told}"
+            yield "spoilt", f"{path}: batch {batch.id} {status}: {told}"
     yield "set", "every status"
+
+
+_END = re.compile(r"(?<=\n)|(?<=\r)(?!\n)")
+
+
+def elsewhere(old: str, new: str, batch: Batch) -> str:
+    """What changed outside of the batch's lines; empty if nothing did."""
+    before, after = _END.split(old), _END.split(new)
+    last = len(before) - (batch.end - 1)
+    same = before[: batch.line - 1] == after[: batch.line - 1] and (
+        last <= 0 or before[-last:] == after[-last:]
+    )
+    return "" if same else "something outside of the batch changed"
+
+
+def misread(document: Document, new: str, batch: Batch, status: Status) -> str:
+    """What the changed text says wrongly, read again; empty if only this batch's status, or those of
+    its tasks that it follows from, are others."""
+    again = parse_tasks_md(new, folder=document.task_id)
+    if len(again.batches) != len(document.batches):
+        return f"{len(document.batches)} batches became {len(again.batches)}"
+    for one, other in zip(document.batches, again.batches, strict=True):
+        wanted = status if one is batch else one.status
+        if one is batch and batch.source == "tasks":
+            # What is finished or given up stays so: they need not all agree.
+            wanted = other.status if _follows(other, status) else status
+        if other.status != wanted:
+            return f"batch {one.id} is read as {other.status}, not {wanted}"
+        if _kept(one) != _kept(other):
+            return f"batch {one.id} is read with another name, place, developer or commit"
+        for task, same in zip(one.tasks, other.tasks, strict=True):
+            if one is not batch and task.status != same.status:
+                return f"task {task.id} is read as {same.status}, not {task.status}"
+    return ""
+
+
+def _follows(batch: Batch, status: Status) -> bool:
+    """Whether every task that was open has the status."""
+    return all(task.status == status or task.finished for task in batch.tasks)
+
+
+def _kept(batch: Batch) -> tuple[object, ...]:
+    def of(entry: Batch | TaskEntry) -> tuple[object, ...]:
+        return entry.id, entry.name, entry.line, entry.end, entry.commits, entry.dependencies
+
+    return (*of(batch), batch.developer, *(of(task) for task in batch.tasks))
 
 
 def difference(old: bytes, new: bytes) -> str:
@@ -192,6 +243,14 @@ def main(folder: Path) -> int:
     for (result, _), count in counts.items():
         total[result] += count
     sys.stdout.write(f"{len(files):6} files, {total['batch']} batches\n")
+    for told, good, all_ in (
+        ("of the batches have a status", total["batch"] - total["undecided"] - total["silent"],
+         total["batch"]),
+        ("of the transitions are plausible", total["plausible"], total["plausible"] + total["odd"]),
+        ("of the next batches were the ones done", total["hit"], total["hit"] + total["miss"]),
+    ):  # fmt: skip
+        if all_:
+            sys.stdout.write(f"{good / all_:6.1%} {told} ({good} of {all_})\n")
     bad = any(total[result] for result in ("crashed", "missed", "silent", "spoilt"))
     return 1 if bad or not total["batch"] else 0
 

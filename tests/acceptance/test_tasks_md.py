@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.tasks_md import batch_lines, difference
+from agentflow.tasks.tasks_md import parse_tasks_md
+from tests.acceptance.tasks_md import batch_lines, difference, elsewhere, misread
 
 SCRIPT = Path(__file__).parent / "tasks_md.py"
 
@@ -32,6 +33,9 @@ def test_versions_of_a_document(tmp_path: Path) -> None:
             "2 plausible PENDING -> COMPLETE",
             "6 set every status",
             "3 files, 6 batches",
+            "100.0% of the batches have a status (6 of 6)",
+            "100.0% of the transitions are plausible (2 of 2)",
+            "100.0% of the next batches were the ones done (2 of 2)",
         ],
     )
 
@@ -60,3 +64,27 @@ def test_the_independent_reading_of_raw_lines() -> None:
 )
 def test_what_counts_as_another_byte(old: str, new: str, same: bool) -> None:
     assert (difference(old.encode(), new.encode()) == "") == same
+
+
+TWO = "## Batch 1: a - PENDING\n\n**Commit**: pending\n\n## Batch 2: b - PENDING\n"
+
+
+@pytest.mark.parametrize(
+    ("new", "outside", "wrong"),
+    [
+        (TWO.replace("a - PENDING", "a - COMPLETE"), False, ""),
+        (TWO.replace("b - PENDING", "b - COMPLETE"), True, "batch 1 is read as PENDING"),
+        (TWO.replace("PENDING", "COMPLETE"), True, "batch 2 is read as COMPLETE"),
+        (TWO.replace("a - PENDING", "a - "), False, "batch 1 is read as None"),
+        (TWO.replace("a - PENDING", "x - COMPLETE"), False, "another name"),
+        (TWO.replace("a - PENDING", "a - COMPLETE").replace("pending", "1234567"), False, "commit"),
+        (TWO.split("## Batch 2")[0], True, "2 batches became 1"),
+    ],
+)
+def test_a_changed_text_is_read_again(new: str, outside: bool, wrong: str) -> None:
+    document = parse_tasks_md(TWO)
+    batch = document.batches[0]
+    assert bool(elsewhere(TWO, new, batch)) == outside
+    told = misread(document, new, batch, "COMPLETE")
+    assert wrong in told
+    assert bool(told) == bool(wrong)

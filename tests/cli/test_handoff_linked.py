@@ -207,3 +207,87 @@ def test_what_cannot_be_linked_is_refused(terminal: Terminal) -> None:
     assert "linked runs land on branches" in current.stderr
     assert "--land none lands nothing" in nothing.stderr
     assert at_home.returncode == 0, at_home.stderr
+
+
+def pointers(root: Path) -> tuple[str, str, str]:
+    """What of a superproject says where its submodules are: commits, index, work tree."""
+    tree = git(root, "ls-tree", "HEAD", MAIL, TYPES)
+    return tree, git(root, "ls-files", "--stage", MAIL, TYPES), git(root, "branch", "--list", "-v")
+
+
+def test_work_in_one_submodule_lands_there_and_no_pointer_moves(terminal: Terminal) -> None:
+    root = terminal.project.root
+    (root.parent / "block.md").write_text(BLOCK.replace(" in @acme/types", ""))
+    before, heads = (
+        pointers(root),
+        [git(root / each, "rev-parse", "HEAD") for each in (MAIL, TYPES)],
+    )
+    url = terminal.serve(*work())
+
+    ended = terminal.run(*order(terminal, url), "--json")
+
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads(ended.stdout.splitlines()[-1])
+    assert (report["type"], report["outcome"]) == ("result", "done")
+    target = report["branch"]
+    assert git(root / MAIL, "diff", "--name-only", "main", target) == "src/mail.ts"
+    assert branch(terminal, TYPES, target) == ""
+    assert pointers(root) == before
+    assert [git(root / each, "rev-parse", "HEAD") for each in (MAIL, TYPES)] == heads
+    assert git(root, "status", "--porcelain", "--untracked-files=no") == ""
+
+    bumped = terminal.run(*order(terminal, "http://127.0.0.1:1"), "--bump", "--json")
+
+    assert bumped.returncode == 0, bumped.stderr
+    moved = json.loads(bumped.stdout.splitlines()[-1])["bump"]
+    assert moved["pointers"] == {MAIL: branch(terminal, MAIL, target)}
+    assert git(root, "rev-parse", f"{moved['branch']}:{MAIL}") == branch(terminal, MAIL, target)
+    assert pointers(root)[:2] == before[:2]
+
+
+def test_linked_parts_move_no_pointer_unless_they_are_told_to(terminal: Terminal) -> None:
+    root, before = terminal.project.root, pointers(terminal.project.root)
+
+    ended = terminal.run(*order(terminal, terminal.serve(*work())), "--json")
+
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads(ended.stdout.splitlines()[-1])
+    assert branch(terminal, MAIL, f"agentflow/{report['task']}") != ""
+    assert report["bump"] is None
+    assert pointers(root) == before
+
+
+def test_parts_that_are_right_alone_must_be_right_together(terminal: Terminal) -> None:
+    project = terminal.project
+    root, target = project.root, "agentflow/joint"
+    check = (
+        f'grep -q CreateMailDto {TYPES}/mail.dto.ts && grep -q "const {{0}} = 1" {MAIL}/src/mail.ts'
+    )
+    project.write(
+        ".orchestrator/config.toml",
+        f"[[gates]]\nname = \"contract\"\ncommand = '{check.format('y')}'\n",
+    )
+    project.commit("ci: the parts together")
+    url = terminal.serve(*work())
+
+    ended = terminal.run(*order(terminal, url), "--target", target, "--json")
+
+    report = json.loads(ended.stdout.splitlines()[-1])
+    assert (ended.returncode, report["outcome"]) == (1, "failed"), ended.stderr
+    assert "each part is verified, but together they are not: build:contract" in report["reason"]
+    assert [each["outcome"] for each in report["runs"]] == ["done", "done"]
+    assert branch(terminal, MAIL, target) == branch(terminal, TYPES, target) == ""
+    failed = [g["gate"] for g in report["together"]["gates"] if g["status"] == "failed"]
+    assert failed == ["build:contract"]
+
+    config = root / ".orchestrator/config.toml"
+    config.write_text(config.read_text().replace("const y", "const x"))
+    project.commit("ci: mended")
+    again = terminal.run(*order(terminal, "http://127.0.0.1:1"), "--target", target, "--json")
+
+    landed = json.loads(again.stdout.splitlines()[-1])
+    assert (again.returncode, landed["outcome"], landed["num_turns"]) == (
+        0, "done", report["num_turns"],
+    ), again.stderr  # fmt: skip
+    assert landed["together"]["passed"]
+    assert git(root / MAIL, "diff", "--name-only", "main", target) == "src/mail.ts"

@@ -158,3 +158,21 @@ def test_an_agent_that_asks_is_answered_and_its_batch_lands(terminal: Terminal) 
     assert (ended.returncode, answered["outcome"]) == (0, "done"), ended.stderr
     assert answered["batches"][0]["run"] == report["batches"][0]["run"]
     assert "✅ COMPLETE" in terminal.project.git("show", f"agentflow/{TASK}:{PATH}")
+
+
+def test_the_document_need_not_be_in_the_work_tree(terminal: Terminal) -> None:
+    git = terminal.project.git
+    git("branch", f"agentflow/{TASK}")
+    git("reset", "-q", "--hard", "HEAD~1")
+    assert not (terminal.project.root / PATH).exists()
+    url = terminal.serve(turn(bash(WORK)), turn(text="Done."))
+
+    ended = terminal.run(
+        "run", TASK, "--prompt", "phase-6", "--base-url", url, *GATE, "--output-format", "json"
+    )
+
+    report = json.loads(ended.stdout.splitlines()[-1])
+    assert (ended.returncode, report["type"], report["outcome"]) == (0, "batches", "done")
+    assert git("show", f"agentflow/{TASK}:{PATH}").count("✅ COMPLETE") == 4
+    unknown = terminal.run("run", "TASK_NONE", "--prompt", "phase-6", "--base-url", url)
+    assert (unknown.returncode, "there is no task 'TASK_NONE'" in unknown.stderr) == (2, True)

@@ -3,7 +3,9 @@
 import os
 import random
 import re
+import shutil
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +29,13 @@ EVERY = int(os.environ.get("AGENTFLOW_EVERY_MOMENT", "0"))
 long form. Within a run they are those of `test_kills`, and here only a few. 0 is the short form:
 one life that is killed several times at random."""
 KILLS = 5
-"""Of the short form."""
+"""Of the short form, at random."""
+FIXED = [
+    ("agentflow.landed", 1, 1),  # of the first batch: its report, marker and next step are missing
+    ("agentflow.landed", 1, 1),  # of the second one; the first one's end comes before it
+    ("agentflow.run_finished", 2, 12),  # of the failed one: the document does not say so yet
+]
+"""Of the short form, each in a process of its own."""
 TASK = "TASK_2025_001"
 PATH = f"task-tracking/{TASK}/tasks.md"
 BRANCH = f"agentflow/{TASK}"
@@ -155,6 +163,16 @@ async def test_killed_at_any_moment_each_batch_is_done_once(
             assert 0 < kills <= KILLS
             assert len(server.requests) <= paid + kills, f"seed {SEED}"
 
+            torn = make(tmp_path / "at fixed moments")
+            server.requests.clear()
+            for after in FIXED[: 2 + len(wanted["failed"])]:
+                life = replace(life_of(torn), dies_after=after)
+                assert await lives(life, tmp_path / "told.txt") == -signal.SIGKILL, after
+            assert await lives(life_of(torn), tmp_path / "told.txt") == 0
+            assert result(torn) == wanted
+            assert len(server.requests) == paid
+
+        wrong: list[str] = []
         for moment in tried(names) if EVERY else ():
             torn = make(tmp_path / f"torn-{moment}")
             server.requests.clear()
@@ -162,6 +180,9 @@ async def test_killed_at_any_moment_each_batch_is_done_once(
             if code == 0:
                 break  # the moments before differ a little from run to run
             assert code == -signal.SIGKILL
-            assert await lives(life_of(torn), tmp_path / "told.txt") == 0
-            assert result(torn) == wanted, f"moment {moment}: {names[moment - 1]}"
-            assert len(server.requests) <= paid + 1, f"moment {moment}: {names[moment - 1]}"
+            ended = await lives(life_of(torn), tmp_path / "told.txt")
+            same = ended == 0 and result(torn) == wanted and len(server.requests) <= paid + 1
+            wrong += [] if same else [f"{moment} ({names[moment - 1]})"]
+            sys.stderr.write(f"{moment} {names[moment - 1]} {'as wanted' if same else 'WRONG'}\n")
+            shutil.rmtree(torn.root.parent)
+        assert wrong == []

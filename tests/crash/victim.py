@@ -52,6 +52,8 @@ class Moments:
     last: int | None
     pause: int | None = None
     """Here they are stopped instead, until somebody lets them go on."""
+    after: tuple[str, int, int] | None = None
+    """Or so many moments after one of this name, the how manieth."""
     seen: int = 0
     armed: bool = False
     names: list[str] = field(default_factory=list[str])
@@ -62,10 +64,17 @@ class Moments:
             return
         self.seen += 1
         self.names.append(name)
-        if self.seen == self.last:
+        if self.seen == self.last or self._is_after():
             os.killpg(0, signal.SIGKILL)
         if self.seen == self.pause:
             os.killpg(0, signal.SIGSTOP)
+
+    def _is_after(self) -> bool:
+        if self.after is None:
+            return False
+        name, count, later = self.after
+        earlier = self.names[: len(self.names) - later]
+        return earlier[-1:] == [name] and earlier.count(name) == count
 
     def now(self) -> datetime:
         """The clock: asked before each line of the journal."""
@@ -92,6 +101,8 @@ class Life:
     flags: Mapping[str, Any]
     dies_at: int | None = None
     """The moment, from 1; None lets it live."""
+    dies_after: tuple[str, int, int] | None = None
+    """So many moments after one of this name, the how manieth."""
     stops_at: int | None = None
     past: str = ""
     """What to do with the task's newest run instead of going on: `rewind TURN`, `fork TURN`,
@@ -106,7 +117,7 @@ class Life:
 def live(life: Life, told: Path) -> None:
     """Run or go on; write the number of moments and the outcome to a file."""
     os.setpgid(0, 0)
-    moments = Moments(life.dies_at, life.stops_at)
+    moments = Moments(life.dies_at, life.stops_at, life.dies_after)
     sys.addaudithook(moments.audit)
     world = World(life.root, life.environment, life.cache, now=moments.now)
     work = _run

@@ -75,3 +75,22 @@ async def test_a_link_counts_as_what_it_leads_to_in_the_result(work: Work) -> No
     )
     still = await FilesGate(work.state, (), ("app/broken",)).measure(candidate)
     assert still.summary == "app/broken is still there"
+
+
+async def test_an_area_must_hold_a_file_and_what_has_no_place_is_told(work: Work) -> None:
+    candidate = work.candidate("mkdir lib; : > lib/empty; echo x > app/x")
+
+    async def measure(*areas: str, touched: bool = False) -> Evidence:
+        gate = FilesGate(work.state, (), areas=areas, touched=touched, unplaced=("D:\\x",))
+        return await gate.measure(candidate)
+
+    told = ("not checked, it has no place here: D:\\x",)
+    assert await measure("app/", "app/*") == Evidence(
+        "files", "passed", "2 declared areas not empty", notices=told
+    )
+    empty = await measure("lib/", "app")
+    assert (empty.status, empty.summary) == ("failed", "no file in lib/")
+    assert (await measure("docs", touched=True)).summary == "no commit changes any of docs"
+    assert await measure() == Evidence(
+        "files", "skipped", "none of what is declared has a place", notices=told
+    )

@@ -67,7 +67,11 @@ async def test_what_a_change_concerns(work: Work) -> None:
 
     planned = planned_builds(work.state, base, paths, ["libs/mail/x.ts", "new/x.ts"], Environment())
     assert [(each.name, each.command) for each in planned] == [
-        ("nx-@acme/mail", "nx build @acme/mail")
+        ("nx-@acme/mail", "nx build @acme/mail"),
+        (
+            "nx-dependents",
+            "nx affected --target=build --files=libs/mail/x.ts --exclude=@acme/mail",
+        ),
     ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agentflow.tasks.next_batch import next_batch
+from agentflow.tasks.next_batch import is_for, next_batch
 from agentflow.tasks.tasks_md import parse_tasks_md
 
 
@@ -115,3 +115,32 @@ def test_the_end() -> None:
     )
     assert found("1: a - COMPLETE", "2: b - BLOCKED") == ("none", None, None)
     assert next_batch(parse_tasks_md("")).state == "none"
+
+
+@pytest.mark.parametrize(
+    ("said", "mine"),
+    [
+        ("backend-developer", True),
+        ("nitro-backend-developer", True),
+        ("`backend-developer`", True),
+        ("Backend Developer", True),
+        ("back-end developer", True),
+        ("backend_dev", True),
+        ("Backend", True),
+        (".claude/agents/backend-developer.md", True),
+        ("@.claude\\agents\\backend-developer", True),
+        ("frontend-developer (Tasks 1, 2), backend-developer (Task 3)", True),
+        ("team-leader (backend-developer)", True),
+        ("frontend-developer (consumes the backend API)", False),
+        ("frontend-developer, see docs/backend/plan.md", False),
+        ("non-backend developer", False),
+        ("backendless-developer", False),
+        ("mybackend", False),
+        ("backend/frontend", True),
+        ("frontend-developer", False),
+    ],
+)
+def test_the_developers_name_counts_as_a_whole(said: str, mine: bool) -> None:
+    text = f"## Batch 1: a PENDING\n\n**Assigned To**: {said}\n"
+    (batch,) = parse_tasks_md(text).batches
+    assert is_for(batch) is mine

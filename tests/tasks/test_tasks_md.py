@@ -388,3 +388,30 @@ def test_fields_without_a_bold_label() -> None:
     sign = parse_tasks_md("## Batch 1: x\n**Status**: ✅\n").batches[0]
     code = parse_tasks_md("## Batch 1: x `PENDING`\n").batches[0]
     assert (sign.status, code.status, code.tokens[0].text) == ("COMPLETE", "PENDING", "PENDING")
+
+
+@pytest.mark.parametrize(
+    ("heading", "status", "name"),
+    [
+        ("## [x] Batch 1: name", "COMPLETE", "name"),
+        ("## [ ] Batch 1: name", "PENDING", "name"),
+        ("## Batch 1 - name [x]", "COMPLETE", "name [x]"),
+        ("## Batch 1 - [ ] name", "PENDING", "[ ] name"),
+        ("### 1. Batch 1: name - PENDING", "PENDING", "name"),
+        ("## Batch 1: name 🎉 COMPLETE", "COMPLETE", "name"),
+        ("##\tBatch 1:\tname\t🏗️ IN PROGRESS", "IN PROGRESS", "name"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_boxes_numbers_and_any_sign_in_headings(
+    heading: str, status: str, name: str, end: str
+) -> None:
+    (batch,) = parse_tasks_md(f"\ufeff# T{end}{end}{heading}{end}{end}text{end}").batches
+    assert (batch.id, batch.status, batch.name) == ("1", status, name)
+
+
+def test_of_a_box_and_tasks_the_tasks_count() -> None:
+    text = "## Batch 1: a [ ]\n\n### Task 1.1: b - COMPLETE\n\n### Task 1.2: c [x]\n"
+    document = parse_tasks_md(text)
+    assert (document.batches[0].status, document.batches[0].source) == ("COMPLETE", "tasks")
+    assert [task.status for task in document.batches[0].tasks] == ["COMPLETE", "COMPLETE"]

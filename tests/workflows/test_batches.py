@@ -7,7 +7,7 @@ import pytest
 
 from agentflow.command_values import command_values
 from agentflow.errors import UsageError
-from agentflow.events import AgentEnded, Event
+from agentflow.events import AgentEnded, Event, GateFinished
 from agentflow.markers import read_marker
 from agentflow.models.anthropic import open_model
 from agentflow.models.scripted import ScriptedServer, read_script
@@ -196,6 +196,19 @@ async def test_a_batch_that_fails_lands_nothing_and_says_why_and_can_be_tried_ag
 
     assert (report["outcome"], report["exit_code"], steps) == ("failed", 1, [])
     assert report["hint"].endswith(f"agentflow phase-6 {TASK} --retry")
+    escalation = report["escalation"]
+    assert (escalation["batch"]["id"], escalation["document"], escalation["line"]) == ("1", PATH, 3)
+    assert [each["gate"] for each in escalation["evidence"]] == ["build:test"]
+    assert "exit code 1" in escalation["evidence"][0]["summary"]
+    assert {"commit", "files"} <= set(escalation["passed"])
+    assert [each["path"] for each in escalation["changes"]["files"]] == ["app/hello.txt"]
+    assert escalation["answer"] == "Done."
+    assert escalation["marked"] == tracked.git("rev-parse", f"agentflow/{TASK}")
+    run = report["batches"][0]["run"]
+    assert [each["command"] for each in escalation["next"]] == [
+        f"agentflow runs show {run}", f"agentflow runs diff {run}",
+        f"agentflow runs rewind {run} --to TURN", f"agentflow phase-6 {TASK} --retry",
+    ]  # fmt: skip
     branch = f"agentflow/{TASK}"
     assert tracked.git("diff", "--name-only", "main", branch) == PATH
     lines = shown(tracked).splitlines()
@@ -473,3 +486,213 @@ async def test_a_failure_keeps_what_somebody_wrote_into_the_document_meanwhile(
     assert "## Batch 1: Greeting ❌ FAILED\n\n> " in text
     assert text.endswith("\nA note of mine.\n")
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+async def test_declared_files_without_a_place_are_refused_before_anything_is_spent(
+    project: Project,
+) -> None:
+    text = DOCUMENT.replace("D:\\projects\\x\\app\\hello.txt", "E:\\elsewhere\\lib\\hello.txt")
+    project.write(PATH, text)
+    project.commit("docs: tasks")
+
+    with pytest.raises(UsageError, match=rf"{PATH}:10: of the files that batch 1 declares none"):
+        await phase6(project)
+    assert project.requests == []
+
+
+async def test_a_file_without_a_place_is_told_with_its_line_and_in_the_verdict(
+    project: Project,
+) -> None:
+    text = DOCUMENT.replace(
+        "(CREATE)\n", "(CREATE)\n**Files**:\n- E:\\away\\lib\\x.ts\n- the files of the plan\n", 1
+    )
+    project.write(PATH, text)
+    project.commit("docs: tasks")
+
+    report, _ = await phase6(project, FIRST, one=True)
+
+    notices = report["batches"][0]["notices"]
+    away, unread = (
+        "'E:\\\\away\\\\lib\\\\x.ts' is not checked: it has no place",
+        "'the files of the plan'",
+    )
+    assert any(each.startswith(f"{PATH}:12: {away}") for each in notices)
+    assert any(each.startswith(f"{PATH}:13: {unread} names no file") for each in notices)
+    (files,) = (e.evidence for e in finished_gates(project) if e.evidence.gate == "files")
+    assert files.summary == "1 declared file there"
+    assert files.notices == (f"not checked, it has no place here: {PATH}:12 E:\\away\\lib\\x.ts",)
+
+
+async def test_declared_folders_and_globs_must_hold_something(project: Project) -> None:
+    text = DOCUMENT.replace("D:\\projects\\x\\app\\hello.txt (CREATE)", "`lib/new/`, `app/*.txt`")
+    project.write(PATH, text)
+    project.commit("docs: tasks")
+    turns = [*FIRST, turn(bash("mkdir -p lib/new && echo x > lib/new/y; git add -A; "
+                               "git commit -q --amend --no-edit")), turn(text="Done.")]  # fmt: skip
+
+    report, _ = await phase6(project, turns, one=True)
+
+    assert report["outcome"] == "done"
+    told = [e.evidence.summary for e in finished_gates(project) if e.evidence.gate == "files"]
+    assert told == ["no file in lib/new/", "2 declared areas not empty"]
+
+
+async def test_a_rename_wants_the_new_name_and_the_old_one_gone(project: Project) -> None:
+    rename = "`app/main.py` → `app/start.py` (RENAME)"
+    project.write(PATH, DOCUMENT.replace("D:\\projects\\x\\app\\hello.txt (CREATE)", rename))
+    project.commit("docs: tasks")
+    turns = [turn(bash("cp app/main.py app/start.py"), commit("feat: batch 1")), turn(text="Done."),
+             turn(bash("git rm -q app/main.py"), commit("feat: batch 1")), turn(text="Done.")]  # fmt: skip
+
+    report, _ = await phase6(project, turns, one=True)
+
+    assert report["outcome"] == "done"
+    told = [e.evidence.summary for e in finished_gates(project) if e.evidence.gate == "files"]
+    assert told == ["app/main.py is still there", "1 declared file there, 1 other gone"]
+
+
+def finished_gates(project: Project) -> list[GateFinished]:
+    return [event for event in project.events if isinstance(event, GateFinished)]
+
+
+IMPLEMENTED = DOCUMENT.replace("Greeting ⏸️ PENDING", "Greeting 🔄 IMPLEMENTED")
+
+
+def implemented(project: Project) -> tuple[str, str]:
+    """A repository that holds the first batch's work: the commit that does, and the base."""
+    project.write(PATH, IMPLEMENTED)
+    project.commit("docs: tasks")
+    project.write("app/hello.txt", "x\n")
+    work = project.commit("feat(app): batch 1 - greeting")
+    project.write("README.md", "# Later\n")
+    return work, project.commit("docs: later")
+
+
+async def test_a_batch_that_is_implemented_in_the_base_is_verified_and_written_down(
+    project: Project,
+) -> None:
+    work, base = implemented(project)
+    branch = f"agentflow/{TASK}"
+
+    report, (step,) = await phase6(project, [turn(text="All points are met.")], one=True)
+
+    assert (report["outcome"], report["exit_code"]) == ("done", 0)
+    (batch,) = report["batches"]
+    assert batch["commit"] == work
+    assert (
+        project.git("log", "--format=%s", f"{base}..{branch}")
+        == f"docs({TASK}): batch 1 is complete"
+    )
+    assert "## Batch 1: Greeting ✅ COMPLETE" in shown(project)
+    assert f"**Commit**: {work}" in shown(project)
+    assert step["deliverables"] == [{"path": "app/hello.txt", "description": "Write the greeting"}]
+    assert any(f"nothing was to be mended: {work[:12]} holds" in each for each in batch["notices"])
+    assert f"the commit {work} holds it" in str(project.requests[0]["messages"][0]["content"])
+    passed = {e.evidence.gate for e in finished_gates(project) if e.evidence.status == "passed"}
+    assert {"commit", "files", "secrets", "build:test"} <= passed
+
+
+async def test_what_is_missing_of_an_implemented_batch_is_mended_and_that_commit_counts(
+    project: Project,
+) -> None:
+    work, base = implemented(project)
+    turns = [
+        turn(bash("echo xx > app/hello.txt"), commit("fix: batch 1 - the rest")),
+        turn(text="Done."),
+    ]
+
+    report, _ = await phase6(project, turns, one=True)
+
+    (batch,) = report["batches"]
+    assert (report["outcome"], project.git("rev-parse", f"{batch['commit']}~1")) == ("done", base)
+    assert any(f"the work in {work[:12]} was mended" in each for each in batch["notices"])
+
+
+@pytest.mark.parametrize("document", ["named", "untracked", "red"])
+async def test_which_commit_holds_an_implemented_batch_is_not_guessed(
+    project: Project, document: str
+) -> None:
+    project.write("app/hello.txt", "x\n" if document != "red" else "wrong\n")
+    work = project.commit("feat: say hello")
+    text = IMPLEMENTED.replace("**Commit**: pending", f"**Commit**: {work[:9]}", 1)
+    project.write(PATH, text if document == "named" else IMPLEMENTED)
+    if document != "untracked":
+        project.commit("docs: tasks")
+    flags = {"max_repairs": 0, "gates": [GATE], "allow_red_base": True}
+
+    report, _ = await phase6(project, [turn(text="It is there.")], one=True, flags=flags)
+
+    if document == "named":
+        assert report["batches"][0]["commit"] == work
+        assert f"**Commit**: {work}" in shown(project)
+    else:  # nothing says which commit it is: before the document came, in any message
+        assert report["outcome"] == "failed"
+        assert "commit" in report["reason"]
+
+
+async def test_an_implemented_batch_whose_gate_fails_is_not_complete(project: Project) -> None:
+    implemented(project)
+    fails = {"name": "new", "command": "test -e app/new.txt", "must_fail_on_base": True}
+
+    report, steps = await phase6(
+        project, [turn(text="All is well.")], flags={"max_repairs": 0, "gates": [GATE, fails]}
+    )
+
+    assert (report["exit_code"], steps) == (5, [])
+    assert "the gate new fails on the base" in report["reason"]
+    assert "COMPLETE" not in (project.root / PATH).read_text()
+
+
+async def test_an_implemented_batch_in_a_file_that_git_does_not_have(project: Project) -> None:
+    project.write("app/hello.txt", "x\n")
+    work = project.commit("feat: batch 1 - greeting")
+    file = project.write(PATH, IMPLEMENTED)
+
+    report, _ = await phase6(project, [turn(text="All points are met.")], one=True)
+
+    assert (report["outcome"], report["batches"][0]["bookkeeping"]) == ("done", None)
+    assert f"**Commit**: {work}" in file.read_text()
+    assert report["branch"] is None
+
+
+async def test_of_a_partial_batch_only_the_open_tasks_are_done(project: Project) -> None:
+    more = "\n### Task 1.2: Write more ⏸️ PENDING\n\n**File**: app/more.txt\n\n## Batch 2"
+    text = DOCUMENT.replace("Greeting ⏸️ PENDING", "Greeting 🔄 PARTIAL").replace(
+        "\n## Batch 2", more
+    )
+    text = text.replace("the greeting ⏸️ PENDING", "the greeting ✅ COMPLETE")
+    project.write(PATH, text)
+    project.write("app/hello.txt", "x\n")
+    project.commit("docs: tasks, and the first of them")
+    turns = [turn(write("other"), commit("feat: batch 1 - more")), turn(text="Done."),
+             turn(write("more"), commit("feat: batch 1 - more")), turn(text="Done.")]  # fmt: skip
+
+    report, (step,) = await phase6(project, turns, one=True)
+
+    assert report["outcome"] == "done"
+    told = [e.evidence.summary for e in finished_gates(project) if e.evidence.gate == "files"]
+    assert told == [
+        "app/more.txt is missing; no commit changes any of app/more.txt", "1 declared file there",
+    ]  # fmt: skip
+    message = str(project.requests[0]["messages"][0]["content"])
+    assert "What is left of the batch is yours: task 1.2. Its other tasks are finished." in message
+    assert shown(project).count("✅ COMPLETE") == 3
+    assert step["batch"]["tasks"] == 2
+
+
+async def test_what_the_form_prescribes_and_a_commit_lacks_is_a_notice(tracked: Project) -> None:
+    words = bash(f"sed -i s/PENDING/COMPLETE/ {PATH}")
+    turns = [turn(write("hello"), words, commit("said hello")), turn(write("x"), commit("more")),
+             turn(text="Done.")]  # fmt: skip
+    alone = [turn(write("bye"), commit("said goodbye")), turn(text="Done.")]
+
+    report, _ = await phase6(tracked, turns, alone)
+
+    first, second = (each["notices"] for each in report["batches"])
+    assert "2 commits of the agent became one: feat: batch 1 - Greeting" in first
+    assert f"what the agent wrote into {PATH} was dropped: agentflow writes that" in first
+    assert [each for each in second if "subject" in each] == [
+        "the commit's subject is not conventional (`type(scope): …`): said goodbye",
+        "the commit's subject does not name batch 2: said goodbye",
+    ]
+    assert not [each for each in first if "subject" in each]

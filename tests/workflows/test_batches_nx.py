@@ -10,6 +10,10 @@ from tests.workflows.test_batches import PATH, TASK, phase6
 pytestmark = pytest.mark.sandbox
 
 NX = """#!/bin/sh
+if [ "$1" = affected ]; then
+  case "$*" in *--files=libs/mail/*--exclude=@acme/mail*) ! grep -qn breaks libs/mail/* ;; esac
+  exit
+fi
 [ "$1" = build ] || exit 2
 case "$2" in
   api) folder=apps/api ;;
@@ -68,7 +72,9 @@ async def test_three_batches_a_repair_and_an_escalation(project: Project, nx: bo
     report, steps = await phase6(
         project,
         work(("apps/api/route.ts", "wrong"), ("apps/api/route.ts", "right")),
-        work(("libs/mail/mail.ts", "right")),
+        work(("libs/mail/mail.ts", "breaks the api"), ("libs/mail/mail.ts", "right"))
+        if nx
+        else work(("libs/mail/mail.ts", "right")),
         work(("tool.ts", "right"), ("apps/api/both.ts", "wrong"))
         if nx
         else work(("apps/api/both.ts", "wrong"), ("apps/api/both.ts", "very wrong")),
@@ -93,11 +99,18 @@ async def test_three_batches_a_repair_and_an_escalation(project: Project, nx: bo
     assert gates == [
         ("nx-projects", "passed"),
         ("build:nx-api", "failed"),
+        ("build:nx-dependents", "passed"),
         ("nx-projects", "passed"),
         ("build:nx-api", "passed"),
+        ("build:nx-dependents", "passed"),
         ("nx-projects", "passed"),
         ("build:nx-@acme/mail", "passed"),
+        ("build:nx-dependents", "failed"),
+        ("nx-projects", "passed"),
+        ("build:nx-@acme/mail", "passed"),
+        ("build:nx-dependents", "passed"),
         ("nx-projects", "failed"),
         ("nx-projects", "failed"),
         ("build:nx-api", "failed"),
+        ("build:nx-dependents", "passed"),
     ]

@@ -75,3 +75,35 @@ def test_no_document_of_the_task_is_the_agents_wherever_it_lies() -> None:
     here = kept(DOCUMENT)
     ledger = batch_ledger(here, here.document.batches[1], (), "feat: y", ("a", "task-tracking"))
     assert ledger.paths == ("a/T1/tasks.md", "task-tracking/T1/tasks.md")
+
+
+def test_what_is_required_of_the_tasks_becomes_boxes() -> None:
+    text = """## Batch 1: x PENDING
+
+### Task 1.1: a COMPLETE
+
+**Quality Requirements**:
+- done before
+
+### Task 1.2: b PENDING
+
+**Quality Requirements**:
+- no `any` types
+- [ ] a box of its own
+
+**Verification**: `nx test api` passes
+
+**Batch 1 Verification**:
+- no `any` types
+- all files exist
+"""
+    batch = parse_tasks_md(text, folder="T1").batches[0]
+    task = assignment(
+        parse_tasks_md(text, folder="T1"), batch, "tasks.md", batch.tasks[1:], "finish"
+    )
+    assert task.text.split("## What it must meet\n\n")[1].splitlines() == [
+        "- [ ] no `any` types",
+        "- [ ] `nx test api` passes",
+        "- [ ] all files exist",
+    ]
+    assert "What is left of the batch is yours: task 1.2." in task.text

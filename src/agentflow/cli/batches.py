@@ -26,9 +26,14 @@ if TYPE_CHECKING:
     from agentflow.world import World
 
 
-def batches_apply(task: str, prompt: str | None) -> bool:
+def batches_apply(
+    task: str, prompt: str | None, base: str | None, flags: Mapping[str, Any]
+) -> bool:
     """Whether a task given to `run` is one of batches: a prompt for phase 6, no task file, and a
-    document."""
+    document, where phase 6 would find it: at the branch's tip, in the base, or in the work tree.
+
+    Raises `UsageError` for a base that is none.
+    """
     from agentflow.prompts.search import plain_name
     from agentflow.tasks.task import FOLDER
 
@@ -36,8 +41,10 @@ def batches_apply(task: str, prompt: str | None) -> bool:
         return False
     if "/" in task or task.endswith(".md") or Path(FOLDER, f"{task}.md").exists():
         return False
-    here = desk()
-    return any((here.root / folder / task / "tasks.md").is_file() for folder in here.setting.roots)
+    from agentflow.workflows.situation import Wanted, has_document
+    from agentflow.world import World
+
+    return has_document(Wanted(task, base, flags=flags, documents=desk().setting), World())
 
 
 def execute_batches(
@@ -134,7 +141,12 @@ def _print(printer: "Printer", report: "Json") -> None:
     for label, value in (("reason", report["reason"]), ("next", report["hint"])):
         if value:
             printer.print((f"  {label:<9}", "dim"), one_line(value, 400))
-    for notice in report["notices"]:
+    failed = report["escalation"]["evidence"] if report["escalation"] else ()
+    for evidence in failed:
+        told = f"{evidence['gate']}: {evidence['summary']}"
+        printer.print((f"  {'failed':<9}", "dim"), one_line(told, 300))
+    of_batches = (each for batch in report["batches"] for each in batch["notices"])
+    for notice in dict.fromkeys((*report["notices"], *of_batches)):
         printer.print((f"  {'note':<9}", "dim"), one_line(notice, 300))
     if report["branch"]:
         printer.print((f"  {'branch':<9}", "dim"), one_line(report["branch"], 200))

@@ -168,7 +168,7 @@ def run(
             report = execute_many(several, manner)
             publish(report)
             raise typer.Exit(report["exit_code"])
-        if task is not None and batches_apply(task, prompt):
+        if task is not None and batches_apply(task, prompt, base, flags):
             _refuse_replies(replies, "are for one run, and this task has several batches")
             report = execute_batches(
                 task, base, flags, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose

@@ -103,9 +103,12 @@ class BuildGate:
 
 
 def change_of(state: Git, candidate: Candidate) -> Change:
-    """What a gate's command is told about a candidate."""
-    paths = (c.path for c in changes_between(state, candidate.base, candidate.tip))
-    return Change(candidate.base, candidate.tip, tuple(sorted(paths)))
+    """What a gate's command is told about a candidate; of work that the base holds already, what the
+    commit changed that brought it."""
+    found = {c.path for c in changes_between(state, candidate.base, candidate.tip)}
+    if candidate.tip == candidate.base:
+        found = {change.path for commit in candidate.commits for change in commit.changes}
+    return Change(candidate.base, candidate.tip, tuple(sorted(found)))
 
 
 def left_out(command: BuildCommand, change: Change) -> str:

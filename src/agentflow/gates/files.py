@@ -4,9 +4,11 @@ Files that it declares as deleted must be gone, and something that it declares m
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from agentflow.boundaries import matches
 from agentflow.frozen import record
+from agentflow.neutral import one_line
 from agentflow.records import Candidate, Evidence
 from agentflow.words import counted
 from agentflow.workspace.git import Git
@@ -28,35 +30,57 @@ class FilesGate:
     """Files that the result may not hold."""
     touched: bool = False
     """Whether a commit must change at least one of all these."""
+    areas: tuple[str, ...] = ()
+    """Folders and globs in which the result must hold a file that is not empty."""
+    unplaced: tuple[str, ...] = ()
+    """What is declared and has no place in the repository: told, as it cannot be measured."""
     name: str = "files"
 
     async def measure(self, candidate: Candidate) -> Evidence:
         """Fail naming each declared file that is missing, empty or still there."""
-        declared = (*self.files, *self.deleted)
+        notices = tuple(f"not checked, it has no place here: {one_line(each, 200)}"
+                        for each in self.unplaced)  # fmt: skip
+        declared = (*self.files, *self.deleted, *self.areas)
         if not declared:
-            return Evidence(self.name, "skipped", "the task declares no files")
-        sizes = await asyncio.to_thread(_sizes, self.state, candidate.tip, declared)
+            told = (
+                "none of what is declared has a place" if notices else "the task declares no files"
+            )
+            return Evidence(self.name, "skipped", told, notices=notices)
+        paths = () if self.areas else declared
+        sizes = await asyncio.to_thread(_sizes, self.state, candidate.tip, paths)
         problems = [
             f"{path} is {_STATES[sizes.get(path)]}"
             for path in self.files
             if sizes.get(path) in _STATES
         ]
         problems += [f"{path} is still there" for path in self.deleted if path in sizes]
+        problems += [f"no file in {area}" for area in self.areas if not _within(area, sizes)]
         changed = {change.path for commit in candidate.commits for change in commit.changes}
-        if self.touched and changed.isdisjoint(declared):
+        touched = not changed.isdisjoint(declared) or any(
+            matches(area, path) for area in self.areas for path in changed
+        )
+        if self.touched and not touched:
             problems.append(f"no commit changes any of {', '.join(declared[:10])}")
         if problems:
-            return Evidence(self.name, "failed", "; ".join(problems), "\n".join(problems))
-        return Evidence(self.name, "passed", self._told())
+            listed = "\n".join(problems)
+            return Evidence(self.name, "failed", "; ".join(problems), listed, notices=notices)
+        return Evidence(self.name, "passed", self._told(), notices=notices)
 
     def _told(self) -> str:
-        gone = f", {counted(len(self.deleted), 'other')} gone" if self.deleted else ""
-        return f"{counted(len(self.files), 'declared file')} there{gone}"
+        parts = [counted(len(self.files), "declared file") + " there"] if self.files else []
+        parts += [f"{counted(len(self.areas), 'declared area')} not empty"] if self.areas else []
+        noun = "other" if parts else "declared file"
+        parts += [f"{counted(len(self.deleted), noun)} gone"] if self.deleted else []
+        return ", ".join(parts)
+
+
+def _within(area: str, sizes: Mapping[str, int]) -> bool:
+    return any(size > 0 and matches(area, path) for path, size in sizes.items())
 
 
 def _sizes(state: Git, commit: str, paths: Sequence[str]) -> dict[str, int]:
-    """Bytes of the files among these paths, of a link those of the file that it leads to, else
-    `NOWHERE`; a folder's files stand for themselves."""
+    """Bytes of the files among these paths, of all without any; of a link those of the file that it
+    leads to, else `NOWHERE`; a folder's files stand for themselves."""
     listing = state.text("ls-tree", "-r", "-l", "-z", "--full-tree", commit, "--", *paths)
     entries = [entry.split("\t", 1) for entry in listing.split("\0") if entry]
     modes = {path: meta.split() for meta, path in entries}

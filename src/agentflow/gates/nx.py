@@ -9,6 +9,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import field
 from typing import cast
 
 from agentflow.boundaries import matches
@@ -87,15 +88,35 @@ def builds(
     names: Iterable[str], paths: Collection[str], environment: Environment
 ) -> tuple[BuildCommand, ...]:
     """A gate for each of these projects. nx is the repository's own where git or setup has it."""
-    setup = environment.setup
-    provided = setup.provides if setup else ()
-    above = ("node_modules", "node_modules/.bin", _LOCAL)
-    local = _LOCAL in paths or any(matches(glob, each) for glob in provided for each in above)
-    program = _LOCAL if local else "nx"
+    program = _program(paths, environment)
     return tuple(
         BuildCommand(f"nx-{name}", f"{program} build {shlex.quote(name)}")
         for name in sorted(set(names))
     )
+
+
+def dependents(
+    touched: Mapping[str, str], paths: Collection[str], environment: Environment
+) -> tuple[BuildCommand, ...]:
+    """The gate for what depends on these projects, given with a changed file of each: only nx knows
+    what that is, and it builds nothing where nothing does. None without such a file."""
+    files = [path for path in touched.values() if "," not in path]
+    if not files:
+        return ()
+    said = " ".join(
+        f"--{option}={shlex.quote(','.join(sorted(set(words))))}"
+        for option, words in (("files", files), ("exclude", touched))
+    )
+    command = f"{_program(paths, environment)} affected --target=build {said}"
+    return (BuildCommand("nx-dependents", command),)
+
+
+def _program(paths: Collection[str], environment: Environment) -> str:
+    setup = environment.setup
+    provided = setup.provides if setup else ()
+    above = ("node_modules", "node_modules/.bin", _LOCAL)
+    local = _LOCAL in paths or any(matches(glob, each) for glob in provided for each in above)
+    return _LOCAL if local else "nx"
 
 
 def planned_builds(
@@ -103,8 +124,12 @@ def planned_builds(
 ) -> tuple[BuildCommand, ...]:
     """The gates for the projects that these files will belong to, as far as the commit has them."""
     projects = read_projects(git, commit, paths)
-    roots = {owner(path, projects) for path in files} - {None}
-    return builds((projects[root] for root in roots if root is not None), paths, environment)
+    owners = {path: owner(path, projects) for path in sorted(files, reverse=True)}
+    touched = {projects[root]: path for path, root in owners.items() if root is not None}
+    return (
+        *builds(touched, paths, environment),
+        *dependents(touched, paths, environment),
+    )
 
 
 @record
@@ -115,25 +140,29 @@ class Affected:
     """Of projects, sorted."""
     unknown: tuple[str, ...]
     """Changed files that belong to no project, texts aside."""
+    touched: Mapping[str, str] = field(default_factory=dict[str, str])
+    """One changed file of each project, by its name."""
 
 
 def affected(state: Git, candidate: Candidate) -> Affected:
     """The projects of the changed files, as the result has them; and as the base has them, where
     the result still does: a new project inside of another one takes no file out of its build."""
     changed = [c.path for c in changes_between(state, candidate.base, candidate.tip)]
+    if candidate.tip == candidate.base:  # the base holds the work already
+        changed = sorted({c.path for commit in candidate.commits for c in commit.changes})
     before, after = (_projects(state, commit) for commit in (candidate.base, candidate.tip))
-    names, unknown = set[str](), list[str]()
-    for path in changed:
+    names, unknown = dict[str, str](), list[str]()
+    for path in sorted(changed, reverse=True):
         found = {
             name
             for projects in (before, after)
             if (root := owner(path, projects)) is not None
             and (name := projects[root]) in after.values()
         }
-        names |= found
+        names |= dict.fromkeys(found, path)
         if not found and not any(matches(glob, path) for glob in _TEXTS):
             unknown.append(path)
-    return Affected(tuple(sorted(names)), tuple(unknown))
+    return Affected(tuple(sorted(names)), tuple(reversed(unknown)), names)
 
 
 def _projects(state: Git, commit: str) -> Mapping[str, str]:

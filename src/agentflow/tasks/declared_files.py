@@ -1,5 +1,6 @@
 """Files that the tasks of a document declare, mapped into the workspace."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -27,23 +28,41 @@ _FILES: dict[str, Action | None] = {
     "new file": "create",
     "new files": "create",
     "files to delete": "delete",
+    "files to rename": "rename",
+    "files to move": "rename",
 }
 """Labels, and the action that they say."""
 
 
-def find_mentions(lines: Sequence[Line], fields: Sequence[Field]) -> list[Mention]:
-    """What a task's fields name: behind the label, or as a list below it."""
-    general = next((parse_action(field.value) for field in fields if field.label == "action"), None)
+_NO_FILE = re.compile(
+    r"\W*(?:n/?a\b|none\b|no\b|nothing\b|manual\b|tbd\b|not\b|verif|-+$|—$|$)", re.IGNORECASE
+)
+"""What a task without files says there."""
+
+
+def find_mentions(
+    lines: Sequence[Line], fields: Sequence[Field]
+) -> tuple[list[Mention], list[Problem]]:
+    """What a task's fields name: behind the label, or as a list below it; and what of it is no path,
+    and so declares nothing."""
+    said: list[Action | None] = [
+        parse_action(field.value) for field in fields if field.label == "action"
+    ]
+    general = said[0] if said else None
     found: list[Mention] = []
+    unread: list[Problem] = []
     for field in fields:
         if field.label not in _FILES:
             continue
-        said = [(field.line, field.value)] if field.value else items(lines, field)
-        for line, value in said:
-            for each in mentions(value[:4000], line):
-                action = each.action or _FILES[field.label] or general
-                found.append(replace(each, action=action))
-    return found
+        action = _FILES[field.label]
+        action = general if action is None else action
+        for line, value in [(field.line, field.value)] if field.value else items(lines, field):
+            each = [*mentions(value[:4000], line, action)]
+            found += (replace(one, action=one.action or action) for one in each)
+            if not each and not _NO_FILE.match(value):
+                told = f"{value[:120]!r} names no file that could be checked"
+                unread.append(Problem(line, "notice", "file-unread", told))
+    return found, unread
 
 
 def map_files(

@@ -30,7 +30,9 @@ _ACTIONS: dict[str, Action] = {
     "remove": "delete",
     "removed": "delete",
     "rename": "rename",
+    "renamed": "rename",
     "move": "rename",
+    "moved": "rename",
     "verify": "verify",
     "verification": "verify",
 }
@@ -41,7 +43,22 @@ _LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\(([^()\s]{1,1000})\)")
 _DRIVE = re.compile(r"(?:[A-Za-z]:[\\/]|\\\\)")
 _LOCATION = re.compile(r"(?::\d+(?:[-\u2013,]\d+)*|#L\d+(?:-L?\d+)?)+$")
 _ENDING = re.compile(r"[\w.*@-]+\.[A-Za-z][A-Za-z0-9]{0,9}$|^\.[A-Za-z][\w.-]+$")
-_SPLIT = re.compile(r"\s*(?:,|;|\s\+\s|\s&\s|\sand\s|\s→\s|\s->\s)\s*")
+_ARROW = r"\s*(?:→|⇒|->|=>)\s*|\s+to\s+(?=[`~./\w\\]*[./\\])"
+_SPLIT = re.compile(rf"({_ARROW}|\s*(?:,|;|\s\+\s|\s&\s|\sand\s)\s*)")
+_IS_ARROW = re.compile(r"[\s`*]*(?:→|⇒|->|=>|to)[\s`*]*")
+_PARTNER = re.compile(
+    r"(?:renamed?|moved?)\s+(?P<way>to|from|→|->|=>)\s*:?\s*`?(?P<path>[^`\s)]{1,1000})`?",
+    re.IGNORECASE,
+)
+"""The other name, in a note: `(RENAME to b.ts)`, `(moved from a.ts)`."""
+_ACTION_FIRST = re.compile(
+    r"[\s*_]*(?P<action>[A-Za-z]+)[*_]*(?:\s+(?:new|existing|old))?(?:\s+files?)?(?P<colon>\s*:)?\s+"
+    + r"(?P<next>\S+)"
+)
+"""`DELETE: D:\\x\\a.ts`, `Create new file: a.ts`."""
+_BLANKS = re.compile(r"\s{3,}")
+"""A long run of them would be looked at from each of its places."""
+_HIDDEN = re.compile("\x00(\\d+)\x00")
 
 
 @record
@@ -59,22 +76,70 @@ def parse_action(text: str) -> Action | None:
     return _ACTIONS.get(found[1].lower()) if found else None
 
 
-def mentions(value: str, line: int) -> Iterator[Mention]:
-    """The paths that a value names, each with the action noted after it (or before: `[NEW] a`)."""
+def mentions(value: str, line: int, said: Action | None = None) -> Iterator[Mention]:
+    """The paths that a value names, each with the action noted after it (or before: `[NEW] a`).
+
+    `said` is what field and task say of all of them. Of a rename the old name is one to `delete`,
+    and the new one has `rename`; a name alone has `rename` too, and nobody knows which it is.
+    """
+    text = _BLANKS.sub("  ", value[:4000])
+    found = list(_quoted(text) if _QUOTED.search(text) else _plain(text))
+    for number, (path, noted, note, joint) in enumerate(found):
+        before = number and _IS_ARROW.fullmatch(found[number - 1][3])
+        after = _IS_ARROW.fullmatch(joint) and number + 1 < len(found)
+        named = noted or said
+        others = {found[number + step][1] for step, holds in ((-1, before), (1, after)) if holds}
+        if "rename" in {named, *others} and (before or after):
+            yield Mention(path, "rename" if before else "delete", line)
+            continue
+        partner = _PARTNER.search(note)
+        other = _as_path(partner["path"].rstrip(".,"), quoted=True) if partner else ""
+        if partner and other:
+            old, new = (other, path) if partner["way"].lower() == "from" else (path, other)
+            yield from (Mention(old, "delete", line), Mention(new, "rename", line))
+        else:
+            yield Mention(path, noted, line)
+
+
+_Named = tuple[str, Action | None, str, str]
+"""A path, the action noted of it, the notes, and what stands between it and the next one."""
+
+
+def _quoted(value: str) -> Iterator[_Named]:
     quoted = list(_QUOTED.finditer(value))
-    if quoted:
-        ends = [each.start() for each in quoted[1:]] + [len(value)]
-        for each, end in zip(quoted, ends, strict=True):
-            path = _as_path(each[1], quoted=True)
-            if path:
-                action = _note(value[each.end() : end]) or _note(value[: quoted[0].start()])
-                yield Mention(path, action, line)
-        return
-    plain = _LINK.sub(lambda link: link[1] if "/" in link[1] else link[2], value[:4000])
-    for part in _SPLIT.split(plain):
+    # A name within a note is not one of the list: `(RENAME to `b.ts`)`.
+    notes = [(each.start(), each.end()) for each in _NOTE.finditer(value)]
+    outside = [q for q in quoted if not any(a < q.start() < b for a, b in notes)] or quoted
+    ends = [*(each.start() for each in outside[1:]), len(value)]
+    first = value[: outside[0].start()]
+    general = _note(first) or parse_action(first)
+    for each, end in zip(outside, ends, strict=True):
+        path = _as_path(each[1], quoted=True)
+        if path:
+            behind = value[each.end() : end]
+            yield path, _note(behind) or general, behind, _NOTE.sub("", behind)
+
+
+def _plain(value: str) -> Iterator[_Named]:
+    text = _LINK.sub(lambda link: link[1] if "/" in link[1] else link[2], value.replace("\0", ""))
+    said = _ACTION_FIRST.match(text)
+    general = _ACTIONS.get(said["action"].lower()) if said else None
+    if said and general and (said["colon"] or _as_path(said["next"])):
+        text = text[said.start("next") :]
+    else:
+        general = None
+    notes: list[str] = []
+
+    def hide(note: re.Match[str]) -> str:
+        notes.append(note[0])
+        return f"\0{len(notes) - 1}\0"
+
+    pieces = [*_SPLIT.split(_NOTE.sub(hide, text)), ""]
+    for hidden, joint in zip(pieces[::2], pieces[1::2], strict=True):
+        part = _HIDDEN.sub(lambda place: notes[int(place[1])], hidden)
         path = _as_path(_NOTE.sub("", part) if not _is_drive(part) else _before_note(part))
         if path:
-            yield Mention(path, _note(part), line)
+            yield path, _note(part) or general, part, joint
 
 
 def _is_drive(text: str) -> bool:

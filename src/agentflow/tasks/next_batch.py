@@ -16,6 +16,15 @@ Work = Literal["do", "finish", "verify"]
 
 BACKEND = "backend"
 _ANYBODY = re.compile(r"(?:any(?:one|body)?|either|both|tbd|unassigned|all|none|n/?a|-)\b", re.I)
+_PATH = re.compile(
+    r"(?:[^\s,;+&|()\[\]/\\]{0,200}[/\\]){1,20}(?P<name>[^\s,;+&|()\[\]/\\.]{1,200})[^\s,;+&|()\[\]]{0,200}"
+)
+"""A persona's file: `.claude/agents/backend-developer.md`."""
+_BACK_END = re.compile(r"\bback[ -]end\b")
+_ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+_WORD = re.compile(r"(?<!non-)(?<!non )(?<!not )(?<!not-)\b[a-z]+\b")
+_ROLE = re.compile(r"(?<!non-)(?<!not )\b([a-z]+)[ _-](?:developers?|devs?|engineers?|agents?)\b")
+"""What counts in brackets too, where other words are an aside: `team-leader (backend-developer)`."""
 _WORK: dict[Status, Work] = {"PARTIAL": "finish", "IMPLEMENTED": "verify"}
 
 
@@ -93,10 +102,24 @@ def _passed_over(batch: Batch, developer: str | None) -> str:
 
 
 def is_for(batch: Batch, developer: str | None = BACKEND) -> bool:
-    """Whether a batch is this developer's, or nobody's in particular; None means everybody."""
+    """Whether a batch is this developer's, or nobody's in particular; None means everybody.
+
+    The word counts as a whole, in a name of several (`nitro-backend-developer`) and of a path its
+    last name; in brackets only as a role.
+    """
     said = batch.developer
-    anybody = developer is None or said is None or _ANYBODY.match(said) is not None
-    return anybody or (developer or "") in (said or "").lower()
+    if developer is None or said is None or _ANYBODY.match(said):
+        return True
+    plain = _PATH.sub(_last_name, _BACK_END.sub("backend", said.lower()))
+    named = _ROLE.findall(plain) + _WORD.findall(_ASIDE.sub(" ", plain))
+    return developer in named
+
+
+def _last_name(path: re.Match[str]) -> str:
+    """Of a path; `backend/frontend` is none."""
+    whole = path[0]
+    is_path = whole[0] in ".@/~" or "." in whole or len(re.findall(r"[/\\]", whole)) > 1
+    return path["name"] if is_path else whole
 
 
 def _notices(batch: Batch) -> list[str]:

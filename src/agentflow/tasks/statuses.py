@@ -52,7 +52,10 @@ _EMOJI: dict[Status, str] = {
 _MARKS: dict[str, Status] = {"✅": "COMPLETE", "☑": "COMPLETE", "⏳": "PENDING", "⏸": "PENDING"}
 """Signs that say a status without a word."""
 
-_SIGN = "[🔲✅☑✔✓❌✗✖⏸⏳⌛⏭🔄🔁🚧🟡🟢🔴🟠🔵⚪⬜⛔🚫⚠🔨🕒📋🆕▶]\ufe0f?"
+_SIGN = (
+    "[🔲✅☑✔✓❌✗✖⏸⏳⌛⏭🔄🔁🚧🟡🟢🔴🟠🔵⚪⬜⛔🚫⚠🔨🕒📋🆕▶"
+    + "\U0001f300-\U0001faff\u2600-\u27bf\u2b00-\u2bff]\ufe0f?"
+)
 _NAMES = sorted(_SYNONYMS, key=len, reverse=True)
 _WORD = "|".join(name.replace(" ", "[ _-]") for name in _NAMES)
 _TOKEN = re.compile(
@@ -65,6 +68,9 @@ _BEFORE = re.compile(r"(?:^|[-\u2013—\[(:|*_`]|\[[ xX~]?\])[ \t]*$")
 _AFTER = re.compile(r"[ \t]*(?:$|[-\u2013—\[\](|*_,;.]|`)")
 _NOTE = re.compile(r"[ \t]*(?:[(\[].*[)\]][ \t]*)?")
 _BARE = re.compile(rf"{_SIGN}(?=[ \t]*(?:$|`|\(|\[))")
+_BOX = re.compile(r"\[([ xX])\]")
+_BOX_FIRST = re.compile(r"[ \t:\u2013—-]{0,9}\[([ xX])\](?=[ \t])")
+_BOX_LAST = re.compile(r"[ \t]\[([ xX])\]$")
 _VALUE = re.compile(r"[ \t*_`]*(?:\[[ xX~]?\][ \t]*|\[)?")
 
 
@@ -110,9 +116,21 @@ def in_heading(text: str) -> tuple[StatusToken | None, bool]:
 
 
 def in_signs(text: str) -> Status | None:
-    """What signs before a heading's first word say, if they say one status: `## ✅ Batch 3: x`."""
+    """What signs or a box before a heading's first word say, if they say one status:
+    `## ✅ Batch 3: x`, `## [x] Batch 3: x`."""
     said: set[Status] = {_MARKS[each] for each in text if each in _MARKS}
+    said |= {_box(found[1]) for found in _BOX.finditer(text)}
     return said.pop() if len(said) == 1 else None
+
+
+def in_box(rest: str) -> Status | None:
+    """What a box at the beginning or the end of a heading's words says: `## Batch 3 - x [ ]`."""
+    found = _BOX_FIRST.match(rest) or _BOX_LAST.search(rest)
+    return _box(found[1]) if found else None
+
+
+def _box(tick: str) -> Status:
+    return "COMPLETE" if tick.strip() else "PENDING"
 
 
 def _of_sign(found: re.Match[str]) -> StatusToken | None:

@@ -29,6 +29,7 @@ from agentflow.tasks.headings import (
     split_tasks,
 )
 from agentflow.tasks.markdown_lines import Line, Lines, read_lines
+from agentflow.tasks.statuses import in_box
 from agentflow.tasks.tokens import derived_status, find_commit, find_status
 
 MAX_DOCUMENT = 1024 * 1024
@@ -187,17 +188,18 @@ def _task(section: Section, around: _Surroundings) -> TaskEntry:
     stated = find_status(section, fields)
     around.problems.extend(stated.problems)
     commits, commit = find_commit(section, fields)
+    mentioned, unread = find_mentions(section.lines, fields)
+    around.problems.extend(unread)
     return TaskEntry(
         id=section.id,
         name=stated.name,
         line=section.lines[0].number,
         end=section.end,
-        status=stated.status,
+        status=stated.status or in_box(section.rest),
         tokens=stated.tokens,
         dependencies=_dependencies(section, fields, around),
         files=tuple(
-            DeclaredFile(each.written, None, each.action, None, each.line)
-            for each in find_mentions(section.lines, fields)
+            DeclaredFile(each.written, None, each.action, None, each.line) for each in mentioned
         ),
         quality=_listed(section.lines, fields, "quality"),
         verification=_listed(section.lines, fields, "verification"),
@@ -220,6 +222,8 @@ def _batch(section: Section, around: _Surroundings) -> Batch:
     status, source = stated.status, stated.source
     if status is None and not any(each.code == "status-ambiguous" for each in stated.problems):
         status, source = derived_status(tasks, section.lines)
+        ticked = None if status else in_box(section.rest)
+        status, source = (ticked, "heading") if ticked else (status, source)
     commits, commit = find_commit(section, fields)
     return Batch(
         id=section.id,

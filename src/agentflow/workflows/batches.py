@@ -16,7 +16,7 @@ from agentflow.tasks.document import Batch
 from agentflow.tasks.next_batch import is_for
 from agentflow.tasks.tasks_edit import find_batch
 from agentflow.workflows.endings import Ending
-from agentflow.workflows.escalation import escalate
+from agentflow.workflows.escalation import escalate, escalation
 from agentflow.workflows.ledger import changes, find_kept, write_untracked
 from agentflow.workflows.next_step import next_step
 from agentflow.workflows.situation import (
@@ -73,6 +73,8 @@ class _Series:
     done: list[Json] = field(default_factory=list[Json])
     step: Json | None = None
     """The newest one."""
+    escalation: Json | None = None
+    """Of the batch that failed in this call."""
 
     async def work(self) -> Json:
         """Run batch after batch, to the report of all."""
@@ -122,9 +124,10 @@ class _Series:
         documents = self.wanted.documents
         kept = find_kept(repository, tip, self.wanted.task, documents.roots, documents.prefixes)
         listing = repository.git.text(
-            "diff-tree", "-r", "-z", "--no-renames", "--name-only", report["base"], sha
-        )
-        files = [path for path in listing.split("\0") if path]
+            "diff-tree", "-r", "-z", "--root", "-m", "--no-commit-id", "--no-renames", "--name-only",
+            sha,
+        )  # fmt: skip
+        files = [path for path in dict.fromkeys(listing.split("\0")) if path]
         step = next_step(kept.document, find_batch(kept.document, batch.id), sha, files)
         if step["kind"] == "completion":
             write_marker(repository.root, self.wanted.task, "done")
@@ -137,7 +140,9 @@ class _Series:
         if report["outcome"] == "failed" and situation.choice.batch:
             repository, kept = situation.repository, situation.kept
             locks = repository.locks(self.world.cache)
-            escalate(plan, repository, kept, situation.choice.batch, report, locks)
+            batch = situation.choice.batch
+            commit = escalate(plan, repository, kept, batch, report, locks)
+            self.escalation = escalation(kept, batch, report, commit, self.wanted.again)
             hint = f"Look at it: agentflow runs show {report['run']}. Mend task or plan, then: "
             hint += f"{self.wanted.again} --retry"
         self.step = None
@@ -181,6 +186,7 @@ class _Series:
             "batches": list(self.done),
             "notices": list(situation.choice.notices),
             "next_step": self.step,
+            "escalation": self.escalation,
         }
 
 
@@ -192,6 +198,7 @@ def _entry(batch: Batch, report: Json) -> Json:
         **{name: report[name] for name in ("outcome", "run", "total_cost_usd", "num_turns")},
         "commit": commits[-1]["sha"] if commits else None,
         "bookkeeping": report["bookkeeping"] and report["bookkeeping"]["tip"],
+        "notices": list(report["notices"]),
     }
 
 

@@ -19,11 +19,42 @@ from agentflow.workspace.recreate import Authorship, trailers_for
 from agentflow.workspace.repository import Repository
 
 
+def escalation(kept: Kept, batch: Batch, report: Json, commit: str | None, again: str) -> Json:
+    """What a person needs to decide about a batch that failed: what was measured, what the agent made
+    of it, where both lie, and what can be done next. `commit` marks the batch FAILED."""
+    run, last = report["run"], report["verification"]
+    return {
+        "batch": {"id": batch.id, "name": batch.name, "tasks": [task.id for task in batch.tasks]},
+        "document": kept.path,
+        "line": batch.line,
+        "marked": commit,
+        "run": run,
+        "reason": report["reason"],
+        "repairs": last["repairs"],
+        "evidence": [
+            {name: gate[name] for name in ("gate", "summary", "detail", "notices")}
+            for gate in last["gates"]
+            if gate["status"] == "failed"
+        ],
+        "passed": [gate["gate"] for gate in last["gates"] if gate["status"] == "passed"],
+        "changes": report["changes"],
+        "answer": report["result"],
+        "work_tree": report["work_tree"],
+        "next": [
+            {"why": "see what the agent did", "command": f"agentflow runs show {run}"},
+            {"why": "see what it changed", "command": f"agentflow runs diff {run}"},
+            {"why": "go back to an earlier turn of it",
+             "command": f"agentflow runs rewind {run} --to TURN"},
+            {"why": "try the batch again, once task or plan are mended", "command": f"{again} --retry"},
+        ],
+    }  # fmt: skip
+
+
 def escalate(
     plan: Plan, repository: Repository, kept: Kept, batch: Batch, report: Json, locks: Path
-) -> None:
+) -> str | None:
     """Mark the batch FAILED, with one dated line that says why: in a commit of agentflow's own on
-    the branch, or in the user's file if git does not have the document.
+    the branch, which is returned, or in the user's file if git does not have the document.
 
     Raises `Conflict` if the branch moved or somebody changed the batch's status meanwhile,
     `EnvironmentFailure` if the commit cannot be signed.
@@ -34,7 +65,7 @@ def escalate(
     if not kept.tracked:
         file = repository.root / kept.path
         rewrite(file, kept.document, [change], locks, lambda now: _marked(now, change, line))
-        return
+        return None
     text = _marked(kept.document, change, line)
     task = kept.document.task_id
     made = bookkeeping_commit(
@@ -47,6 +78,7 @@ def escalate(
     if made:
         old = branch_tip(repository, plan.branch) or "0" * len(made.sha)
         swap(repository, f"refs/heads/{plan.branch}", made.sha, old, report["run"])
+    return made.sha if made else None
 
 
 def _marked(document: Document, change: Change, line: str) -> str:

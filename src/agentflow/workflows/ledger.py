@@ -34,7 +34,7 @@ def find_kept(
 
     Raises `UsageError` if there is none, or if it cannot be read.
     """
-    paths = _paths(task, roots)
+    paths = paths_of(task, roots)
     held = repository.paths(commit)
     folders = {str(parent) for path in held for parent in PurePosixPath(path).parents}
     for path in paths:
@@ -63,7 +63,7 @@ def find_kept(
     )
 
 
-def _paths(task: str, roots: Sequence[str]) -> tuple[str, ...]:
+def paths_of(task: str, roots: Sequence[str]) -> tuple[str, ...]:
     """Where the document of a task can be, the first that is there wins."""
     return tuple(f"{root}/{task}/{NAME}" for root in roots)
 
@@ -101,7 +101,12 @@ def check_place(kept: Kept, batch: Batch, tasks: Sequence[TaskEntry]) -> None:
 
 
 def batch_ledger(
-    kept: Kept, batch: Batch, tasks: Sequence[TaskEntry], message: str, roots: Sequence[str]
+    kept: Kept,
+    batch: Batch,
+    tasks: Sequence[TaskEntry],
+    message: str,
+    roots: Sequence[str],
+    held: str = "",
 ) -> Ledger:
     """What is written once the batch is verified; nothing if git does not have the document.
 
@@ -109,12 +114,12 @@ def batch_ledger(
     """
     task = kept.document.task_id
 
-    def entry(tip: str) -> Bookkeeping:
-        text = rewritten(kept.document, changes(batch, tasks, "COMPLETE", tip)).text
+    def entry(commit: str) -> Bookkeeping:
+        text = rewritten(kept.document, changes(batch, tasks, "COMPLETE", commit)).text
         files = {kept.path: text.encode()} if kept.tracked else {}
         return Bookkeeping(f"docs({task}): batch {batch.id} is complete", files)
 
-    return Ledger(_paths(task, roots), message, entry)
+    return Ledger(paths_of(task, roots), message, entry, batch.id, held)
 
 
 def with_failure(document: Document, batch_id: str, line: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from agentflow.budget import shared_account
 from agentflow.closing import REPORTS
 from agentflow.errors import AgentflowError, Conflict, UsageError
+from agentflow.events import Event
 from agentflow.frozen import record
 from agentflow.handoff_parts import Part, Prepared
 from agentflow.interfaces import Emit
@@ -27,6 +28,8 @@ from agentflow.run import Connect, run_task
 from agentflow.runs import FOLDER, REPORT, read_report, task_lock
 from agentflow.strict_json import parse_object
 from agentflow.workflows.endings import Ending
+from agentflow.workflows.together import verify_together
+from agentflow.workspace.joint import Joined
 from agentflow.workspace.land import check_target, forget_verified, land
 from agentflow.workspace.repository import open_repository
 from agentflow.world import World
@@ -106,15 +109,53 @@ async def run_linked(
                 reports.append(await run_task(plan, world, connect, sinks, account))
                 if reports[-1]["outcome"] != "done":
                     return _report(prepared, reports, _stopped_at(reports[-1]))
-            if wanted.flags.get("land") == "none":
-                return _report(prepared, reports, Ending())
             links = [_link(*each) for each in zip(prepared.parts, plans, reports, strict=True)]
-            _write(file, links)
-        return _land_all(prepared, links, world, told)
+            together = await verify_together(
+                home, _joined(prepared, plans, links), wanted.flags, world, _each(sinks)
+            )
+            apart = _apart(together)
+            if apart or wanted.flags.get("land") == "none":
+                return _report(prepared, reports, apart or Ending(), together)
+            _write(file, links, together)
+        return _land_all(prepared, links, world, told, _together(file))
+
+
+def _joined(prepared: Prepared, plans: Sequence[Plan], links: Sequence[Link]) -> list[Joined]:
+    return [
+        Joined(plan.repository, part.submodule, link.base, link.tip)
+        for part, plan, link in zip(prepared.parts, plans, links, strict=True)
+    ]
+
+
+def _each(sinks: Sequence[Emit]) -> Emit:
+    def emit(event: Event, /) -> None:
+        for sink in sinks:
+            sink(event)
+
+    return emit
+
+
+def _apart(together: Json | None) -> Ending | None:
+    """The ending of parts that are right alone, and not together; None if they are, or if nothing
+    measured it."""
+    if together is None or together["passed"]:
+        return None
+    failed = ", ".join(gate["gate"] for gate in together["gates"] if gate["status"] == "failed")
+    return Ending(
+        "failed",
+        1,
+        f"each part is verified, but together they are not: {failed or together['reason']}; nothing of "
+        "the handoff landed",
+        "See `together` of the report. The next call judges them again; --fresh does the parts anew.",
+    )
 
 
 def _land_all(
-    prepared: Prepared, links: Sequence[Link], world: World, told: Callable[[str], None]
+    prepared: Prepared,
+    links: Sequence[Link],
+    world: World,
+    told: Callable[[str], None],
+    together: Json | None,
 ) -> Json:
     """Land what has not landed; nothing if one of the targets cannot take its part."""
     try:
@@ -122,8 +163,8 @@ def _land_all(
             _check(link, world)
         reports = [_landed(link, world, told) for link in links]
     except AgentflowError as error:
-        return _report(prepared, [_kept(link) for link in links], Ending.of(error))
-    return _report(prepared, reports, Ending())
+        return _report(prepared, [_kept(link) for link in links], Ending.of(error), together)
+    return _report(prepared, reports, Ending(), together)
 
 
 def _link(part: Part, plan: Plan, report: Json) -> Link:
@@ -150,10 +191,18 @@ def _written(file: Path) -> list[Link]:
     return [Link(Path(each["directory"]), *(each[name] for name in fields)) for each in found]
 
 
-def _write(file: Path, links: Sequence[Link]) -> None:
+def _together(file: Path) -> Json | None:
+    """What was measured of all parts together before they were written down."""
+    try:
+        return parse_object(file.read_bytes()).get("together")
+    except (OSError, ValueError):
+        return None
+
+
+def _write(file: Path, links: Sequence[Link], together: Json | None) -> None:
     listed = [{**asdict(link), "directory": str(link.directory)} for link in links]
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, json.dumps({"links": listed}))
+    write_atomically(file, json.dumps({"links": listed, "together": together}))
 
 
 def _check(link: Link, world: World) -> None:
@@ -194,5 +243,8 @@ def _stopped_at(report: Json) -> Ending:
     return Ending(report["outcome"], report["exit_code"], reason, report["hint"])
 
 
-def _report(prepared: Prepared, reports: Sequence[Json], ending: Ending) -> Json:
-    return {**ending.report("linked", prepared.id, reports), "runs": list(reports)}
+def _report(
+    prepared: Prepared, reports: Sequence[Json], ending: Ending, together: Json | None = None
+) -> Json:
+    ended = ending.report("linked", prepared.id, reports)
+    return {**ended, "runs": list(reports), "together": together}

@@ -1,7 +1,7 @@
 """Where the batches of a document stand, and the plan of the next one's run."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
@@ -14,11 +14,13 @@ from agentflow.plan import Plan, make_plan
 from agentflow.prompts.context import Measure
 from agentflow.resuming import earlier_order, order_of
 from agentflow.runs import list_runs
-from agentflow.tasks.document import Batch
+from agentflow.tasks.document import Batch, TaskEntry
 from agentflow.tasks.next_batch import NextBatch, is_for, next_batch
 from agentflow.tasks.task import check_id
 from agentflow.workflows.assignment import assignment, batch_task_id, commit_message
-from agentflow.workflows.ledger import Kept, batch_ledger, check_place, find_kept
+from agentflow.workflows.declared import Declared, declared_by
+from agentflow.workflows.holding import holder
+from agentflow.workflows.ledger import Kept, batch_ledger, check_place, find_kept, paths_of
 from agentflow.workspace.land import branch_tip
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
@@ -95,6 +97,15 @@ def look(wanted: Wanted, world: World) -> Situation:
     return Situation(repository, base, kept, next_batch(kept.document, retry=wanted.retry))
 
 
+def has_document(wanted: Wanted, world: World) -> bool:
+    """Whether `look` would find a document. Raises `UsageError` for a base that is none."""
+    repository = open_repository(world.directory, world.environment)
+    tip = branch_tip(repository, wanted.branch) or repository.resolve(wanted.base or "HEAD")
+    paths = paths_of(wanted.task, wanted.documents.roots)
+    held = repository.paths(tip)
+    return any(path in held or (repository.root / path).is_file() for path in paths)
+
+
 def check(situation: Situation) -> None:
     """Raise `UsageError` if there is no batch for the backend developer, or if the status of the
     one that would be next cannot be decided."""
@@ -116,12 +127,14 @@ async def plan_batch(
     Raises as `make_plan` does, and `UsageError` for a batch that could not be marked COMPLETE, or
     for another run than the one that is wanted.
     """
-    kept, choice = situation.kept, situation.choice
+    kept, choice, repository = situation.kept, situation.choice, situation.repository
     check_place(kept, batch, choice.tasks)
-    made = assignment(kept.document, batch, kept.path, choice.tasks, choice.work or "do")
-    earlier = earlier_order(
-        situation.repository, world.cache, made, situation.base, failed=not wanted.retry
-    )
+    declared = declared_by(choice.tasks, repository.paths(situation.base))
+    _check_declared(kept, batch, declared)
+    work = choice.work or "do"
+    held = holder(repository, situation.base, kept, batch, declared) if work == "verify" else ""
+    made = assignment(kept.document, batch, kept.path, choice.tasks, work, declared, held)
+    earlier = earlier_order(repository, world.cache, made, situation.base, failed=not wanted.retry)
     if wanted.run and (earlier is None or earlier.resume != wanted.run):
         raise UsageError(
             f"the run {wanted.run} cannot go on: document or branch changed since",
@@ -131,11 +144,48 @@ async def plan_batch(
     order = replace(order, flags=_flags(wanted), answer=wanted.answer)
     plan = await make_plan(order, world, measure)
     message = commit_message(batch, choice.tasks)
-    ledger = batch_ledger(kept, batch, choice.tasks, message, wanted.documents.roots)
-    unsaid = (
-        (f"batch {batch.id} has no place for its commit: {ADVICE}",) if not batch.commit else ()
+    ledger = batch_ledger(kept, batch, choice.tasks, message, wanted.documents.roots, held)
+    if held:  # a gate that is to fail before the work cannot: the base has the work
+        gates = tuple(replace(gate, must_fail_on_base=False) for gate in plan.gates)
+        plan = replace(plan, gates=gates)
+    notices = (*choice.notices, *_unsaid(batch), *_unmeasured(kept, choice.tasks, declared))
+    return replace(plan, ledger=ledger, notices=(*notices, *plan.notices))
+
+
+def _check_declared(kept: Kept, batch: Batch, declared: Declared) -> None:
+    """Raise `UsageError` for a batch whose declared files have all no place here: nothing of it could
+    be measured."""
+    if not declared.nothing_measured:
+        return
+    first, *others = declared.unplaced
+    more = f", nor have {len(others)} others" if others else ""
+    raise UsageError(
+        f"{kept.path}:{first.line}: of the files that batch {batch.id} declares none could be checked: "
+        f"{first.written[:200]!r} has no place in this repository{more}",
+        hint="Write paths relative to the repository's root, or set [documents] prefixes to what "
+        "the writers of the document call this workspace.",
     )
-    return replace(plan, ledger=ledger, notices=(*choice.notices, *unsaid, *plan.notices))
+
+
+def _unsaid(batch: Batch) -> tuple[str, ...]:
+    told = f"batch {batch.id} has no place for its commit: {ADVICE}"
+    return () if batch.commit else (told,)
+
+
+def _unmeasured(kept: Kept, tasks: Sequence[TaskEntry], declared: Declared) -> list[str]:
+    """What the tasks say of files and nobody checks, each with its line."""
+    told = [
+        f"{kept.path}:{file.line}: {file.written[:200]!r} is not checked: "
+        + ("RENAME to what?" if file.path else "it has no place in this repository")
+        for file in declared.unplaced
+    ]
+    unread = (
+        f"{kept.path}:{each.line}: {each.message}"
+        for task in tasks
+        for each in kept.document.problems
+        if each.code == "file-unread" and task.line <= each.line < task.end
+    )
+    return [*told, *unread]
 
 
 def _flags(wanted: Wanted) -> dict[str, Any]:

@@ -12,6 +12,15 @@ _DIFF = ("-r", "-z", "--no-renames", "--raw", "--no-abbrev")
 
 def commits_between(state: Git, base: str, head: str) -> list[Commit]:
     """Every commit of `base..head`, parents first, each with its changes against every parent."""
+    return _commits(state, f"{base}..{head}")
+
+
+def commit_at(state: Git, name: str) -> Commit:
+    """One commit, with its changes against every parent."""
+    return _commits(state, "--no-walk", name)[0]
+
+
+def _commits(state: Git, *revisions: str) -> list[Commit]:
     fields = state.text(
         "log",
         "-z",
@@ -20,7 +29,7 @@ def commits_between(state: Git, base: str, head: str) -> list[Commit]:
         "--no-show-signature",
         "--encoding=UTF-8",
         "--format=format:%H%x00%T%x00%P%x00%B",
-        f"{base}..{head}",
+        *revisions,
     ).split("\0")
     columns = (fields[column::4] for column in range(4))
     rows = list(zip(*columns, strict=False))

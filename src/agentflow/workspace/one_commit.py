@@ -33,8 +33,10 @@ def one_commit(
     changes = changes_between(state, base, tree)
     if not changes:
         state.run("update-ref", "refs/agentflow/candidate", base)
-        return Candidate(base, base, leftovers=candidate.leftovers)
+        return Candidate(base, base, leftovers=candidate.leftovers, dropped=tuple(dropped))
     single = candidate.commits[0] if len(candidate.commits) == 1 else None
     step = Commit("", tree, (base,), single.message if single else message, changes)
     made = recreate(state, base, [step], candidate.leftovers, authorship)
-    return replace(made, claimed=dict.fromkeys(candidate.claimed, made.tip))
+    several = len(candidate.commits) if single is None else 0
+    claimed = dict.fromkeys(candidate.claimed, made.tip)
+    return replace(made, claimed=claimed, squashed=several, dropped=tuple(dropped))
