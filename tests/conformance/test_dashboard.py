@@ -86,7 +86,9 @@ def html(page: Page) -> str:
     return "".join(str(region.html) for region in page.regions)
 
 
-def test_the_buttons_of_a_server_reach_the_database_and_its_absence_hides_nothing(cluster: Machines) -> None:
+def test_the_buttons_of_a_server_reach_the_database_and_its_absence_hides_nothing(
+    cluster: Machines,
+) -> None:
     [run] = cluster.submit("TASK-1")
     shell = Shell(cluster.folder, cluster.project)
     shell.environment["AGENTFLOW_DATABASE_URL"] = cluster.url
