@@ -56,6 +56,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header 
 lock:
 	$(LOCK) --group dev -o requirements.lock
 	$(LOCK) --group build --constraints requirements.lock -o deploy/action/requirements.lock
+	$(LOCK) --group build --extra cluster --extra otel --constraints requirements.lock -o deploy/requirements.lock
 
 clean:
 	rm -rf $(VENV) build dist site .cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,7 +1,9 @@
 """Landing many branches on one, beside `git merge` of the same branches one after another.
 
 `python benchmarks/landing.py [--branches 64] [--files 2000]`. Both make a merge commit for each
-branch; git in a work tree, agentflow in the object store.
+branch; git in a work tree, agentflow in the object store. Measured are the merges of `workspace/combine`
+alone: a landing also takes the branch's lock, runs all gates on the merge and swaps the ref, and gates are
+most of its time.
 """
 
 import argparse

@@ -49,6 +49,20 @@ def test_the_image_is_for_a_user_without_rights_and_has_what_a_worker_needs() ->
         assert path.startswith(("--from=", "/")) or (ROOT / path).exists(), path
 
 
+def test_the_image_installs_what_is_tested_and_no_more() -> None:
+    tested, installed = (
+        set(re.findall(r"^([\w.-]+==\S+)", (ROOT / file).read_text(), re.MULTILINE))
+        for file in ("requirements.lock", "deploy/requirements.lock")
+    )
+    assert installed < tested
+    names = {each.partition("==")[0] for each in installed}
+    assert {"dbos", "psycopg", "opentelemetry-sdk", "hatchling"} <= names
+    assert not {"playwright", "basedpyright", "zensical"} & names
+    text = (DEPLOY / "Dockerfile").read_text("utf-8")
+    pips = re.findall(r"pip install (?:--no-cache-dir|--quiet| )*(\S+)", text)
+    assert pips == ["--require-hashes", "--no-deps"]
+
+
 @pytest.mark.parametrize(("kind", "container"), [("Deployment", "worker"), ("Job", "migrate")])
 def test_pods_have_no_rights_and_secrets_come_from_secrets(kind: str, container: str) -> None:
     pod = kubernetes(kind)["spec"]["template"]["spec"]

@@ -44,7 +44,7 @@ class Shell:
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         process = self.start(*arguments, **environment)
-        output, talk = process.communicate(timeout=60)
+        output, talk = process.communicate(timeout=240)  # of a hang
         return subprocess.CompletedProcess(process.args, process.returncode, output, talk)
 
     def on_terminal(self, answer: str, *arguments: str) -> tuple[int, str]:

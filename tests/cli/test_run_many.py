@@ -1,5 +1,6 @@
 """`agentflow run` with several tasks, as a user meets it."""
 
+import asyncio
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ from xml.etree.ElementTree import parse
 
 import pytest
 
+from agentflow.models.scripted import ScriptedServer, read_script
+from agentflow.records import Json
 from tests.cli.shell import Shell
 from tests.many.fleet import writes
 from tests.run.project import bash, call, turn
@@ -151,3 +154,36 @@ def test_ctrl_c_once_stops_soon_and_a_second_time_now(shell: Shell, url: str, bw
     by = {task["task"]: task for task in report["tasks"]}
     assert by["C"]["outcome"] == "interrupted"
     assert by["C"]["num_turns"] < 20
+
+
+MINUTE = 60_000
+"""Tokens of input that a minute bears: a thousand each second."""
+
+
+async def refused(shell: Shell, talks: dict[str, list[Json]], *tasks: str) -> int:
+    """Run tasks at a server that bears so little; return how many requests it refused."""
+    script = {"turns": [turn()], "conversations": talks, "limits": {"input_tokens": MINUTE}}
+    async with ScriptedServer(read_script(script)) as server:
+        arguments = ("run", *tasks, "--fresh", "--base-url", server.url, *GATE)
+        ended = await asyncio.to_thread(shell.run, *arguments)
+        assert ended.returncode == 0, ended.stderr
+        return server.limits.refused
+
+
+@pytest.mark.sandbox
+async def test_tasks_keep_one_pace_that_the_server_or_the_configuration_says(
+    shell: Shell, bwrap: str
+) -> None:
+    text = "---\nallow: [b/]\ndepends_on: A\n---\n\n# Do B\n"
+    shell.project.write(".orchestrator/tasks/B.md", text)
+    more = {"usage": {"input_tokens": MINUTE + 4_000, "output_tokens": 5}}
+    first, last = writes("a/x.txt")
+    talks = {"# Task A:": [first, {**last, **more}], "# Task B:": writes("b/x.txt")}
+    assert await refused(shell, talks, "A", "B") == 0, "B does not know what A used"
+
+    talks = {"# Task A:": [{**first, **more}, last]}
+    assert await refused(shell, talks, "A") > 0
+    config = shell.project.root.parent / "config/agentflow/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"[rate_limits]\ninput_tokens = {MINUTE}\n")
+    assert await refused(shell, talks, "A") == 0, "what is configured is not kept"

@@ -137,6 +137,30 @@ async def test_a_result_that_fails_with_what_landed_goes_back_and_the_target_sta
     assert (entry["outcome"], report["exit_code"]) == ("failed", 1)
 
 
+async def test_every_commit_that_the_target_ever_names_is_green(fleet: Fleet) -> None:
+    """Any two of three results are green together, and all three are not."""
+    command = "! { test -e a/x.txt && test -e b/x.txt && test -e c/x.txt; }"
+    for name in "ABC":
+        fleet.task(name, writes(f"{name.lower()}/x.txt"))
+    git = fleet.project.git
+    git("branch", "release")
+
+    report = await fleet.run(
+        *"ABC",
+        target="release",
+        gates=[{"name": "test", "command": command}],
+        max_repairs=0,
+        keep_going=True,
+    )
+
+    assert sorted(outcomes(report).values()) == ["done", "done", "failed"]
+    landed = git("rev-list", "--first-parent", "main..release").splitlines()
+    assert len(landed) == 2
+    for commit in landed:
+        found = git("ls-tree", "-r", "--name-only", commit).splitlines()
+        assert not {"a/x.txt", "b/x.txt", "c/x.txt"} <= set(found)
+
+
 async def test_a_result_that_conflicts_twice_ends_with_7_and_is_kept(fleet: Fleet) -> None:
     turns = [turn(bash("echo by the agent > app/hello.txt")), turn()]
     fleet.task("A", turns, header="allow: [app/]", again=turns)
