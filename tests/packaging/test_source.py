@@ -56,7 +56,9 @@ def test_the_wheel_serves_the_dashboard(tmp_path: Path) -> None:
 
     with serving(place) as url, httpx2.Client(follow_redirects=True, timeout=60) as client:
         base = url.partition("/?")[0]
-        assert client.get(url).status_code == 200  # which takes the token, and refreshes to the page
+        assert (
+            client.get(url).status_code == 200
+        )  # which takes the token, and refreshes to the page
         page = client.get(f"{base}/")
         assert page.status_code == 200
         assert "Overview" in page.text
