@@ -19,6 +19,7 @@ import yaml
 from agentflow.models.scripted import ScriptedServer, read_script
 from tests.ci.runner import ACTION, ROOT, Runner
 from tests.cli.shell import Shell
+from tests.cli.test_on_terminal import holding
 from tests.crash.test_disk import fill, small_disk
 from tests.run.project import HELLO, turn
 
@@ -98,15 +99,20 @@ def case_of_the_outcome(runner: Runner) -> tuple[str | None, ...]:
     return found.get("type"), found.get("message")
 
 
-def cancel_when_it_works(
-    process: "subprocess.Popen[str]", journals: Path, first: signal.Signals
-) -> None:
-    """What GitHub's runner does to a job that is cancelled, when a command of the agent is at work."""
+def when_it_works(journals: Path) -> None:
+    """Wait until the agent has called a tool."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if any('"toolu_' in file.read_text() for file in journals.glob("*/journal.jsonl")):
             break
         time.sleep(0.05)
+
+
+def cancel_when_it_works(
+    process: "subprocess.Popen[str]", journals: Path, first: signal.Signals
+) -> None:
+    """What GitHub's runner does to a job that is cancelled, when a command of the agent is at work."""
+    when_it_works(journals)
     process.send_signal(first)
 
 
@@ -172,6 +178,32 @@ def test_a_job_without_disk_has_its_code_and_what_can_be_said(tmp_path: Path) ->
     assert runner.outputs["outcome"] == "environment"
     kind, message = case_of_the_outcome(runner)
     assert (kind, "No space left on device" in (message or "")) == ("environment", True)
+
+
+@pytest.mark.sandbox
+@pytest.mark.usefixtures("bwrap")
+def test_a_disk_that_fills_up_during_a_job_ends_it_and_it_goes_on(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "place")
+    runner = job(shell, tmp_path, task="TASK-1")
+    runs = shell.project.root / ".orchestrator/runs"
+    go = holding(shell)
+    with small_disk(runs) as disk:
+
+        def full(_: object) -> None:
+            when_it_works(runs)
+            fill(disk)
+            go.touch()
+
+        turns = [turn(HELLO), turn(text="Done.")]
+        ended = asyncio.run(run_with_model(runner, turns, meanwhile=full))
+
+        assert ended.returncode == 5, ended.stderr
+        assert runner.outputs["outcome"] == "environment"
+        kind, message = case_of_the_outcome(runner)
+        assert (kind, "No space left on device" in (message or "")) == ("environment", True)
+        (disk / "filler").unlink()
+        gone_on = asyncio.run(resume_with_model(shell, turns))
+        assert gone_on.returncode == 0, gone_on.stderr
 
 
 SETUP = """\

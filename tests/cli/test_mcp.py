@@ -240,6 +240,19 @@ async def test_only_who_knows_the_token_and_the_place_is_heard(place: Place) -> 
             answer = await client.post(url, json=hello, headers={**accepted, **headers})
             codes.append(answer.status_code)
         assert codes == [401, 401, 421, 403, 200]
+        for method in ("GET", "DELETE", "OPTIONS"):
+            assert (await client.request(method, url)).status_code == 401
+        in_address = await client.post(f"{url}?token={TOKEN}", json=hello, headers=accepted)
+        assert in_address.status_code == 401
+        giant = b'"' + b"x" * (16 << 20) + b'"'
+        kind = {**accepted, "Content-Type": "application/json"}
+        refused = await client.post(url, content=giant, headers={**kind, **bearer(TOKEN)})
+        assert refused.status_code == 413
+        for odd in (b"", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 50_000):
+            answer = await client.post(url, content=odd, headers={**kind, **bearer(TOKEN)})
+            assert answer.status_code == 400
+        again = await client.post(url, json=hello, headers={**accepted, **bearer(TOKEN)})
+        assert again.status_code == 200
         assert url.startswith("http://127.0.0.1:")
 
 

@@ -28,6 +28,7 @@ from tests.sinks.sample import BEGAN, events, timed
 from tests.ui.place import TITLES, Place, make_place, serving, tell
 
 SIZE: Any = {"width": 1100, "height": 760}
+PHONE: Any = {"width": 390, "height": 844}
 AT_WORK = 16
 """Events of the sample's story after which the agent waits for a command."""
 
@@ -59,6 +60,11 @@ def dashboard(browser: Browser, place: Place, folder: Path) -> None:
             page.goto(url.partition("?")[0] + name)
             page.wait_for_selector("#live.on")
             page.screenshot(path=str(folder / f"{name}.png"))
+        page.set_viewport_size(PHONE)
+        for name, address in (("dashboard", ""), ("run", f"runs/{place.runs['TASK-1']}")):
+            page.goto(url.partition("?")[0] + address)
+            page.wait_for_selector("#live.on")
+            page.screenshot(path=str(folder / f"{name}-phone.png"))
 
 
 def report(browser: Browser, folder: Path) -> None:
