@@ -51,7 +51,7 @@ def export(root: Path, run: str, kept: Kept | None, file: Path, redact: Redact) 
     Raises `EnvironmentFailure`, before anything is written, naming where a secret stands: what
     leaves this machine is refused, as a push of checkpoints is.
     """
-    packed = {name: _text(root / FOLDER / run / name) for name in EXPORTED}
+    packed = {name: _content(root / FOLDER / run / name) for name in EXPORTED}
     for name, data in packed.items():
         text = data.decode("utf-8", "replace")
         if redact(text) != text:
@@ -73,7 +73,7 @@ def export(root: Path, run: str, kept: Kept | None, file: Path, redact: Redact) 
                 archive.addfile(entry, io.BytesIO(data))
 
 
-def _text(path: Path) -> bytes:
+def _content(path: Path) -> bytes:
     """What a file says; nothing if it is not there, or is no regular one."""
     try:
         with open_regular(path) as file:

@@ -1,8 +1,8 @@
 """Follow-ups: what an agent says must change elsewhere becomes a proposed task.
 
 Read are the items below a heading `Needed elsewhere` or `Follow-ups` of its last message, or of the
-reason or question with which it ended, and of an answer in JSON the field of that name, and those of its `notes` that begin with a path outside the
-task's boundaries. The words are an agent's: nobody runs them before a person accepts them, and what
+reason or question with which it ended, and of an answer in JSON the field of that name, and those of
+its `notes` that begin with a path outside the task's boundaries. The words are an agent's: nobody runs them before a person accepts them, and what
 they may change is only the path that they name.
 """
 
@@ -122,8 +122,9 @@ def write_followups(
 ) -> list[str]:
     """Write each need as a proposed task; return the ids, those of an earlier run included.
 
-    It depends on the task if that `is_done`; if not, the task may need it first. Raises `UsageError` if a link of the repository leads the folder elsewhere, and
-    `EnvironmentFailure` if the disk refuses.
+    It depends on the task if that `is_done`; if not, the task may need it first. Raises
+    `UsageError` if a link of the repository leads the folder elsewhere, and `EnvironmentFailure` if
+    the disk refuses.
     """
     folder = root / FOLDER
     ids: list[str] = []

@@ -204,7 +204,7 @@ def test_cancel_ends_the_processes_and_retry_goes_on(slow: Machines) -> None:
     for _ in range(2):
         until(lambda: bool(_sleeps()), slow)
         with slow.board() as board:
-            board.cancel(run, "cancelled")
+            board.cancel(board.get(run), "cancelled")
         until(lambda: not _sleeps(), slow)
         [entry] = slow.entries()
         assert (entry.state, entry.outcome) == ("cancelled", "interrupted")
@@ -235,5 +235,5 @@ def test_a_worker_that_is_told_to_stop_leaves_its_run_to_others(slow: Machines) 
     [entry] = slow.entries()
     assert (entry.run, entry.state) == (run, "running")
     with slow.board() as board:
-        board.cancel(run, "the test is over")
+        board.cancel(board.get(run), "the test is over")
     until(lambda: not _sleeps(), slow)

@@ -76,6 +76,8 @@ def test_submitted_runs_are_seen_answered_and_cancelled(cluster: Machines) -> No
     assert "Resume</button>" in html(views.run({"run": other}))
     with pytest.raises(UsageError, match="asks nothing"):
         asyncio.run(actions.answer(run, {"text": "More."}))
+    with pytest.raises(UsageError, match="has ended: done"):
+        asyncio.run(actions.cancel(run, {}))
     assert asyncio.run(actions.resume(other, {})) == other
     until(lambda: outcome(other) == "running", cluster)
     assert asyncio.run(actions.cancel(other, {})) == other

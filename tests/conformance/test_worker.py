@@ -224,7 +224,7 @@ def test_a_drained_cluster_begins_nothing_until_it_is_undone(
         until(lambda: here.state("NEXT") == "done", all_)
         until(lambda: bool(processes("sleep", "613.5")), all_)
         with all_.board() as board:
-            board.cancel(held, "the test is over")
+            board.cancel(board.get(held), "the test is over")
         until(lambda: not processes("sleep", "613.5"), all_)
 
 

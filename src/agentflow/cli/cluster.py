@@ -235,14 +235,10 @@ def line_of(entry: "Entry") -> str:
 def cancel(run: Run) -> None:
     """Cancel a run that waits or is at work; its processes end within two seconds."""
     with exit_codes():
-        from agentflow.errors import UsageError
-
         _, url = _here()
         with _board(url) as board:
             entry = board.get(run)
-            if entry.state not in {"waiting", "running"}:
-                raise UsageError(f"{entry.run} has ended: {entry.outcome}")
-            board.cancel(entry.run, "cancelled")
+            board.cancel(entry, "cancelled")
         say(f"{entry.run} is cancelled. Go on with: agentflow cluster retry {entry.run}")
 
 

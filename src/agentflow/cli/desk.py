@@ -47,6 +47,15 @@ class Desk:
         return self.repository.landed_tasks("HEAD") if self.repository else frozenset()
 
 
+def root_here() -> Path:
+    """The root of the repository around here. Raises `UsageError` if there is none."""
+    from agentflow.workspace.repository import open_repository
+    from agentflow.world import World
+
+    world = World()
+    return open_repository(world.directory, world.environment).root
+
+
 def desk() -> Desk:
     """The repository's settings at HEAD; without a repository, this folder and the defaults."""
     from agentflow.configuration import DocumentsSetting

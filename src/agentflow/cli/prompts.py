@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentflow.cli.completion import complete_prompt, complete_task
+from agentflow.cli.desk import root_here
 from agentflow.cli.output import Tolerant, data, exit_codes, print_json, say
 from agentflow.cli.prompts_add import add
 from agentflow.cli.prompts_test import run_cases
@@ -41,7 +42,7 @@ def list_(
         from agentflow.prompts.listing import list_prompts
         from agentflow.tools import DEFAULT_TOOLS
 
-        root = _root()
+        root = root_here()
         for each in list_prompts(root, DEFAULT_TOOLS):
             winner = each.shadowed_by
             if json:
@@ -73,7 +74,7 @@ def show(
         from agentflow.prompts.loader import find_prompt
         from agentflow.prompts.reading import MAX_PROMPT
 
-        path = find_prompt(name, _root(), trusted=True)
+        path = find_prompt(name, root_here(), trusted=True)
         found = read_limited(path, MAX_PROMPT)
         if raw:
             with suppress(OSError):  # as Tolerant, for bytes
@@ -225,18 +226,10 @@ def _tree(*, needed: bool) -> "tuple[Path | None, BaseTree | None]":
         repository = open_repository(world.directory, world.environment)
         head = repository.resolve("HEAD")
     except AgentflowError:
-        return (_root() if needed else None), None
+        return (root_here() if needed else None), None
     return repository.root, BaseTree(
         paths=repository.paths(head),
         links=repository.links(head),
         size=lambda path: repository.size(head, path),
         read=lambda path: repository.read(head, path),
     )
-
-
-def _root() -> Path:
-    from agentflow.workspace.repository import open_repository
-    from agentflow.world import World
-
-    world = World()
-    return open_repository(world.directory, world.environment).root

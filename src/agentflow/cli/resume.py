@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentflow.cli.completion import complete_open_run
+from agentflow.cli.desk import root_here
 from agentflow.cli.execution import execute, given_flags
 from agentflow.cli.options import (
     BaseUrl,
@@ -65,7 +66,7 @@ def resume(
             model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost, timeout=timeout,
             max_tokens=max_tokens, max_input_tokens=max_input_tokens, max_output_tokens=max_output_tokens,
         )  # fmt: skip
-        refuse_submitted(run, _root())
+        refuse_submitted(run, root_here())
         report = _go_on(run, None, flags, output_format, quiet=quiet, verbose=verbose)
         publish(report)
     raise typer.Exit(report["exit_code"])
@@ -116,7 +117,7 @@ def answer(
             model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost, timeout=timeout,
             max_tokens=max_tokens, max_input_tokens=max_input_tokens, max_output_tokens=max_output_tokens,
         )  # fmt: skip
-        submitted = submitted_report(run, _root())
+        submitted = submitted_report(run, root_here())
         if submitted and said:
             if flags:
                 raise UsageError(
@@ -130,14 +131,6 @@ def answer(
         )
         publish(report)
     raise typer.Exit(report["exit_code"])
-
-
-def _root() -> Path:
-    from agentflow.workspace.repository import open_repository
-    from agentflow.world import World
-
-    world = World()
-    return open_repository(world.directory, world.environment).root
 
 
 def _go_on(

@@ -1,12 +1,12 @@
 """`agentflow runs`: what was run, and how it ended."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agentflow.cli.completion import complete_outcome, complete_prompt, complete_run
+from agentflow.cli.desk import root_here
 from agentflow.cli.options import Verbose
 from agentflow.cli.output import data, exit_codes, print_json, say, talk
 from agentflow.cli.past import diff, export, fork, prune, rewind
@@ -147,11 +147,11 @@ def show(
     with exit_codes("json" if json else "text"):
         from agentflow.runs import find_report
 
-        elsewhere = submitted_report(run, _root())
+        elsewhere = submitted_report(run, root_here())
         if elsewhere:
             show_submitted(elsewhere, json=json, journal=journal or follow)
             return
-        report = _report_of(str(find_report(_root(), run)["run"]))
+        report = _report_of(str(find_report(root_here(), run)["run"]))
         if journal:
             for line in _lines(report, follow=follow):
                 print_json(line)
@@ -232,14 +232,6 @@ def _reports(task: str | None) -> list[Json]:
             )
             latest["outcome"] = "running"
     return found
-
-
-def _root() -> Path:
-    from agentflow.workspace.repository import open_repository
-    from agentflow.world import World
-
-    world = World()
-    return open_repository(world.directory, world.environment).root
 
 
 for command in (diff, rewind, fork, export, prune):

@@ -174,10 +174,12 @@ class Board:
             made.as_json,
         )
 
-    def cancel(self, run: str, reason: str) -> None:
-        """Cancel a run that waits or is at work."""
-        self.note(run, reason=reason)
-        self._client.cancel_workflow(run)
+    def cancel(self, entry: Entry, reason: str) -> None:
+        """Cancel a run that waits or is at work. Raises `UsageError` for one that has ended."""
+        if entry.state not in {"waiting", "running"}:
+            raise UsageError(f"{entry.run} has ended: {entry.outcome}")
+        self.note(entry.run, reason=reason)
+        self._client.cancel_workflow(entry.run)
 
     def retry(self, entry: Entry) -> None:
         """Let a worker go on with a run that ended. Raises `UsageError` if it cannot."""

@@ -76,7 +76,7 @@ class Liveness:
             if isinstance(deadline, int | float) and time.time() > deadline:
                 self._told(f"{entry.run} is over its time")
                 allowed = format_duration(float(entry.facts.get("seconds") or 0))
-                self._board.cancel(entry.run, f"not done within {allowed}")
+                self._board.cancel(entry, f"not done within {allowed}")
 
     def _take_over(self, other: str) -> None:
         for entry in self._board.in_state("PENDING"):

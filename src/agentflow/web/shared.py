@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agentflow.cluster.database import database_url, open_client, refusals
 from agentflow.cluster.elsewhere import reports_of
-from agentflow.details.board import AtWork, Board, Plan, RunRow
+from agentflow.details.board import AtWork, Board, Plan, RunRow, TaskCard
 from agentflow.details.reading import read_details
 from agentflow.details.records import Details
 from agentflow.details.secrecy import secrets_of
@@ -98,15 +98,8 @@ class SharedSource:
         plan = self._here.plan()
         newest = {str(report["task"]): report for report in self._look()[0].values()}
         out = {t: report for t, report in newest.items() if report["outcome"] in _NOT_ENDED}
-        cards = tuple(
-            replace(
-                card, state=str(out[card.id]["outcome"]), run=str(out[card.id]["run"]), wave=None
-            )
-            if card.id in out
-            else card
-            for card in plan.cards
-        )
-        return replace(plan, cards=cards)
+        cards = (_submitted(card, out[card.id]) if card.id in out else card for card in plan.cards)
+        return replace(plan, cards=tuple(cards))
 
     def details(self, run: str) -> Details | None:
         """What the database holds of a submitted run: verdict, commits and spending. Its
@@ -127,6 +120,12 @@ class SharedSource:
 
 
 _NOT_ENDED = frozenset({"waiting", "running"})
+
+
+def _submitted(card: TaskCard, report: Json) -> TaskCard:
+    """A task that waits for a worker, or that one has."""
+    state, run = str(report["outcome"]), str(report["run"])
+    return replace(card, state=state, run=run, wave=None, note="submitted to the workers")
 
 
 def _runs(row: RunRow) -> bool:
@@ -186,7 +185,7 @@ class SharedActions:
 
     def _cancel(self, run: str) -> None:
         with self._cluster() as cluster:
-            cluster.cancel(run, "cancelled in the dashboard")
+            cluster.cancel(cluster.get(run), "cancelled in the dashboard")
 
     def _resume(self, run: str) -> None:
         with self._cluster() as cluster:
