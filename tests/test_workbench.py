@@ -66,7 +66,7 @@ async def test_work_is_collected_again_and_again(project: Project, sandbox: str)
 
     second = await collected(bench, "rm app/y; touch .orchestrator/complete/TASK-1.done")
     assert (paths(second), second.tip) == (["app/x"], first.commits[0].sha)
-    assert not list(bench.folder.glob("export-*"))
+    assert not list(bench.folder.glob("exports/*"))
 
 
 @pytest.mark.parametrize("sandbox", [AUTO, NONE])

@@ -247,8 +247,9 @@ class Checkouts:
         A fresh sandbox packs its objects, so that no git on this machine ever acts on a
         configuration that is not ours. Raises `ExportRefused`.
         """
-        folder = self.folder / f"export-{next(self._numbers)}"
-        folder.mkdir()
+        # Below a folder of their own: what a sandbox can write lies beside no tree, where records are.
+        folder = self.folder / "exports" / str(next(self._numbers))
+        folder.mkdir(parents=True)
         try:
             await self._pack(clone, base, folder)
             return await asyncio.to_thread(import_pack, self.state, folder)

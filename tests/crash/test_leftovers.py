@@ -5,8 +5,9 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
@@ -28,6 +29,13 @@ ONCE = "test -e {0} || {{ setsid sleep 600 & echo $! > {0}.1; echo $$ > {0}.2; m
 
 def wait_for(path: Path) -> None:
     while not path.exists():
+        time.sleep(0.01)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
@@ -87,7 +95,8 @@ async def test_what_a_dead_run_left_is_ended_before_it_goes_on(
 
             assert await lives(life, told) == 0, told.read_text()
 
-            assert [began for process, began in now().items() if began == left[process]] == []
+            # A process that was killed is there until the kernel has taken it apart.
+            await asyncio.to_thread(until, lambda: not left.items() & now().items())
         finally:
             end(left)
     assert started(toolbox_process) != known["processes"][str(toolbox_process)]
@@ -109,3 +118,48 @@ def test_a_number_that_is_another_s_by_now_is_left_alone(tmp_path: Path) -> None
     record.write_text("torn")
     end_all_leftovers(tmp_path)
     assert not record.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", '{"processes": []}', '{"agentflow": {"x": "y"}, "processes": {"y": 1}}', "[" * 100_000,
+     '{"agentflow": {}, "processes": {"-1": "a", "0": "b", "01": "c"}}'],
+    ids=["list", "no numbers", "words", "deep", "odd numbers"],
+)  # fmt: skip
+def test_what_no_toolbox_wrote_is_not_obeyed(text: str, tmp_path: Path) -> None:
+    (tmp_path / "agent/tree").mkdir(parents=True)
+    record = tmp_path / "agent/tree.abcd.processes.json"
+    record.write_text(text)
+    end_all_leftovers(tmp_path)
+    assert not record.exists()
+
+
+def test_a_pipe_in_the_place_of_a_record_does_not_hold_anybody_up(tmp_path: Path) -> None:
+    (tmp_path / "agent/tree").mkdir(parents=True)
+    os.mkfifo(tmp_path / "agent/tree.abcd.processes.json")
+    end_all_leftovers(tmp_path)
+
+
+def test_a_record_kills_neither_us_nor_who_started_us_nor_the_first_process(tmp_path: Path) -> None:
+    (tmp_path / "agent/tree").mkdir(parents=True)
+    own = {str(each): started(each) for each in (1, os.getpid(), os.getppid())}
+    record = tmp_path / "agent/tree.abcd.processes.json"
+    record.write_text(json.dumps({"agentflow": {}, "processes": own}))
+    script = (
+        "import sys; from pathlib import Path;"
+        "from agentflow.sandbox.leftovers import end_all_leftovers;"
+        "end_all_leftovers(Path(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False, timeout=60)
+    assert (done.returncode, record.exists()) == (0, False)
+
+
+def test_a_record_beside_no_tree_of_ours_is_not_looked_at(tmp_path: Path) -> None:
+    """A sandbox can write where its objects are packed: `exports/1`."""
+    (tmp_path / "exports/1/tree").mkdir(parents=True)
+    with subprocess.Popen(["sleep", "600"]) as other:
+        forged = {"agentflow": {}, "processes": {str(other.pid): started(other.pid)}}
+        (tmp_path / "exports/1/tree.abcd.processes.json").write_text(json.dumps(forged))
+        end_all_leftovers(tmp_path)
+        assert other.poll() is None
+        other.kill()

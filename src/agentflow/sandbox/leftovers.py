@@ -3,18 +3,23 @@ before anything is done in the same place again."""
 
 import contextlib
 import glob
-import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
+from agentflow.journal import open_regular
+from agentflow.strict_json import parse_object
 from agentflow.toolbox.ending import KILL_SECONDS, below
 from agentflow.toolbox.record import started
 
 _RECORD = "{tree}.{sandbox}.processes.json"
+_NUMBER = re.compile(r"[1-9][0-9]{0,9}")
+MAX_RECORD = 1 << 20
+"""Bytes."""
 
 
 def record_of(tree: Path) -> Path:
@@ -30,31 +35,66 @@ def end_leftovers(tree: Path) -> None:
     so is what left its session after its parents had died. Call before a run is continued.
     """
     for record in tree.parent.glob(_RECORD.format(tree=glob.escape(tree.name), sandbox="*")):
-        known = _read(record)
-        if not _alive(known.get("agentflow", {})):
-            _end_all(known.get("processes", {}))
+        served, processes = _read(record)
+        if not _alive(served):
+            _end_all(processes)
             record.unlink(missing_ok=True)
 
 
 def end_all_leftovers(folder: Path) -> None:
-    """The same for all trees of a run: they lie in folders of its folder."""
+    """The same for all trees of a run: they lie in folders of its folder, which no sandbox can write
+    to."""
     for tree in folder.glob("*/tree"):
         end_leftovers(tree)
 
 
-def _read(record: Path) -> dict[str, dict[str, str]]:
-    """What is recorded; nothing if the file is torn."""
+def _read(record: Path) -> tuple[dict[int, str], dict[int, str]]:
+    """Whom the processes served, and the processes, by their numbers; nothing of what no toolbox
+    writes."""
     try:
-        return cast("dict[str, dict[str, str]]", json.loads(record.read_text("ascii")))
-    except (OSError, ValueError):
-        return {}
+        with open_regular(record) as file:
+            said = parse_object(file.read(MAX_RECORD))
+    except (OSError, ValueError, RecursionError):
+        return {}, {}
+    return _numbered(said.get("agentflow")), _numbered(said.get("processes"))
 
 
-def _alive(processes: Mapping[str, str]) -> list[int]:
-    return [int(number) for number, began in processes.items() if started(int(number)) == began]
+def _numbered(said: object) -> dict[int, str]:
+    entries = cast("dict[str, object]", said) if isinstance(said, dict) else {}
+    return {
+        int(number): began
+        for number, began in entries.items()
+        if _NUMBER.fullmatch(number) and isinstance(began, str)
+    }
 
 
-def _end_all(processes: Mapping[str, str]) -> None:
+def _alive(processes: Mapping[int, str]) -> list[int]:
+    """Those that are still what they were, and the user's; never this process or one above it."""
+    above = _ancestors()
+    return [
+        process
+        for process, began in processes.items()
+        if process not in above and started(process) == began and _is_ours(process)
+    ]
+
+
+def _is_ours(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}").stat().st_uid == os.geteuid()
+    except OSError:
+        return False
+
+
+def _ancestors() -> set[int]:
+    """This process and all above it."""
+    found, process = {1}, os.getpid()
+    while process > 1 and process not in found:
+        found.add(process)
+        process = _parent(process)
+    return found
+
+
+def _end_all(processes: Mapping[int, str]) -> None:
     first = dict([*processes.items()][:1])
     for process in _alive(first):
         _send(os.kill, process, signal.SIGTERM)
@@ -82,10 +122,17 @@ def _children() -> dict[int, list[int]]:
     children = dict[int, list[int]]()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
-                children.setdefault(int(fields[1]), []).append(int(entry.name))
+            children.setdefault(_parent(int(entry.name)), []).append(int(entry.name))
     return children
+
+
+def _parent(process: int) -> int:
+    """The parent of a process; 0 if it is gone."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_bytes()
+    except OSError:
+        return 0
+    return int(stat.rpartition(b")")[2].split()[1])
 
 
 def _send(how: Callable[[int, int], None], process: int, signum: int) -> None:

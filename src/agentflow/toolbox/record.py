@@ -14,13 +14,14 @@ _running = dict[int, str | None]()
 
 
 def started(process: int) -> str | None:
-    """Return when a process began, in clock ticks since boot, with the boot; None if it is gone."""
+    """Return when a process began, in clock ticks since boot, with the boot; None if it is gone, or
+    dead and nobody has looked yet."""
     try:
         fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return None
-    return f"{boot} {int(fields[19])}"
+    return None if fields[0] in {b"Z", b"X"} else f"{boot} {int(fields[19])}"
 
 
 def write(path: Path, agentflow: int, processes: Iterable[int]) -> None:
