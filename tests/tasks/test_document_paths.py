@@ -30,6 +30,16 @@ TREE = {"apps", "apps/api", "apps/api/src", "apps/api/src/main.ts", "docs", "pac
         ("src/a.ts (new, ~290 lines)", [("src/a.ts", "create")]),
         ("src/a.ts (lines 156, 293)", [("src/a.ts", None)]),
         ("", []),
+        ("DELETE: `a.ts`, `b.ts`", [("a.ts", "delete"), ("b.ts", "delete")]),
+        ("Delete `a.ts` and `b.ts`", [("a.ts", "delete"), ("b.ts", "delete")]),
+        ("**Delete** `a.ts` - no longer used", [("a.ts", "delete")]),
+        ("Delete `a.ts` and create `b.ts`", [("a.ts", "delete"), ("b.ts", "create")]),
+        ("Delete src/a.ts and create src/b.ts", [("src/a.ts", "delete"), ("src/b.ts", "create")]),
+        ("Remove the unused import from `a.ts`", [("a.ts", None)]),
+        ("Remove `a.ts` usage from `b.ts`", [("a.ts", None), ("b.ts", None)]),
+        ("Remove `a.ts` from the barrel", [("a.ts", None)]),
+        ("Delete dead code in `a.ts` and `b.ts` (NEW)", [("a.ts", None), ("b.ts", "create")]),
+        ("Create `a.ts` that uses `b.ts`", [("a.ts", None), ("b.ts", None)]),
     ],
 )
 def test_what_a_value_names(value: str, expected: list[tuple[str, str | None]]) -> None:
@@ -118,6 +128,15 @@ def test_the_field_or_the_task_may_say_that_it_is_a_rename() -> None:
     assert found == [("a.ts", "delete"), ("b.ts", "rename")]
     assert [each.action for each in mentions("a.ts → b.ts", 1)] == [None, None]
     assert [each.action for each in mentions("a/b.ts (RENAME exports)", 1)] == ["rename"]
+
+
+def test_a_verb_in_front_does_not_overrule_what_the_label_says() -> None:
+    def actions(value: str) -> list[str | None]:
+        return [each.action for each in mentions(value, 1, "modify")]
+
+    assert actions("Remove `a.ts`") == actions("Remove src/a.ts") == [None]
+    assert actions("REMOVE: `a.ts`") == actions("REMOVE: src/a.ts") == ["delete"]
+    assert actions("`a.ts` (DELETE)") == ["delete"]
 
 
 def test_long_runs_of_blanks_are_read_once() -> None:

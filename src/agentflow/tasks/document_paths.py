@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Literal
 
 from agentflow.frozen import record
@@ -51,11 +52,15 @@ _PARTNER = re.compile(
     re.IGNORECASE,
 )
 """The other name, in a note: `(RENAME to b.ts)`, `(moved from a.ts)`."""
-_ACTION_FIRST = re.compile(
-    r"[\s*_]*(?P<action>[A-Za-z]+)[*_]*(?:\s+(?:new|existing|old))?(?:\s+files?)?(?P<colon>\s*:)?\s+"
-    + r"(?P<next>\S+)"
-)
+_VERB = r"[\s*_]*(?P<action>[A-Za-z]+)[*_]*(?:\s+(?:new|existing|old))?(?:\s+files?)?(?P<colon>\s*:)?[*_]*"
+_ACTION_FIRST = re.compile(rf"{_VERB}\s+(?P<next>\S+)")
 """`DELETE: D:\\x\\a.ts`, `Create new file: a.ts`."""
+_ACTION_ALONE = re.compile(rf"[\s,;]*(?:(?:and|then)\s+)?{_VERB}\s*\Z")
+"""The same before a quoted path and nothing else: with other words it is prose, `Remove the import
+from`."""
+_LISTING = re.compile(r"\s*(?:[,;+&]|,?\s*and)?\s*\Z")
+_REMARK = re.compile(r"\s*(?:\Z|[-.,;:(\[\u2013—*])")
+"""What may stand behind the last of several paths; words that go on are prose, `from the barrel`."""
 _BLANKS = re.compile(r"\s{3,}")
 """A long run of them would be looked at from each of its places."""
 _HIDDEN = re.compile("\x00(\\d+)\x00")
@@ -83,7 +88,7 @@ def mentions(value: str, line: int, said: Action | None = None) -> Iterator[Ment
     and the new one has `rename`; a name alone has `rename` too, and nobody knows which it is.
     """
     text = _BLANKS.sub("  ", value[:4000])
-    found = list(_quoted(text) if _QUOTED.search(text) else _plain(text))
+    found = list(_quoted(text, said) if _QUOTED.search(text) else _plain(text, said))
     for number, (path, noted, note, joint) in enumerate(found):
         before = number and _IS_ARROW.fullmatch(found[number - 1][3])
         after = _IS_ARROW.fullmatch(joint) and number + 1 < len(found)
@@ -105,29 +110,48 @@ _Named = tuple[str, Action | None, str, str]
 """A path, the action noted of it, the notes, and what stands between it and the next one."""
 
 
-def _quoted(value: str) -> Iterator[_Named]:
+def _quoted(value: str, said: Action | None) -> Iterator[_Named]:
     quoted = list(_QUOTED.finditer(value))
     # A name within a note is not one of the list: `(RENAME to `b.ts`)`.
     notes = [(each.start(), each.end()) for each in _NOTE.finditer(value)]
     outside = [q for q in quoted if not any(a < q.start() < b for a, b in notes)] or quoted
     ends = [*(each.start() for each in outside[1:]), len(value)]
+    behind = [value[each.end() : end] for each, end in zip(outside, ends, strict=True)]
     first = value[: outside[0].start()]
-    general = _note(first) or parse_action(first)
-    for each, end in zip(outside, ends, strict=True):
+    ordered = _ordered(first, [_NOTE.sub("", text) for text in behind], said)
+    general = _note(first)
+    for each, text, order in zip(outside, behind, ordered, strict=True):
         path = _as_path(each[1], quoted=True)
         if path:
-            behind = value[each.end() : end]
-            yield path, _note(behind) or general, behind, _NOTE.sub("", behind)
+            yield path, _note(text) or general or order, text, _NOTE.sub("", text)
 
 
-def _plain(value: str) -> Iterator[_Named]:
+def _ordered(first: str, behind: Sequence[str], said: Action | None) -> list[Action | None]:
+    """The action that a verb in front says of each of several paths: `Delete a and create b`. `first`
+    stands before them, and `behind` each. Where `said` is said already, a verb needs a colon."""
+    found: list[Action | None] = []
+    action: Action | None = None
+    for before, after in pairwise((first, *behind)):
+        if not (_LISTING.fullmatch(before) or _IS_ARROW.fullmatch(before)):
+            verb = _ACTION_ALONE.fullmatch(before)
+            action = _verb(verb, said) if verb else None
+        is_last = len(found) + 1 == len(behind)
+        joins = (
+            (_REMARK.match,)
+            if is_last
+            else (_LISTING.fullmatch, _ACTION_ALONE.fullmatch, _IS_ARROW.fullmatch)
+        )
+        found.append(action if any(join(after) for join in joins) else None)
+    return found
+
+
+def _verb(found: re.Match[str], said: Action | None) -> Action | None:
+    return _ACTIONS.get(found["action"].lower()) if found["colon"] or said is None else None
+
+
+def _plain(value: str, said: Action | None) -> Iterator[_Named]:
     text = _LINK.sub(lambda link: link[1] if "/" in link[1] else link[2], value.replace("\0", ""))
-    said = _ACTION_FIRST.match(text)
-    general = _ACTIONS.get(said["action"].lower()) if said else None
-    if said and general and (said["colon"] or _as_path(said["next"])):
-        text = text[said.start("next") :]
-    else:
-        general = None
+    general: Action | None = None
     notes: list[str] = []
 
     def hide(note: re.Match[str]) -> str:
@@ -137,6 +161,13 @@ def _plain(value: str) -> Iterator[_Named]:
     pieces = [*_SPLIT.split(_NOTE.sub(hide, text)), ""]
     for hidden, joint in zip(pieces[::2], pieces[1::2], strict=True):
         part = _HIDDEN.sub(lambda place: notes[int(place[1])], hidden)
+        verb = _ACTION_FIRST.match(part)
+        if (
+            verb
+            and verb["action"].lower() in _ACTIONS
+            and (verb["colon"] or _as_path(verb["next"]))
+        ):
+            general, part = _verb(verb, said), part[verb.start("next") :]
         path = _as_path(_NOTE.sub("", part) if not _is_drive(part) else _before_note(part))
         if path:
             yield path, _note(part) or general, part, joint
