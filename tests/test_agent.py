@@ -19,9 +19,12 @@ from tests.models.tools import Tools, Unkept
 class Reads:
     """Read-only tools: the call for `broken` raises, every other takes until it is told to end."""
 
-    def __init__(self, error: BaseException) -> None:
+    def __init__(self, error: BaseException, told: BaseException | None = None) -> None:
+        """`told` is raised by a call that is told to end."""
         self.schemas = Tools().schemas
         self.error = error
+        self.told = told
+        self.all_started = asyncio.Event()
         self.started = 0
         self.cancelled = 0
 
@@ -36,6 +39,8 @@ class Reads:
 
     async def run(self, call: ToolCall) -> ToolResult:
         self.started += 1
+        if self.started == 2:
+            self.all_started.set()
         if (call.arguments or {}).get("file_path") == "broken":
             await asyncio.sleep(0)
             raise self.error
@@ -43,7 +48,7 @@ class Reads:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             self.cancelled += 1
-            raise
+            raise self.told or asyncio.CancelledError from None
         raise AssertionError("nobody told it to end")
 
 
@@ -80,3 +85,22 @@ async def test_a_call_that_takes_longer_than_the_task_may_is_out_of_time() -> No
     with pytest.raises(BudgetExceeded, match="limit of 1 seconds"):
         await work(tools, "a", "b", limits=Limits(timeout=1))
     assert tools.cancelled == 2
+
+
+async def test_who_is_told_to_stop_stops_whatever_its_calls_say() -> None:
+    tools = Reads(AssertionError(), EnvironmentFailure("the sandbox is gone"))
+    working = asyncio.ensure_future(work(tools, "a", "b"))
+    await tools.all_started.wait()
+    working.cancel(15)
+    with pytest.raises(asyncio.CancelledError) as stopped:
+        await working
+    assert stopped.value.args == (15,)
+
+
+async def test_time_that_is_over_is_that_whatever_its_calls_say() -> None:
+    with pytest.raises(BudgetExceeded, match="limit of 1 seconds"):
+        await work(
+            Reads(AssertionError(), EnvironmentFailure("the sandbox is gone")),
+            "a",
+            limits=Limits(timeout=1),
+        )

@@ -268,12 +268,16 @@ def _groups(calls: Iterable[ToolCall], toolkit: Toolkit) -> Iterator[list[ToolCa
 
 async def _together(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Run them side by side. What one raises ends the others, and is raised as it is."""
+    running = [asyncio.ensure_future(call) for call in calls]
     try:
-        async with asyncio.TaskGroup() as running:
-            for call in calls:
-                running.create_task(call)
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+        await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+    finally:  # also if we are told to stop: then that is why we end, whatever they say
+        for each in running:
+            each.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    for each in running:
+        if not each.cancelled():
+            each.result()
 
 
 def _not_run(call: ToolCall, reason: str) -> ToolResult:

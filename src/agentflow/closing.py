@@ -57,7 +57,7 @@ def _asked_elsewhere(stage: Stage, report: Json) -> Json:
     needs = needs_elsewhere(report, plan.settings.boundaries)
     ids: list[str] = []
     if stage.relay is None:
-        with suppress(UsageError, EnvironmentFailure):  # the words are in the report
+        with suppress(UsageError, EnvironmentFailure, OSError):  # the words are in the report
             is_done = report["outcome"] == "done"
             root = plan.repository.root
             ids = write_followups(root, plan.task, stage.run, needs, is_done=is_done)

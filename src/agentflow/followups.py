@@ -23,6 +23,8 @@ from agentflow.tasks.task import FOLDER
 
 MOST = 10
 """Follow-ups of one task."""
+LONGEST_NAME = 255
+"""Bytes of a file's name: what Linux's file systems take."""
 LONGEST = 2_000
 """Characters of one."""
 
@@ -105,8 +107,10 @@ def _path(text: str) -> str:
         path = check_glob(found["path"], where="follow-up")
     except UsageError:
         return ""
-    wild = set("*?{}") & set(path)
-    return "" if wild or violation(Boundaries(), path.rstrip("/")) else path
+    is_name = not set("*?{}") & set(path) and all(
+        len(name.encode("utf-8", "replace")) <= LONGEST_NAME for name in path.split("/")
+    )
+    return "" if not is_name or violation(Boundaries(), path.rstrip("/")) else path
 
 
 def followups_in(report: Json) -> list[str]:

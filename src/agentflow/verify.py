@@ -69,6 +69,8 @@ class Question:
     """Settings given as flags."""
     brought: Brought | None = None
     """The commits, if they come from elsewhere; `what` is their task then."""
+    home: Repository | None = None
+    """The repository whose grants count, and where what is installed is kept, if it is another one."""
 
 
 @record
@@ -81,6 +83,7 @@ class Subject:
     settings: Settings
     environment: Environment
     notices: tuple[str, ...]
+    home: Repository
     brought: Brought | None = None
 
 
@@ -138,7 +141,7 @@ async def _judge(
     redact = redactor(subject.environment.secrets)
     installation: Installation | None = None
     if subject.environment.setup:
-        store = world.cache / repository.key / "provisions"
+        store = world.cache / subject.home.key / "provisions"
         provisions = Provisions(
             subject.environment.setup,
             store,
@@ -183,7 +186,7 @@ def _gates(
 
 def _subject(question: Question, repository: Repository, world: World) -> Subject:
     path = _task_path(question.what, repository)
-    brought = question.brought
+    home, brought = question.home or repository, question.brought
     if brought:
         tip, (base, measure) = brought.tip, _start_of(brought, question, repository)
     else:
@@ -197,7 +200,7 @@ def _subject(question: Question, repository: Repository, world: World) -> Subjec
         world.environment,
         repository.read(measure, CONFIG),
         task,
-        read_trust(repository.common_dir, world.environment),
+        read_trust(home.common_dir, world.environment),
     )
     if not settings.commands:
         raise UsageError(
@@ -206,7 +209,7 @@ def _subject(question: Question, repository: Repository, world: World) -> Subjec
             + "Give --gate 'test=<command>', or commit [[gates]] before the change.",
         )
     environment = settings.surroundings(world.environment)
-    return Subject(task, base, tip, settings, environment, notices, brought)
+    return Subject(task, base, tip, settings, environment, notices, home, brought)
 
 
 def _task_path(what: str, repository: Repository) -> str | None:

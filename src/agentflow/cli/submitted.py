@@ -91,7 +91,7 @@ def refuse_submitted(run: str | None, root: Path) -> None:
     from agentflow.errors import UsageError
 
     report = submitted_report(run, root) if run else None
-    if report:
+    if report and report["outcome"] != "done":
         name, outcome = report["run"], report["outcome"]
         raise UsageError(
             f"{name} was submitted, and workers go on with it: it is {outcome}",

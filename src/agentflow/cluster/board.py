@@ -195,8 +195,10 @@ class Board:
     def answer(self, entry: Entry, text: str, redact: Redact) -> None:
         """Let a worker go on with a run that asked, with a person's words for its agent.
 
-        Raises `UsageError` if it asks nothing, or if `redact` finds a secret in the words.
+        Raises `UsageError` if it asks nothing, without words, or if `redact` finds a secret in them.
         """
+        if not text.strip():
+            raise UsageError("the answer is empty", hint="Give the text.")
         if entry.outcome != "blocked":
             raise UsageError(f"the run {entry.run} asks nothing: it is {entry.outcome}")
         if redact(text) != text:

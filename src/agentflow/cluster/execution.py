@@ -116,12 +116,12 @@ def check_progress(earlier: Any, tip: str, note: Callable[[Json], None]) -> None
 def due_answer(stored: Any, said: int, note: Callable[[Json], None]) -> str | None:
     """What a person answered, as long as the agent has not been told: the conversation, in which
     somebody spoke `said` times, is as long as when the answer was first to be given."""
-    if not isinstance(stored, dict):
+    answer = cast(Json, stored) if isinstance(stored, dict) else {}
+    if not isinstance(answer.get("text"), str):
         return None
-    answer = cast(Json, stored)
     if "said" not in answer:
         note({"answer": {**answer, "said": said}})
-    return str(answer["text"]) if answer.get("said", said) == said else None
+    return answer["text"] if answer.get("said", said) == said else None
 
 
 def _left(place: _Place) -> None:

@@ -18,6 +18,9 @@ from agentflow.cluster.board import Board
 from agentflow.cluster.database import QUEUE, lock_key
 from agentflow.durations import format_duration
 
+MOST_SECONDS = 1e9
+"""A longer time is none that anybody gave."""
+
 if TYPE_CHECKING:
     import psycopg
     from dbos import DBOSClient
@@ -75,8 +78,7 @@ class Liveness:
             deadline = entry.facts.get("deadline")
             if isinstance(deadline, int | float) and time.time() > deadline:
                 self._told(f"{entry.run} is over its time")
-                allowed = format_duration(float(entry.facts.get("seconds") or 0))
-                self._board.cancel(entry, f"not done within {allowed}")
+                self._board.cancel(entry, f"not done within {_shown(entry.facts.get('seconds'))}")
 
     def _take_over(self, other: str) -> None:
         for entry in self._board.in_state("PENDING"):
@@ -93,3 +95,10 @@ class Liveness:
         finally:
             if is_dead:
                 self._session.execute("select pg_advisory_unlock(%s)", key)
+
+
+def _shown(seconds: object) -> str:
+    """A duration from the database, which may hold anything."""
+    if isinstance(seconds, int | float) and 0 <= seconds < MOST_SECONDS:
+        return format_duration(float(seconds))
+    return "its time"

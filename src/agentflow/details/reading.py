@@ -106,7 +106,7 @@ def _bases(lines: list[Line]) -> Iterator[str]:
 def _tips(report: Json, lines: list[Line]) -> Iterator[str]:
     landed: Any = report.get("landed")
     if isinstance(landed, dict):
-        yield str(landed["tip"])  # pyright: ignore[reportUnknownArgumentType]
+        yield str(landed.get("tip"))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
     collected = [line.event for line in lines if isinstance(line.event, Collected)]
     yield from (event.tip for event in reversed(collected[-1:]))
 

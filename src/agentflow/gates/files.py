@@ -4,6 +4,7 @@ Files that it declares as deleted must be gone, and something that it declares m
 """
 
 import asyncio
+import io
 from collections.abc import Mapping, Sequence
 
 from agentflow.boundaries import matches
@@ -86,14 +87,27 @@ def _sizes(state: Git, commit: str, paths: Sequence[str]) -> dict[str, int]:
     modes = {path: meta.split() for meta, path in entries}
     sizes = {path: int(size) for path, (_, _, _, size) in modes.items() if size != "-"}
     links = [path for path, (mode, *_) in modes.items() if mode == LINK]
-    return {**sizes, **{path: _led_to(state, commit, path) for path in links}}
+    return {**sizes, **_led_to(state, commit, links)}
 
 
-def _led_to(state: Git, commit: str, link: str) -> int:
-    """Bytes of the file that a link leads to, as the commit has it, else `NOWHERE`: what lies
-    outside of the commit's tree does not count."""
+def _led_to(state: Git, commit: str, links: Sequence[str]) -> dict[str, int]:
+    """Bytes of the files that links lead to, as the commit has them, else `NOWHERE`: what lies outside
+    of the commit's tree does not count.
+
+    git answers with a line, and for a link that leads to no object with a second text, whose length
+    the line tells (git-cat-file(1), `--follow-symlinks`).
+    """
+    found = dict.fromkeys(links, NOWHERE)
+    asked = [path for path in links if "\n" not in path]
+    if not asked:
+        return found
+    given = "".join(f"{commit}:{path}\n" for path in asked).encode("utf-8", "surrogateescape")
     form = "--batch-check=%(objecttype) %(objectsize)"
-    given = f"{commit}:{link}\n".encode("utf-8", "surrogateescape")
-    answer = state.run("cat-file", form, "--follow-symlinks", stdin=given)
-    kind, _, size = answer.decode("ascii", "replace").split("\n", 1)[0].partition(" ")
-    return int(size) if kind == "blob" and "\n" not in link else NOWHERE
+    answer = io.BytesIO(state.run("cat-file", form, "--follow-symlinks", stdin=given))
+    for path in asked:
+        kind, _, size = answer.readline().rpartition(b" ")
+        if kind in {b"dangling", b"symlink", b"loop", b"notdir"}:
+            answer.seek(int(size) + 1, io.SEEK_CUR)
+        elif kind == b"blob":
+            found[path] = int(size)
+    return found

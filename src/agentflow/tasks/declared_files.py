@@ -35,7 +35,7 @@ _FILES: dict[str, Action | None] = {
 
 
 _NO_FILE = re.compile(
-    r"\W*(?:n/?a\b|none\b|no\b|nothing\b|manual\b|tbd\b|not\b|verif|-+$|—$|$)", re.IGNORECASE
+    r"\W*+(?:n/?a\b|none\b|no\b|nothing\b|manual\b|tbd\b|not\b|verif|\Z)", re.IGNORECASE
 )
 """What a task without files says there."""
 
@@ -59,7 +59,7 @@ def find_mentions(
         for line, value in [(field.line, field.value)] if field.value else items(lines, field):
             each = [*mentions(value[:4000], line, action)]
             found += (replace(one, action=one.action or action) for one in each)
-            if not each and not _NO_FILE.match(value):
+            if not each and not _NO_FILE.match(value[:200]):
                 told = f"{value[:120]!r} names no file that could be checked"
                 unread.append(Problem(line, "notice", "file-unread", told))
     return found, unread

@@ -11,7 +11,7 @@ from agentflow.tasks.markdown_lines import Line
 MAX_HEADING = 1000
 """Characters of a heading that are read; the longest real one seen has some 150."""
 
-_SIGNS = r"(?:\d{1,3}[.)][ \t]+)?(?:(?:\[[ xX]\]|[^\w\s#])[ \t]*){0,20}"
+_SIGNS = r"(?:\d{1,3}[.)][ \t]+)?(?:(?:\[[ xX]\]|(?!\[[ xX]\])[^\w\s#])[ \t]*){0,20}"
 """Also a box, and a number in front: `## [x] Batch 3: y`, `## 4. Batch 3: y`."""
 _BATCH = re.compile(
     rf"(?P<signs>{_SIGNS})(?:[A-Z]{{1,30}}:[ \t]*)?(?:Sub-)?Batch[ \t\u00a0]+#?"

@@ -1,5 +1,6 @@
 """Children of the toolbox: their limits, and how they are started."""
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -80,7 +81,8 @@ def start(
         )
         if lasting:
             ending.keep(process.pid)
-        record.note(process.pid)
+        with contextlib.suppress(OSError):  # a full disk, which this very process may mend
+            record.note(process.pid)
         return process
 
 

@@ -65,7 +65,7 @@ def _log(
         "log", "-z", "--no-show-signature", "--encoding=UTF-8", "--full-history",
         f"--max-count={MAX_COMMITS}", "--format=tformat:%H %B", base,
         *([f"^{since}^@"] if since else []),
-        "--", *(literal_prefix(path) for path in paths),
+        "--", *(literal_prefix(path) or "." for path in paths),
     )  # fmt: skip
     rows = (row.partition(" ") for row in text.split("\0") if row)
     return [_Log(sha, message) for sha, _, message in rows]

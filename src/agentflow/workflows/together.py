@@ -38,7 +38,7 @@ async def verify_together(
         place = folder / home.root.name
         base, tip = await asyncio.to_thread(make_joint, place, home, joined)
         shared = {name: flags[name] for name in _SHARED if name in flags}
-        question = Question(tip, base, shared)
+        question = Question(tip, base, shared, home=home)
         return await verify_commits(question, replace(world, directory=Path(place)), emit)
     finally:
         await asyncio.to_thread(remove_folder, folder)

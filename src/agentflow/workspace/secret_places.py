@@ -14,12 +14,12 @@ def secret_places(state: Git, commit: str, since: str, redact: Redact) -> list[s
     Looked at are files and messages. Lines that the file had before are not new.
     """
     listing = state.text("rev-list", "--objects", commit, f"^{since}")
-    parts = (line.partition(" ") for line in listing.splitlines())
+    parts = (line.partition(" ") for line in listing.split("\n") if line)
     paths = {name: path for name, _, path in parts}
     checks = state.text(
         "cat-file", "--batch-check", stdin="".join(f"{name}\n" for name in paths).encode()
     )
-    kinds = [line.split(" ") for line in checks.splitlines()]
+    kinds = [line.split(" ") for line in checks.split("\n") if line]
     blobs = {name: int(size) for name, kind, size in kinds if kind == "blob"}
     large = [paths[name] for name, size in blobs.items() if size > MAX_FILE]
     if large:
@@ -39,6 +39,6 @@ def _has_new_secret(state: Git, text: str, before: str, redact: Redact) -> bool:
         known = state.run("cat-file", "blob", before).decode("utf-8", "replace")
     except GitError:
         return True
-    had = frozenset(known.splitlines())
-    added = "\n".join(line for line in text.splitlines() if line not in had)
+    had = frozenset(known.split("\n"))
+    added = "\n".join(line for line in text.split("\n") if line not in had)
     return redact(added) != added
