@@ -265,9 +265,12 @@ def test_parts_that_are_right_alone_must_be_right_together(terminal: Terminal) -
     )
     project.write(
         ".orchestrator/config.toml",
+        '[environment]\nnetwork = ["a.example"]\n'
         f"[[gates]]\nname = \"contract\"\ncommand = '{check.format('y')}'\n",
     )
     project.commit("ci: the parts together")
+    # What the superproject is granted holds for the parts together.
+    assert terminal.run("trust", "--yes").returncode == 0
     url = terminal.serve(*work())
 
     ended = terminal.run(*order(terminal, url), "--target", target, "--json")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agentflow.errors import UsageError
 from agentflow.workspace.checkpoint import ref_of
 from tests.cli.shell import Shell
 from tests.conformance.machines import Machines, machines, processes, until
@@ -61,4 +62,6 @@ def test_an_answer_with_a_key_is_not_stored(asking: Machines) -> None:
     refused = shell.run("answer", entry.run, key, AGENTFLOW_DATABASE_URL=asking.url)
     assert refused.returncode == 2
     assert "the answer holds a secret" in refused.stderr
+    with asking.board() as board, pytest.raises(UsageError, match="the answer is empty"):
+        board.answer(entry, " \n", str)
     assert asking.entries()[0].outcome == "blocked"

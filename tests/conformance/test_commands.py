@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from agentflow.cluster.execution import MAX_STARTS, check_progress
+from agentflow.cluster.execution import MAX_STARTS, check_progress, due_answer
+from agentflow.cluster.liveness import shown
 from agentflow.cluster.submission import find_submissions
 from agentflow.errors import EnvironmentFailure, UsageError
 from tests.cli.shell import Shell
@@ -181,6 +182,25 @@ def test_a_run_that_kills_its_workers_is_not_begun_for_ever() -> None:
         check_progress(said.get("starts"), "b" * 40, said.update)
     with pytest.raises(EnvironmentFailure, match="5 workers in a row"):
         check_progress(said.get("starts"), "b" * 40, said.update)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (90, "1 min 30 s"),
+        (1e12, "its time"),
+        ("x", "its time"),
+        (None, "its time"),
+        (float("nan"), "its time"),
+    ],
+)
+def test_a_duration_in_the_database_may_be_anything(seconds: object, told: str) -> None:
+    assert shown(seconds) == told
+
+
+@pytest.mark.parametrize("stored", [None, "x", [], {}, {"text": 1}, {"said": 2}])
+def test_an_answer_in_the_database_may_be_anything(stored: object) -> None:
+    assert due_answer(stored, 2, lambda _: None) is None
 
 
 @pytest.fixture

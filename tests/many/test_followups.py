@@ -1,10 +1,12 @@
 """Follow-ups: an agent's words become proposed tasks, and nothing more."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from agentflow.followups import followups_in, needs_elsewhere, write_followups
+from agentflow.order import Order
 from agentflow.records import Boundaries, Json, Task
 from agentflow.tasks.task import read_task
 from tests.many.fleet import Fleet, outcomes, writes
@@ -44,7 +46,8 @@ def test_notes_of_an_answer_count_if_they_name_another_area() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["../x", "/etc/passwd", ".github/workflows/ci.yml", "**", ".git/x"]
+    "path",
+    ["../x", "/etc/passwd", ".github/workflows/ci.yml", "**", ".git/x", f"{'a' * 270}.ts"],
 )
 def test_no_word_of_an_agent_opens_a_place_that_a_person_must_name(path: str) -> None:
     assert said(f"## Needed elsewhere\n- `{path}`: change it\n")[0][0] == ""
@@ -102,6 +105,19 @@ async def test_who_is_blocked_by_another_area_asks_for_it_too(fleet: Fleet) -> N
     task, _ = read_task(fleet.project.root / ".orchestrator/tasks/A-followup-1.md")
     assert task.depends_on == ()
     assert "A is not done, and may need this first" in task.text
+
+
+@pytest.mark.sandbox
+async def test_a_place_for_proposals_that_is_none_costs_no_report(project: Project) -> None:
+    tasks = project.root / ".orchestrator/tasks"
+    shutil.rmtree(tasks)
+    tasks.write_text("in the way")
+    words = "## Needed elsewhere\n\n- `docs/api.md`: describe it\n"
+    report = await project.run(
+        [turn(HELLO), turn(text=words)], order=Order(text="Say hello."), allow=["app/**"]
+    )
+    assert (report["outcome"], report["follow_ups"]) == ("done", [])
+    assert report["needed_elsewhere"] == ["`docs/api.md`: describe it"]
 
 
 @pytest.mark.sandbox

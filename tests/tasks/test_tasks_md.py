@@ -275,6 +275,21 @@ def test_time_grows_with_the_number_of_short_lines_only(unit: str) -> None:
     check_growth(read, lambda lines: unit * (lines // unit.count("\n")), MAX_LINES)
 
 
+@pytest.mark.parametrize("sign", ["[ ]  \t ", "[x] ", "* ", "[ ]"])
+def test_time_grows_with_the_number_of_signs_before_a_heading_only(sign: str) -> None:
+    check_growth(read, lambda signs: f"## {sign * signs}z\n" * 20, 16)
+
+
+@pytest.mark.parametrize("unit", ["-", "- ", "—", "*", "n"])
+def test_time_grows_with_the_length_of_an_item_that_names_no_file_only(unit: str) -> None:
+    item = repeated(unit)
+    check_growth(
+        read,
+        lambda size: f"## Batch 1: x\n### Task 1.1: y\n**Files**:\n- {item(size)}x\n",
+        64 * 1024,
+    )
+
+
 def test_time_grows_with_the_number_of_tasks_and_of_ranges_over_them_only() -> None:
     def made(size: int) -> str:
         tasks = "".join(f"### Task 1.{n}: a\n" for n in range(size))

@@ -101,6 +101,14 @@ def test_of_two_that_begin_at_once_one_is_fenced(machine: Callable[[str], Machin
     assert tip(one) == first
 
 
+@pytest.mark.parametrize("name", ["a\x0cb", "a\x1cb", "a\x85b", "a\u2028b"])
+def test_a_file_of_any_name_is_looked_into(machine: Callable[[str], Machine], name: str) -> None:
+    one = machine("one")
+    one.keep(b"1\n", one.tree_with(name, "harmless\n"))
+    with pytest.raises(EnvironmentFailure, match="holds a secret"):
+        one.keep(b"2\n", one.tree_with(name, "key = s3cret-value\n"))
+
+
 @pytest.mark.parametrize("secret", ["s3cret-value", "ghp_" + "a1B2c3D4e5" * 3 + "a1B2c3"])
 def test_a_file_with_a_secret_is_not_pushed(machine: Callable[[str], Machine], secret: str) -> None:
     one = machine("one")

@@ -34,6 +34,8 @@ def test_what_may_be_another_repository_is_another() -> None:
         "example.com:team/app",
         "/srv/team/app.git",
         "./team/app",
+        "example.com/team/app",
+        "ssh://git@example.com:8443/team/app",
     )
     assert len({repository_key(url) for url in urls}) == len(urls)
 

@@ -78,7 +78,7 @@ class Liveness:
             deadline = entry.facts.get("deadline")
             if isinstance(deadline, int | float) and time.time() > deadline:
                 self._told(f"{entry.run} is over its time")
-                self._board.cancel(entry, f"not done within {_shown(entry.facts.get('seconds'))}")
+                self._board.cancel(entry, f"not done within {shown(entry.facts.get('seconds'))}")
 
     def _take_over(self, other: str) -> None:
         for entry in self._board.in_state("PENDING"):
@@ -97,7 +97,7 @@ class Liveness:
                 self._session.execute("select pg_advisory_unlock(%s)", key)
 
 
-def _shown(seconds: object) -> str:
+def shown(seconds: object) -> str:
     """A duration from the database, which may hold anything."""
     if isinstance(seconds, int | float) and 0 <= seconds < MOST_SECONDS:
         return format_duration(float(seconds))

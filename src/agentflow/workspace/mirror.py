@@ -71,7 +71,7 @@ def repository_key(url: str) -> str:
         rooted = path if path.startswith("/") or user == "git" else f"/~/{path}"
         url = f"ssh://{user}{'@' if user else ''}{host}/{rooted.lstrip('/')}"
     elif "://" not in url:
-        return _bare(url)
+        return _bare(url if url.startswith(("/", ".")) else f"./{url}")
     try:
         parts = urlsplit(url.replace("?", "%3F").replace("#", "%23"))
         port = parts.port
@@ -79,7 +79,7 @@ def repository_key(url: str) -> str:
         return url
     host = parts.hostname or ""
     if port not in {None, _DEFAULT_PORTS.get(parts.scheme)}:
-        host = f"{host}:{port}"
+        host = f"{parts.scheme}://{host}:{port}"
     place = f"{host}/{_bare(parts.path).lstrip('/')}"
     if parts.scheme == "file":
         return _bare(parts.path)
