@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from agentflow.disk import write_atomically
 from agentflow.errors import EnvironmentFailure
 from agentflow.markers import (
     FOLDER,
@@ -13,7 +14,6 @@ from agentflow.markers import (
     own_folder,
     read_marker,
     remove_markers,
-    write_atomically,
     write_marker,
 )
 

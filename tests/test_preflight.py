@@ -1,5 +1,6 @@
 """Pre-flight: the gates on the base, what is remembered, and what stops a run."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -168,12 +169,31 @@ async def test_a_flaky_pass_is_a_pass(base: Base) -> None:
     assert base.measured == []
 
 
+async def test_of_several_runs_at_once_one_measures(base: Base) -> None:
+    found = await asyncio.gather(*(base.check(GREEN) for _ in range(3)))
+
+    assert found == [found[0]] * 3
+    assert base.measured == ["build:green"]
+
+
+async def test_several_runs_at_once_share_a_red_base_and_a_later_one_looks_again(
+    base: Base,
+) -> None:
+    failed = await asyncio.gather(*(base.check(RED) for _ in range(3)), return_exceptions=True)
+
+    assert [type(each) for each in failed] == [EnvironmentFailure] * 3
+    assert base.measured == ["build:red"]
+    with pytest.raises(EnvironmentFailure, match="the gate red fails on the base"):
+        await base.check(RED)
+    assert base.measured == ["build:red"]
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", '{"gate": 1}', '{"status": "skipped"}', "\0", "[" * 2000]
 )
 async def test_a_damaged_result_is_measured_anew(base: Base, text: str) -> None:
     await base.check(GREEN)
-    (file,) = base.cache.iterdir()
+    (file,) = base.cache.glob("*.json")
     whole = json.loads(file.read_text())
     base.events.clear()
     for damaged in (text, json.dumps({**whole, "status": text}), json.dumps({**whole, text: 1})):

@@ -5,10 +5,11 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from agentflow.disk import write_atomically
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.events import Notice, RunFinished
 from agentflow.followups import needs_elsewhere, write_followups
-from agentflow.markers import Kind, marker_path, own_folder, write_atomically, write_marker
+from agentflow.markers import Kind, marker_path, own_folder, write_marker
 from agentflow.records import Json
 from agentflow.redacted import redacted_event
 from agentflow.report import known_runs

@@ -1,8 +1,11 @@
-"""The disk: whether it takes what comes next."""
+"""The disk: whether it takes what comes next, and files that are there as a whole or not at all."""
 
 import errno
+import glob
 import os
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from agentflow.errors import EnvironmentFailure
@@ -12,6 +15,9 @@ ROOM = 4 << 20
 
 REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 """What a disk says that is full, over its quota, read-only or broken."""
+
+TEMPORARY = ".agentflow"
+"""What the names of files end with that are not yet whole."""
 
 FREE = "Free disk space or mend permissions, then go on: agentflow resume"
 
@@ -40,3 +46,49 @@ def refused(error: OSError) -> EnvironmentFailure:
 def remedy(words: str) -> str:
     """The next step after a program's last words, if they are a disk's refusal; else nothing."""
     return FREE if any(os.strerror(number) in words for number in REFUSALS) else ""
+
+
+def write_atomically(
+    path: Path, content: str | bytes, *, mode: int = 0o644, alone: bool = False
+) -> None:
+    """Write a file that is there as a whole or not at all, and is on the disk when this returns.
+
+    `alone` says that nobody else writes it now, as a lock is held: what a process left that was killed
+    while it wrote is then removed. Raises `EnvironmentFailure` if the disk refuses.
+    """
+    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+    with telling("write", path):
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY}") if alone else ():
+            left.unlink(missing_ok=True)
+        descriptor, name = tempfile.mkstemp(TEMPORARY, f".{path.name}.", path.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(mode)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync(path.parent)
+
+
+@contextmanager
+def telling(verb: str, path: Path) -> Generator[None]:
+    """Turn the disk's refusals into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentFailure(f"cannot {verb} {path}: {error.strerror}", hint=FREE) from error
+    except RuntimeError as error:  # what Path.resolve raises up to Python 3.12
+        raise EnvironmentFailure(f"cannot {verb} {path}: its links lead in a circle") from error
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

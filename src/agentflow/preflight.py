@@ -4,17 +4,19 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from agentflow.disk import FREE, write_atomically
 from agentflow.environment import Environment
 from agentflow.errors import EnvironmentFailure
 from agentflow.events import BaseCheckFinished, BaseCheckStarted
+from agentflow.file_locks import locked
 from agentflow.gates.command import Change, Commands
 from agentflow.interfaces import Emit
 from agentflow.journal import open_regular
-from agentflow.markers import write_atomically
 from agentflow.records import BuildCommand, Evidence, Json
 from agentflow.sandbox.policy import Provided
 from agentflow.strict_json import parse_object
@@ -55,7 +57,8 @@ async def check_base(
     """Run every local gate on the base; return the evidence by the gate's name in the settings.
 
     An earlier result for the same commit, gate and `surroundings` (`around`) is taken from the
-    folder `cache` if the run can go on with it; whatever would stop the run is measured anew.
+    folder `cache` if the run can go on with it; whatever would stop the run is measured anew. Of
+    several runs at once, in any process, one measures and the others take what it finds.
     Raises `EnvironmentFailure` for gates that fail, unless `allow_red`, and for those that should
     fail and pass.
     """
@@ -65,13 +68,17 @@ async def check_base(
             continue
         emit(BaseCheckStarted(gate.name))
         file = cache / f"{_key(gate, base, around)}.json"
-        evidence = _cached(file)
-        cached = evidence is not None and _goes_on(gate, evidence, allow_red=allow_red)
-        if evidence is None or not cached:
-            started = time.monotonic()
-            measured = await commands.run(gate, base, Change(base, base))
-            evidence = replace(measured, seconds=round(time.monotonic() - started, 3))
-            _keep(file, evidence)
+        before = _stamp(file)
+        async with _alone(file):
+            evidence = _cached(file)
+            cached = evidence is not None and (
+                _stamp(file) != before or _goes_on(gate, evidence, allow_red=allow_red)
+            )
+            if evidence is None or not cached:
+                started = time.monotonic()
+                measured = await commands.run(gate, base, Change(base, base))
+                evidence = replace(measured, seconds=round(time.monotonic() - started, 3))
+                write_atomically(file, json.dumps(dataclasses.asdict(evidence)))
         emit(BaseCheckFinished(evidence, cached, gate.must_fail_on_base))
         found[gate.name] = evidence
     _refuse([(g, found[g.name]) for g in gates if g.name in found], base, allow_red=allow_red)
@@ -124,12 +131,26 @@ def _key(gate: BuildCommand, base: str, around: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _keep(file: Path, evidence: Evidence) -> None:
+@asynccontextmanager
+async def _alone(file: Path) -> AsyncGenerator[None]:
+    """Hold the lock of one measurement."""
+    lock = file.with_suffix(".lock")
+    async with AsyncExitStack() as stack:
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            await stack.enter_async_context(locked(lock))
+        except OSError as error:
+            raise EnvironmentFailure(f"cannot use {lock}: {error.strerror}", hint=FREE) from error
+        yield
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """Tells a result from the one that replaced it."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentFailure(f"cannot make {file.parent}: {error.strerror}") from error
-    write_atomically(file, json.dumps(dataclasses.asdict(evidence)))
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _cached(file: Path) -> Evidence | None:

@@ -5,7 +5,6 @@ while somebody makes them, in `<key>.partial-<random>/`.
 """
 
 import asyncio
-import fcntl
 import json
 import os
 import stat
@@ -15,6 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mappin
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from agentflow import file_locks
 from agentflow.boundaries import is_path, matches
 from agentflow.environment import Setup
 from agentflow.errors import EnvironmentFailure, UsageError
@@ -28,8 +28,6 @@ from agentflow.strict_json import parse_object
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 4 * 1024**2
 """Bytes."""
-LOCK_INTERVAL = 0.1
-"""Seconds between two tries for a lock."""
 
 
 @record
@@ -70,37 +68,21 @@ async def locked(store: Path, key: str, waiting: Callable[[], None]) -> AsyncGen
     Raises OSError.
     """
     await asyncio.to_thread(_prepare, store)
-    descriptor = _open_lock(store, key)
-    try:
-        told = False
-        while not _try_lock(descriptor):
-            if not told:
-                told = waiting() is None
-            await asyncio.sleep(LOCK_INTERVAL)
+    async with file_locks.locked(_lock(store, key), waiting):
         yield
-    finally:
-        os.close(descriptor)
 
 
-def _open_lock(store: Path, key: str) -> int:
-    return os.open(store / f"{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _lock(store: Path, key: str) -> Path:
+    return store / f"{key}.lock"
 
 
 def _prepare(store: Path) -> None:
     """Make the store, and remove what is half made and nobody is at work on."""
     store.mkdir(parents=True, exist_ok=True)
     for partial in store.glob("*.partial-*"):
-        descriptor = _open_lock(store, partial.name.partition(".")[0])
+        descriptor = file_locks.open_lock(_lock(store, partial.name.partition(".")[0]))
         try:
-            if _try_lock(descriptor):
+            if file_locks.try_lock(descriptor):
                 discard(partial)
         finally:
             os.close(descriptor)

@@ -9,12 +9,13 @@ from itertools import islice
 from pathlib import Path
 
 from agentflow import __version__
+from agentflow.disk import write_atomically
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.events import AssistantMessage, RunStarted, UserMessage
 from agentflow.frozen import record
 from agentflow.history import History, decode, goes_on_at, read_history
 from agentflow.journal import load, open_regular
-from agentflow.markers import own_folder, write_atomically
+from agentflow.markers import own_folder
 from agentflow.order import Order, read_order
 from agentflow.plan import Plan
 from agentflow.records import Json, Rendered, Task

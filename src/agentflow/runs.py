@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.file_locks import open_lock, try_lock
 from agentflow.journal import open_regular
 from agentflow.nearest import nearest
 from agentflow.records import Criterion, Evidence, Fault, Json, Status
@@ -122,14 +123,6 @@ def started_at(run: str) -> datetime | None:
         return None
 
 
-def _locked(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 @contextmanager
 def task_lock(folder: Path, task: str, patience: float = PATIENCE) -> Generator[None]:
     """Hold the only lock of a task; the kernel lets go of it when the process dies.
@@ -142,12 +135,12 @@ def task_lock(folder: Path, task: str, patience: float = PATIENCE) -> Generator[
     path = folder / f"{task}.lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = open_lock(path)
     except OSError as error:
         raise EnvironmentFailure(f"cannot make the lock {path}: {error.strerror}") from error
     try:
         deadline = time.monotonic() + patience
-        while not _locked(descriptor):
+        while not try_lock(descriptor):
             if time.monotonic() >= deadline:
                 raise UsageError(
                     f"another run of {task} is at work",
@@ -166,13 +159,16 @@ def list_runs(root: Path, task: str | None = None) -> list[Json]:
 
     A run without a readable report has the outcome `unfinished`.
     """
-    folder = root / FOLDER
-    names = sorted(
-        (path.name for path in folder.glob("*/") if _NAME.fullmatch(path.name)),
-        key=lambda name: name.rsplit("-", 2)[1:],
-    )
-    reports = (read_report(folder / name) for name in names)
-    return [report for report in reports if task is None or report["task"] == task]
+    named = _named(root)
+    wanted = [name for name, of in named.items() if task in {None, of}]
+    return [read_report(root / FOLDER / name) for name in wanted]
+
+
+def _named(root: Path) -> dict[str, str]:
+    """The runs of a work tree and their tasks, by the names of their folders, oldest first."""
+    parts = (_NAME.fullmatch(path.name) for path in (root / FOLDER).glob("*/"))
+    found = {part[0]: part["task"] for part in parts if part}
+    return dict(sorted(found.items(), key=lambda each: each[0].rsplit("-", 2)[1:]))
 
 
 def newest_run(root: Path, task: str) -> str | None:
@@ -283,28 +279,24 @@ def open_runs(root: Path) -> list[str]:
 
 def is_here(root: Path, wanted: str) -> bool:
     """Whether a run of this name, or of this task or one of its batches, is in a work tree."""
-    names = (path.name for path in (root / FOLDER).glob("*/"))
-    parts = (_NAME.fullmatch(name) for name in names)
     return any(
-        wanted in {found[0], found["task"]} or found["task"].startswith(f"{wanted}-batch-")
-        for found in parts
-        if found
+        wanted in {run, task} or task.startswith(f"{wanted}-batch-")
+        for run, task in _named(root).items()
     )
 
 
 def find_report(root: Path, wanted: str) -> Json:
     """The report of a run, or of a task's newest one, be it of one of its batches. Raises
     `UsageError` naming the nearest."""
-    found = list_runs(root)
-    match = [report for report in found if wanted in {report["run"], report["task"]}]
-    match = match or [each for each in found if str(each["task"]).startswith(f"{wanted}-batch-")]
+    named = _named(root)
+    match = [run for run, task in named.items() if wanted in {run, task}]
+    match = match or [run for run, task in named.items() if task.startswith(f"{wanted}-batch-")]
     if not match:
-        names = [str(report["run"]) for report in found]
         raise UsageError(
-            f"there is no run or task {wanted!r} here{nearest(wanted, names)}",
+            f"there is no run or task {wanted!r} here{nearest(wanted, list(named))}",
             hint="List them: agentflow runs list",
         )
-    return match[-1]
+    return read_report(root / FOLDER / match[-1])
 
 
 def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
@@ -363,7 +355,7 @@ def is_running(folder: Path, task: str) -> bool:
     except OSError as error:
         raise EnvironmentFailure(f"cannot look at the lock {path}: {error.strerror}") from error
     try:
-        return not _locked(descriptor, fcntl.LOCK_SH)
+        return not try_lock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
 

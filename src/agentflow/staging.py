@@ -7,13 +7,14 @@ from pathlib import Path
 
 from agentflow.budget import Account, Budget
 from agentflow.configuration import user_folder
+from agentflow.disk import write_atomically
 from agentflow.events import Notice
 from agentflow.gates.command import Commands
 from agentflow.history import History
 from agentflow.hooks import Hooks
 from agentflow.interfaces import Emit
 from agentflow.journal import Journal
-from agentflow.markers import own_folder, write_atomically
+from agentflow.markers import own_folder
 from agentflow.models import catalog
 from agentflow.models.endpoint import keys
 from agentflow.plan import Plan

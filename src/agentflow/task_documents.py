@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from agentflow.disk import write_atomically
 from agentflow.errors import Conflict, UsageError
-from agentflow.markers import write_atomically
 from agentflow.nearest import nearest
 from agentflow.runs import task_lock
 from agentflow.tasks.document import Document

@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from agentflow.configuration import QueueSetting
+from agentflow.disk import write_atomically
 from agentflow.errors import Conflict, UsageError
 from agentflow.frontmatter import check_inside, read_limited
 from agentflow.frozen import record
-from agentflow.markers import read_marker, write_atomically
+from agentflow.markers import read_marker
 from agentflow.records import Task
 from agentflow.runs import task_lock
 from agentflow.tasks.queue import Entry, Queue, read_queue

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from agentflow.configuration import user_folder
+from agentflow.disk import write_atomically
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.frozen import record
-from agentflow.markers import write_atomically
 from agentflow.records import Json
 from agentflow.strict_json import parse_object
 

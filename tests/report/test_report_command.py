@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from agentflow.details.reading import read_details
+from agentflow.disk import write_atomically
 from agentflow.events import Collected, LandingDone, RunStarted, Verified
 from agentflow.journal import Journal
-from agentflow.markers import write_atomically
 from agentflow.pages.report import render_report
 from agentflow.records import Json
 from agentflow.redaction import redactor

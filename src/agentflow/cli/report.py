@@ -65,8 +65,8 @@ def _page(run: str) -> tuple[str, Path]:
 
 
 def _write(file: Path, page: str) -> None:
+    from agentflow.disk import write_atomically
     from agentflow.errors import EnvironmentFailure
-    from agentflow.markers import write_atomically
 
     try:
         write_atomically(file, page)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.closing import MARKED, REPORTS
+from agentflow.disk import write_atomically
 from agentflow.errors import Blocked, UsageError
 from agentflow.events import HandoffAsked
 from agentflow.frontmatter import read_mapping
@@ -18,7 +19,7 @@ from agentflow.frozen import record
 from agentflow.handoff_parts import handoff_id, title_of
 from agentflow.handoffs import choose_block, read_in
 from agentflow.journal import Journal
-from agentflow.markers import own_folder, write_atomically, write_marker
+from agentflow.markers import own_folder, write_marker
 from agentflow.models.endpoint import keys
 from agentflow.records import Json
 from agentflow.redacted import redacted_event

@@ -13,12 +13,13 @@ from typing import Any
 
 from agentflow.budget import shared_account
 from agentflow.closing import REPORTS
+from agentflow.disk import write_atomically
 from agentflow.errors import AgentflowError, Conflict, UsageError
 from agentflow.events import Event
 from agentflow.frozen import record
 from agentflow.handoff_parts import Part, Prepared
 from agentflow.interfaces import Emit
-from agentflow.markers import own_folder, read_marker, write_atomically
+from agentflow.markers import own_folder, read_marker
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
 from agentflow.prompts.context import Measure

@@ -18,6 +18,7 @@ from agentflow.records import Json
 from agentflow.strict_json import parse_object
 from agentflow.workspace.clone import GIT_INSIDE, Clone
 from agentflow.workspace.git import Git, GitError
+from agentflow.workspace.loose import write_commit
 from agentflow.workspace.objects import contents
 
 KEPT_INSIDE = "/run/agentflow/checkpoint"
@@ -113,7 +114,7 @@ def write_checkpoint(
     header += [f"author {who}", f"committer {who}"]
     text = f"checkpoint {made.turn}\n\n{json.dumps(facts)}\n"
     data = ("\n".join(header) + f"\n\n{text}").encode() + made.journal
-    name = state.run("hash-object", "-t", "commit", "-w", "--stdin", stdin=data).decode().strip()
+    name = write_commit(state.directory, data, sha256=len(made.tree) == 64)
     state.run("update-ref", ref_of(run), name, previous.commit or "0" * len(name))
     return replace(made, commit=name)
 

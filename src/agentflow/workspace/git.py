@@ -1,6 +1,10 @@
-"""One way to run git: a known directory, a known environment, bytes in and out."""
+"""One way to run git: a known directory, a known environment, bytes in and out.
+
+Every command is a session of its own: Ctrl-C is for agentflow to handle.
+"""
 
 import os
+import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +39,7 @@ _SETTINGS = (
     # By default loose objects and refs are left to the kernel, and a power cut takes them.
     "core.fsync=committed",
 )
+_NOT_FOUND, _FATAL = 127, 128
 _OUT_OF_TIME = frozenset({124, 137, -9})
 """How `timeout` ends when it had to end the command, also by its second and stronger signal."""
 _OPTIONS = tuple(word for setting in _SETTINGS for word in ("-c", setting))
@@ -58,9 +63,13 @@ class GitError(EnvironmentFailure):
 class Git:
     """git in one directory. No hook, file-system monitor or background job is ever started."""
 
-    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, directory: Path, environment: Mapping[str, str], *, isolated: bool = False
+    ) -> None:
+        """`isolated` if little of this process's own environment is in the one given."""
         self.directory = directory
         self.environment = dict(environment)
+        self._start = _start_bare if isolated else _start_by_gitpython
 
     def run(
         self,
@@ -117,33 +126,62 @@ class Git:
         timeout: float | None,
     ) -> tuple[int, bytes, str]:
         variables = {**self.environment, **_ALWAYS, **environment}
-        # GitPython adds our own environment to the one it is given, GIT_DIR of a calling hook
-        # included. Only names go through `env`: a command line can be read by every user.
-        unwanted = [f"--unset={name}" for name in os.environ if name not in variables]
+        if not os.access(self.directory, os.X_OK):
+            # GitPython would run git wherever this process is.
+            return _FATAL, b"", f"cannot change to '{self.directory}'"
         limit = ["timeout", "--kill-after=1", str(timeout)] if timeout else []
+        command = [*limit, "git", *_OPTIONS, *arguments]
         try:
-            code, output, message = gitpython.Git(str(self.directory)).execute(
-                ["env", *unwanted, *limit, "git", *_OPTIONS, *arguments],
-                istream=source,
-                env=variables,
-                with_extended_output=True,
-                with_exceptions=False,
-                stdout_as_string=False,
-                strip_newline_in_stdout=False,
-                start_new_session=True,  # Ctrl-C is for agentflow to handle
-            )
-        except gitpython.GitCommandNotFound:
-            code, output, message = 127, b"", ""
-        if code == 127:
+            code, output, message = self._start(command, self.directory, variables, source)
+        except (FileNotFoundError, gitpython.GitCommandNotFound):
+            code, output, message = _NOT_FOUND, b"", ""
+        if code == _NOT_FOUND:
             raise EnvironmentFailure("git is not installed", hint="apt-get install git")
         if timeout and code in _OUT_OF_TIME:
             message = f"not done after {timeout:g} s"
         return code, output, message.strip()
 
 
+def _start_bare(
+    command: list[str], directory: Path, environment: Mapping[str, str], source: BinaryIO | None
+) -> tuple[int, bytes, str]:
+    """Start a command with this environment and nothing else."""
+    ended = subprocess.run(
+        command,
+        cwd=directory,
+        env=environment,
+        stdin=source or subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        start_new_session=True,
+    )
+    return ended.returncode, ended.stdout, ended.stderr.decode("utf-8", "replace")
+
+
+def _start_by_gitpython(
+    command: list[str], directory: Path, environment: Mapping[str, str], source: BinaryIO | None
+) -> tuple[int, bytes, str]:
+    """Start a command with an environment much like our own."""
+    # GitPython adds our own environment to the one it is given, GIT_DIR of a calling hook
+    # included. Only names go through `env`: a command line can be read by every user.
+    wanted = {*environment, "GIT_PYTHON_REFRESH"}  # ours, and git does not know it
+    unwanted = [f"--unset={name}" for name in os.environ if name not in wanted]
+    return gitpython.Git(str(directory)).execute(
+        ["env", *unwanted, *command] if unwanted else command,
+        istream=source,
+        env=dict(environment),
+        with_extended_output=True,
+        with_exceptions=False,
+        stdout_as_string=False,
+        strip_newline_in_stdout=False,
+        start_new_session=True,
+    )
+
+
 def isolated(directory: Path) -> Git:
     """git without any configuration but the repository's own: for repositories that we made."""
-    return Git(directory, {**_ISOLATED, "PATH": os.environ.get("PATH", os.defpath)})
+    path = os.environ.get("PATH", os.defpath)
+    return Git(directory, {**_ISOLATED, "PATH": path}, isolated=True)
 
 
 def as_user(directory: Path, environment: Mapping[str, str]) -> Git:

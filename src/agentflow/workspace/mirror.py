@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.file_locks import open_lock, try_lock
 from agentflow.frozen import record
 from agentflow.workspace.git import Git, GitError, explicit, isolated
 from agentflow.workspace.relay import fetch
@@ -199,10 +200,8 @@ def own_cache(cache: Path) -> Generator[Path]:
     while True:
         folder = cache / f"worker-{number}"
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        descriptor = open_lock(folder / "lock")
+        if not try_lock(descriptor):
             os.close(descriptor)
             number += 1
             continue
