@@ -81,7 +81,7 @@ def _record(stage: Stage, finished: RunFinished) -> Json:
         "work_tree": str(kept) if kept else None,
     }
     report |= _asked_elsewhere(stage, report)
-    others = [each for each in known_runs(root, task) if each["run"] != stage.run]
+    others = known_runs(root, task, but=stage.run)
     report["task_total"] = total([*others, report]).as_json()
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
     write_atomically(_report(stage), text, alone=True)

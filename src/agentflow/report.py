@@ -218,14 +218,15 @@ class Summary:
         return SUBTYPES.get(outcome, "error_during_execution")
 
 
-def known_runs(root: Path, task: str | None = None) -> list[Json]:
-    """What is known of the runs in a work tree, oldest first; of one that has no report, because it
-    runs now or was killed, what its journal says that was spent."""
+def known_runs(root: Path, task: str | None = None, *, but: str | None = None) -> list[Json]:
+    """What is known of the runs in a work tree but one, oldest first; of one that has no report,
+    because it runs now or was killed, what its journal says that was spent."""
     return [
         {**report, **_so_far(root / FOLDER / report["run"])}
         if report["outcome"] == "unfinished"
         else report
         for report in list_runs(root, task)
+        if report["run"] != but
     ]
 
 

@@ -34,6 +34,10 @@ class _Wanted:
     summary: str
     annotated: bool
 
+    @property
+    def anything(self) -> bool:
+        return bool(self.junit or self.sarif or self.summary or self.annotated)
+
 
 @contextmanager
 def publishing(name: str, junit: Path | None, sarif: Path | None) -> Generator[Publish]:
@@ -50,13 +54,14 @@ def publishing(name: str, junit: Path | None, sarif: Path | None) -> Generator[P
             raise UsageError(f"{file} cannot be written: there is no folder for it, or it is one")
 
     def publish(report: "Json") -> None:
-        if "outcome" in report or report.get("type") == "verification":
+        if wanted.anything and ("outcome" in report or report.get("type") == "verification"):
             _publish(wanted, _judged(report))
 
     try:
         yield publish
     except AgentflowError as error:
-        _publish(wanted, (_refused(name, error),))
+        if wanted.anything:
+            _publish(wanted, (_refused(name, error),))
         raise
 
 
@@ -77,8 +82,6 @@ def _refused(name: str, error: AgentflowError) -> "Judged":
 
 
 def _publish(wanted: _Wanted, judged: "tuple[Judged, ...]") -> None:
-    if not (wanted.junit or wanted.sarif or wanted.summary or wanted.annotated):
-        return
     from agentflow.ci.annotations import annotations
     from agentflow.ci.junit import junit
     from agentflow.ci.sarif import sarif

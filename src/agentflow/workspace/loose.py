@@ -7,7 +7,7 @@ import hashlib
 import zlib
 from pathlib import Path
 
-from agentflow.disk import write_atomically
+from agentflow.disk import telling, write_atomically
 
 
 def write_commit(git_dir: Path, data: bytes, *, sha256: bool) -> str:
@@ -21,6 +21,7 @@ def write_commit(git_dir: Path, data: bytes, *, sha256: bool) -> str:
     name = digest.hexdigest()
     path = git_dir / "objects" / name[:2] / name[2:]
     if not path.exists():
-        path.parent.mkdir(exist_ok=True)
+        with telling("make", path.parent):
+            path.parent.mkdir(exist_ok=True)
         write_atomically(path, zlib.compress(whole), mode=0o444)
     return name

@@ -1,5 +1,6 @@
 """Objects of a repository of ours, read in bulk: commits, changed paths, sizes, contents."""
 
+import functools
 import io
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
@@ -49,8 +50,12 @@ def _commits(state: Git, *revisions: str) -> list[Commit]:
     ]
 
 
+@functools.lru_cache(maxsize=64)
 def changes_between(state: Git, old: str, new: str) -> tuple[Change, ...]:
-    """The paths in which two trees differ."""
+    """The paths in which two trees differ; both are given by their hashes, or those of commits.
+
+    Remembered: half of the gates ask it of the same two.
+    """
     return tuple(_changes(state.text("diff-tree", *_DIFF, old, new)).get("", ()))
 
 
