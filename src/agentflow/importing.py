@@ -23,7 +23,7 @@ from agentflow.frozen import record
 from agentflow.history import PAID, History, Line
 from agentflow.journal import line_text
 from agentflow.markers import own_folder, write_atomically
-from agentflow.offers import Offer, checkpoints_in, taken_lines, story_of, told
+from agentflow.offers import Offer, checkpoints_in, story_of, taken_lines, told
 from agentflow.order import Order
 from agentflow.packed_runs import PROMPT
 from agentflow.plan import Plan
