@@ -17,12 +17,13 @@ from typing import Any, cast
 
 from agentflow.checkouts import STATE, remove_folder
 from agentflow.configuration import Settings
+from agentflow.disk import write_atomically
 from agentflow.errors import UsageError
 from agentflow.events import RunStarted
 from agentflow.frozen import record
 from agentflow.history import PAID, History, Line
 from agentflow.journal import line_text
-from agentflow.markers import own_folder, write_atomically
+from agentflow.markers import own_folder
 from agentflow.offers import Offer, checkpoints_in, story_of, taken_lines, told
 from agentflow.order import Order
 from agentflow.packed_runs import PROMPT
