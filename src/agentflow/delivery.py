@@ -5,7 +5,6 @@ far as the gates of this repository pass: boundaries, gates and base are those o
 change is for, the branch is named here.
 """
 
-import tempfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,13 +18,12 @@ from agentflow.neutral import visible
 from agentflow.records import Candidate, Json, Landed
 from agentflow.tasks.task import FOLDER
 from agentflow.verify import Brought, Question, verify_commits
-from agentflow.workspace.git import Git, GitError
+from agentflow.workspace.bundles import bundle_tips, index_bundle
+from agentflow.workspace.git import Git
 from agentflow.workspace.land import branch_tip, check_target, keep_verified, land
 from agentflow.workspace.push import push
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
-
-MAX_PACK = 256 << 20
 
 
 @record
@@ -116,22 +114,9 @@ def _check_branch(wanted: Delivery, repository: Repository) -> None:
 
 def _bring(bundle: Bundle, state: Git) -> None:
     """Index the bundle's objects strictly into a repository of ours."""
-    header, _, pack = bundle.commits.partition(b"\n\n")
-    names = [line.split(b" ")[0].decode("ascii", "replace") for line in header.split(b"\n")[1:]]
-    if not header.startswith(b"# v") or bundle.tip not in names:
+    if bundle.tip not in bundle_tips(bundle.commits).values():
         raise UsageError("the bundle does not hold the commit that it names")
-    try:
-        with tempfile.TemporaryFile() as file:
-            file.write(pack)
-            file.seek(0)
-            limit = f"--max-input-size={MAX_PACK}"
-            state.run("index-pack", "--stdin", "--strict", "--fix-thin", limit, stdin=file)
-        state.run("rev-list", "--objects", "--quiet", bundle.tip, f"^{bundle.base}")
-        kind = state.text("cat-file", "-t", bundle.tip)
-    except GitError as error:
-        raise UsageError(f"the bundle's commits are damaged: {error.said[-300:]}") from error
-    if kind != "commit":
-        raise UsageError(f"what the bundle names, {bundle.tip[:12]}, is no commit but a {kind}")
+    index_bundle(state, bundle.commits, bundle.tip, bundle.base)
     _check_words(bundle, state)
 
 

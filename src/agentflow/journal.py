@@ -57,13 +57,8 @@ class Journal:
         """
         if not event.durable:
             return
-        line: Json = {
-            "n": self._count,
-            "at": self._now().isoformat(timespec="milliseconds"),
-            "type": event.type,
-            **dataclasses.asdict(event),
-        }
-        data = (encoded(line) + "\n").encode("utf-8", "backslashreplace")
+        text = line_text(self._count, self._now(), event)
+        data = text.encode("utf-8", "backslashreplace")
         with _told(self.path):
             try:
                 self._write(data)
@@ -91,6 +86,17 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+
+def line_text(number: int, at: datetime, event: Event) -> str:
+    """An event as a line of a journal."""
+    line: Json = {
+        "n": number,
+        "at": at.isoformat(timespec="milliseconds"),
+        "type": event.type,
+        **dataclasses.asdict(event),
+    }
+    return encoded(line) + "\n"
 
 
 def encoded(line: Json) -> str:

@@ -37,6 +37,11 @@ INSTRUCTIONS = (
     "landed: `reply` holds the endpoints and shapes as they were measured. `blocked` holds a "
     "`question`: give a person's answer with `answer`. `stopped`: see `reason` and `hint`."
 )
+MAX_SESSIONS = 64
+"""Open at once over HTTP; each holds a task and its streams."""
+IDLE = 30 * 60.0
+"""Seconds without a request or an open stream after which a session ends: a client that is told so
+(404) begins another, and finds its runs again."""
 INTERVAL = 0.5
 """Seconds between two looks at a run that is waited for."""
 
@@ -251,6 +256,8 @@ def serve_http(world: World, port: int, token: str, announce: Callable[[str], No
     places = [f"{name}:{listener.getsockname()[1]}" for name in (HOST, "localhost")]
     app = make_server(world).streamable_http_app(
         streamable_http_path=PATH,
+        max_sessions=MAX_SESSIONS,
+        session_idle_timeout=IDLE,
         transport_security=TransportSecuritySettings(
             allowed_hosts=places, allowed_origins=[f"http://{place}" for place in places]
         ),

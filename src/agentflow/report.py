@@ -230,7 +230,7 @@ def known_runs(root: Path, task: str | None = None, *, but: str | None = None) -
     ]
 
 
-_MADE_UP = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+MADE_UP = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What comes of events that no run of ours has written: a repository may bring a journal."""
 
 
@@ -241,7 +241,7 @@ def _so_far(folder: Path) -> Json:
         if path.stat().st_size > MAX_JOURNAL:
             return {}
         return _spent_by(decode(load(path)))
-    except (AgentflowError, OSError, *_MADE_UP):
+    except (AgentflowError, OSError, *MADE_UP):
         return {}
 
 

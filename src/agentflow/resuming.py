@@ -23,6 +23,7 @@ from agentflow.runs import FOLDER, JOURNAL, list_runs
 from agentflow.strict_json import parse_object
 from agentflow.workspace.checkpoint import Checkpoint, read_checkpoints, remove_locks
 from agentflow.workspace.git import Git, GitError, isolated
+from agentflow.workspace.land import base_ref
 from agentflow.workspace.repository import Repository
 
 ANEW = "Start anew with --fresh."
@@ -81,7 +82,7 @@ def state_of(repository: Repository, cache: Path, run: str) -> Git:
 def base_of(repository: Repository, run: str) -> str:
     """The commit that a run began from. Raises `UsageError` if nothing keeps it any more."""
     try:
-        return repository.git.text("rev-parse", "--verify", f"refs/agentflow/base/{run}")
+        return repository.git.text("rev-parse", "--verify", base_ref(run))
     except GitError as error:
         raise UsageError(f"the base of the run {run} is gone", hint=ANEW) from error
 

@@ -9,6 +9,7 @@ from agentflow.frozen import record
 from agentflow.records import Json
 from agentflow.runs import FOLDER, REPORT, find_report
 from agentflow.workspace.git import GitError
+from agentflow.workspace.land import base_ref
 from agentflow.workspace.repository import Repository
 
 
@@ -35,7 +36,7 @@ def verified_run(repository: Repository, wanted: str) -> VerifiedRun:
             hint="Look at it: agentflow runs show " + run,
         )
     file = f"{FOLDER}/{run}/{REPORT}"
-    base = _commit(repository, f"refs/agentflow/base/{run}")
+    base = _commit(repository, base_ref(run))
     if base is None or report.get("base") != base or repository.tracks(file):
         raise UsageError(
             f"nothing in this repository confirms what {file} says",

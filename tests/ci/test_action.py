@@ -17,11 +17,13 @@ import pytest
 import yaml
 
 from agentflow.models.scripted import ScriptedServer, read_script
+from agentflow.world import World
 from tests.ci.runner import ACTION, ROOT, Runner
 from tests.cli.shell import Shell
 from tests.cli.test_on_terminal import holding
+from tests.cli.test_past import PIECES
 from tests.crash.test_disk import fill, small_disk
-from tests.run.project import HELLO, turn
+from tests.run.project import HELLO, Project, bash, turn
 
 
 def job(shell: Shell, folder: Path, **inputs: str) -> Runner:
@@ -142,8 +144,48 @@ def test_a_cancelled_job_has_its_code_and_a_report_and_goes_on(
     assert (report["run"], report["exit_code"]) == (runner.outputs["run"], 143)
     assert "interrupted" in Path(runner.outputs["report"], "report.html").read_text("utf-8")
     assert "❌ ` interrupted `" in runner.files["GITHUB_STEP_SUMMARY"].read_text()
-    gone_on = asyncio.run(resume_with_model(shell, [*slow[:1], turn(text="Done.")]))
-    assert gone_on.returncode == 0, gone_on.stderr
+    file = Path(runner.outputs["report"], "run.tar.gz")
+    quick = [*slow[:1], turn(text="Done.")]
+    home = at_home(shell, tmp_path / "home")
+    given = ("--prompt", "plain", "--gate", "test=test -s app/main.py", "--drop-flags")
+    brought = home.run("runs", "import", str(file), *given)
+    assert brought.returncode == 0, brought.stderr
+    for place in (shell, home):
+        gone_on = asyncio.run(resume_with_model(place, quick))
+        assert gone_on.returncode == 0, gone_on.stderr
+        assert place.project.git("show", "agentflow/TASK-1:app/hello.txt") == "hello"
+
+
+def at_home(shell: Shell, folder: Path) -> Shell:
+    """A clone on another machine."""
+    root = folder / "repository"
+    shell.project.git("clone", "-q", ".", str(root))
+    environment = {**shell.project.world.environment, "XDG_CONFIG_HOME": str(folder / "config")}
+    project = Project(root, World(root, environment, folder / "cache"))
+    for key, value in (("name", "Ada"), ("email", "ada@example.com")):
+        project.git("config", f"user.{key}", value)
+    return Shell(folder, project)
+
+
+@pytest.mark.sandbox
+@pytest.mark.usefixtures("bwrap")
+def test_a_run_with_a_secret_in_its_files_is_not_uploaded_whole_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    shell = Shell(tmp_path / "place")
+    runner = job(shell, tmp_path, task="TASK-1")
+    turns = [turn(bash(PIECES)), turn(HELLO), turn(text="Done.")]
+
+    ended = asyncio.run(run_with_model(runner, turns, "--max-turns", "2"))
+
+    assert ended.returncode == 4, ended.stderr
+    assert (
+        "::warning::The run is not packed (see above), so it cannot go on elsewhere" in ended.stdout
+    )
+    assert "holds a secret" in ended.stderr
+    kept = {file.name for file in Path(runner.outputs["report"]).iterdir()}
+    assert {"journal.jsonl", "report.json", "report.html"} < kept
+    assert "run.tar.gz" not in kept
 
 
 @pytest.mark.sandbox

@@ -298,3 +298,24 @@ def test_the_template_for_gitlab(host: Host) -> None:
     assert host.asked() == [f"{branch} yes"]
     assert host.heads().keys() == {*before, branch}
     assert (land / "agentflow-report/landed.xml").is_file()
+
+
+def test_the_template_for_gitlab_leaves_what_a_run_can_go_on_from(host: Host) -> None:
+    need("rg")
+    agent = host.checkout("agent")
+    common = {
+        **host.environment, "AGENTFLOW_SOURCE": str(ROOT), "TASK": "TASK-1",
+        "AGENTFLOW_MAX_TURNS": "1",
+        "PATH": Runner(agent, host.environment, agent.parent).environment["PATH"],
+    }  # fmt: skip
+
+    def act(url: str) -> Any:
+        return Template().run(".agentflow:run", agent, {**common, "AGENTFLOW_BASE_URL": url})
+
+    ran = asyncio.run(with_model(act))
+
+    assert ran.returncode == 4, ran.stdout + ran.stderr
+    kept = sorted(file.name for file in (agent / "agentflow-report").iterdir())
+    assert "run.tar.gz" in kept
+    assert "run.tar" not in kept
+    assert (agent / "agentflow-report/report.html").is_file()

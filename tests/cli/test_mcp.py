@@ -16,7 +16,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
-from agentflow.mcp_server import Question, RunState, TaskState
+from agentflow.mcp_server import MAX_SESSIONS, Question, RunState, TaskState
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.records import Json
 from tests.cli.shell import AGENTFLOW, Shell
@@ -253,6 +253,15 @@ async def test_only_who_knows_the_token_and_the_place_is_heard(place: Place) -> 
             assert answer.status_code == 400
         again = await client.post(url, json=hello, headers={**accepted, **bearer(TOKEN)})
         assert again.status_code == 200
+        own = {**accepted, **bearer(TOKEN)}
+        session = {**own, "Mcp-Session-Id": again.headers["mcp-session-id"]}
+        opened = [(await client.post(url, json=hello, headers=own)).status_code for _ in range(80)]
+        assert opened == [200] * (MAX_SESSIONS - 2) + [503] * (82 - MAX_SESSIONS)
+        ping = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
+        assert (await client.post(url, json=ping, headers=session)).status_code == 200
+        assert (await client.delete(url, headers=session)).status_code == 200
+        assert (await client.post(url, json=ping, headers=session)).status_code == 404
+        assert (await client.post(url, json=hello, headers=own)).status_code == 200
         assert url.startswith("http://127.0.0.1:")
 
 

@@ -104,6 +104,22 @@ def test_runs_at_work_together_share_the_view() -> None:
     assert not [line for line in screen.lines if line.startswith("task ")]
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_each_line_of_runs_at_work_together_says_whose_it_is(width: int) -> None:
+    """From the first one on, whoever else has begun by then, and each says it once."""
+    with terminal(width, lines=40) as (screen, printer):
+        view = LiveView(printer, lambda: BEGAN)
+        first, second = (ConsoleSink(printer, view=view, now=lambda: BEGAN) for _ in range(2))
+        for at, event in timed()[:9]:
+            first.take(event, at)
+        for at, event in timed()[:5]:
+            second.take(event, at)
+        view.close()
+    whose = [re.findall("TASK-1(?!-)", line) for line in screen.lines]
+    assert whose == [["TASK-1"]] * len(screen.lines)
+    check_golden(GOLDEN / f"together_{width}.txt", screen.text)
+
+
 @pytest.mark.parametrize("verbose", [False, True])
 def test_a_log_has_whole_lines_with_a_time(*, verbose: bool) -> None:
     file = io.StringIO()

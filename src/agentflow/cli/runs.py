@@ -10,6 +10,7 @@ from agentflow.cli.desk import root_here
 from agentflow.cli.options import Verbose
 from agentflow.cli.output import data, exit_codes, print_json, say, talk
 from agentflow.cli.past import diff, export, fork, prune, rewind
+from agentflow.cli.runs_import import import_
 from agentflow.cli.submitted import line_of, show_submitted, submitted_report, submitted_reports
 from agentflow.records import Json
 
@@ -234,5 +235,7 @@ def _reports(task: str | None) -> list[Json]:
     return found
 
 
-for command in (diff, rewind, fork, export, prune):
+for command in (diff, rewind, fork, export):
     runs.command()(command)
+runs.command("import")(import_)
+runs.command()(prune)

@@ -115,7 +115,8 @@ class ConsoleSink:
                 self._short(event)
 
     def _started(self, event: RunStarted) -> None:
-        self._line("run", f"{event.task}  {event.title}", "bold")
+        told = event.title if self._names_the_task else f"{event.task}  {event.title}"
+        self._line("run", told, "bold")
         self._line("run", f"prompt {event.prompt} · {event.model} · {event.sandbox}", "dim")
         self._line("run", f"run {event.run} · base {event.base[:12]}", "dim")
 
@@ -206,6 +207,11 @@ class ConsoleSink:
             spans.append((f"  error: {one_line(event.summary, 200)}", "red"))
         self._print("tool", *spans)
 
+    @property
+    def _names_the_task(self) -> bool:
+        """Whether each line says whose it is."""
+        return self._shares or not self._printer.live
+
     def _line(self, word: str, text: str, style: str = "") -> None:
         self._print(word, (neutral(text), style), cut=False)
 
@@ -213,7 +219,7 @@ class ConsoleSink:
         """One line; `word` says in a log what it is about."""
         task = one_line(self._run.task, 60)
         if self._printer.live:
-            whose = [(f"{task}  ", "bold")] if self._view.several else []
+            whose = [(f"{task}  ", "bold")] if self._names_the_task else []
             self._printer.print(*whose, *spans, cut=cut)
             return
         stamp = f"{self._at:%Y-%m-%dT%H:%M:%SZ}"

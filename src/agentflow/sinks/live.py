@@ -151,11 +151,6 @@ class LiveView:
         if self._follower:
             self._follower.refresh()
 
-    @property
-    def several(self) -> bool:
-        """Whether more than one run is shown."""
-        return len(self._runs) > 1
-
     def close(self) -> None:
         """Leave the terminal as it was."""
         if self._follower:

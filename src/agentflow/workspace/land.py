@@ -18,7 +18,12 @@ fail: a work tree that is just being added names no commit yet, and git then tru
 
 def pin_base(repository: Repository, run: str, base: str) -> None:
     """Keep the base alive until the run is pruned."""
-    repository.git.run("update-ref", f"refs/agentflow/base/{run}", base)
+    repository.git.run("update-ref", base_ref(run), base)
+
+
+def base_ref(run: str) -> str:
+    """The ref, in the user's repository, that keeps a run's base alive."""
+    return f"refs/agentflow/base/{run}"
 
 
 def branch_tip(repository: Repository, branch: str) -> str | None:

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Mapping
 from agentflow.records import Change, Commit
 from agentflow.workspace.git import Git
 
+NAME = r"[0-9a-f]{40}(?:[0-9a-f]{24})?"
+"""A pattern of an object's full name."""
 _DIFF = ("-r", "-z", "--no-renames", "--raw", "--no-abbrev")
 
 

@@ -1,0 +1,92 @@
+"""A run in a file, as `runs export` writes it: read, and believed nothing but its form.
+
+A gzipped tar of regular files `<run>/<name>` with the names of `MEMBERS`. Whoever can write the file
+chose every byte of it.
+"""
+
+import gzip
+import tarfile
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+from agentflow.errors import UsageError
+from agentflow.frozen import record
+from agentflow.journal import open_regular
+from agentflow.runs import JOURNAL, MAX_JOURNAL, MAX_REPORT, REPORT, started_at
+from agentflow.tasks.task import check_id
+from agentflow.workspace.bundles import MAX_PACK
+
+PROMPT, CHECKPOINTS = "prompt.md", "checkpoints.bundle"
+MEMBERS = {JOURNAL: MAX_JOURNAL, REPORT: MAX_REPORT, PROMPT: MAX_REPORT, CHECKPOINTS: MAX_PACK}
+"""What may stand in the file, and how many bytes each may have."""
+_REGULAR = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
+_MOST = sum(MEMBERS.values()) + (1 << 20)
+"""Bytes of the unpacked tar: what names and headers need is little."""
+
+
+@record
+class PackedRun:
+    """What such a file holds; nothing of it is proven."""
+
+    run: str
+    task: str
+    journal: bytes
+    checkpoints: bytes
+    """A git bundle."""
+
+
+def read_packed(file: Path) -> PackedRun:
+    """Read a packed run. Raises `UsageError` for what is none, or has no checkpoints."""
+    refused = f"{file} is no packed run of agentflow, or was changed"
+    try:
+        with open_regular(file.resolve()) as raw, gzip.GzipFile(fileobj=raw) as unpacked:
+            run, members = _members(unpacked)
+        task = check_id(run.rsplit("-", 2)[0])
+    except gzip.BadGzipFile as error:
+        raise UsageError(f"{refused} ({error})") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+    except (EOFError, LookupError, UsageError, ValueError, tarfile.TarError, zlib.error) as error:
+        raise UsageError(f"{refused} ({error})") from error
+    if CHECKPOINTS not in members or not members.get(JOURNAL):
+        raise UsageError(
+            f"{file} holds no checkpoints, so the run cannot go on",
+            hint="It is for reading. Begin the task anew.",
+        )
+    return PackedRun(run, task, members[JOURNAL], members[CHECKPOINTS])
+
+
+class _Bounded:
+    """A stream that refuses to give more than a tar of these members can have."""
+
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        self._stream = stream
+        self._left = _MOST
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise ValueError(f"it has more than {_MOST} bytes")
+        return data
+
+
+def _members(unpacked: gzip.GzipFile) -> tuple[str, dict[str, bytes]]:
+    """The run's name, and its files by theirs. Raises `ValueError` for anything else."""
+    found: dict[str, bytes] = {}
+    runs: set[str] = set()
+    stream: BinaryIO = _Bounded(unpacked)  # pyright: ignore[reportAssignmentType]  # it is only read
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        for entry in archive:
+            run, _, name = entry.name.partition("/")
+            if name not in MEMBERS or name in found or entry.type not in _REGULAR:
+                raise ValueError(f"it holds {entry.name[:100]!r}")
+            if entry.size > MEMBERS[name]:
+                raise ValueError(f"{name} has {entry.size} bytes")
+            runs.add(run)
+            data = archive.extractfile(entry)
+            found[name] = data.read() if data else b""
+    if len(runs) != 1 or started_at(run := runs.pop()) is None:
+        raise ValueError("it is not the folder of one run")
+    return run, found
