@@ -15,7 +15,8 @@ from agentflow.cli.telemetry import telemetry
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from agentflow.cluster.board import Board, Entry
+    from agentflow.cluster.board import Board
+    from agentflow.cluster.entry import Entry
     from agentflow.cluster.execution import Site
     from agentflow.interfaces import Emit
     from agentflow.world import World
@@ -197,7 +198,9 @@ def status(
     with exit_codes("json" if json else "text"):
         _, url = _here()
         with _board(url) as board:
-            found = [board.get(run)] if run else board.find(limit=limit)
+            from agentflow.cluster.listing import listed
+
+            found = [board.get(run)] if run else listed(url, {}, limit=limit)
             drained = board.at_once == 0
         for entry in found:
             if json:
