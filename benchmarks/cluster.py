@@ -99,7 +99,7 @@ def main() -> None:
         gone = cancelled(server, Path(name, "cancelled"), given.cancels)
     print(f"{given.runs} runs of {TURNS + 1} replies, each after {LATENCY:g} s;")
     print(f"{AT_ONCE} at once on each worker; {given.repeat} times each, in turn;")
-    print(f"{os.cpu_count()} processors, on which {load:.1f} others were at work when it began.\n")
+    print(f"{os.cpu_count()} processors, with a load of {load:.1f} when it began.\n")
     print("| workers | seconds, median (min to max) | runs a minute | ratio | by latency alone |")
     print("|---|---|---|---|---|")
     first = statistics.median(spans[given.workers[0]])
