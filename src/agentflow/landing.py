@@ -21,7 +21,7 @@ from agentflow.staging import ready
 from agentflow.threads import to_the_end
 from agentflow.workspace.combine import both_sides, merge_commit, merge_trees
 from agentflow.workspace.git import Git
-from agentflow.workspace.land import keep_verified, land, target_tip
+from agentflow.workspace.land import forget_verified, keep_verified, land, target_tip
 from agentflow.workspace.objects import commits_between
 from agentflow.workspace.recreate import deleted, inserted, statistics
 
@@ -47,7 +47,9 @@ async def _land_shared(stage: Stage, candidate: Candidate) -> Landed:
     made = stage.history.combined
     before = replace(candidate, base=made.base, tip=made.tip) if made else candidate
     if made and await asyncio.to_thread(_has_landed, stage, made.tip):
-        return await to_the_end(_land, stage, before)
+        landed = await to_the_end(_land, stage, before)
+        await to_the_end(forget_verified, stage.plan.repository, stage.run, candidate.tip)
+        return landed
     for _ in range(ATTEMPTS):
         tip = await asyncio.to_thread(_tip, stage)
         ready = candidate

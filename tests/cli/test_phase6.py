@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agentflow.backlog import find_start, named_tasks
 from tests.cli.test_cli import Terminal
 from tests.run.project import Project, bash, call, turn
 from tests.workflows.test_batches import DOCUMENT, PATH, TASK
@@ -94,6 +95,24 @@ def test_what_is_printed_and_what_json_says(terminal: Terminal) -> None:
     shown = terminal.run("tasks", "next", TASK)
     assert shown.stderr.startswith(f"note: agentflow/{TASK} has another version: git show ")
     assert terminal.run("tasks", "next", TASK, "--json").stdout.startswith("{")
+    _check_builds_on_batches(terminal.project)
+
+
+def _check_builds_on_batches(project: Project) -> None:
+    """A task may depend on a batch, by the name of its run's task."""
+    header = f"---\nallow: [app/]\ndepends_on: {TASK}-batch-2\n---\n\n# Next\n"
+    project.write(".orchestrator/tasks/NEXT.md", header)
+    gate = {"gates": [{"name": "t", "command": "true"}]}
+    backlog = named_tasks(["NEXT"], find_start(None, gate, project.world), project.world)
+    tip = project.git("rev-parse", f"agentflow/{TASK}")
+    assert backlog.items[0].builds_on == {f"{TASK}-batch-2": tip}
+
+
+def test_a_document_beside_other_tasks_is_refused_by_name(terminal: Terminal) -> None:
+    terminal.project.write(".orchestrator/tasks/A.md", "---\nallow: [a/]\n---\n\n# A\n")
+    refused = terminal.run("run", "A", TASK, "--prompt", "phase-6", *GATE)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"agentflow phase-6 {TASK}" in refused.stderr
 
 
 def test_two_at_once_are_refused(terminal: Terminal) -> None:

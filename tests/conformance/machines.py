@@ -20,8 +20,9 @@ from typing import Any
 
 import agentflow.run  # noqa: F401  # pyright: ignore[reportUnusedImport]  # before the fork
 from agentflow.cli.cluster import site_of
-from agentflow.cluster.board import Board, Entry, submit
+from agentflow.cluster.board import Board, submit
 from agentflow.cluster.database import open_client, refusals
+from agentflow.cluster.entry import Entry
 from agentflow.cluster.submission import find_submissions
 from agentflow.cluster.worker import LOST, Manner, work
 from agentflow.models.anthropic import import_sdk

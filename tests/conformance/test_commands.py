@@ -7,10 +7,15 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agentflow.cli.submitted import line_of
+from agentflow.cluster.board import Board
+from agentflow.cluster.database import open_client
+from agentflow.cluster.elsewhere import reports_of, summaries_of
 from agentflow.cluster.execution import MAX_STARTS, check_progress, due_answer
 from agentflow.cluster.liveness import shown
 from agentflow.cluster.submission import find_submissions
@@ -53,6 +58,34 @@ def test_a_task_is_submitted_once_and_seen_everywhere(given: Given) -> None:
     refused = shell.run("submit", "TASK-1", **database)
     assert refused.returncode == 2
     assert f"agentflow cluster retry {run}" in refused.stderr
+
+
+def test_a_list_asks_for_no_report(given: Given) -> None:
+    """It shows, filters and sums up the same as with whole reports."""
+    shell, database = given
+    run = shell.run("submit", "TASK-1", **database).stdout.strip()
+    usage = {"input_tokens": 1200, "output_tokens": 30}
+    paid = {"usage": usage, "total_cost_usd": 0.25, "num_turns": 7}
+    models = {"sonnet": {"turns": 7, "usage": usage, "cost_usd": 0.25}}
+    told = {"title": "Say \0 hello", "model": "sonnet", "prompt": {"name": "plain"}, **paid}
+    report = {**told, "models": models, "duration_ms": 61_000, "verification": {"x": "y" * 900_000}}
+    with open_client(database["AGENTFLOW_DATABASE_URL"]) as client:
+        Board(client).note_report(run, report)
+
+    world = shell.project.world
+    known = replace(world, environment={**world.environment, **database})
+    [whole], [summary] = reports_of(known), summaries_of(known, "TASK-1")
+
+    assert (summaries_of(known, "TASK-2"), summaries_of(world)) == ([], [])
+    assert len(json.dumps(summary)) < len(json.dumps(whole)) // 100
+    assert "verification" in whole
+    assert {**whole, "verification": None} == {**summary, "verification": None}
+    shown = shell.run("runs", "list", "--model", "sonnet", "--prompt", "plain", **database).stdout
+    assert shown == f"{line_of(whole)}\n"
+    as_json = json.loads(shell.run("runs", "list", "--json", **database).stdout)
+    assert as_json["verification"] == report["verification"]
+    status = shell.run("cluster", "status", "--json", **database)
+    assert json.loads(status.stdout)["run"] == run
 
 
 def _unpushed(shell: Shell) -> list[str]:

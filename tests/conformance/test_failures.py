@@ -10,9 +10,10 @@ from statistics import median
 
 import pytest
 
+from agentflow.cluster.worker import LOST
 from agentflow.strict_json import parse_object
 from agentflow.workspace.checkpoint import ref_of
-from tests.conformance.machines import SILENCE, Machines, machines
+from tests.conformance.machines import SILENCE, Machines, machines, processes, until
 from tests.conformance.postgresql import Server
 from tests.run.project import bash, turn
 
@@ -64,6 +65,34 @@ def test_every_run_has_its_right_result_once_whatever_dies(
             _check_result(all_, entry.task, entry.run, base)
         _check_take_overs(all_)
         assert max(len(_owners(all_, run)) for run in runs) > 1, "no run moved"
+
+
+def test_a_stopped_workers_run_is_taken_and_it_ends_when_it_wakes(
+    server: Server, tmp_path: Path, bwrap: str
+) -> None:
+    def sleeps() -> int:
+        return len(processes("sleep", "613.8"))
+
+    with machines(tmp_path, server, [turn(bash("exec sleep 613.8"))], {}) as all_:
+        all_.task("T")
+        all_.push()
+        [run] = all_.submit("T")
+        stopped = all_.start_worker()
+        until(lambda: sleeps() == 1, all_)
+        assert stopped.pid is not None
+        os.kill(stopped.pid, signal.SIGSTOP)
+        other = all_.start_worker()
+        until(lambda: sleeps() == len(all_.workers), all_)
+        [entry] = all_.entries()
+        assert str(entry.worker).rsplit("-", 2)[1] == str(other.pid)
+
+        os.kill(stopped.pid, signal.SIGCONT)
+        until(lambda: stopped.exitcode is not None, all_)
+        assert stopped.exitcode == LOST, all_.logs()
+        until(lambda: sleeps() == 1, all_)
+        with all_.board() as board:
+            board.cancel(board.get(run), "the test is over")
+        until(lambda: not sleeps(), all_)
 
 
 def _check_result(all_: Machines, task: str, run: str, base: str) -> None:

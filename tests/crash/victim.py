@@ -1,5 +1,5 @@
-"""Processes that are killed: each runs TASK-1, the batches of a document or a handoff, or goes on with
-that, and dies at a given moment.
+"""Processes that are killed: each runs TASK-1, several tasks, the batches of a document or a handoff, or
+goes on with that, and dies at a given moment.
 
 They are forked by a server that has imported the SDK, so that a kill costs no import.
 """
@@ -18,9 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.archive import prune
+from agentflow.backlog import find_start, named_tasks
 from agentflow.command_values import command_values
 from agentflow.events import Event
 from agentflow.handoff_parts import prepare
+from agentflow.many import Wanted as Several
+from agentflow.many import run_many
 from agentflow.models.anthropic import import_sdk, open_model
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
@@ -28,6 +31,7 @@ from agentflow.resuming import order_of
 from agentflow.rewinding import fork, rewind
 from agentflow.run import OpenModel, run_task
 from agentflow.runs import find_report, newest_run
+from agentflow.stopping import Stop
 from agentflow.workflows.asked import Pasted
 from agentflow.workflows.batches import run_batches
 from agentflow.workflows.linked import Linked, run_linked
@@ -108,6 +112,8 @@ class Life:
     """What to do with the task's newest run instead of going on: `rewind TURN`, `fork TURN`,
     `prune`."""
     answer: str | None = None
+    several: tuple[str, ...] = ()
+    """The tasks that are run at once, instead of TASK-1."""
     batches: str = ""
     """The task whose document's batches are run, instead of TASK-1."""
     handoff: str = ""
@@ -123,6 +129,8 @@ def live(life: Life, told: Path) -> None:
     work = _run
     if life.past:
         work = _go_back
+    elif life.several:
+        work = _run_several
     elif life.batches or life.handoff:
         work = _run_batches if life.batches else _run_handoff
     try:
@@ -138,6 +146,21 @@ async def _run(life: Life, world: World, moments: Moments) -> dict[str, Any]:
     plan = await make_plan(_order(life, world), world)
     moments.armed = True
     return await run_task(plan, world, _connect, [moments.watch])
+
+
+async def _run_several(life: Life, world: World, moments: Moments) -> dict[str, Any]:
+    moments.armed = True
+    begun = find_start(None, life.flags, world)
+    several = Several(begun, named_tasks(life.several, begun, world))
+    return await run_many(
+        several,
+        world,
+        _connect,
+        lambda _: [moments.watch],
+        command_values,
+        lambda _: None,
+        Stop(),
+    )
 
 
 async def _run_batches(life: Life, world: World, moments: Moments) -> dict[str, Any]:

@@ -87,6 +87,25 @@ def test_a_dependency_that_is_neither_given_nor_done_is_named(project: Project) 
     assert named(project, "A").items[0].waits_for == ()
 
 
+def test_entries_of_a_queue_that_are_named_wait_for_what_its_column_says(project: Project) -> None:
+    field = "| Field | Value |\n|---|---|\n| Status | pending |\n| Depends on | {} |\n\nDo it.\n\n"
+    one = f"### TASK-1: One\n\n{field.format('TASK-2, TASK-9')}"
+    two = f"### TASK-2: Two\n\n{field.format('None')}"
+    project.write("task_queue.md", one + two)
+    task(project, "TASK-9", "depends_on: TASK-2")
+
+    plan = waves_json(named(project, "TASK-1", "TASK-2", "TASK-9"))
+
+    assert [(each["task"], each["wave"]) for each in plan["tasks"]] == [
+        ("TASK-2", 1),
+        ("TASK-9", 2),
+        ("TASK-1", 3),
+    ]
+    assert ids(ready(project)) == ["TASK-9", "TASK-1", "TASK-2"]
+    with pytest.raises(UsageError, match="TASK-1 depends on TASK-2, which is neither done"):
+        named(project, "TASK-1", "TASK-9")
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [(("A", "NO"), "there is no task 'NO'"), (("A", "A"), "given twice: A")],

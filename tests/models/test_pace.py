@@ -79,6 +79,18 @@ async def test_the_servers_word_counts_where_it_allows_less() -> None:
     assert await pace.turn(0) < 1
 
 
+async def test_what_the_server_has_counted_is_not_counted_again() -> None:
+    """The headers of a response hold the request that it answers, however it was estimated."""
+    pace, _ = paced()
+    await pace.turn(100)
+    pace.heard(headers("input-tokens", 6_000, 0))
+    pace.used(100, Usage(input_tokens=6_000, output_tokens=1))
+    assert round(await pace.turn(100)) == 1
+    pace.heard(headers("input-tokens", 6_000, 3_000))
+    pace.used(100, Usage())
+    assert await pace.turn(100) < 1
+
+
 async def test_a_refusal_holds_everybody_and_lets_them_come_one_by_one() -> None:
     pace, time = paced()
     assert pace.refused(Failed("429", wait=30.0, limited=True)) == 30.0

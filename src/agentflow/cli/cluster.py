@@ -15,15 +15,14 @@ from agentflow.cli.telemetry import telemetry
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from agentflow.cluster.board import Board, Entry
+    from agentflow.cluster.board import Board
+    from agentflow.cluster.entry import Entry
     from agentflow.cluster.execution import Site
     from agentflow.interfaces import Emit
     from agentflow.world import World
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Run = Annotated[str, typer.Argument(metavar="RUN|TASK", help="A run, or a task for its newest.")]
-
-SHORTEST_SILENCE = 10
 
 cluster = typer.Typer(
     help="Runs on many machines: where they stand, cancel, retry, drain.",
@@ -123,10 +122,6 @@ def worker(
             "--concurrency", "-c", metavar="N", min=1, max=256, help="Runs at once on each worker."
         ),
     ] = 4,
-    silence: Annotated[
-        str,
-        typer.Option(metavar="TIME", help="A worker that is silent for so long counts as stopped."),
-    ] = "30s",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only begin and end.")] = False,
 ) -> None:
     """Take submitted runs, until SIGINT or SIGTERM: then others go on with what is at work here.
@@ -135,19 +130,12 @@ def worker(
     AGENTFLOW_STATE_REMOTE). Ends with 5 when it loses the database; let something start it again.
     """
     with exit_codes():
-        import os
         import signal
         import threading
 
         from agentflow.cluster.database import refusals
-        from agentflow.durations import parse_duration
-        from agentflow.errors import UsageError
 
         world, url = _here()
-        seconds = parse_duration(silence, where="--silence")
-        if seconds < SHORTEST_SILENCE:
-            raise UsageError(f"--silence: at least {SHORTEST_SILENCE} s, or workers end each other")
-        os.environ.pop("AGENTFLOW_DATABASE_URL", None)  # nothing that a run starts gets it
         start_sdk_import()
         stop = threading.Event()
 
@@ -160,7 +148,7 @@ def worker(
             site = site_of(world, sent, quiet=quiet)
             from agentflow.cluster.worker import Manner, work
 
-            work(url, site, Manner(concurrency, seconds, say), stop)
+            work(url, site, Manner(concurrency, told=say), stop)
 
 
 def site_of(world: "World", sent: "Callable[[], list[Emit]]", *, quiet: bool) -> "Site":
@@ -210,7 +198,9 @@ def status(
     with exit_codes("json" if json else "text"):
         _, url = _here()
         with _board(url) as board:
-            found = [board.get(run)] if run else board.find(limit=limit)
+            from agentflow.cluster.listing import listed
+
+            found = [board.get(run)] if run else listed(url, {}, limit=limit)
             drained = board.at_once == 0
         for entry in found:
             if json:

@@ -77,7 +77,7 @@ def list_(
         begun = None if since is None else parse_since(since, World().now(), where="--since")
         outcomes = _outcomes(outcome or [])
         wanted = Selection(task, outcomes, begun, prompt, model, limit)
-        found = select(_all_reports(task), wanted)
+        found = select(_all_reports(task, whole=json and not by), wanted)
         if by:
             _print_sums(by, found, json=json)
             return
@@ -170,10 +170,10 @@ def show(
             print_verdict(data(), report)
 
 
-def _all_reports(task: str | None) -> list[Json]:
+def _all_reports(task: str | None, *, whole: bool) -> list[Json]:
     """The runs here and those that were submitted, oldest first."""
     here = _reports(None)
-    elsewhere = submitted_reports(task, known=bool(here))
+    elsewhere = submitted_reports(task, whole=whole, known=bool(here))
     if not elsewhere:
         return here
     return sorted((*here, *elsewhere), key=lambda report: str(report["run"]).rsplit("-", 2)[1:])

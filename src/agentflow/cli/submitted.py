@@ -15,9 +15,9 @@ URL = "AGENTFLOW_DATABASE_URL"
 """Without it, nobody waits for the packages of a cluster."""
 
 
-def submitted_reports(task: str | None, *, known: bool) -> list[Json]:
+def submitted_reports(task: str | None, *, whole: bool, known: bool) -> list[Json]:
     """The reports of this repository's submitted runs, or of those of a task, oldest first; none
-    without a database.
+    without a database. Not `whole`, they are what a list shows.
 
     If the database is away, a note says so where `known` runs are here; else it raises
     `EnvironmentFailure`.
@@ -27,9 +27,10 @@ def submitted_reports(task: str | None, *, known: bool) -> list[Json]:
     world = World()
     if URL not in world.environment:
         return []
-    from agentflow.cluster.elsewhere import reports_of
+    from agentflow.cluster.elsewhere import reports_of, summaries_of
 
-    return _asked(lambda: reports_of(world, task), lambda: known) or []
+    ask = reports_of if whole else summaries_of
+    return _asked(lambda: ask(world, task), lambda: known) or []
 
 
 def submitted_report(wanted: str, root: Path) -> Json | None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from agentflow.cluster.database import (
     APPLICATION,
@@ -13,13 +13,13 @@ from agentflow.cluster.database import (
     lock_key,
     open_session,
 )
+from agentflow.cluster.entry import STATES, Entry
 from agentflow.cluster.submission import Submission
-from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.records import Json
 from agentflow.redaction import Redact
 from agentflow.runs import LEFT, RESUMABLE, run_name
-from agentflow.strict_json import parse_object
 from agentflow.world import World
 
 if TYPE_CHECKING:
@@ -29,77 +29,11 @@ PRIORITY = 100
 """Of what is submitted without one; lower goes first, and DBOS would put 0 before everything."""
 MAX_REPORT = 1 << 20
 """Characters of a report that is kept whole."""
-
-State = Literal["waiting", "running", "ended", "cancelled", "broken"]
-_STATES: dict[str, State] = {
-    "ENQUEUED": "waiting",
-    "DELAYED": "waiting",
-    "PENDING": "running",
-    "SUCCESS": "ended",
-    "CANCELLED": "cancelled",
-    "ERROR": "broken",
-    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "broken",
-}
-_CODES = {"cancelled": 143, "broken": 5}
-
-
-@record
-class Entry:
-    """One submitted run."""
-
-    run: str
-    task: str
-    state: State
-    facts: Json
-    """What the submitter and the workers wrote down."""
-    worker: str | None
-    priority: int
-    submitted: datetime
-
-    @property
-    def outcome(self) -> str:
-        """How it ended, or where it stands."""
-        said = str(self.facts.get("outcome") or "")
-        if self.state in {"waiting", "running"}:
-            return self.state
-        return "interrupted" if self.state == "cancelled" else said or "environment"
-
-    @property
-    def report(self) -> Json:
-        """The run's report, or what there is of one."""
-        try:
-            report = parse_object(str(self.facts.get("report") or "{}"))
-        except ValueError:
-            report = {}
-        reason = str(self.facts.get("reason") or report.get("reason") or "")
-        code = _CODES.get(self.state, self.facts.get("exit_code"))
-        if self.state == "ended" and code is None:
-            code = EnvironmentFailure.exit_code
-        return {
-            "type": "result",
-            **report,
-            "task": self.task,
-            "run": self.run,
-            "outcome": self.outcome,
-            "exit_code": code,
-            "title": report.get("title") or self.facts.get("title", ""),
-            "reason": reason,
-            "cluster": self.as_json,
-        }
-
-    @property
-    def as_json(self) -> Json:
-        """What the cluster knows of it."""
-        known = ("repository", "base", "worker", "starts")
-        return {
-            "run": self.run,
-            "task": self.task,
-            "state": self.state,
-            **{name: self.facts.get(name) for name in known},
-            "outcome": self.outcome,
-            "priority": self.priority,
-            "submitted": self.submitted.isoformat(timespec="seconds"),
-        }
+_SUMMARY = (
+    *("title", "prompt", "model", "models", "num_turns", "duration_ms", "usage"),
+    *("total_cost_usd", "task_total"),
+)
+"""What lists show, filter and sum up."""
 
 
 class Board:
@@ -156,7 +90,9 @@ class Board:
             kept = ("outcome", "exit_code", "reason", "hint", "landed", "commits", "num_turns")
             text = json.dumps({name: report.get(name) for name in kept}, ensure_ascii=False)
         told = {name: report.get(name) for name in ("outcome", "exit_code", "reason")}
-        self.note(run, report=text.replace("\\u0000", ""), answer=None, **told)
+        summary = json.dumps({name: report[name] for name in _SUMMARY if name in report})
+        kept = {"report": _storable(text), "summary": _storable(summary)}
+        self.note(run, answer=None, **kept, **told)
 
     def enqueue(self, run: str, made: Submission, priority: int, facts: Mapping[str, Any]) -> None:
         """Store a run for the next worker that is free."""
@@ -210,8 +146,8 @@ class Board:
         self._go_on(entry)
 
     def _go_on(self, entry: Entry) -> None:
-        none = dict.fromkeys(("outcome", "exit_code", "reason", "report", "starts", "deadline"))
-        self.note(entry.run, **none)
+        ended = ("outcome", "exit_code", "reason", "report", "summary")
+        self.note(entry.run, **dict.fromkeys((*ended, "starts", "deadline")))
         self._client.rewind_workflow(entry.run, application_version=VERSION, queue_name=QUEUE)
 
     def drain(self) -> None:
@@ -236,10 +172,15 @@ class Board:
         queue.set_worker_concurrency(value)
 
 
+def _storable(text: str) -> str:
+    """JSON without the escape of a NUL, which PostgreSQL does not take."""
+    return text.replace("\\u0000", "")
+
+
 def _entry(status: "WorkflowStatus") -> Entry:
     facts: Json = status.attributes or {}
     submitted = datetime.fromtimestamp((status.created_at or 0) / 1000, UTC)
-    state = _STATES[status.status]
+    state = STATES[status.status]
     worker = status.executor_id if state == "running" else None
     task = str(facts.get("task", ""))
     return Entry(status.workflow_id, task, state, facts, worker, status.priority or 0, submitted)

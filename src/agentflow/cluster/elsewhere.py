@@ -1,9 +1,13 @@
 """Runs of this repository that happen elsewhere, for `wait`, `runs list` and `runs show`."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol
 
-from agentflow.cluster.board import Board, Entry
-from agentflow.cluster.database import URL, database_url, open_client, refusals
+from agentflow.cluster.board import Board
+from agentflow.cluster.database import URL, database_url, open_client, open_session, refusals
+from agentflow.cluster.entry import Entry
+from agentflow.cluster.listing import found_in
 from agentflow.records import Json
 from agentflow.workspace.mirror import repository_keys
 from agentflow.workspace.repository import open_repository
@@ -23,7 +27,16 @@ def reports_of(world: World, task: str | None = None) -> list[Json]:
         return []
     with refusals(), open_client(database_url(world.environment)) as client:
         wanted = {"task": task} if task else {}
-        return [entry.report for entry in _entries(Board(client), world, wanted)]
+        return [entry.report for entry in _entries(Board(client).find, world, wanted)]
+
+
+def summaries_of(world: World, task: str | None = None) -> list[Json]:
+    """As `reports_of`, of each report what lists show. Raises `EnvironmentFailure`."""
+    if not world.environment.get(URL):
+        return []
+    with refusals(), open_session(database_url(world.environment), "agentflow list") as session:
+        wanted = {"task": task} if task else {}
+        return [entry.report for entry in _entries(partial(found_in, session), world, wanted)]
 
 
 def report_of(world: World, wanted: str) -> Json | None:
@@ -76,18 +89,22 @@ def _newest(board: Board, world: World, wanted: str) -> Entry | None:
     run = board.named(wanted)
     if run:
         return run if run.facts.get("repository") in _keys(world) else None
-    found = _entries(board, world, {"task": wanted}, limit=1)
+    found = _entries(board.find, world, {"task": wanted}, limit=1)
     return found[-1] if found else None
 
 
+class _Find(Protocol):
+    """Finds runs by facts, oldest first; of more than `limit` the newest."""
+
+    def __call__(self, facts: Mapping[str, str], /, *, limit: int | None = None) -> list[Entry]: ...
+
+
 def _entries(
-    board: Board, world: World, wanted: Mapping[str, str], limit: int | None = None
+    find: _Find, world: World, wanted: Mapping[str, str], limit: int | None = None
 ) -> list[Entry]:
     """The runs of this repository, oldest first; at most the newest `limit` of each address."""
     found = [
-        entry
-        for key in _keys(world)
-        for entry in board.find({"repository": key, **wanted}, limit=limit)
+        entry for key in _keys(world) for entry in find({"repository": key, **wanted}, limit=limit)
     ]
     return sorted(found, key=lambda entry: entry.submitted)
 

@@ -9,6 +9,7 @@ afterwards they come one by one, ever closer.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
@@ -91,12 +92,15 @@ class _Bucket:
         self._most = most
         self.limit = most
         self._level = float(most or 0)
+        self._told = math.inf
+        """What is left by the server's word, and by what we took since."""
         self._at = 0.0
 
     def _refill(self, now: float) -> None:
         if self.limit is not None:
             grown = (now - self._at) * self.limit / 60
             self._level = min(float(self.limit), self._level + grown)
+            self._told += grown
         self._at = now
 
     def wait(self, needed: float, now: float) -> float:
@@ -104,11 +108,19 @@ class _Bucket:
         self._refill(now)
         if not self.limit:
             return 0.0
-        return max(0.0, min(needed, self.limit) - self._level) * 60 / self.limit
+        left = min(self._level, self._told)
+        return max(0.0, min(needed, self.limit) - left) * 60 / self.limit
 
     def take(self, amount: float) -> None:
-        """Count what was used; a negative amount gives back."""
+        """Count what was used, or is about to be."""
         self._level -= amount
+        self._told -= amount
+
+    def put_right(self, amount: float) -> None:
+        """Count what was used beyond an estimate, or give back if it is negative. What was used
+        beyond it is in the server's word already."""
+        self._level -= amount
+        self._told -= min(amount, 0.0)
 
     def learn(self, limit: int, remaining: int, now: float) -> None:
         """Take the server's word, where it allows less."""
@@ -116,8 +128,8 @@ class _Bucket:
         before = self.limit
         self.limit = min(limit, self._most or limit)
         if before is None:
-            self._level = float(self.limit)
-        self._level = min(self._level, float(remaining))
+            self._level += self.limit  # beside what was taken before
+        self._told = min(self._told, float(remaining))
 
 
 class Pace:
@@ -168,7 +180,7 @@ class Pace:
     def used(self, tokens: int, usage: Usage) -> None:
         """Put right what a request used that was let through with an estimate of `tokens`."""
         fresh = usage.prompt_tokens - usage.cache_read_tokens
-        self._buckets["input_tokens"].take(fresh - tokens)
+        self._buckets["input_tokens"].put_right(fresh - tokens)
         self._buckets["output_tokens"].take(usage.output_tokens)
         if usage.output_tokens:
             self._refusals = 0
