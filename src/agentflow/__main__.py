@@ -3,6 +3,9 @@
 import os
 
 from agentflow.loading import without_collector
+from agentflow.signals import leave_on_signals
+
+leave_on_signals()
 
 # Nobody's plugin sees what is validated here, and no installed package is searched for one.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

@@ -1,6 +1,5 @@
 """The command line: parse, delegate, print. Nothing else imports typer."""
 
-import signal
 import sys
 from importlib import import_module
 from typing import Annotated
@@ -8,7 +7,7 @@ from typing import Annotated
 import typer
 
 from agentflow import __version__
-from agentflow.cli.output import Terminated, end, refuse_arguments, terminate
+from agentflow.cli.output import end, refuse_arguments
 
 EXIT_CODES = """
 \b
@@ -105,13 +104,8 @@ def application(called: str = "") -> typer.Typer:
 
 def main() -> None:
     """Run the command line; every expected failure is one sentence and its exit code."""
-    signal.signal(signal.SIGTERM, terminate)
     try:
         code = application(sys.argv[1] if len(sys.argv) > 1 else "")(standalone_mode=False)
-    except Terminated:
-        code = 143
-    except (KeyboardInterrupt, typer.Abort):
-        code = 130
     except Exception as error:  # noqa: BLE001  # typer's own have no public name
         code = refuse_arguments(error, sys.argv[1:])
     end(code if isinstance(code, int) else 0)

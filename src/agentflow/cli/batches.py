@@ -91,7 +91,7 @@ def execute_batches(
 def _run(
     wanted: "Wanted", world: "World", output_format: OutputFormat, *, quiet: bool, verbose: bool
 ) -> "Json":
-    from agentflow.cli.execution import connector, stop_on_signals
+    from agentflow.cli.execution import connector, interruptible
     from agentflow.command_values import command_values
     from agentflow.neutral import neutral
     from agentflow.sinks.console import ConsoleSink
@@ -110,14 +110,12 @@ def _run(
         if output_format == "text":
             printer.print(neutral(as_text(step)))
 
-    async def whole() -> "Json":
-        stop_on_signals()
-        return await run_batches(wanted, world, connector(world), sinks, command_values, told)
-
     with commands_stopped(world.environment), telemetry(world.environment) as sent:
         sinks.extend(sent())
         try:
-            report = asyncio.run(whole())
+            report = interruptible(
+                run_batches(wanted, world, connector(world), sinks, command_values, told)
+            )
         finally:
             console.close()
         if output_format == "text":

@@ -1,11 +1,11 @@
 """`agentflow bundle` and `agentflow land`: from a job that may not write to one that has no model."""
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from agentflow.cli.execution import interruptible
 from agentflow.cli.output import data, exit_codes, print_json, say, talk
 from agentflow.cli.publication import Junit, Sarif, publishing
 from agentflow.cli.verify import flags_of, print_found
@@ -105,7 +105,7 @@ def land(
         packed = read_bundle(file)
         question = Question(packed.task, base, flags_of(gate or [], allow or []))
         wanted = Delivery(packed, question, target, remote if push else None, allowed_signers)
-        found = asyncio.run(deliver(wanted, World(), ConsoleSink(talk(quiet=quiet))))
+        found = interruptible(deliver(wanted, World(), ConsoleSink(talk(quiet=quiet))))
         if output_format == "json":
             print_json(found)
         else:

@@ -46,15 +46,15 @@ def demo(
 
 
 def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> "Json":
-    import asyncio
     import sys
 
-    from agentflow.cli.execution import connector, run_supervised
+    from agentflow.cli.execution import connector, interruptible
     from agentflow.demo import TASK, demo_environment, demo_script, make_repository
     from agentflow.interfaces import Emit
     from agentflow.models.scripted import ScriptedServer
     from agentflow.order import Order
     from agentflow.plan import make_plan
+    from agentflow.run import run_task
     from agentflow.sinks.console import ConsoleSink
     from agentflow.sinks.stream_json import StreamJsonSink
     from agentflow.world import World
@@ -71,10 +71,10 @@ def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> "Json":
         async with ScriptedServer(demo_script()) as server:
             order = Order(TASK, flags={"base_url": server.url, "model": "sonnet"})
             plan = await make_plan(order, world)
-            return await run_supervised(plan, world, connector(world), sinks)
+            return await run_task(plan, world, connector(world), sinks)
 
     try:
-        return asyncio.run(whole())
+        return interruptible(whole())
     finally:
         console.close()
 

@@ -1,13 +1,12 @@
 """Planning and running what a command asks for, and printing what became of it."""
 
 import asyncio
-import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -21,6 +20,8 @@ from agentflow.cli.output import (
     talk,
 )
 from agentflow.cli.telemetry import telemetry
+from agentflow.errors import Interrupted
+from agentflow.signals import hear_signals
 
 if TYPE_CHECKING:
     from agentflow.cli.replies import Replies
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from agentflow.records import Json
     from agentflow.run import Connect, OpenModel
     from agentflow.world import World
+
+T = TypeVar("T")
 
 
 def start_sdk_import() -> None:
@@ -102,7 +105,7 @@ def execute(
     if not dry_run and not (replies and replies.offline):
         start_sdk_import()
     world = world or World()
-    plan = asyncio.run(make_plan(order, world, command_values))
+    plan = interruptible(make_plan(order, world, command_values))
     show = announce or (partial(print_plan, output_format) if dry_run else None)
     if show:
         show(plan)
@@ -154,9 +157,10 @@ def _run_or_ask(
 ) -> "Json":
     """Run; on a terminal, ask what to do about an earlier run that was left unfinished."""
     from agentflow.admission import Unfinished
+    from agentflow.run import run_task
 
     try:
-        return asyncio.run(run_supervised(plan, world, connect, sinks))
+        return interruptible(run_task(plan, world, connect, sinks))
     except Unfinished as error:
         if not is_terminal():
             raise
@@ -165,7 +169,7 @@ def _run_or_ask(
         if choice not in {"g", "n"}:
             raise
         chosen = _going_on(plan, world, error.run) if choice == "g" else _anew(plan)
-    return asyncio.run(run_supervised(chosen, world, connect, sinks))
+    return interruptible(run_task(chosen, world, connect, sinks))
 
 
 def _anew(plan: "Plan") -> "Plan":
@@ -180,7 +184,7 @@ def _going_on(plan: "Plan", world: "World", run: str, answer: str | None = None)
 
     order = order_of(plan.repository, world.cache, run)
     order = replace(order, flags={**order.flags, **plan.order.flags}, answer=answer)
-    return replace(asyncio.run(make_plan(order, world, command_values)), ledger=plan.ledger)
+    return replace(interruptible(make_plan(order, world, command_values)), ledger=plan.ledger)
 
 
 def _answered(report: "Json") -> str | None:
@@ -191,14 +195,29 @@ def _answered(report: "Json") -> str | None:
     return said.strip() or None
 
 
-async def run_supervised(
-    plan: "Plan", world: "World", connect: "Connect", sinks: "Sequence[Emit]"
-) -> "Json":
-    """Run a plan to its end; the first SIGINT or SIGTERM ends it cleanly, a second at once."""
-    from agentflow.run import run_task
+def interruptible(work: Coroutine[Any, Any, T]) -> T:
+    """Run it to its end. The first SIGINT or SIGTERM ends it cleanly, the second cuts short what that
+    end waits for, the third ends the process.
 
-    stop_on_signals()
-    return await run_task(plan, world, connect, sinks)
+    Raises `Interrupted` where the work itself has no answer to that.
+    """
+
+    async def heard() -> T:
+        task, first = asyncio.current_task(), 0
+
+        def stop(number: int) -> None:
+            nonlocal first
+            first = first or number
+            if task is not None:
+                task.cancel(first)
+
+        hear_signals(stop)
+        return await work
+
+    try:
+        return asyncio.run(heard())
+    except asyncio.CancelledError as error:
+        raise Interrupted.of(error) from error
 
 
 def connector(world: "World", *, shared: bool = False) -> "Connect":
@@ -225,20 +244,6 @@ def connector(world: "World", *, shared: bool = False) -> "Connect":
         return open_it
 
     return connect
-
-
-def stop_on_signals() -> None:
-    """Make the first SIGINT or SIGTERM cancel the task that calls this; a second ends at once."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-
-    def stop(number: int) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(each)
-        if task is not None:
-            task.cancel(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
 
 
 def print_plan(output_format: OutputFormat, plan: "Plan") -> None:

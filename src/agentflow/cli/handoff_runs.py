@@ -1,12 +1,11 @@
 """The runs of a handoff, for `agentflow handoff`: planned or run, in one repository or in several."""
 
-import asyncio
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agentflow.cli.execution import connector, execute, start_sdk_import, stop_on_signals
+from agentflow.cli.execution import connector, execute, interruptible, start_sdk_import
 from agentflow.cli.output import OutputFormat, Tolerant, commands_stopped, data, print_json, talk
 from agentflow.cli.telemetry import telemetry
 from agentflow.frozen import record
@@ -53,7 +52,7 @@ def plan_all(asked: Asked, world: "World") -> "Json":
     for part in asked.prepared.parts:
         order = Order(base=asked.base, fresh=asked.fresh, flags=asked.flags, made=part.task)
         there = replace(world, directory=part.directory)
-        plan = asyncio.run(make_plan(order, there, command_values))
+        plan = interruptible(make_plan(order, there, command_values))
         if asked.output_format == "text":
             _announce(data(), asked, part, plan)
             continue
@@ -112,23 +111,21 @@ def _run_linked(asked: Asked, world: "World") -> "Json":
 
         sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
 
-    async def whole() -> "Json":
-        stop_on_signals()
-        wanted = Linked(asked.prepared, asked.fresh, asked.flags)
-        return await run_linked(
-            wanted,
-            world,
-            connector(world),
-            sinks,
-            command_values,
-            told=printer.print,
-            announce=lambda part, plan: _announce(printer, asked, part, plan),
-        )
-
+    wanted = Linked(asked.prepared, asked.fresh, asked.flags)
     with commands_stopped(world.environment), telemetry(world.environment) as sent:
         sinks.extend(sent())
         try:
-            report = asyncio.run(whole())
+            report = interruptible(
+                run_linked(
+                    wanted,
+                    world,
+                    connector(world),
+                    sinks,
+                    command_values,
+                    told=printer.print,
+                    announce=lambda part, plan: _announce(printer, asked, part, plan),
+                )
+            )
         finally:
             console.close()
     report["bump"] = _bumped(asked, report, world)

@@ -1,11 +1,11 @@
 """`agentflow init`: a configuration for this repository, with the reason of each line."""
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentflow.cli.execution import interruptible
 from agentflow.cli.output import Tolerant, data, exit_codes, say, talk
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _try(repository: "Repository", world: "World", proposal: "Proposal") -> "tup
 
     console = ConsoleSink(talk())
     try:
-        return asyncio.run(try_gates(repository, world, proposal, console))
+        return interruptible(try_gates(repository, world, proposal, console))
     except EnvironmentFailure as failure:
         say(f"the gates could not be tried: {neutral(failure.message)}")
         say(f"  {neutral(failure.hint)}")

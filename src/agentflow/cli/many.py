@@ -1,9 +1,9 @@
 """Running several tasks, for `agentflow run`."""
 
 import asyncio
-import signal
 import sys
 from collections.abc import Mapping, Sequence
+from signal import SIGTERM
 from typing import TYPE_CHECKING, Any
 
 from agentflow.cli.output import (
@@ -17,6 +17,7 @@ from agentflow.cli.output import (
 )
 from agentflow.cli.telemetry import telemetry
 from agentflow.frozen import record
+from agentflow.signals import hear_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,20 +174,13 @@ class _Sinks:
 
 
 def _listen(stop: "Stop") -> None:
-    """Ctrl-C once: soon; twice, or SIGTERM: now; once more: at once, as if nobody listened."""
-    loop = asyncio.get_running_loop()
+    """Ctrl-C once: soon; twice, or SIGTERM: now; a third signal ends the process."""
 
-    def now(number: int) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(each)
-        stop.now(number)
-
-    def interrupted() -> None:
-        if stop():
-            now(signal.SIGINT)
+    def told(number: int) -> None:
+        if stop() or number == SIGTERM:
+            stop.now(number)
             return
-        stop.soon(signal.SIGINT)
+        stop.soon(number)
         say("stopping: no task is begun, and each agent stops after its turn; Ctrl-C stops now")
 
-    loop.add_signal_handler(signal.SIGINT, interrupted)
-    loop.add_signal_handler(signal.SIGTERM, now, signal.SIGTERM)
+    hear_signals(told)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 import typer
 
 from agentflow.errors import AgentflowError, Interrupted, UsageError
+from agentflow.signals import Terminated, leave_on_signals, raise_on_signals
 
 if TYPE_CHECKING:
     from agentflow.records import Json
@@ -110,17 +111,21 @@ def commands_stopped(environment: Mapping[str, str]) -> Generator[None]:
 def exit_codes(output_format: OutputFormat = "text") -> Generator[None]:
     """Turn every expected failure into one sentence, its next step, and its exit code.
 
-    With a JSON format, standard output gets a result object as well.
+    With a JSON format, standard output gets a result object as well. A signal is such a failure.
     """
     try:
+        raise_on_signals()
         yield
     except typer.Exit:
         raise
     except (Exception, KeyboardInterrupt) as error:
+        leave_on_signals()  # a second one: nobody may be reading what is told
         told = _told(error)
         if output_format != "text":
             print_json(told)
         raise typer.Exit(told["exit_code"]) from error
+    finally:
+        leave_on_signals()
 
 
 def _told(error: Exception | KeyboardInterrupt) -> "Json":
@@ -160,15 +165,6 @@ def _refused(outcome: str, code: int, reason: str, hint: str = "") -> "Json":
         "reason": reason,
         "hint": hint,
     }
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came before anything listened for it."""
-
-
-def terminate(number: int, frame: object) -> None:
-    """A handler of SIGTERM that ends a command as Ctrl-C does."""
-    raise Terminated
 
 
 def refuse_arguments(error: Exception, arguments: Sequence[str]) -> int:

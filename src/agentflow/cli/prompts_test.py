@@ -56,10 +56,7 @@ def run_cases(
 def _run_all(
     suites: "Sequence[Suite]", world: "World", *, keep: bool, quiet: bool
 ) -> "list[Result]":
-    import asyncio
-
-    from agentflow.cli.execution import stop_on_signals
-    from agentflow.errors import Interrupted
+    from agentflow.cli.execution import interruptible
     from agentflow.prompt_tests.suites import run_suites
     from agentflow.words import counted
 
@@ -68,15 +65,11 @@ def _run_all(
     found: list[Result] = []
 
     async def whole() -> None:
-        stop_on_signals()
         async for result in run_suites(suites, world.environment, keep=keep):
             found.append(result)
             _print(result, len(found), count, quiet=quiet)
 
-    try:
-        asyncio.run(whole())
-    except asyncio.CancelledError as error:  # a signal before a case's run began
-        raise Interrupted.of(error) from error
+    interruptible(whole())
     return found
 
 

@@ -1,10 +1,10 @@
 """`agentflow verify`: the gates alone, on commits made by anybody."""
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from agentflow.cli.execution import interruptible
 from agentflow.cli.output import data, exit_codes, print_json, talk
 from agentflow.cli.publication import Junit, Sarif, publishing
 
@@ -50,7 +50,7 @@ def verify(
 
         question = Question(what, base, flags_of(gate or [], allow or []))
         console = ConsoleSink(talk(quiet=quiet))
-        found = asyncio.run(verify_commits(question, World(), console))
+        found = interruptible(verify_commits(question, World(), console))
         if output_format == "json":
             print_json(found)
         else:
