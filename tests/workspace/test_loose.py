@@ -28,5 +28,5 @@ def test_git_reads_what_was_written(tmp_path: Path, form: str) -> None:
 
 
 def test_a_folder_that_takes_nothing_is_told(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFailure, match="cannot make .*gone/objects"):
+    with pytest.raises(EnvironmentFailure, match=r"cannot make .*gone/objects"):
         write_commit(tmp_path / "gone", b"", sha256=False)
