@@ -149,6 +149,27 @@ async def calls(tree: Path, repeat: int) -> dict[str, list[float]]:
     return found
 
 
+def below(process: str) -> list[str]:
+    """The numbers of all processes that a process started and that are alive."""
+    found = Path(f"/proc/{process}/task").glob("*/children")
+    children = [child for file in found for child in file.read_text("ascii").split()]
+    return [*children, *(each for child in children for each in below(child))]
+
+
+def resident() -> float:
+    """Megabytes of the processes below this one, pages that they share counted for each."""
+    texts = [Path(f"/proc/{each}/status").read_text("utf-8") for each in below("self")]
+    lines = [line.split() for text in texts for line in text.splitlines()]
+    return sum(int(words[1]) for words in lines if words[:1] == ["VmRSS:"]) / 1024
+
+
+async def memory(tree: Path) -> float:
+    """What `resident` says of one session."""
+    async with open_sandbox("bubblewrap", Policy(tree=tree)) as channel:
+        await call(channel, "Bash", command="true")
+        return resident()
+
+
 def imports(folder: Path, repeat: int) -> list[float]:
     """What comes after the export of a run: its pack indexed strictly, every commit walked against
     the boundaries and made anew."""
@@ -228,6 +249,7 @@ def main() -> None:
         started = asyncio.run(starts(tree, options.repeat))
         bare, sessions = beside(tree, options.repeat)
         called = asyncio.run(calls(tree, options.repeat))
+        used = asyncio.run(memory(tree))
         proven = [timed(prove) for _ in range(5)]
         imported = imports(folder, 5)
         worktrees, cloned = clones(folder, 12)
@@ -236,6 +258,7 @@ def main() -> None:
         Row("session start, ms", (), started, 1, most=60.0),
         Row("a session's processor time, ms (bare: bubblewrap alone)", bare, sessions, 1),
         *(Row(f"{name}, ms", (), values, 2, most=bounds[name]) for name, values in called.items()),
+        Row("a session's resident memory, MB", (), [used], 1),
         Row("the doctor's six promises, ms", (), proven, most=2000.0),
         Row(f"import of {COMMITS} commits, ms", (), imported),
         *(
