@@ -1,5 +1,6 @@
 """Every command in the documentation, run as its reader would run it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,15 @@ def test_what_is_not_run_says_why_and_is_counted() -> None:
     assert (
         sum(isinstance(each, Step) for page in PAGES for each in read_page(page.read_text())) > 60
     )
+
+
+def test_every_command_is_run_on_a_page() -> None:
+    reference = (ROOT / "docs/reference/commands.md").read_text("utf-8")
+    commands = re.findall(r"^#+ `?(agentflow [a-z0-9 -]+?)`?$", reference, re.MULTILINE)
+    pages = [read_page(page.read_text("utf-8")) for page in PAGES]
+    run = " ".join(each.command for page in pages for each in page if isinstance(each, Step))
+    assert len(commands) > 40
+    assert [each for each in commands if not re.search(rf"{re.escape(each)}(?!\S)", run)] == []
 
 
 @pytest.mark.parametrize(
