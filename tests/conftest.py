@@ -1,6 +1,8 @@
 """Fixtures that several folders share."""
 
+from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -9,6 +11,9 @@ from agentflow.sandbox import bubblewrap, probe
 from tests.effort import FACTOR
 from tests.needs import miss
 from tests.run.project import Project, make_project
+
+if TYPE_CHECKING:
+    from tests.conformance.postgresql import Server
 
 settings.register_profile(
     "agentflow", deadline=None, derandomize=FACTOR == 1, max_examples=100 * FACTOR
@@ -23,6 +28,15 @@ def bwrap() -> str:
     if reason is not None:
         miss(reason)
     return bubblewrap.find()
+
+
+@pytest.fixture(scope="session")
+def server() -> "Generator[Server]":
+    """A PostgreSQL server; where there is none, CI fails and other machines skip."""
+    from tests.conformance.postgresql import serve
+
+    with serve() as server:
+        yield server
 
 
 @pytest.fixture

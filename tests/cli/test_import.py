@@ -34,7 +34,7 @@ from agentflow.workspace.repository import open_repository
 from agentflow.world import World
 from tests.cli.shell import Shell
 from tests.patience import PATIENCE
-from tests.run.project import HELLO, Project, bash, turn
+from tests.run.project import HELLO, Project, bash, call, turn
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("bwrap")]
 FLAGS = ("--prompt", "plain", "--gate", "test=test -s app/hello.txt || test -s app/main.py")
@@ -133,6 +133,41 @@ async def _resumed(shell: Shell) -> tuple[Any, list[Json]]:
         words = ("resume", "--base-url", server.url, "--output-format", "json")
         ended = await asyncio.to_thread(shell.run, *words)
         return ended, [each.body for each in server.requests]
+
+
+def test_a_run_that_asked_is_answered_in_another_clone(cut: Cut, tmp_path: Path) -> None:
+    there, here = (cut.clone(tmp_path / name) for name in ("there", "here"))
+    for shell in (there, here):
+        text = "---\ntools: Write, AskUserQuestion\n---\n\nAsk.\n"
+        shell.project.write(".orchestrator/prompts/asks.md", text)
+    asks = call("AskUserQuestion", questions=[{"question": "Which words?"}])
+    turns = [turn(asks), turn(HELLO), turn(text="Done.")]
+    file = tmp_path / "run.tar.gz"
+
+    async def story() -> None:
+        async with ScriptedServer(read_script({"turns": turns})) as server:
+            given = ("--prompt", "asks", *FLAGS[2:], "--base-url", server.url)
+            steps = (
+                (there, 3, ("run", "--text", "Say hello.", "--allow", "app/**", *given)),
+                (there, 0, ("runs", "export", "", "-o", str(file))),
+                (here, 0, ("runs", "import", str(file), "--allow", "app/**", *given)),
+                (here, 0, ("answer", "", "Hello.")),
+            )
+            for shell, code, words in steps:
+                said = [
+                    list_runs(shell.project.root)[-1]["run"] if word == "" else word
+                    for word in words
+                ]
+                ended = await asyncio.to_thread(shell.run, *said)
+                assert ended.returncode == code, ended.stderr
+            assert "Hello." in str(server.requests[1].body["messages"])
+            assert len(server.requests) == 3
+
+    asyncio.run(story())
+    (branch,) = here.project.git(
+        "branch", "--list", "--format=%(refname:short)", "agentflow/*"
+    ).split()
+    assert here.project.git("show", f"{branch}:app/hello.txt") == "hello"
 
 
 @dataclass

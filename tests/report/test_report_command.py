@@ -1,6 +1,7 @@
 """`agentflow report`, from a run's folder and a repository's commits."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from agentflow.runs import FOLDER, JOURNAL, REPORT, find_report
 from agentflow.strict_json import parse_object
 from agentflow.workspace.repository import open_repository
 from tests.cli.shell import EVIL, Shell
+from tests.patience import PATIENCE
 from tests.sinks.sample import BEGAN, RUN, timed
 
 KEY = "sk-ant-api03-" + "a1B2c3D4e5" * 9 + "AA"
@@ -50,6 +52,20 @@ def make_run(shell: Shell, *, finished: bool = True) -> Path:
     if finished:
         write_atomically(folder / REPORT, json.dumps(summary.as_json()))
     return folder
+
+
+def test_a_page_is_opened_in_the_user_s_browser(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    make_run(shell)
+    told, browser, page = tmp_path / "told", tmp_path / "browser", tmp_path / "my page.html"
+    browser.write_text(f'#!/bin/sh\necho "$1" >{told}.part && mv {told}.part {told}\n')
+    browser.chmod(0o755)
+    ended = shell.run("report", "TASK-1", "-o", str(page), "--open", BROWSER=f"{browser} %s")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    deadline = time.monotonic() + PATIENCE
+    while not told.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert told.read_text() == f"{page.as_uri()}\n"
 
 
 def test_a_page_is_written_where_the_run_is(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ held to its exit code alone. Comments above a block say more; they are not shown
 
     <!-- not run: it needs a key -->   the block is not run, for this reason
     <!-- exit: 3 -->                   the code of the block's last command, instead of 0
+    <!-- stays: WHY -->                the block's last command does not end: the next ones wait until it has said
+                                       as many lines as the page shows (or one), and it ends with the page
     <!-- file: PATH -->                the block, of any language, is a file that the reader writes
     <!-- prepare: COMMAND… -->         run at this place, not shown; several lines are several commands
 
@@ -20,10 +22,10 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-_COMMENT = re.compile(r"<!--\s*(not run|exit|file|prepare):\s*(.*?)\s*-->", re.DOTALL)
+_COMMENT = re.compile(r"<!--\s*(not run|exit|stays|file|prepare):\s*(.*?)\s*-->", re.DOTALL)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _TIMEOUT = 200.0
 """Seconds for a whole page."""
@@ -36,6 +38,8 @@ _KINDS = (
     (re.compile(r"[\d,]+ → [\d,]+ tokens(?: · \$[\d.]+)?"), "<tokens>"),
     (re.compile(r"[\d,]+ tokens · \$[\d.]+"), "<tokens>"),
     (re.compile(r"\$\d+\.\d+"), "<cost>"),
+    (re.compile(r"127\.0\.0\.1:\d+"), "<place>"),
+    (re.compile(r"(token=|Bearer )\S+"), "<token>"),
     (re.compile(r"\b\d+(?:\.\d+)? (?:ms|s|min)\b"), "<duration>"),
 )
 
@@ -50,6 +54,20 @@ class Step:
     expected: str = ""
     """Output, empty if the page shows none."""
     code: int = 0
+    stays: bool = False
+    """Whether the command goes on while the next ones are run."""
+
+    @property
+    def script(self) -> str:
+        """What runs it in the page's shell and leaves its code in `code`."""
+        if not self.stays:
+            return f"{{\n{self.command}\n}} </dev/null 2>&1\ncode=$?\n"
+        lines = max(1, len(self.expected.splitlines()))
+        return (
+            f"said=$(mktemp)\n{{\n{self.command}\n}} </dev/null >$said 2>&1 &\n"
+            f'for _ in $(seq 600); do [ "$(wc -l <$said)" -lt {lines} ] && kill -0 $! || break; sleep 0.1; done\n'
+            "kill -0 $!\ncode=$?\ncat $said\n"
+        )
 
 
 @dataclass(frozen=True)
@@ -109,10 +127,11 @@ def _block(line: int, content: str, said: Mapping[str, str]) -> list[Step | Left
         else:
             commands[-1][2].append(each)
     codes = [0] * (len(commands) - 1) + [int(said.get("exit", 0))]
-    return [
+    found = [
         Step(number, "\n".join(words), "\n".join(output), code)
         for (number, words, output), code in zip(commands, codes, strict=True)
     ]
+    return [*found[:-1], replace(found[-1], stays="stays" in said)]
 
 
 def _written(path: str, content: str) -> str:
@@ -125,7 +144,7 @@ def run_steps(
 ) -> Iterator[tuple[Step, str, int]]:
     """Run steps in one shell that starts in a place; each with its output and code, until one differs."""
     script = "".join(
-        f"printf '{_CUT}%s\\n' begin\n{{\n{step.command}\n}} </dev/null 2>&1\ncode=$?\n"
+        f"printf '{_CUT}%s\\n' begin\n{step.script}"
         f"printf '{_CUT}%s\\n' $code\n[ $code = {step.code} ] || exit 0\n"
         for step in steps
     )
