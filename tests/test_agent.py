@@ -67,6 +67,59 @@ async def work(tools: Reads, *paths: str, limits: Limits | None = None) -> Agent
     return agent
 
 
+class Kept:
+    """A `Keeper` and tools that see whether anything is run before the turn before is kept."""
+
+    def __init__(self, server: ScriptedServer) -> None:
+        self.server = server
+        self.schemas = Tools().schemas
+        self.is_kept = True
+        self.asked: list[int] = []
+        """Requests that had been made each time something was waited for."""
+        self.ran: list[bool] = []
+        """Whether all was kept, for each call."""
+
+    def begin(self, *, changed: bool) -> None:
+        self.is_kept = False
+
+    async def settled(self) -> None:
+        self.asked.append(len(self.server.requests))
+        await asyncio.sleep(0)
+        self.is_kept = True
+
+    def is_read_only(self, call: ToolCall) -> bool:
+        return False
+
+    def target(self, call: ToolCall) -> str:
+        return call.name
+
+    async def keep(self, name: str, text: str) -> str:
+        return ""
+
+    async def run(self, call: ToolCall) -> ToolResult:
+        self.ran.append(self.is_kept)
+        return ToolResult(call.id, "written")
+
+
+async def test_nothing_is_run_before_the_turn_before_is_kept_and_the_model_is_asked_meanwhile() -> (
+    None
+):
+    calls = [{"tool": "Write", "input": {"file_path": path}} for path in ("a", "b")]
+    budget = Budget(Limits(), lambda _model, _usage: None, lambda: 0.0)
+    turns = [{"calls": calls}, {"calls": calls[:1]}, {"text": "Done."}]
+    async with ScriptedServer(read_script({"turns": turns})) as server:
+        kept = Kept(server)
+        model = open_model(base_url=server.url, api_key=None)
+        metered = MeteredModel(model, budget)
+        agent = Agent(metered, "claude-sonnet-5-5", "Mend.", "message", budget, lambda _: None)
+        try:
+            await agent.work(Word("task", "Mend what is broken."), kept, kept)
+        finally:
+            await model.close()
+    assert kept.ran == [True, True, True]
+    assert kept.asked == [1, 2, 3]
+
+
 async def test_reads_beside_one_that_raises_are_ended_with_it() -> None:
     tools = Reads(EnvironmentFailure("the sandbox is gone"))
     with pytest.raises(EnvironmentFailure, match="the sandbox is gone"):

@@ -145,7 +145,8 @@ class Agent:
     async def _ask(self, toolkit: Toolkit, keeper: Keeper) -> Reply:
         reply = await self.asking.reply(self.conversation, toolkit, keeper)
         try:
-            # What is written down of a reply can be gone on from: all before it is in a checkpoint.
+            # What is written down of a reply can be gone on from, and nothing of it writes earlier:
+            # all before it is in a checkpoint.
             await keeper.settled()
         finally:
             self._hear(reply)  # it is paid, whatever happened
@@ -181,8 +182,6 @@ class Agent:
         signals: list[Signal] = []
         try:
             for group in _groups(calls, toolkit):
-                if not toolkit.is_read_only(group[0]):
-                    await keeper.settled()
                 await _together(self._run(call, toolkit, results) for call in group)
                 signals = [s for call in group for s in results[call.id].signals]
                 if signals:

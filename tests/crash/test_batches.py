@@ -28,8 +28,8 @@ EVERY = int(os.environ.get("AGENTFLOW_EVERY_MOMENT", "0"))
 """Which moments between two runs are tried, each in a document's life of its own; 1 is all of them, the
 long form. Within a run they are those of `test_kills`, and here only a few. 0 is the short form:
 one life that is killed several times at random."""
-KILLS = 5
-"""Of the short form, at random."""
+KILLS = {"tracked": 5, "ignored": 5, "implemented": 2}
+"""Of the short form, at random, by what is there."""
 FIXED = [
     ("agentflow.landed", 1, 1),  # of the first batch: its report, marker and next step are missing
     ("agentflow.landed", 1, 1),  # of the second one; the first one's end comes before it
@@ -63,6 +63,9 @@ STORY = [
     turn(bash(REPAIR)),
     turn(text="I am done with it."),
 ]
+HELD = "holds it"
+"""Words of the first message about a batch whose work the base has."""
+LOOK = [turn(bash("cat app/hello.txt")), turn(text="All points are met.")]
 
 
 def document(*names: str) -> str:
@@ -87,11 +90,25 @@ def ignored(folder: Path) -> Project:
     return project
 
 
+def implemented(folder: Path) -> Project:
+    """Two batches: the work of the first is there, and needs to be verified and written down."""
+    project = make_project(folder)
+    text = document("hello", "bye").replace("hello ⏸️ PENDING", "hello 🔄 IMPLEMENTED", 1)
+    project.write(PATH, text)
+    project.commit("docs: tasks")
+    project.write("app/hello.txt", "x\n")
+    project.commit("feat: batch 1 - hello")
+    project.write("README.md", "# Later\n")
+    project.commit("docs: later")
+    return project
+
+
 def result(project: Project) -> Json:
     """What must be the same; commits are named by their place on the branch, runs not at all."""
     git = project.git
+    all_ = git("log", "--reverse", "--format=%H", BRANCH).splitlines()
+    places = {sha: f"<commit {n}>" for n, sha in enumerate(all_, 1)}
     shas = git("log", "--reverse", "--format=%H", f"main..{BRANCH}").splitlines()
-    places = {sha: f"<commit {n}>" for n, sha in enumerate(shas, 1)}
 
     def plain(text: str) -> str:
         text = re.sub(r"[0-9a-f]{40}", lambda found: places[found[0]], text)
@@ -136,11 +153,12 @@ def tried(names: list[str]) -> list[int]:
     return sorted({*between[::EVERY], *between[-1:], *range(1, len(names), 14 * EVERY)})
 
 
-@pytest.mark.parametrize("make", [tracked, ignored])
+@pytest.mark.parametrize("make", [tracked, ignored, implemented])
 async def test_killed_at_any_moment_each_batch_is_done_once(
     make: Callable[[Path], Project], tmp_path: Path, bwrap: str
 ) -> None:
-    async with ScriptedServer(read_script({"turns": STORY})) as server:
+    script = read_script({"turns": STORY, "conversations": {HELD: LOOK}})
+    async with ScriptedServer(script) as server:
 
         def life_of(project: Project) -> Life:
             flags = {"base_url": server.url, "gates": [GATE], "prompt": "plain"}
@@ -152,15 +170,17 @@ async def test_killed_at_any_moment_each_batch_is_done_once(
         assert await lives(life_of(whole), told) == 0, told.read_text()
         wanted = result(whole)
         assert len(wanted["landed"]) == wanted["landings"] == 2
+        if make is implemented:
+            assert "**Commit**: <commit 3>" in wanted["document"]  # which main has
         paid = len(server.requests)
         names = told.read_text().splitlines()[1:]
 
         if not EVERY:
-            torn = make(tmp_path / "torn")
+            torn, most = make(tmp_path / "torn"), KILLS[make.__name__]
             server.requests.clear()
-            kills = await killed(life_of(torn), random.Random(SEED), len(names), KILLS, tmp_path)
+            kills = await killed(life_of(torn), random.Random(SEED), len(names), most, tmp_path)
             assert result(torn) == wanted, f"seed {SEED}"
-            assert 0 < kills <= KILLS
+            assert 0 < kills <= most
             assert len(server.requests) <= paid + kills, f"seed {SEED}"
 
             torn = make(tmp_path / "at fixed moments")

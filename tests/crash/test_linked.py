@@ -23,6 +23,12 @@ EVERY = int(os.environ.get("AGENTFLOW_EVERY_MOMENT", "40"))
 """Which moments are tried; 1 is all of them, the long form."""
 FINISHED = "agentflow.run_finished"
 GATE = {"name": "test", "command": "true"}
+TOGETHER = f"""[[gates]]
+name = "contract"
+command = 'grep -q CreateMailDto {TYPES}/mail.dto.ts && test -s {MAIL}/src/mail.ts'
+"""
+"""The superproject's gate, on all parts before any of them lands."""
+JUDGED = "agentflow.gate_finished"
 PARTS = (TYPES, MAIL)
 
 
@@ -69,6 +75,8 @@ async def test_killed_between_linked_runs_or_their_landings_all_is_done_once(
     place, kept = tmp_path / "here", tmp_path / "kept"
     project = make_project(place)
     add_submodules(project, place)
+    project.write(".orchestrator/config.toml", TOGETHER)
+    project.commit("ci: the parts together")
     whole, told = tmp_path / "whole.txt", tmp_path / "told.txt"
     shutil.copytree(place, kept, symlinks=True)
 
@@ -103,7 +111,8 @@ async def test_killed_between_linked_runs_or_their_landings_all_is_done_once(
             assert needed == (0 if last else paid // 2)
             rest = told.read_text().splitlines()[1:]
             until = len(rest) if last else rest.index("agentflow.run_started") + 1
-            for moment in sorted({*range(1, until + 1, EVERY), until}):
+            judged = {rest.index(JUDGED)} if last else set[int]()
+            for moment in sorted({*range(1, until + 1, EVERY), *judged, until}):
                 back()
                 server.requests.clear()
                 code = await lives(replace(life, dies_at=moment), tmp_path / "torn.txt")

@@ -59,6 +59,8 @@ class Row:
     note: str = ""
     code: int = 6
     """The exit code, if it stops."""
+    closed: str = ""
+    """When the server's port closes: `before` the first request, or `after` its answer."""
 
     @property
     def name(self) -> str:
@@ -70,7 +72,7 @@ class Row:
         seconds = self.fault.partition(":")[2] or "30"
         what = self.note or FAULTS[self.name].says.replace("for SECONDS", f"for {seconds} s")
         what = what.replace("SECONDS", seconds)
-        when = "always" if self.times == 5 else "once" if self.name else ""
+        when = "always" if self.times == 5 or self.closed else "once" if self.name else ""
         counted = "yes" if self.counted else "nothing was used"
         if self.stops:
             tries = f" after {len(self.waits) + 1} attempts" if self.waits else " at once"
@@ -109,6 +111,20 @@ ROWS = (
     Row("context_overflow", 5, stops="prompt is too long", code=4),
     Row("reset", told="no connection to", waits=(1.0,)),
     Row("reset", 5, stops="no connection to", waits=LONG),
+    Row(
+        "",
+        stops="connection refused",
+        waits=(1.0,),
+        closed="before",
+        note="nothing listens on a port of this machine, from the first request on",
+    ),
+    Row(
+        "overloaded",
+        stops="connection refused",
+        waits=LONG,
+        closed="after",
+        note="529, and from then on nothing listens there",
+    ),
     Row("cut", told="the connection broke in the middle of a reply", waits=(1.0,), counted=1000),
     Row("cut", 5, "the connection broke in the middle of a reply", "", LONG, 5000),
     Row("eof", told="the stream ended before the reply was complete", waits=(1.0,), counted=1000),
@@ -162,8 +178,17 @@ class Observed:
     spent: Usage = field(default_factory=Usage)
     requests: int = 0
 
+    closing: ScriptedServer | None = None
+    """The server that is closed as soon as an attempt has failed."""
+
     async def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
+        if self.closing:
+            await close(self.closing)
+
+
+async def close(server: ScriptedServer) -> None:
+    await server.__aexit__(None, None, None)
 
 
 async def observe(row: Row) -> Observed:
@@ -173,6 +198,9 @@ async def observe(row: Row) -> Observed:
     script = read_script({"turns": [{**row.turn, "faults": faults}, last]})
     budget = Budget(Limits(), lambda _model, _usage: 0.0, lambda: 0.0)
     async with ScriptedServer(script) as server:
+        if row.closed == "before":
+            await close(server)
+        seen.closing = server if row.closed == "after" else None
         model = open_model(
             base_url=server.url,
             api_key=None,

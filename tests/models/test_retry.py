@@ -2,7 +2,16 @@
 
 import pytest
 
-from agentflow.models.retry import ATTEMPTS, Failed, Refusal, judge, next_delay, quote, wanted_wait
+from agentflow.models.retry import (
+    ATTEMPTS,
+    Failed,
+    Refusal,
+    is_refused,
+    judge,
+    next_delay,
+    quote,
+    wanted_wait,
+)
 
 NOW = 1_795_132_800.0
 """2026-11-20 00:00:00 UTC."""
@@ -84,6 +93,16 @@ def test_delays_double_and_end_after_the_last_attempt() -> None:
     failed = Failed("overloaded")
     assert [next_delay(failed, n, 1.0) for n in range(1, ATTEMPTS + 1)] == [1, 2, 4, 8, None]
     assert next_delay(failed, 1, 0.0) == 0.75
+
+
+def test_nobody_listens_if_every_address_says_so() -> None:
+    def failed(*tried: OSError) -> OSError:
+        error = OSError("all attempts failed")
+        error.__cause__ = ExceptionGroup("attempts", tried)
+        return error
+
+    assert is_refused(failed(ConnectionRefusedError(), ConnectionRefusedError()))
+    assert not is_refused(failed(ConnectionRefusedError(), TimeoutError()))
 
 
 def test_a_short_wait_is_honoured_and_a_long_one_ends_the_call() -> None:

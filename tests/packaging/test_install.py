@@ -1,5 +1,6 @@
 """Every way to install gives a working command with the built-in prompts inside."""
 
+import json
 import os
 import subprocess
 import sys
@@ -43,11 +44,32 @@ def has_builtin_prompts(agentflow: list[str], project: Project) -> bool:
     return "You are a senior backend engineer" in shown and all(name in listed for name in names)
 
 
+def assert_demo(installed: Path, folder: Path) -> None:
+    """The main job is done with what was installed alone: example, script, its Python and its pytest."""
+    surroundings = {"HOME": str(folder.parent), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [installed, "demo", "--directory", folder, "--output-format", "json"],
+        cwd=folder.parent, env=surroundings, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    gates = {gate["gate"]: gate["status"] for gate in report["verification"]["gates"]}
+    assert (report["outcome"], gates["build:test"]) == ("done", "passed")
+    landed = subprocess.run(
+        ["git", "rev-parse", report["branch"]],
+        cwd=folder / "notes", capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    assert landed == report["commits"][-1]["sha"]
+    assert (folder / "notes" / report["marker"]).read_text("utf-8") == "done"
+
+
 def test_pipx_install(project: Project, tmp_path: Path) -> None:
     places = {f"PIPX_{name}": str(tmp_path / name) for name in ("HOME", "BIN_DIR", "MAN_DIR")}
     pipx = (sys.executable, "-m", "pipx", "install", "--python", sys.executable, str(SOURCE))
     command(*pipx, **places)
-    assert has_builtin_prompts([str(tmp_path / "BIN_DIR/agentflow")], project)
+    installed = tmp_path / "BIN_DIR/agentflow"
+    assert has_builtin_prompts([str(installed)], project)
+    assert_demo(installed, tmp_path / "demo")
 
 
 def test_uv_tool_install(project: Project, tmp_path: Path) -> None:

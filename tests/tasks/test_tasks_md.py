@@ -340,6 +340,29 @@ def test_a_heading_that_seems_to_be_a_batchs_is_told() -> None:
     assert told == [1, 2, 3, 4, 5]
 
 
+def test_a_batchs_heading_after_another_or_in_a_list_is_told() -> None:
+    odd = (
+        "## Phase 1 / Batch 1: x ⏸️ PENDING",
+        "### 📦 Phase 2 - Batch 3",
+        "- ## Batch 4: y",
+        "2. ## [ ] Batch 5",
+    )
+    plain = (
+        "## Phase 1: Batch processing",
+        "## Why Batch 3 failed",
+        "- Batch 4: y",
+        "- ## Notes on Batch 4",
+    )
+
+    document = parse_tasks_md(
+        "".join(f"{line}\n\n" for line in (*odd, *plain, "```", odd[2], "```"))
+    )
+
+    assert document.batches == ()
+    told = [each.line for each in document.problems if each.code == "batch-unread"]
+    assert told == [1, 3, 5, 7]
+
+
 def test_an_underlined_heading_of_a_batch_is_told() -> None:
     text = "Batch 1: x - PENDING\n----\n\nBatch 2: y\n===\n\n```\nBatch 3: z\n---\n```\nBatch 4\n\n---\n"
 

@@ -22,10 +22,18 @@ from agentflow.messages import CallFailed, Reply, Request, Usage
 from agentflow.models.accumulator import Accumulator, BrokenStream, ErrorEvent
 from agentflow.models.body import request_body
 from agentflow.models.clients import make_client
+from agentflow.models.endpoint import endpoint
 from agentflow.models.event_stream import EventReader, Oversized
 from agentflow.models.kinds import Kind, find_kind
 from agentflow.models.pace import Pacing, Unpaced, new_input
-from agentflow.models.retry import Failed, Refusal, judge, next_delay, quote
+from agentflow.models.retry import (
+    Failed,
+    Refusal,
+    is_refused,
+    judge,
+    next_delay,
+    quote,
+)
 from agentflow.records import Json
 
 if TYPE_CHECKING:
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
     from anthropic.types import RawMessageStreamEvent
 
 UNREACHED = "Check the network, the base URL, and that its server runs."
+CLOSED = "Is its server running? Start it, or correct the base URL."
 
 _LINGER = 0.5
 """Seconds to read on after the last event: a response read to its end keeps the connection."""
@@ -115,6 +124,8 @@ class AnthropicModel:
         self._patience = patience
         self._secret = secret
         self._pace = pace
+        self._awaited = False
+        """Whether a server that is not there can be expected to come back: it was there."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -138,6 +149,7 @@ class AnthropicModel:
             left = deadline - loop.time()
             outcome = await self._attempt(body, accumulator, min(left, self._patience.attempt))
             self._pace.used(tokens, accumulator.used)
+            self._awaited = self._awaited or isinstance(outcome, Reply) or not outcome.closed
             if isinstance(outcome, Reply):
                 stop_reason = self._redact(outcome.stop_reason)
                 return replace(outcome, stop_reason=stop_reason, discarded=discarded)
@@ -175,8 +187,14 @@ class AnthropicModel:
             cause = (isinstance(error, anthropic.APIError) and error.__cause__) or error
             reason = ": ".join(filter(None, (phrase, quote(self._redact(str(cause))))))
             if phrase == phrases[anthropic.APIConnectionError]:
-                return Failed(reason, hint=UNREACHED, reached=False)
+                return self._unreached(phrase, reason, error)
             return Failed(reason, retryable=not isinstance(error, Oversized | NoCredentials))
+
+    def _unreached(self, phrase: str, reason: str, error: BaseException) -> Failed:
+        here, refused = endpoint(str(self._client.base_url)) == "loopback", is_refused(error)
+        closed = here and refused and not self._awaited
+        reason = f"{phrase}: connection refused" if refused else reason
+        return Failed(reason, hint=CLOSED if closed else UNREACHED, reached=False, closed=closed)
 
     async def _stream(self, body: Json, accumulator: Accumulator) -> None:
         async with await self._open(body) as stream:

@@ -12,6 +12,8 @@ from agentflow.frozen import record
 
 ATTEMPTS = 5
 """At most, the first one included."""
+CLOSED_ATTEMPTS = 2
+"""The same where a server was not started: it may be about to start, or wait for its user."""
 LONGEST_WAIT = 60.0
 """Seconds. A server that asks for more ends the call; the run can be continued later."""
 FIRST_DELAY = 1.0
@@ -63,6 +65,8 @@ class Failed:
     """Whether the conversation does not fit the model's context window."""
     limited: bool = False
     """Whether the account asked too much, so that waiting mends it for all who use it."""
+    closed: bool = False
+    """Whether nothing listens at an address of this machine, and nothing has answered there."""
 
 
 @record
@@ -114,7 +118,8 @@ def next_delay(failed: Failed, attempt: int, fraction: float) -> float | None:
     `attempt`: the one that failed, from 1. `fraction`: random, from 0 to 1, so that many runs do
     not come back at the same moment.
     """
-    if not failed.retryable or attempt >= ATTEMPTS:
+    most = CLOSED_ATTEMPTS if failed.closed else ATTEMPTS
+    if not failed.retryable or attempt >= most:
         return None
     if failed.wait is not None:
         return failed.wait if failed.wait <= LONGEST_WAIT else None
@@ -135,6 +140,17 @@ def wanted_wait(headers: Mapping[str, str], now: float) -> float | None:
         return max(0.0, email.utils.mktime_tz(date) - now) if date else None
     except (ValueError, OverflowError):  # a date that no clock shows
         return None
+
+
+def is_refused(error: BaseException | None) -> bool:
+    """Whether an error, or what led to it, says that nothing listens at an address."""
+    while error is not None:
+        if isinstance(error, BaseExceptionGroup):  # several addresses were tried
+            return all(map(is_refused, error.exceptions))
+        if isinstance(error, ConnectionRefusedError):
+            return True
+        error = error.__cause__ or error.__context__  # transports give no cause
+    return False
 
 
 def quote(text: str, limit: int = _LONGEST_QUOTE) -> str:

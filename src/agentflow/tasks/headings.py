@@ -24,6 +24,13 @@ _ODD = re.compile(
     re.IGNORECASE,
 )
 """What may be meant as a batch's heading: `Batch B1: …`, `Batch No. 2`, `Batch One`."""
+_WITHIN = re.compile(
+    rf"{_SIGNS}(?:Phase|Part|Stage|Step|Sprint|Milestone)[ \t]{{1,4}}\w{{1,8}}[ \t]{{0,4}}"
+    + rf"[/>|:,—\u2013-]{{1,2}}[ \t]{{0,4}}Batch[ \t]{{1,4}}#?{ID}(?!\w)",
+    re.IGNORECASE,
+)
+"""A batch's heading after that of what it is a part of: `Phase 1 / Batch 3: …`."""
+_LISTED = re.compile(r"[ \t]{0,12}(?:[-*+]|\d{1,3}[.)])[ \t]{1,4}#{1,6}[ \t]+")
 _ABOUT = re.compile(
     r"[ \t]*(?:verification|commits?|summary|checklist|results?|notes?|details|prerequisites"
     + r"|dependencies|overview|completion|execution|acceptance|files)\b",
@@ -67,7 +74,12 @@ def batch_heading(line: Line) -> Section | None:
 def is_odd_batch(line: Line) -> bool:
     """Whether a heading seems to be a batch's whose id is not read."""
     section = _heading(line, _BATCH)
-    return section is None and line.level > 0 and _ODD.match(line.text, line.content) is not None
+    if section is not None or line.opaque:
+        return False
+    if listed := _LISTED.match(line.text):
+        return _BATCH.match(line.text[:MAX_HEADING], listed.end()) is not None
+    words = line.text[:MAX_HEADING]
+    return line.level > 0 and any(odd.match(words, line.content) for odd in (_ODD, _WITHIN))
 
 
 def is_underlined_batch(line: Line, below: Line) -> bool:

@@ -112,7 +112,7 @@ def _unread(read: Lines) -> list[Problem]:
     hidden = "a batch's heading within a fence or comment does not count"
     fenced = (line for line in read.all if line.opaque and line.text.startswith("## "))
     underlined = "an underlined heading is not read: write `## Batch …`"
-    strange = "this looks like a batch's heading, and has no id that is read (`1`, `2A`, `1.5`)"
+    strange = "this looks like a batch's heading, and is not read as one: write it like `## Batch 2A: name`"
     return [
         *problems,
         *(
