@@ -1,5 +1,6 @@
 """Every call is allowed and charged; another model goes on; prompts are never underestimated."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,9 +21,9 @@ TASK: Json = {"role": "user", "content": "x" * 2_000}
 
 
 class Answers:
-    """A model with given answers."""
+    """A model with given answers; what a reply used that is cut short stands for one."""
 
-    def __init__(self, *answers: Reply | CallFailed) -> None:
+    def __init__(self, *answers: Reply | CallFailed | Usage) -> None:
         self.answers = list(answers)
         self.requests: list[Request] = []
 
@@ -31,6 +32,9 @@ class Answers:
         answer = self.answers.pop(0)
         if isinstance(answer, CallFailed):
             raise answer
+        if isinstance(answer, Usage):
+            emit(ReplyFailed(request.model, "cut short", answer, None))
+            raise asyncio.CancelledError
         return answer
 
     async def close(self) -> None:
@@ -101,6 +105,16 @@ async def test_what_a_failed_call_used_is_charged() -> None:
         await model.reply(request(), events.append)
     assert (budget.spent.turns, budget.spent.cost) == (0, pytest.approx(2.0))
     assert events == [ReplyFailed(FIRST, "the model API answered 529", Usage(1_000_000), 2.0)]
+
+
+async def test_what_a_reply_used_that_was_cut_short_is_charged() -> None:
+    model, budget = metered(Answers(PAID))
+    events: list[Event] = []
+    with pytest.raises(asyncio.CancelledError):
+        await model.reply(request(), events.append)
+
+    assert events == [ReplyFailed(FIRST, "cut short", PAID, cost(FIRST, PAID))]
+    assert (budget.spent.turns, budget.spent.cost) == (0, cost(FIRST, PAID))
 
 
 async def test_a_failed_call_that_used_up_the_budget_is_a_matter_of_the_budget() -> None:

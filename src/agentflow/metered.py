@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from agentflow.budget import Budget, Call
-from agentflow.events import FallbackStarted, ReplyFailed
+from agentflow.events import Event, FallbackStarted, ReplyFailed
 from agentflow.frozen import record
 from agentflow.interfaces import Emit, Model
 from agentflow.messages import CallFailed, Reply, Request, thoughts
@@ -80,11 +80,14 @@ class MeteredModel:
         call = self._meter.worst(request)
         admission = self._budget.admit(call)
         allowed = replace(request, max_tokens=admission.output, affordable=admission.attempts)
+
+        def hear(event: Event) -> None:
+            emit(self._charged(event) if isinstance(event, ReplyFailed) else event)
+
         try:
-            reply = await self._model.reply(allowed, emit)
+            reply = await self._model.reply(allowed, hear)
         except CallFailed as error:
-            cost = self._budget.charge(request.model, error.used, turns=0)
-            emit(ReplyFailed(request.model, error.message, error.used, cost))
+            emit(self._charged(ReplyFailed(request.model, error.message, error.used, None)))
             self._warn(emit)
             if error.temporary:
                 self._budget.admit(call)  # what it used may be why it was not tried again
@@ -99,6 +102,10 @@ class MeteredModel:
         self._warn(emit)
         cost = None if None in costs else sum(each for each in costs if each is not None)
         return replace(reply, model=request.model, cost=cost)
+
+    def _charged(self, failed: ReplyFailed) -> ReplyFailed:
+        """What a reply used that will never be there, with its cost."""
+        return replace(failed, cost=self._budget.charge(failed.model, failed.usage, turns=0))
 
     def _warn(self, emit: Emit) -> None:
         for warning in self._budget.warnings():

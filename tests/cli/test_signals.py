@@ -88,7 +88,10 @@ def test_a_signal_while_a_reply_streams(terminal: Terminal) -> None:
     report = ended(asyncio.run(interrupted()), 130)
 
     kinds = [line["type"] for line in terminal.project.journal(report["run"])]
-    assert (kinds[-2:], report["num_turns"]) == (["user", "agentflow.run_finished"], 1)
+    assert kinds[-3:] == ["user", "agentflow.reply_failed", "agentflow.run_finished"]
+    assert report["num_turns"] == 1
+    failed = terminal.project.journal(report["run"])[-2]
+    assert failed["cost"] > 0, "the prompt was paid for"
     again = resumed(terminal, first, turn(HELLO), turn())
     assert (again["run"], again["num_turns"]) == (report["run"], 3)
 

@@ -9,12 +9,12 @@ import random
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agentflow.events import RetryScheduled
+from agentflow.events import ReplyFailed, RetryScheduled
 from agentflow.frozen import record
 from agentflow.interfaces import Emit
 from agentflow.loading import without_collector
@@ -134,18 +134,30 @@ class AnthropicModel:
     async def reply(self, request: Request, emit: Emit) -> Reply:
         """Return one finished reply.
 
-        Emits `TextDelta` while streaming and `RetryScheduled` before each further attempt.
-        Raises `CallFailed` when the API refused or failed for good.
+        Emits `TextDelta` while streaming and `RetryScheduled` before each further attempt; if it is
+        cancelled, `ReplyFailed` with what was used until then. Raises `CallFailed` when the API
+        refused or failed for good.
         """
+        attempts: list[Accumulator] = []
+        try:
+            return await self._reply(request, emit, attempts)
+        except asyncio.CancelledError:
+            used = _sum(attempts)
+            if used != Usage():
+                emit(ReplyFailed(request.model, "cut short", used, None))
+            raise
+
+    async def _reply(self, request: Request, emit: Emit, attempts: list[Accumulator]) -> Reply:
+        """The reply; each attempt at it is added to `attempts`."""
         body = request_body(request, self._kind)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience.reply
-        discarded = Usage()
-        paid = 0
         attempt, tokens = 1, new_input(request)
         while True:
             deadline += await self._pace.turn(tokens)
+            discarded = _sum(attempts)
             accumulator = Accumulator(emit)
+            attempts.append(accumulator)
             left = deadline - loop.time()
             outcome = await self._attempt(body, accumulator, min(left, self._patience.attempt))
             self._pace.used(tokens, accumulator.used)
@@ -153,8 +165,7 @@ class AnthropicModel:
             if isinstance(outcome, Reply):
                 stop_reason = self._redact(outcome.stop_reason)
                 return replace(outcome, stop_reason=stop_reason, discarded=discarded)
-            discarded += accumulator.used
-            paid += accumulator.used != Usage()
+            paid = sum(each.used != Usage() for each in attempts)
             held = self._pace.refused(outcome)
             if held is not None:
                 emit(RetryScheduled(attempt, outcome.reason, held))
@@ -162,7 +173,7 @@ class AnthropicModel:
             delay = next_delay(outcome, attempt, self._fraction())
             is_affordable = request.affordable is None or paid < request.affordable
             if delay is None or not is_affordable or loop.time() + delay >= deadline:
-                raise _give_up(outcome, attempt, discarded)
+                raise _give_up(outcome, attempt, _sum(attempts))
             emit(RetryScheduled(attempt, outcome.reason, delay))
             await self._sleep(delay)
             attempt += 1
@@ -251,6 +262,11 @@ async def _read_on(chunks: AsyncIterator[bytes]) -> None:
         async with asyncio.timeout(_LINGER):
             async for _ in chunks:
                 pass
+
+
+def _sum(attempts: Iterable[Accumulator]) -> Usage:
+    """What attempts at a reply used, as far as it is known."""
+    return sum((each.used for each in attempts), Usage())
 
 
 def _give_up(failed: Failed, attempt: int, used: Usage) -> CallFailed:
