@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from agentflow.environment import Environment, Service, Variables
 from agentflow.errors import EnvironmentFailure
 from agentflow.events import BaseCheckFinished, BaseCheckStarted, Event
+from agentflow.file_locks import INTERVAL
 from agentflow.gates.command import Commands
+from agentflow.interfaces import Sandbox
 from agentflow.order import Order
 from agentflow.plan import make_plan
 from agentflow.preflight import check_base, surroundings
@@ -18,6 +21,7 @@ from agentflow.records import BuildCommand, Evidence
 from agentflow.redaction import redactor
 from agentflow.sandbox.policy import Provided
 from agentflow.workbench import Workbench
+from tests.patience import PATIENCE
 from tests.run.project import GATE, Project
 
 pytestmark = pytest.mark.sandbox
@@ -32,12 +36,16 @@ class Base:
         self.events: list[Event] = []
 
     async def check(
-        self, *gates: BuildCommand, around: str = "", allow_red: bool = False
+        self,
+        *gates: BuildCommand,
+        around: str = "",
+        allow_red: bool = False,
+        commands: Commands | None = None,
     ) -> Mapping[str, Evidence]:
-        commands = Commands(self.bench.checkout, self.bench.state, redactor(["s3cret"]))
+        own = Commands(self.bench.checkout, self.bench.state, redactor(["s3cret"]))
         return await check_base(
             gates,
-            commands,
+            commands or own,
             self.bench.plan.base,
             cache=self.cache,
             around=around,
@@ -186,6 +194,30 @@ async def test_several_runs_at_once_share_a_red_base_and_a_later_one_looks_again
     with pytest.raises(EnvironmentFailure, match="the gate red fails on the base"):
         await base.check(RED)
     assert base.measured == ["build:red"]
+
+
+async def test_nobody_waits_for_more_than_one_who_gets_no_result(base: Base) -> None:
+    opened, together = list[str](), asyncio.Barrier(2)
+
+    @asynccontextmanager
+    async def broken(commit: str, variables: Mapping[str, str]) -> AsyncGenerator[Sandbox]:
+        opened.append(commit)
+        if len(opened) == 1:
+            await asyncio.sleep(3 * INTERVAL)  # the others wait for it by now
+        else:
+            await together.wait()
+        if opened:
+            raise EnvironmentFailure("the service is not ready")
+        async with base.bench.checkout(commit, variables) as sandbox:
+            yield sandbox
+
+    commands = Commands(broken, base.bench.state, redactor([]))
+    async with asyncio.timeout(PATIENCE):
+        failed = await asyncio.gather(
+            *(base.check(GREEN, commands=commands) for _ in range(3)), return_exceptions=True
+        )
+
+    assert [str(each) for each in failed] == ["the service is not ready"] * 3
 
 
 @pytest.mark.parametrize(

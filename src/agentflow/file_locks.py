@@ -29,16 +29,18 @@ def try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
 
 
 @asynccontextmanager
-async def locked(path: Path, waiting: Callable[[], None] | None = None) -> AsyncGenerator[None]:
-    """Hold a lock. While somebody else does, tell `waiting` once and wait. Raises `OSError`."""
+async def locked(path: Path, waiting: Callable[[], None] | None = None) -> AsyncGenerator[bool]:
+    """Hold a lock. While somebody else does, tell `waiting` once and wait; yields whether that was
+    so. Raises `OSError`."""
     descriptor = open_lock(path)
+    waited = False
     try:
         # Asked again and again: a thread that waits is one that the holder may need.
         while not try_lock(descriptor):
-            if waiting:
+            if waiting and not waited:
                 waiting()
-            waiting = None
+            waited = True
             await asyncio.sleep(INTERVAL)
-        yield
+        yield waited
     finally:
         os.close(descriptor)

@@ -69,12 +69,15 @@ async def check_base(
         emit(BaseCheckStarted(gate.name))
         file = cache / f"{_key(gate, base, around)}.json"
         before = _stamp(file)
-        async with _alone(file):
+        async with AsyncExitStack() as alone:
+            waited = await alone.enter_async_context(_alone(file))
             evidence = _cached(file)
             cached = evidence is not None and (
                 _stamp(file) != before or _goes_on(gate, evidence, allow_red=allow_red)
             )
             if evidence is None or not cached:
+                if waited:  # in vain: whoever measured got no result, and the others need not wait
+                    await alone.aclose()
                 started = time.monotonic()
                 measured = await commands.run(gate, base, Change(base, base))
                 evidence = replace(measured, seconds=round(time.monotonic() - started, 3))
@@ -132,16 +135,16 @@ def _key(gate: BuildCommand, base: str, around: str) -> str:
 
 
 @asynccontextmanager
-async def _alone(file: Path) -> AsyncGenerator[None]:
-    """Hold the lock of one measurement."""
+async def _alone(file: Path) -> AsyncGenerator[bool]:
+    """Hold the lock of one measurement; yields whether another run had it."""
     lock = file.with_suffix(".lock")
     async with AsyncExitStack() as stack:
         try:
             lock.parent.mkdir(parents=True, exist_ok=True)
-            await stack.enter_async_context(locked(lock))
+            waited = await stack.enter_async_context(locked(lock))
         except OSError as error:
             raise EnvironmentFailure(f"cannot use {lock}: {error.strerror}", hint=FREE) from error
-        yield
+        yield waited
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

@@ -55,6 +55,15 @@ async def test_input_is_estimated_first_and_put_right_afterwards() -> None:
     assert time.slept
 
 
+async def test_limits_that_are_told_late_make_nobody_wait_beyond_a_minute() -> None:
+    pace, time = paced()
+    for _ in range(50):
+        await pace.turn(10_000)
+        time.now += 60
+    pace.heard(headers("input-tokens", 50_000, 49_000))
+    assert await pace.turn(10_000) <= 60
+
+
 async def test_output_is_owed_when_it_is_there() -> None:
     pace, _ = paced(output_tokens=600)
     assert await pace.turn(0) == 0

@@ -128,7 +128,8 @@ class _Bucket:
         before = self.limit
         self.limit = min(limit, self._most or limit)
         if before is None:
-            self._level += self.limit  # beside what was taken before
+            # Beside what was taken before: of more than a minute's share we do not know when.
+            self._level = self.limit + max(self._level, -float(self.limit))
         self._told = min(self._told, float(remaining))
 
 
