@@ -130,7 +130,7 @@ def _build(plan: Plan, world: World, offer: Offer, part: Path, begun: Path) -> i
     with told(packed):
         kept = checkpoints_in(state, offer)
         lines = taken_lines(offer, kept[-1].lines)
-        history = story_of(lines, kept[-1].lines)
+        history = story_of(lines, [each.lines for each in kept])
     redact = redactor_of(plan, world.environment)
     started = cast(RunStarted, redacted_event(run_started(plan, run, None), redact))
     texts = _texts(lines, started, redact)

@@ -13,24 +13,28 @@ from itertools import takewhile
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.events import (
     AssistantMessage,
+    Combined,
     ConnectionClosed,
     ContextReduced,
     ContextSummarized,
     Event,
     FallbackStarted,
     HandoffAsked,
+    LandingDone,
     LimitNear,
     Notice,
     RepairStarted,
     ReplyFailed,
     RetryScheduled,
     RunFinished,
+    RunResumed,
     RunStarted,
     ToolFinished,
     UserMessage,
+    Verified,
 )
 from agentflow.frozen import record
-from agentflow.history import History, Line, decode, messages_to_send, read_history
+from agentflow.history import FINAL, History, Line, decode, messages_to_send, read_history
 from agentflow.messages import ToolCall
 from agentflow.order import Order, read_order
 from agentflow.packed_runs import PackedRun
@@ -55,6 +59,7 @@ SAID = (
     *(ReplyFailed, RetryScheduled, ConnectionClosed, LimitNear, Notice),
 )
 """What is taken of the lines beyond the last checkpoint, up to the first of another kind."""
+JUDGED = (Verified, Combined, LandingDone)
 MOST_CHECKPOINTS = 10_000
 ANEW = "Begin the task anew."
 
@@ -150,15 +155,19 @@ def taken_lines(offer: Offer, tip: int) -> list[Line]:
     return [*offer.lines[:tip], *beyond]
 
 
-def story_of(lines: Sequence[Line], tip: int) -> History:
-    """The story; folded here once, so that what cannot be folded is refused before it is here."""
+def story_of(lines: Sequence[Line], edges: Sequence[int]) -> History:
+    """The story; folded here once, so that what cannot be folded is refused before it is here.
+
+    `edges`: how many lines each checkpoint holds, in order. Raises `ValueError`.
+    """
     from pydantic import TypeAdapter
 
-    history = read_history(lines, tip)
+    history = read_history(lines, edges[-1])
     messages_to_send(lines)
     if history.started is None:
         raise ValueError("it does not say how the run began")
-    if history.verified or history.combined or history.landed or history.finished:
+    judged = history.verified or history.combined or history.landed or history.finished
+    if judged or _is_judged_at(lines, frozenset(edges)):
         raise ValueError("it says that its result was judged, and no run that goes on says so")
     if any(line.at.tzinfo is None for line in lines):
         raise ValueError("a time has no zone")
@@ -168,6 +177,21 @@ def story_of(lines: Sequence[Line], tip: int) -> History:
     for call in pending.calls if pending else ():
         TypeAdapter(ToolCall).validate_python(asdict(call))
     return history
+
+
+def _is_judged_at(lines: Sequence[Line], edges: frozenset[int]) -> bool:
+    """Whether a judgement counts where a checkpoint ends. A run that is forked there has the lines up
+    to it, without a later one that voids them; a run that was set back has none there."""
+    living: list[int] = []
+    for line in lines:
+        event = line.event
+        while isinstance(event, RunResumed) and living and living[-1] >= event.kept:
+            living.pop()
+        if isinstance(event, JUDGED) or (isinstance(event, RunFinished) and event.outcome in FINAL):
+            living.append(line.number)
+        if living and line.number + 1 in edges:
+            return True
+    return False
 
 
 def _amounts(event: Event) -> Iterator[float]:

@@ -203,9 +203,10 @@ class Forgery:
         edit: Callable[[list[Json]], list[Json]],
         facts: Json | None = None,
         tree: Callable[[str], str] = lambda tree: tree,
+        edge: int = 1,
     ) -> Path:
         """The file of a run that says something else, in journal and checkpoints; of the last one
-        other facts and other files."""
+        other facts and other files. The first one holds `edge` lines."""
         bare = self.folder / "forger.git"
         subprocess.run(["git", "init", "-q", "--bare", bare], check=True)
         objects = self.cut.shell.project.root / ".git/objects"
@@ -219,11 +220,12 @@ class Forgery:
         state.run("update-ref", "-d", ref)
         held = b"".join(members["journal.jsonl"].splitlines(keepends=True)[: last.lines])
         lines = edit([json.loads(line) for line in held.splitlines()])
-        first, *rest = [json.dumps(line).encode() + b"\n" for line in lines]
-        journal = b"".join((first, *rest))
-        made = replace(last, commit="", owner="", journal=b"".join(rest))
+        texts = [json.dumps(line).encode() + b"\n" for line in lines]
+        first, rest = b"".join(texts[:edge]), b"".join(texts[edge:])
+        journal = first + rest
+        made = replace(last, commit="", owner="", journal=rest)
         made = replace(made, lines=len(lines), size=len(journal), tree=tree(last.tree))
-        begun = Checkpoint("", 0, 1, len(first), base, last.tree, journal=first)
+        begun = Checkpoint("", 0, edge, len(first), base, last.tree, journal=first)
         begun = write_checkpoint(state, self.cut.run, replace(begun, commit=""), begun, 0)
         tip = write_checkpoint(state, self.cut.run, begun, made, 0).commit
         raw = state.run("cat-file", "commit", tip)
@@ -441,6 +443,34 @@ def test_a_story_that_cannot_be_is_refused_and_leaves_nothing(
     edit, facts, words = STORIES[name]
     assert words in imported(place, forgery.told(edit, facts))
     assert everything(place) == []
+
+
+def voided(kind: str) -> Callable[[list[Json]], list[Json]]:
+    """A story whose second line is such a one of `STORIES`, and whose third voids it."""
+
+    def edit(lines: list[Json]) -> list[Json]:
+        first, *rest = lines
+        *_, judged, _ = STORIES[kind][0](lines)
+        resumed = {"type": "agentflow.run_resumed", "kept": 1, "run": first["run"], "turn": 0}
+        resumed |= {"model": "", "n": 0, "at": first["at"]}
+        return [first, judged, resumed, *rest]
+
+    return edit
+
+
+@pytest.mark.parametrize("kind", ["verified", "landed", "done"])
+def test_a_judgement_that_a_fork_would_bring_back_is_refused(
+    kind: str, forgery: Forgery, place: Shell
+) -> None:
+    """`runs fork --at` takes the lines up to a checkpoint, without what voids them later."""
+    assert JUDGED in imported(place, forgery.told(voided(kind), edge=2))
+    assert everything(place) == []
+
+
+def test_a_run_that_was_set_back_after_a_judgement_is_taken_in(
+    cut: Cut, forgery: Forgery, tmp_path: Path
+) -> None:
+    assert imported(cut.clone(tmp_path / "here"), forgery.told(voided("verified"))) == "2"
 
 
 @pytest.mark.parametrize("name", [b".git", b"..", b".GIT"])
