@@ -6,6 +6,7 @@ gates, limits, sandbox, target) is planned here, as if this user began it, and a
 was verified or has landed is refused: what is judged is judged here.
 """
 
+import itertools
 import json
 import os
 import re
@@ -113,10 +114,10 @@ def take_in(plan: Plan, world: World, offer: Offer) -> Imported:
             remove_folder(each)
             undo.callback(remove_folder, each)
         turn = _build(plan, world, offer, part, begun)
-        remove_folder(cache)  # of a run whose folder in the work tree somebody removed
+        _set_aside(cache, undo)
         part.rename(cache)
         undo.callback(remove_folder, cache)
-        undo.callback(repository.git.succeeds, "update-ref", "-d", base_ref(run))
+        undo.callback(repository.git.succeeds, "update-ref", *_pinned(repository, run))
         pin_base(repository, run, plan.base)
         begun.rename(folder / run)
         undo.pop_all()
@@ -147,10 +148,34 @@ def _build(plan: Plan, world: World, offer: Offer, part: Path, begun: Path) -> i
 
 
 def _check_absent(repository: Repository, run: str) -> None:
+    """Raise `UsageError` if a work tree of this repository has the run: they share its refs, and those
+    with one folder name its checkpoints."""
+    hint = f"Go on with it: agentflow resume {run}"
     if os.path.lexists(repository.root / FOLDER / run):
-        raise UsageError(
-            f"the run {run} is here already", hint=f"Go on with it: agentflow resume {run}"
-        )
+        raise UsageError(f"the run {run} is here already", hint=hint)
+    for line in repository.git.text("worktree", "list", "--porcelain").splitlines():
+        word, _, place = line.partition(" ")
+        if word == "worktree" and os.path.lexists(Path(place) / FOLDER / run):
+            raise UsageError(
+                f"the run {run} is in another work tree: {place}", hint=f"{hint} (there)"
+            )
+
+
+def _set_aside(cache: Path, undo: ExitStack) -> None:
+    """Keep what the cache has of a run whose folder in the work tree somebody removed or moved."""
+    if not os.path.lexists(cache):
+        return
+    names = (cache.with_name(f"{cache.name}.{number}") for number in itertools.count(1))
+    aside = next(name for name in names if not os.path.lexists(name))
+    cache.rename(aside)
+    undo.callback(aside.rename, cache)
+
+
+def _pinned(repository: Repository, run: str) -> list[str]:
+    """What `git update-ref` is told so that the run's base is kept, or not kept, as it is now."""
+    ref = base_ref(run)
+    named = repository.git.text("for-each-ref", "--format=%(objectname)", ref)
+    return [ref, named] if named else ["-d", ref]
 
 
 def _texts(lines: Sequence[Line], begun: RunStarted, redact: Redact) -> list[str]:

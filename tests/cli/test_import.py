@@ -536,3 +536,38 @@ def test_the_base_must_be_in_a_history_that_somebody_named(
     assert everything(shell) == []
     named = shell.run("runs", "import", str(cut.file), *FLAGS, "--drop-flags", "--onto", "main")
     assert named.returncode == 0, named.stderr
+
+
+def test_a_run_of_another_work_tree_stays_whole(cut: Cut, tmp_path: Path) -> None:
+    """Work trees of one repository share its refs, and those with one folder name its checkpoints."""
+    shell = cut.clone(tmp_path / "here")
+    git, world = shell.project.git, shell.project.world
+    assert imported(shell, cut.file) == "2"
+    before = everything(shell)
+    for root in (tmp_path / "there" / shell.project.root.name, tmp_path / "other"):
+        git("worktree", "add", "-q", "--detach", str(root))
+        there = Shell(root.parent, Project(root, replace(world, directory=root)))
+        assert "is in another work tree" in imported(there, cut.file)
+    assert everything(shell) == before
+
+
+def test_what_the_cache_has_of_a_run_is_not_destroyed(cut: Cut, tmp_path: Path) -> None:
+    """Its work tree may have been moved, which git does not know then."""
+    shell = cut.clone(tmp_path / "here")
+    assert imported(shell, cut.file) == "2"
+    (kept,) = shell.project.world.cache.glob("*/runs/*")
+    (kept / "mine").touch()
+    runs = shell.project.root / ".orchestrator/runs"
+    (runs / cut.run).rename(tmp_path / "moved")
+    before = everything(shell)
+    lock = shell.project.root / f".git/refs/agentflow/base/{cut.run}.lock"
+    lock.touch()
+    assert "update-ref" in imported(shell, cut.file)
+    assert everything(shell) == before
+    assert (kept / "mine").exists()
+    lock.unlink()
+
+    assert imported(shell, cut.file) == "2"
+
+    assert not (kept / "mine").exists()
+    assert kept.with_name(f"{cut.run}.1").joinpath("mine").exists()
