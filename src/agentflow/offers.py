@@ -42,8 +42,9 @@ from agentflow.report import MADE_UP
 from agentflow.runs import MAX_JOURNAL
 from agentflow.strict_json import parse_object
 from agentflow.tasks.task import names_a_file
-from agentflow.workspace.bundles import bundle_tips, index_bundle
+from agentflow.workspace.bundles import MAX_PACK, MAX_UNPACKED, bundle_tips, index_bundle
 from agentflow.workspace.checkpoint import Checkpoint, read_checkpoints, ref_of
+from agentflow.workspace.extents import extents
 from agentflow.workspace.git import Git, GitError
 from agentflow.workspace.objects import NAME, sizes
 
@@ -61,6 +62,8 @@ SAID = (
 """What is taken of the lines beyond the last checkpoint, up to the first of another kind."""
 JUDGED = (Verified, Combined, LandingDone)
 MOST_CHECKPOINTS = 10_000
+MOST_FILES = 1_000_000
+"""How many more files than its base a run's commits may have, folders too."""
 ANEW = "Begin the task anew."
 
 
@@ -134,7 +137,22 @@ def checkpoints_in(state: Git, offer: Offer) -> list[Checkpoint]:
             raise ValueError("a checkpoint does not say what it holds")
     if not kept or not packed.journal.startswith(b"".join(each.journal for each in kept)):
         raise ValueError("its journal and its checkpoints differ")
-    return [_whole(each) for each in kept]
+    whole = [_whole(each) for each in kept]
+    _check_extents(state, base, [tips[ref], *(each.head for each in whole)])
+    return whole
+
+
+def _check_extents(state: Git, base: str, commits: Sequence[str]) -> None:
+    """Raise `ValueError` if the files of these commits, or of one between the base and them, are far
+    more than those of the base: a few small trees can name one file a billion times."""
+    named = "".join(f"{each}\n" for each in (*commits, f"^{base}"))
+    shown = ("log", "--no-show-signature", "--format=%T", "--stdin")
+    own = state.text("rev-parse", f"{base}^{{tree}}")
+    trees = {own, *state.text(*shown, stdin=named.encode()).split()}
+    found = extents(state, trees, MAX_PACK)
+    files, size = found[own].files + MOST_FILES, found[own].size + MAX_UNPACKED
+    if any(found[tree].files > files or found[tree].size > size for tree in trees):
+        raise ValueError(f"its files are more than {MOST_FILES}, or than {MAX_UNPACKED} bytes")
 
 
 def _whole(checkpoint: Checkpoint) -> Checkpoint:

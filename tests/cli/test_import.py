@@ -203,10 +203,11 @@ class Forgery:
         edit: Callable[[list[Json]], list[Json]],
         facts: Json | None = None,
         tree: Callable[[str], str] = lambda tree: tree,
+        head: Callable[[str], str] = lambda head: head,
         edge: int = 1,
     ) -> Path:
         """The file of a run that says something else, in journal and checkpoints; of the last one
-        other facts and other files. The first one holds `edge` lines."""
+        other facts, other files and another commit. The first one holds `edge` lines."""
         bare = self.folder / "forger.git"
         subprocess.run(["git", "init", "-q", "--bare", bare], check=True)
         objects = self.cut.shell.project.root / ".git/objects"
@@ -224,7 +225,8 @@ class Forgery:
         first, rest = b"".join(texts[:edge]), b"".join(texts[edge:])
         journal = first + rest
         made = replace(last, commit="", owner="", journal=rest)
-        made = replace(made, lines=len(lines), size=len(journal), tree=tree(last.tree))
+        made = replace(made, lines=len(lines), size=len(journal))
+        made = replace(made, tree=tree(last.tree), head=head(last.head))
         begun = Checkpoint("", 0, edge, len(first), base, last.tree, journal=first)
         begun = write_checkpoint(state, self.cut.run, replace(begun, commit=""), begun, 0)
         tip = write_checkpoint(state, self.cut.run, begun, made, 0).commit
@@ -483,6 +485,34 @@ def test_files_that_git_refuses_are_refused(name: bytes, forgery: Forgery, place
 
     said = imported(place, forgery.told(list, tree=tree))
     assert "damaged" in said
+    assert everything(place) == []
+
+
+@pytest.mark.parametrize("what", ["tree", "head"])
+@pytest.mark.parametrize(("size", "levels"), [(0, 6), (1 << 20, 4)])
+def test_files_that_unfold_without_bound_are_refused(
+    what: str, size: int, levels: int, forgery: Forgery, place: Shell
+) -> None:
+    """Ten equal entries a level: ten million files, or ten gigabytes, in a few kilobytes."""
+
+    def nested(name: str) -> str:
+        state = isolated(forgery.folder / "forger.git")
+        kind, below = "100644 blob", state.text("hash-object", "-w", "--stdin", stdin=bytes(size))
+        for _ in range(levels):
+            lines = "".join(f"{kind} {below}\t{number}\n" for number in range(10))
+            kind, below = "040000 tree", state.text("mktree", stdin=lines.encode())
+        if what == "tree":
+            return below
+        who = {
+            f"GIT_{role}_{field}": "a@b"
+            for role in ("AUTHOR", "COMMITTER")
+            for field in ("NAME", "EMAIL")
+        }
+        return state.text("commit-tree", "-p", name, "-m", "x", below, environment=who)
+
+    file = forgery.told(list, **{what: nested})  # pyright: ignore[reportArgumentType]
+    assert file.stat().st_size < 20_000
+    assert "its files are more than" in imported(place, file)
     assert everything(place) == []
 
 
