@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from agentflow.errors import AgentflowError
+from agentflow.archive import export
+from agentflow.errors import AgentflowError, UsageError
 from agentflow.importing import order_here, take_in
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.offers import read_offer
@@ -311,20 +312,42 @@ def test_a_file_that_is_cut_or_swells_is_refused(
 ) -> None:
     whole = forgery.cut.file.read_bytes()
     file = tmp_path / "other.tar.gz"
-    header = entry("pax", type=tarfile.XHDTYPE, size=700 << 20).tobuf()
-    bomb = io.BytesIO()
-    with gzip.GzipFile(fileobj=bomb, mode="wb", compresslevel=1) as stream:
-        stream.write(header)
-        for _ in range(700):
-            stream.write(bytes(1 << 20))
-    for data in (b"", b"\x1f\x8b", whole[:50], whole[:-20], whole[10:], b"x" * 99, bomb.getvalue()):
+    bomb = gzip.compress(bytes(100 << 20), compresslevel=1)
+    for data in (b"", b"\x1f\x8b", whole[:50], whole[:-20], whole[10:], b"x" * 99, bomb):
         file.write_bytes(data)
         assert len(data) < 8 << 20
         assert "is no packed run of agentflow, or was changed" in imported(place, file), data[:20]
-    assert "it has more than" in imported(place, file)
+    assert "something follows its end" in imported(place, file)
     assert "cannot read" in imported(place, tmp_path / "none")
     assert "cannot read" in imported(place, tmp_path)
     assert everything(place) == []
+
+
+def test_headers_that_tell_of_others_are_refused_at_once(place: Shell, tmp_path: Path) -> None:
+    """`tarfile` follows each to the next before it says what they are."""
+    file = tmp_path / "other.tar.gz"
+    name = entry("name", type=tarfile.GNUTYPE_LONGNAME, size=1).tobuf() + b"x".ljust(512, b"\0")
+    digits = entry("digits", type=tarfile.XHDTYPE, size=1 << 20).tobuf() + b"1" * (1 << 20)
+    for data in (name * 5000, digits):
+        file.write_bytes(gzip.compress(data))
+        assert "was changed (it holds" in imported(place, file)
+    below_zero = bytearray(entry("TASK-1-20260101T000000-abcd/report.json").tobuf())
+    below_zero[124:136] = b"\xff" * 12
+    below_zero[148:156] = b" " * 8
+    below_zero[148:155] = b"%06o\0" % sum(below_zero)
+    file.write_bytes(gzip.compress(below_zero))
+    assert "report.json has -1 bytes" in imported(place, file)
+
+
+def test_a_run_of_the_longest_task_is_packed_so_that_it_can_be_read(tmp_path: Path) -> None:
+    run = f"{'T' * 100}-20260101T000000-abcd"
+    folder = tmp_path / ".orchestrator/runs" / run
+    folder.mkdir(parents=True)
+    for name in ("journal.jsonl", "report.json", "prompt.md"):
+        (folder / name).write_text("{}\n")
+    export(tmp_path, run, None, tmp_path / "run.tar.gz", lambda text: text)
+    with pytest.raises(UsageError, match="holds no checkpoints"):
+        read_packed(tmp_path / "run.tar.gz")
 
 
 def started(line: Json, **fields: Any) -> Json:
