@@ -20,7 +20,7 @@ from agentflow.checkouts import STATE, remove_folder
 from agentflow.configuration import Settings
 from agentflow.disk import write_atomically
 from agentflow.errors import UsageError
-from agentflow.events import RunStarted
+from agentflow.events import RunFinished, RunStarted
 from agentflow.frozen import record
 from agentflow.history import PAID, History, Line
 from agentflow.journal import line_text
@@ -141,7 +141,7 @@ def _build(plan: Plan, world: World, offer: Offer, part: Path, begun: Path) -> i
     begun.mkdir()
     write_atomically(begun / JOURNAL, "".join(texts), mode=0o600)
     write_atomically(begun / PROMPT, f"{started.system}\n---\n\n{started.first_message}")
-    report = _report(offer, started, history)
+    report = _report(offer, started, history, redact)
     if report:
         write_atomically(begun / REPORT, json.dumps(report, indent=2) + "\n")
     return kept[-1].turn
@@ -212,14 +212,22 @@ def _rewrite(
     state.run("rev-list", "--objects", "--quiet", last.commit, f"^{base}")  # the heads are there
 
 
-def _report(offer: Offer, begun: RunStarted, history: History) -> Json | None:
+def _report(offer: Offer, begun: RunStarted, history: History, redact: Redact) -> Json | None:
     """What is known of the run's end, for whoever looks for runs that can go on. None of a conflict: that
-    says that something was verified."""
-    if offer.ended is None or offer.ended.outcome not in RESUMABLE - {"conflict"}:
+    says that something was verified. What agentflow says there is said here; of the file is only how it
+    ended, and what was asked."""
+    ended = offer.ended
+    if ended is None or ended.outcome not in RESUMABLE - {"conflict"}:
         return None
     at = history.lines[0].at
     summary = Summary(lambda: at, history.spent.seconds)
     spent = (line.event for line in history.paid if isinstance(line.event, PAID))
-    for event in (begun, *spent, offer.ended):
-        summary(event)
+    for event in (begun, *spent, _end(ended, begun.run)):
+        summary(redacted_event(event, redact))
     return {**summary.as_json(), "marker": None, "work_tree": None}
+
+
+def _end(ended: RunFinished, run: str) -> RunFinished:
+    if ended.outcome == "blocked":
+        return replace(ended, hint="")
+    return replace(ended, reason="", hint=f"agentflow resume {run}")
