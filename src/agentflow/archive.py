@@ -65,7 +65,7 @@ def export(root: Path, run: str, kept: Kept | None, file: Path, redact: Redact) 
                 hint="Leave them out: --no-checkpoints",
             )
         packed["checkpoints.bundle"] = bundle(kept.state, run, kept.base)
-    with tarfile.open(file, "x:gz") as archive:
+    with tarfile.open(file, "x:gz", format=tarfile.USTAR_FORMAT) as archive:
         for name, data in packed.items():
             if data:
                 entry = tarfile.TarInfo(f"{run}/{name}")

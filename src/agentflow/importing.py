@@ -6,6 +6,7 @@ gates, limits, sandbox, target) is planned here, as if this user began it, and a
 was verified or has landed is refused: what is judged is judged here.
 """
 
+import itertools
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from agentflow.checkouts import STATE, remove_folder
 from agentflow.configuration import Settings
 from agentflow.disk import write_atomically
 from agentflow.errors import UsageError
-from agentflow.events import RunStarted
+from agentflow.events import RunFinished, RunStarted
 from agentflow.frozen import record
 from agentflow.history import PAID, History, Line
 from agentflow.journal import line_text
@@ -113,10 +114,10 @@ def take_in(plan: Plan, world: World, offer: Offer) -> Imported:
             remove_folder(each)
             undo.callback(remove_folder, each)
         turn = _build(plan, world, offer, part, begun)
-        remove_folder(cache)  # of a run whose folder in the work tree somebody removed
+        _set_aside(cache, undo)
         part.rename(cache)
         undo.callback(remove_folder, cache)
-        undo.callback(repository.git.succeeds, "update-ref", "-d", base_ref(run))
+        undo.callback(repository.git.succeeds, "update-ref", *_pinned(repository, run))
         pin_base(repository, run, plan.base)
         begun.rename(folder / run)
         undo.pop_all()
@@ -130,7 +131,7 @@ def _build(plan: Plan, world: World, offer: Offer, part: Path, begun: Path) -> i
     with told(packed):
         kept = checkpoints_in(state, offer)
         lines = taken_lines(offer, kept[-1].lines)
-        history = story_of(lines, kept[-1].lines)
+        history = story_of(lines, [each.lines for each in kept])
     redact = redactor_of(plan, world.environment)
     started = cast(RunStarted, redacted_event(run_started(plan, run, None), redact))
     texts = _texts(lines, started, redact)
@@ -140,17 +141,41 @@ def _build(plan: Plan, world: World, offer: Offer, part: Path, begun: Path) -> i
     begun.mkdir()
     write_atomically(begun / JOURNAL, "".join(texts), mode=0o600)
     write_atomically(begun / PROMPT, f"{started.system}\n---\n\n{started.first_message}")
-    report = _report(offer, started, history)
+    report = _report(offer, started, history, redact)
     if report:
         write_atomically(begun / REPORT, json.dumps(report, indent=2) + "\n")
     return kept[-1].turn
 
 
 def _check_absent(repository: Repository, run: str) -> None:
+    """Raise `UsageError` if a work tree of this repository has the run: they share its refs, and those
+    with one folder name its checkpoints."""
+    hint = f"Go on with it: agentflow resume {run}"
     if os.path.lexists(repository.root / FOLDER / run):
-        raise UsageError(
-            f"the run {run} is here already", hint=f"Go on with it: agentflow resume {run}"
-        )
+        raise UsageError(f"the run {run} is here already", hint=hint)
+    for line in repository.git.text("worktree", "list", "--porcelain").splitlines():
+        word, _, place = line.partition(" ")
+        if word == "worktree" and os.path.lexists(Path(place) / FOLDER / run):
+            raise UsageError(
+                f"the run {run} is in another work tree: {place}", hint=f"{hint} (there)"
+            )
+
+
+def _set_aside(cache: Path, undo: ExitStack) -> None:
+    """Keep what the cache has of a run whose folder in the work tree somebody removed or moved."""
+    if not os.path.lexists(cache):
+        return
+    names = (cache.with_name(f"{cache.name}.{number}") for number in itertools.count(1))
+    aside = next(name for name in names if not os.path.lexists(name))
+    cache.rename(aside)
+    undo.callback(aside.rename, cache)
+
+
+def _pinned(repository: Repository, run: str) -> list[str]:
+    """What `git update-ref` is told so that the run's base is kept, or not kept, as it is now."""
+    ref = base_ref(run)
+    named = repository.git.text("for-each-ref", "--format=%(objectname)", ref)
+    return [ref, named] if named else ["-d", ref]
 
 
 def _texts(lines: Sequence[Line], begun: RunStarted, redact: Redact) -> list[str]:
@@ -187,14 +212,22 @@ def _rewrite(
     state.run("rev-list", "--objects", "--quiet", last.commit, f"^{base}")  # the heads are there
 
 
-def _report(offer: Offer, begun: RunStarted, history: History) -> Json | None:
+def _report(offer: Offer, begun: RunStarted, history: History, redact: Redact) -> Json | None:
     """What is known of the run's end, for whoever looks for runs that can go on. None of a conflict: that
-    says that something was verified."""
-    if offer.ended is None or offer.ended.outcome not in RESUMABLE - {"conflict"}:
+    says that something was verified. What agentflow says there is said here; of the file is only how it
+    ended, and what was asked."""
+    ended = offer.ended
+    if ended is None or ended.outcome not in RESUMABLE - {"conflict"}:
         return None
     at = history.lines[0].at
     summary = Summary(lambda: at, history.spent.seconds)
     spent = (line.event for line in history.paid if isinstance(line.event, PAID))
-    for event in (begun, *spent, offer.ended):
-        summary(event)
+    for event in (begun, *spent, _end(ended, begun.run)):
+        summary(redacted_event(event, redact))
     return {**summary.as_json(), "marker": None, "work_tree": None}
+
+
+def _end(ended: RunFinished, run: str) -> RunFinished:
+    if ended.outcome == "blocked":
+        return replace(ended, hint="")
+    return replace(ended, reason="", hint=f"agentflow resume {run}")

@@ -13,24 +13,28 @@ from itertools import takewhile
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.events import (
     AssistantMessage,
+    Combined,
     ConnectionClosed,
     ContextReduced,
     ContextSummarized,
     Event,
     FallbackStarted,
     HandoffAsked,
+    LandingDone,
     LimitNear,
     Notice,
     RepairStarted,
     ReplyFailed,
     RetryScheduled,
     RunFinished,
+    RunResumed,
     RunStarted,
     ToolFinished,
     UserMessage,
+    Verified,
 )
 from agentflow.frozen import record
-from agentflow.history import History, Line, decode, messages_to_send, read_history
+from agentflow.history import FINAL, History, Line, decode, messages_to_send, read_history
 from agentflow.messages import ToolCall
 from agentflow.order import Order, read_order
 from agentflow.packed_runs import PackedRun
@@ -38,8 +42,9 @@ from agentflow.report import MADE_UP
 from agentflow.runs import MAX_JOURNAL
 from agentflow.strict_json import parse_object
 from agentflow.tasks.task import names_a_file
-from agentflow.workspace.bundles import bundle_tips, index_bundle
+from agentflow.workspace.bundles import MAX_PACK, MAX_UNPACKED, bundle_tips, index_bundle
 from agentflow.workspace.checkpoint import Checkpoint, read_checkpoints, ref_of
+from agentflow.workspace.extents import extents
 from agentflow.workspace.git import Git, GitError
 from agentflow.workspace.objects import NAME, sizes
 
@@ -55,7 +60,10 @@ SAID = (
     *(ReplyFailed, RetryScheduled, ConnectionClosed, LimitNear, Notice),
 )
 """What is taken of the lines beyond the last checkpoint, up to the first of another kind."""
+JUDGED = (Verified, Combined, LandingDone)
 MOST_CHECKPOINTS = 10_000
+MOST_FILES = 1_000_000
+"""How many more files than its base a run's commits may have, folders too."""
 ANEW = "Begin the task anew."
 
 
@@ -129,7 +137,22 @@ def checkpoints_in(state: Git, offer: Offer) -> list[Checkpoint]:
             raise ValueError("a checkpoint does not say what it holds")
     if not kept or not packed.journal.startswith(b"".join(each.journal for each in kept)):
         raise ValueError("its journal and its checkpoints differ")
-    return [_whole(each) for each in kept]
+    whole = [_whole(each) for each in kept]
+    _check_extents(state, base, [tips[ref], *(each.head for each in whole)])
+    return whole
+
+
+def _check_extents(state: Git, base: str, commits: Sequence[str]) -> None:
+    """Raise `ValueError` if the files of these commits, or of one between the base and them, are far
+    more than those of the base: a few small trees can name one file a billion times."""
+    named = "".join(f"{each}\n" for each in (*commits, f"^{base}"))
+    shown = ("log", "--no-show-signature", "--format=%T", "--stdin")
+    own = state.text("rev-parse", f"{base}^{{tree}}")
+    trees = {own, *state.text(*shown, stdin=named.encode()).split()}
+    found = extents(state, trees, MAX_PACK)
+    files, size = found[own].files + MOST_FILES, found[own].size + MAX_UNPACKED
+    if any(found[tree].files > files or found[tree].size > size for tree in trees):
+        raise ValueError(f"its files are more than {MOST_FILES}, or than {MAX_UNPACKED} bytes")
 
 
 def _whole(checkpoint: Checkpoint) -> Checkpoint:
@@ -150,15 +173,19 @@ def taken_lines(offer: Offer, tip: int) -> list[Line]:
     return [*offer.lines[:tip], *beyond]
 
 
-def story_of(lines: Sequence[Line], tip: int) -> History:
-    """The story; folded here once, so that what cannot be folded is refused before it is here."""
+def story_of(lines: Sequence[Line], edges: Sequence[int]) -> History:
+    """The story; folded here once, so that what cannot be folded is refused before it is here.
+
+    `edges`: how many lines each checkpoint holds, in order. Raises `ValueError`.
+    """
     from pydantic import TypeAdapter
 
-    history = read_history(lines, tip)
+    history = read_history(lines, edges[-1])
     messages_to_send(lines)
     if history.started is None:
         raise ValueError("it does not say how the run began")
-    if history.verified or history.combined or history.landed or history.finished:
+    judged = history.verified or history.combined or history.landed or history.finished
+    if judged or _is_judged_at(lines, frozenset(edges)):
         raise ValueError("it says that its result was judged, and no run that goes on says so")
     if any(line.at.tzinfo is None for line in lines):
         raise ValueError("a time has no zone")
@@ -168,6 +195,21 @@ def story_of(lines: Sequence[Line], tip: int) -> History:
     for call in pending.calls if pending else ():
         TypeAdapter(ToolCall).validate_python(asdict(call))
     return history
+
+
+def _is_judged_at(lines: Sequence[Line], edges: frozenset[int]) -> bool:
+    """Whether a judgement counts where a checkpoint ends. A run that is forked there has the lines up
+    to it, without a later one that voids them; a run that was set back has none there."""
+    living: list[int] = []
+    for line in lines:
+        event = line.event
+        while isinstance(event, RunResumed) and living and living[-1] >= event.kept:
+            living.pop()
+        if isinstance(event, JUDGED) or (isinstance(event, RunFinished) and event.outcome in FINAL):
+            living.append(line.number)
+        if living and line.number + 1 in edges:
+            return True
+    return False
 
 
 def _amounts(event: Event) -> Iterator[float]:

@@ -8,7 +8,6 @@ import gzip
 import tarfile
 import zlib
 from pathlib import Path
-from typing import BinaryIO
 
 from agentflow.errors import UsageError
 from agentflow.frozen import record
@@ -21,8 +20,6 @@ PROMPT, CHECKPOINTS = "prompt.md", "checkpoints.bundle"
 MEMBERS = {JOURNAL: MAX_JOURNAL, REPORT: MAX_REPORT, PROMPT: MAX_REPORT, CHECKPOINTS: MAX_PACK}
 """What may stand in the file, and how many bytes each may have."""
 _REGULAR = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
-_MOST = sum(MEMBERS.values()) + (1 << 20)
-"""Bytes of the unpacked tar: what names and headers need is little."""
 
 
 @record
@@ -57,36 +54,33 @@ def read_packed(file: Path) -> PackedRun:
     return PackedRun(run, task, members[JOURNAL], members[CHECKPOINTS])
 
 
-class _Bounded:
-    """A stream that refuses to give more than a tar of these members can have."""
-
-    def __init__(self, stream: gzip.GzipFile) -> None:
-        self._stream = stream
-        self._left = _MOST
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        self._left -= len(data)
-        if self._left < 0:
-            raise ValueError(f"it has more than {_MOST} bytes")
-        return data
-
-
 def _members(unpacked: gzip.GzipFile) -> tuple[str, dict[str, bytes]]:
-    """The run's name, and its files by theirs. Raises `ValueError` for anything else."""
+    """The run's name, and its files by theirs. Raises `ValueError` for anything else.
+
+    The headers of POSIX ustar are read one by one, because `tarfile` follows chains of long names and
+    extended headers, of any length, before it says what an entry is.
+    """
     found: dict[str, bytes] = {}
     runs: set[str] = set()
-    stream: BinaryIO = _Bounded(unpacked)  # pyright: ignore[reportAssignmentType]  # it is only read
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for entry in archive:
-            run, _, name = entry.name.partition("/")
-            if name not in MEMBERS or name in found or entry.type not in _REGULAR:
-                raise ValueError(f"it holds {entry.name[:100]!r}")
-            if entry.size > MEMBERS[name]:
-                raise ValueError(f"{name} has {entry.size} bytes")
-            runs.add(run)
-            data = archive.extractfile(entry)
-            found[name] = data.read() if data else b""
+    while any(header := _exactly(unpacked, tarfile.BLOCKSIZE)):
+        entry = tarfile.TarInfo.frombuf(header, "utf-8", "replace")
+        run, _, name = entry.name.partition("/")
+        if name not in MEMBERS or name in found or entry.type not in _REGULAR:
+            raise ValueError(f"it holds {entry.name[:100]!r}")
+        if not 0 <= entry.size <= MEMBERS[name]:
+            raise ValueError(f"{name} has {entry.size} bytes")
+        runs.add(run)
+        found[name] = _exactly(unpacked, entry.size)
+        _exactly(unpacked, -entry.size % tarfile.BLOCKSIZE)
+    if any(unpacked.read(tarfile.RECORDSIZE)) or unpacked.read(1):
+        raise ValueError("something follows its end")
     if len(runs) != 1 or started_at(run := runs.pop()) is None:
         raise ValueError("it is not the folder of one run")
     return run, found
+
+
+def _exactly(stream: gzip.GzipFile, size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) < size:
+        raise EOFError("it ends early")
+    return data

@@ -170,7 +170,7 @@ def _places(report: Json) -> Iterator[tuple[str, str]]:
     if report["hint"]:
         yield "next", report["hint"]
     step = _next_step(report)
-    if step:
+    if step and step != report["hint"]:
         yield "next", step
 
 
