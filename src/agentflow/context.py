@@ -40,19 +40,23 @@ class Context:
     tokens: int = 0
     """Of the first `counted` messages, as they are sent; with system prompt and tools."""
     counted: int = 0
+    before: int = 0
+    """Tokens before results were taken out, if nothing was said since: a summary may still be due."""
 
     def replied(self, usage: Usage, messages: int) -> "Context":
         """After a reply: the server counted. `messages`: how many there are, the reply included."""
         known = usage.prompt_tokens > 0
-        return replace(self, tokens=usage.total_tokens, counted=messages) if known else self
+        counted = replace(self, tokens=usage.total_tokens, counted=messages) if known else self
+        return replace(counted, before=0)
 
     def shortened(self, event: ContextReduced | ContextSummarized, messages: int) -> "Context":
         """After something was taken out."""
         counted = replace(self, tokens=event.after, counted=messages)
         if isinstance(event, ContextSummarized):
-            return replace(counted, kept_from=event.kept_from, summary=event.summary)
+            return replace(counted, kept_from=event.kept_from, summary=event.summary, before=0)
         moved = {(each.message, each.block): each for each in event.references}
-        return replace(counted, references={**self.references, **moved})
+        before = max(event.before, self.before)
+        return replace(counted, references={**self.references, **moved}, before=before)
 
 
 def sent(messages: Sequence[Json], context: Context) -> list[Json]:

@@ -169,7 +169,8 @@ class Reducer:
         now, space = size(messages, context), room(self.window)
         if refused:
             space = now if space is None else min(space, now)
-        full = space is not None and now >= FULL * space
+        # A run that died between the two steps takes the second one.
+        full = space is not None and max(now, context.before) >= FULL * space
         if not full and not is_too_heavy(messages, context):
             return context
         goal = now if space is None else int(GOAL * space)

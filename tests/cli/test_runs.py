@@ -185,7 +185,7 @@ def test_a_run_that_was_killed_is_followed_to_where_it_died(
     (add() / JOURNAL).write_text(started(RUN, title=EVIL) + '{"torn')
     ended = runs("show", "A", "--follow")
     assert (ended.returncode, ended.stdout.split()[:2]) == (0, [RUN, "unfinished"])
-    assert ended.stderr.startswith("2025-01-01T00:00:00Z A run A ")
+    assert ended.stderr.startswith("2025-01-01T00:00:00Z A run : :error::x")
     assert not {"\x1b", "\x07", "\u202e"} & set(ended.stderr)
     journal = runs("show", "A", "--follow", "--journal").stdout.splitlines()
     assert [json.loads(line)["n"] for line in journal] == [0]
