@@ -5,10 +5,12 @@ asked for.
 """
 
 import asyncio
+import json
 import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import yaml
 from agentflow.models.scripted import ScriptedServer, read_script
 from tests.ci.code_host import TOKEN, code_host
 from tests.ci.runner import ROOT, Runner
+from tests.ci.test_action import when_it_works
 from tests.cli.delivered import CONFIG
 from tests.needs import need
 from tests.run.project import HELLO, make_project, turn
@@ -92,9 +95,10 @@ def evaluated(text: str, contexts: Mapping[str, str]) -> str:
     return re.sub(r"\$\{\{\s*(.*?)\s*\}\}", lambda found: contexts[found[1]], text)
 
 
-async def with_model(act: Any, *arguments: Any) -> Any:
-    """Call something that runs the task, while a scripted model is there."""
-    script = read_script({"turns": [turn(HELLO), turn(text="Done.")]})
+async def with_model(act: Any, *arguments: Any, latency: float = 0.0) -> Any:
+    """Call something that runs the task, while a scripted model is there; its last reply takes
+    `latency` seconds."""
+    script = read_script({"turns": [turn(HELLO), turn(text="Done.", latency=latency)]})
     async with ScriptedServer(script) as server:
         return await asyncio.to_thread(act, server.url, *arguments)
 
@@ -232,7 +236,13 @@ class Template:
     def __init__(self) -> None:
         self.jobs: dict[str, Any] = yaml.safe_load((ROOT / "deploy/gitlab.yml").read_text())
 
-    def run(self, name: str, place: Path, environment: Mapping[str, str]) -> Any:
+    def run(
+        self,
+        name: str,
+        place: Path,
+        environment: Mapping[str, str],
+        meanwhile: Callable[["subprocess.Popen[str]"], None] = lambda _: None,
+    ) -> Any:
         """Run a job's scripts in a checkout."""
         whole = {**self.jobs.get(self.jobs[name].get("extends"), {}), **self.jobs[name]}
         whole.setdefault("variables", {})
@@ -242,11 +252,14 @@ class Template:
                 continue
             known[key] = re.sub(r"\$(\w+)", lambda found: known[found[1]], value)
         lines = "\n".join((*whole.get("before_script", ()), *whole["script"]))
-        return subprocess.run(
-            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", lines],
-            cwd=place, env=known, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
-            timeout=120, check=False,
-        )  # fmt: skip
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", lines]
+        with subprocess.Popen(
+            command, cwd=place, env=known, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, encoding="utf-8",
+        ) as job:  # fmt: skip
+            meanwhile(job)
+            stdout, stderr = job.communicate(timeout=120)
+        return subprocess.CompletedProcess(command, job.returncode, stdout, stderr)
 
 
 def test_the_template_for_gitlab(host: Host) -> None:
@@ -270,7 +283,11 @@ def test_the_template_for_gitlab(host: Host) -> None:
     ran = asyncio.run(with_model(act))
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert (host.heads(), host.asked()) == (before, [])
-    kept = template.jobs[".agentflow:run"]["artifacts"]["paths"]
+    jobs = template.jobs
+    groups = {jobs[name]["resource_group"] for name in (".agentflow:run", ".agentflow:land")}
+    assert groups == {"agentflow-$TASK"}, "one at a time for each task"
+    assert jobs[".agentflow:install"]["variables"]["GIT_DEPTH"] == "0", "the whole history"
+    kept = jobs[".agentflow:run"]["artifacts"]["paths"]
     assert kept[0] == "agentflow-report"
     assert sorted(file.name for file in (agent / kept[0]).iterdir()) == [
         "agentflow.sarif", "journal.jsonl", "junit.xml", "outputs.env", "prompt.md", "report.html",
@@ -319,3 +336,28 @@ def test_the_template_for_gitlab_leaves_what_a_run_can_go_on_from(host: Host) ->
     assert "run.tar.gz" in kept
     assert "run.tar" not in kept
     assert (agent / "agentflow-report/report.html").is_file()
+
+
+def test_a_cancelled_job_of_gitlab_has_its_code_and_what_the_run_can_go_on_from(host: Host) -> None:
+    need("rg")
+    agent = host.checkout("agent")
+    common = {
+        **host.environment, "AGENTFLOW_SOURCE": str(ROOT), "TASK": "TASK-1",
+        "PATH": Runner(agent, host.environment, agent.parent).environment["PATH"],
+    }  # fmt: skip
+
+    def cancel(job: "subprocess.Popen[str]") -> None:
+        when_it_works(agent / ".orchestrator/runs")
+        job.send_signal(signal.SIGTERM)  # to the shell alone
+
+    def act(url: str) -> Any:
+        environment = {**common, "AGENTFLOW_BASE_URL": url}
+        return Template().run(".agentflow:run", agent, environment, cancel)
+
+    ended = asyncio.run(with_model(act, latency=61))
+
+    assert ended.returncode == 143, ended.stdout + ended.stderr
+    kept = agent / "agentflow-report"
+    assert "AGENTFLOW_OUTCOME=interrupted" in (kept / "outputs.env").read_text()
+    assert json.loads((kept / "report.json").read_bytes())["exit_code"] == 143
+    assert {"run.tar.gz", "report.html"} <= {file.name for file in kept.iterdir()}

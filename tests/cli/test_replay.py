@@ -11,6 +11,8 @@ from tests.run.project import HELLO, Project, bash, turn
 
 pytestmark = pytest.mark.sandbox
 
+KEY = "sk-ant-api03-" + "a1B2c3D4e5" * 9 + "AA"
+
 
 @pytest.fixture
 def terminal(project: Project, tmp_path: Path):
@@ -30,7 +32,8 @@ def replay(terminal: Terminal, tape: Path, *arguments: str) -> tuple[int, Json]:
 def test_a_run_is_recorded_and_replayed(terminal: Terminal, tmp_path: Path) -> None:
     project, tape = terminal.project, tmp_path / "replies.jsonl"
     commit = bash('date +%N; git add -A && git commit -qm "feat: hello"; echo $RANDOM')
-    url = terminal.serve(turn(HELLO, thinking="Hm."), turn(commit), turn(text="I wrote it."))
+    last = turn(text=f"I wrote it with {KEY}.")
+    url = terminal.serve(turn(HELLO, thinking="Hm."), turn(commit), last)
     recorded = terminal.run("run", "TASK-1", *GATE, "--base-url", url, "--record", str(tape))
     assert recorded.returncode == 0, recorded.stderr
     landed = "--format=%T %s"
@@ -42,6 +45,7 @@ def test_a_run_is_recorded_and_replayed(terminal: Terminal, tmp_path: Path) -> N
     assert project.git("log", landed, "main..agentflow/TASK-1") == before
     assert report["total_cost_usd"] is not None
     assert tape.stat().st_mode & 0o777 == 0o600
+    assert KEY not in tape.read_text()
     lines = [json.loads(line) for line in tape.read_text().splitlines()]
     assert [line.get("turn") for line in lines] == [None, 1, 2, 3]
     assert (lines[0]["task"], lines[0]["prompt"]) == ("TASK-1", "plain")

@@ -1,5 +1,7 @@
 """A run's money: another model goes on, limits hold before they are overshot, the report says all."""
 
+from pathlib import Path
+
 import pytest
 
 from agentflow.errors import UsageError
@@ -76,6 +78,22 @@ async def test_a_model_of_unknown_price_cannot_be_fallen_back_on_under_a_limit(
         await project.run([turn(HELLO)], max_cost=5.0, fallback_model="local")
     with pytest.raises(UsageError, match="is the first one already"):
         await project.run([turn(HELLO)], fallback_model="sonnet")
+
+
+async def test_a_model_of_unknown_price_under_a_limit_needs_one_from_the_user(
+    project: Project,
+) -> None:
+    with pytest.raises(UsageError, match=r"price of local is unknown.*\$5.00"):
+        await project.run([turn(HELLO)], model="local", max_cost=5.0)
+    assert not project.requests
+
+    config = Path(project.world.environment["XDG_CONFIG_HOME"]) / "agentflow/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("[prices.local]\ninput = 1\noutput = 5\n")
+    turns = [turn(HELLO, usage=SPENT), turn(usage={"input_tokens": 0, "output_tokens": 0})]
+    report = await project.run(turns, model="local", max_cost=50.0)
+
+    assert (report["outcome"], report["total_cost_usd"]) == ("done", 1.5)
 
 
 def test_what_was_spent_on_each_task() -> None:

@@ -121,6 +121,37 @@ def _leads(link: str, path: Path, site: dict[Path, Page]) -> bool:
     )
 
 
+def anchors_of(text: str) -> set[str]:
+    """What GitHub makes of the headings of a Markdown file."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", each.strip().lower()) for each in headings)
+    return {each.replace(" ", "-") for each in plain}
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*.md")), ids=lambda path: path.name)
+def test_every_link_of_a_file_beside_the_site_leads_somewhere(path: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    dead = list[str]()
+    for link in re.findall(r"\]\((?!\w+:)([^)\s]+)\)", text):
+        place, _, anchor = link.partition("#")
+        target = path.parent / place if place else path
+        if not target.exists() or (anchor and anchor not in anchors_of(target.read_text("utf-8"))):
+            dead.append(link)
+    assert dead == []
+
+
+def test_every_extra_that_a_page_names_is_there() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    pages = [*DOCS.rglob("*.md"), ROOT / "README.md"]
+    named = {
+        each
+        for page in pages
+        for extras in re.findall(r"agentflow\[([\w,-]+)\]", page.read_text("utf-8"))
+        for each in extras.split(",")
+    }
+    assert {"cluster", "otel"} <= named <= project["optional-dependencies"].keys()
+
+
 def test_no_page_loads_anything_from_elsewhere(site: dict[Path, Page]) -> None:
     loaded = {load for page in site.values() for load in page.loads}
     assert any(re.search(r"\.js$", load) for load in loaded)
