@@ -300,6 +300,22 @@ async def test_what_was_given_up_is_not_the_next_step(
     assert as_text(step)
 
 
+async def test_commits_that_others_made_while_a_batch_failed_stay(tracked: Project) -> None:
+    branch = f"agentflow/{TASK}"
+
+    def watch(event: Event) -> None:
+        if isinstance(event, AgentEnded):
+            words = ("commit-tree", "main^{tree}", "-p", "main", "-m", "somebody's")
+            tracked.git("update-ref", f"refs/heads/{branch}", tracked.git(*words))
+
+    turns = [turn(write("hello", "wrong"), commit("feat: a")), turn(text="Done.")]
+    report, steps = await phase6(tracked, turns, flags={"max_repairs": 0}, watch=watch)
+
+    assert (report["outcome"], report["exit_code"], steps) == ("conflict", 7, [])
+    assert "moved while batch 1 was worked on" in report["reason"]
+    assert tracked.git("log", "--format=%s", f"main..{branch}") == "somebody's"
+
+
 async def test_a_batch_that_somebody_else_marked_meanwhile_is_left_so(project: Project) -> None:
     file = project.write(PATH, DOCUMENT)
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
-from agentflow.errors import UsageError
+from agentflow.errors import Conflict, UsageError
 from agentflow.neutral import one_line
 from agentflow.plan import Plan
 from agentflow.records import Json
@@ -76,7 +76,14 @@ def escalate(
         _authorship(plan, report),
     )
     if made:
-        old = branch_tip(repository, plan.branch) or "0" * len(made.sha)
+        old = branch_tip(repository, plan.branch)
+        if old and not repository.git.succeeds("merge-base", "--is-ancestor", old, plan.base):
+            raise Conflict(
+                f"the branch {plan.branch} moved while batch {batch.id} was worked on, so it is not "
+                "marked FAILED there",
+                hint=f"Go on from what it holds now: agentflow phase-6 {task}",
+            )
+        old = old or "0" * len(made.sha)
         swap(repository, f"refs/heads/{plan.branch}", made.sha, old, report["run"])
     return made.sha if made else None
 
