@@ -33,11 +33,17 @@ def next_step(document: Document, batch: Batch, sha: str, files: Sequence[str]) 
         },
         "next": following
         and {"id": following.id, "name": following.name, "tasks": len(following.tasks)},
-        "commits": [name for each in document.batches if each.finished for name in each.commits],
+        "commits": _commits(document, sha),
         "expect": _EXPECT[kind],
         "command": f"{_WORKFLOW[kind]} {task}",
         "agentflow": f"agentflow phase-6 {task}" if kind == "backend" else None,
     }
+
+
+def _commits(document: Document, sha: str) -> list[str]:
+    """Those that the document names for finished batches, and this one if it has no place for it."""
+    named = [name for each in document.batches if each.finished for name in each.commits]
+    return named if any(sha.startswith(name) for name in named) else [*named, sha]
 
 
 _WORKFLOW = {
