@@ -139,8 +139,8 @@ def counting(lines: Iterable[Line]) -> list[Line]:
     valid: list[Line] = []
     for line in lines:
         if isinstance(line.event, RunResumed):
-            kept = line.event.kept
-            valid = [each for each in valid if each.number < kept]
+            while valid and valid[-1].number >= line.event.kept:
+                valid.pop()
         valid.append(line)
     return valid
 

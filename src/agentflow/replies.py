@@ -19,7 +19,7 @@ from agentflow.gates.shapes.shape import Shape
 from agentflow.gates.shapes.type_text import type_text
 from agentflow.neutral import one_line
 from agentflow.records import Candidate, Handed, Json, Task
-from agentflow.runs import shown
+from agentflow.shown_reports import shown
 from agentflow.tasks.handoff import endpoints_in
 from agentflow.workspace.git import Git
 

@@ -7,16 +7,8 @@ from agentflow.journal import open_regular
 from agentflow.markers import read_marker
 from agentflow.records import Json
 from agentflow.replies import reply_block
-from agentflow.runs import (
-    FOLDER,
-    JOURNAL,
-    MAX_JOURNAL,
-    REPORT,
-    find_report,
-    is_running,
-    newest_run,
-    shown,
-)
+from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, REPORT, find_report, is_running, newest_run
+from agentflow.shown_reports import shown
 from agentflow.task_queues import queue_paths, read_queue_file
 from agentflow.tasks.task import FOLDER as TASKS
 from agentflow.tasks.task import read_task

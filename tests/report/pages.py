@@ -10,7 +10,7 @@ from agentflow.history import Line
 from agentflow.messages import Usage
 from agentflow.pages.report import render_report
 from agentflow.report import Summary
-from agentflow.runs import evidence_of, shown
+from agentflow.shown_reports import evidence_of, shown
 from tests.sinks.sample import BEGAN, events, timed
 
 PATCH = """diff --git a/notes/store.py b/notes/store.py

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentflow.runs import shown
+from agentflow.shown_reports import shown
 from agentflow.sinks.printer import PlainPrinter
 from agentflow.sinks.verdict import print_verdict
 

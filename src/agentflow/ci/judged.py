@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from agentflow.frozen import record
 from agentflow.records import Evidence, Json
-from agentflow.runs import FOLDER, evidence_of, read_report, shown, started_at
+from agentflow.runs import FOLDER, read_report, started_at
+from agentflow.shown_reports import evidence_of, shown
 
 
 @record

@@ -124,7 +124,7 @@ def line_of(report: Json) -> str:
     """One run in a line."""
     from agentflow.durations import format_duration
     from agentflow.neutral import one_line
-    from agentflow.runs import shown
+    from agentflow.shown_reports import shown
     from agentflow.spending import of_report
 
     fields = shown(report)

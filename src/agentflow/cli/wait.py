@@ -40,7 +40,7 @@ def wait(
 
         from agentflow.durations import parse_duration
         from agentflow.neutral import one_line
-        from agentflow.runs import shown
+        from agentflow.shown_reports import shown
         from agentflow.wait import wait_for_end
         from agentflow.workspace.repository import open_repository
         from agentflow.world import World

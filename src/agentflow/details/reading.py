@@ -16,7 +16,8 @@ from agentflow.journal import load
 from agentflow.records import Json
 from agentflow.redaction import Redact
 from agentflow.resuming import checkpoints_of, state_of
-from agentflow.runs import FOLDER, JOURNAL, evidence_of, shown
+from agentflow.runs import FOLDER, JOURNAL
+from agentflow.shown_reports import evidence_of, shown
 from agentflow.workspace.checkpoint import Checkpoint
 from agentflow.workspace.git import Git, GitError
 from agentflow.workspace.repository import Repository
