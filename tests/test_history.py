@@ -35,6 +35,7 @@ from agentflow.history import History, Line, counting, decode, goes_on_at, read_
 from agentflow.journal import Journal, load
 from agentflow.messages import Usage
 from agentflow.records import Evidence, Json
+from tests.growth import check_growth
 
 BEGUN = RunStarted("r", "TASK-1", "h", "t", "p", "s", "m", "b", "none", "x", (), "", "1")
 TASK = UserMessage({"role": "user", "content": "Do it."})
@@ -134,6 +135,13 @@ def test_calls_at_the_end_of_a_checkpoint_are_run_again_whatever_became_of_them(
     assert goes_on_at(story, 3) == 3
     assert goes_on_at(story, 2) == 3
     assert goes_on_at(story, 4) == 4
+
+
+def test_a_journal_of_many_beginnings_is_read_in_proportion() -> None:
+    def made(size: int) -> list[Line]:
+        return [Line(number, EPOCH, RunResumed(number, "r", 1, "m")) for number in range(size)]
+
+    check_growth(counting, made, 8_000)
 
 
 def test_lines_before_a_new_beginning_are_void() -> None:
