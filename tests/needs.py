@@ -23,6 +23,12 @@ def need(*programs: str) -> None:
         miss(f"not installed: {', '.join(missing)}")
 
 
+def need_root() -> None:
+    """Go on only as root, who may become another user and give files away."""
+    if os.geteuid() != 0:
+        miss("only root can do that")
+
+
 def miss(reason: str) -> NoReturn:
     """Fail in CI; skip on other machines."""
     if os.environ.get("AGENTFLOW_CI") == "1":

@@ -16,7 +16,7 @@ from agentflow.sandbox import bubblewrap
 from agentflow.sandbox.channel import toolbox_command
 from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Mount, Policy
-from tests.needs import miss
+from tests.needs import miss, need_root
 
 Inside = Callable[[Policy, Sequence[str]], subprocess.CompletedProcess[str]]
 """Runs one program in a sandbox."""
@@ -302,8 +302,8 @@ with Descriptors() as descriptors:
                 break
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="becomes another user")
 def test_an_ordinary_user_has_the_same_sandbox(bwrap: str, tmp_path: Path) -> None:
+    need_root()  # to become another user
     script = """
 import asyncio, os, sys, tempfile
 from pathlib import Path

@@ -7,6 +7,7 @@ import pytest
 
 from agentflow import toolbox
 from agentflow.sandbox.channel import toolbox_command
+from tests.needs import miss
 
 pytestmark = pytest.mark.sandbox
 
@@ -68,7 +69,7 @@ def _alone(bwrap: str, script: str) -> str:
         [bwrap, *namespace, *rights, *python], capture_output=True, text=True, check=False
     )
     if "ns_last_pid" in ended.stderr:
-        pytest.skip("the kernel gives no number on demand (CONFIG_CHECKPOINT_RESTORE)")
+        miss("the kernel gives no number on demand (CONFIG_CHECKPOINT_RESTORE)")
     assert ended.stderr == ""
     return ended.stdout
 

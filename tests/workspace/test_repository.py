@@ -8,6 +8,7 @@ import pytest
 
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.workspace.repository import open_repository
+from tests.needs import need_root
 from tests.workspace.place import Place, make_place, shell
 
 
@@ -53,8 +54,8 @@ def test_no_commits_are_refused(tmp_path: Path) -> None:
         open_repository(tmp_path, environment(tmp_path))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 def test_a_repository_of_somebody_else_names_what_trusts_it(place: Place) -> None:
+    need_root()  # to give a folder away
     os.chown(place.root, 12345, 12345)
     os.chown(place.root / ".git", 12345, 12345)
 
