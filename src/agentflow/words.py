@@ -1,7 +1,13 @@
-"""Numbers with their nouns."""
+"""Words that are said in more than one place."""
 
 
 def counted(number: int, noun: str) -> str:
     """`1 file`, `2 files`, `3 batches`, `1,200 files`."""
     ending = "" if number == 1 else "es" if noun.endswith("ch") else "s"
     return f"{number:,} {noun}{ending}"
+
+
+def how_to_add(extra: str) -> str:
+    """How the packages of an extra are installed. By agentflow's folder and not by its name, which
+    is another project's on the public index."""
+    return f"in the folder of agentflow's source: pip install '.[{extra}]'"

@@ -203,7 +203,7 @@ def test_the_packages_of_the_extra_are_named_if_they_are_missing(given: Given) -
     (blocked / "dbos/__init__.py").write_text("raise ModuleNotFoundError('no', name='dbos')\n")
     refused = shell.run("cluster", "status", **database, PYTHONPATH=str(blocked))
     assert refused.returncode == 5
-    assert "pip install 'agentflow[cluster]'" in refused.stderr
+    assert "pip install '.[cluster]'" in refused.stderr
 
 
 def test_a_run_that_kills_its_workers_is_not_begun_for_ever() -> None:

@@ -146,7 +146,7 @@ def test_every_extra_that_a_page_names_is_there() -> None:
     named = {
         each
         for page in pages
-        for extras in re.findall(r"agentflow\[([\w,-]+)\]", page.read_text("utf-8"))
+        for extras in re.findall(r"'\.\[([\w,-]+)\]'", page.read_text("utf-8"))
         for each in extras.split(",")
     }
     assert {"cluster", "otel"} <= named <= project["optional-dependencies"].keys()

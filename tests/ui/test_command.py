@@ -20,7 +20,7 @@ def test_what_is_missing_is_said_with_the_line_that_installs_it(other: Place) ->
     )  # fmt: skip
     assert ended.returncode == 5
     assert "the dashboard needs the package uvicorn" in ended.stderr
-    assert "pip install 'agentflow[ui]'" in ended.stderr
+    assert "pip install '.[ui]'" in ended.stderr
 
 
 def test_a_browser_gets_the_token_in_a_file_of_the_user_s_own(other: Place, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def mcp(
 
     Tools: handoff, run_task, get_run, answer, list_tasks. Runs are processes of their own, so they
     go on when the client or this server ends. With --http a client needs the token that is printed,
-    or the one in AGENTFLOW_MCP_TOKEN. Needs the extra: pip install 'agentflow[mcp]'.
+    or the one in AGENTFLOW_MCP_TOKEN. Needs the extra `mcp`.
     """
     with exit_codes():
         from agentflow.errors import EnvironmentFailure
@@ -35,9 +35,11 @@ def mcp(
         try:
             from agentflow.mcp_server import serve_http, serve_stdio
         except ModuleNotFoundError as error:
+            from agentflow.words import how_to_add
+
             raise EnvironmentFailure(
                 f"the MCP server needs the package {error.name}",
-                hint="pip install 'agentflow[mcp]'",
+                hint=how_to_add("mcp"),
             ) from error
         world = World()
         open_repository(world.directory, world.environment)

@@ -23,7 +23,7 @@ def ui(
 
     Runs that are blocked are answered there; others are cancelled, resumed and begun anew. They are
     processes of their own, which go on when the dashboard ends. Whoever has the URL that is printed
-    can do what you can do with agentflow here. Needs the extra: pip install 'agentflow[ui]'.
+    can do what you can do with agentflow here. Needs the extra `ui`.
     """
     with exit_codes():
         from agentflow.errors import EnvironmentFailure
@@ -32,9 +32,11 @@ def ui(
         try:
             from agentflow.web.server import serve
         except ModuleNotFoundError as error:
+            from agentflow.words import how_to_add
+
             raise EnvironmentFailure(
                 f"the dashboard needs the package {error.name}",
-                hint="pip install 'agentflow[ui]'",
+                hint=how_to_add("ui"),
             ) from error
         with ExitStack() as stack:
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from agentflow.errors import AgentflowError, EnvironmentFailure, UsageError
+from agentflow.words import how_to_add
 
 if TYPE_CHECKING:
     import psycopg
@@ -23,7 +24,6 @@ submitted with, and an upgrade must not strand runs."""
 CONNECT_TIMEOUT = 10
 """Seconds."""
 
-INSTALL = "pip install 'agentflow[cluster]'"
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 
 
@@ -49,7 +49,7 @@ def refusals() -> Generator[None]:
         raise
     except ModuleNotFoundError as error:
         raise EnvironmentFailure(
-            f"the cluster commands need the package {error.name}", hint=INSTALL
+            f"the cluster commands need the package {error.name}", hint=how_to_add("cluster")
         ) from error
     except Exception as error:
         if not is_of_database(error):

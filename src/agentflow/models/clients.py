@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agentflow.errors import UsageError
 from agentflow.models.endpoint import endpoint
 from agentflow.models.kinds import Kind
+from agentflow.words import how_to_add
 
 if TYPE_CHECKING:
     import httpx2
@@ -106,7 +107,7 @@ def _cloud_client(
     except ImportError as error:
         raise UsageError(
             f"the packages for {kind.name} are not installed ({error})",
-            hint=f"pip install 'agentflow[{EXTRAS.get(kind.name, kind.name)}]'",
+            hint=how_to_add(EXTRAS.get(kind.name, kind.name)),
         ) from error
     except (anthropic.AnthropicError, ValueError) as error:
         raise UsageError(f"{kind.name} cannot be used: {error}") from error

@@ -39,7 +39,7 @@ def obstacle(environment: Mapping[str, str]) -> str:
     if protocol != "http/protobuf":
         return f"OTEL_EXPORTER_OTLP_PROTOCOL is {one_line(protocol)}: only http/protobuf is spoken"
     if find_spec("opentelemetry.sdk") is None:
-        return "a collector is named in OTEL_*, but the extra is not installed: agentflow[otel]"
+        return "a collector is named in OTEL_*, but the extra `otel` is not installed"
     return ""
 
 
