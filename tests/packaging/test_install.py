@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.run.project import Project
 pytestmark = [pytest.mark.packaging, pytest.mark.sandbox]
 
 SOURCE = Path(__file__).parents[2]
+README = (SOURCE / "README.md").read_text("utf-8")
 
 
 def command(*arguments: str, **environment: str) -> None:
@@ -44,15 +46,43 @@ def has_builtin_prompts(agentflow: list[str], project: Project) -> bool:
     return "You are a senior backend engineer" in shown and all(name in listed for name in names)
 
 
+MEASURED = re.compile(
+    r"\d{4}-\d\d-\d\dT[\d:]+Z|\d{8}T\d{6}-\w{4}|\b[0-9a-f]{12}\b|[\d,.]+ (?:tokens|m?s)\b|\$[\d.]+"
+)
+"""What differs between two demos: moments, runs, commits, durations, tokens and cost."""
+
+
+def assert_readme_shows(printed: str) -> None:
+    """Each line of the README's demo was printed; one that ends with `…` began so.
+
+    Its order is that of the output too, but for the tools of one turn, which run beside each other.
+    """
+    shown = README.partition("it prints, shortened here:")[2].partition("```text\n")[2]
+    wanted = [line for line in shown.partition("```")[0].splitlines() if line != "..."]
+    lines = [MEASURED.sub("N", line) for line in printed.splitlines()]
+    places = list[int]()
+    for line in wanted:
+        start = MEASURED.sub("N", line).removesuffix("…").rstrip()
+        found = [place for place, text in enumerate(lines) if text.startswith(start)]
+        assert found, f"the README shows what the demo does not print: {line}"
+        if " tool " not in line:
+            later = [place for place in found if not places or place > places[-1]]
+            assert later, f"the README shows this line at another place: {line}"
+            places.append(later[0])
+    assert len(places) > 20
+
+
 def assert_demo(installed: Path, folder: Path) -> None:
     """The main job is done with what was installed alone: example, script, its Python and its pytest."""
     surroundings = {"HOME": str(folder.parent), "PATH": os.environ["PATH"]}
     done = subprocess.run(
-        [installed, "demo", "--directory", folder, "--output-format", "json"],
+        [installed, "demo", "--directory", folder],
         cwd=folder.parent, env=surroundings, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    assert_readme_shows(done.stderr + done.stdout)
+    (written,) = (folder / "notes/.orchestrator/runs").glob("*/report.json")
+    report = json.loads(written.read_text("utf-8"))
     gates = {gate["gate"]: gate["status"] for gate in report["verification"]["gates"]}
     assert (report["outcome"], gates["build:test"]) == ("done", "passed")
     landed = subprocess.run(

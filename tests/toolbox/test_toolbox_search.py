@@ -36,6 +36,7 @@ QUERIES: list[dict[str, Any]] = [
     {"pattern": "needle", "output_mode": "content", "-C": 1},
     {"pattern": "needle", "output_mode": "content", "-i": True, "-A": 1, "-B": 2},
     {"pattern": "needle", "output_mode": "content", "-C": 1, "-n": False},
+    {"pattern": "needle", "output_mode": "content", "-C": 2, "-A": 1},
     {"pattern": "needle", "output_mode": "content", "head_limit": 2, "offset": 1},
     {"pattern": "needle", "glob": "*.py"},
     {"pattern": "needle", "glob": "*.{ts,tsx}", "output_mode": "count"},
@@ -188,15 +189,63 @@ def test_grep_reports_a_bad_pattern(open_toolbox: Callable[..., Any], without_ri
     assert "NUL" in git.ask("Grep", pattern="\ud800")["error"]
 
 
-def test_multiline_needs_ripgrep(
+SPANS = {
+    "a.txt": "one\ntwo\nthree\nOne\ntwo\nfour\nfive\nsix\n",
+    "deep/b.py": "def f(\n    x,\n    y,\n):\n    one two\n\n\nlast",
+    "windows.txt": "one\r\ntwo\r\n",
+    "bytes.txt": "ä\nö\n",
+    "raw.txt": "caf\udce9 one\ntwo\n",
+    "blank.txt": "\n\none\n\n",
+    "empty.txt": "",
+    "binary.bin": "one\0\ntwo\n",
+    ".gitignore": "ignored.txt\n",
+    "ignored.txt": "one\ntwo\n",
+}
+
+SPANNING: list[dict[str, Any]] = [
+    *({"pattern": "one.*?two", "output_mode": mode} for mode in ("content", "count", None)),
+    {"pattern": "one.*?two", "output_mode": "content", "-i": True, "-n": False},
+    {"pattern": "ONE\\s+TWO", "output_mode": "count", "-i": True},
+    {"pattern": "two\\n(four|three)", "output_mode": "content", "-C": 1},
+    {"pattern": "two\\nfour\\n", "output_mode": "content", "-A": 1, "-C": 2},
+    {"pattern": "three\\n", "output_mode": "content", "-B": 9},
+    {"pattern": "def \\w+\\([^)]*\\)", "output_mode": "content", "glob": "*.py"},
+    {"pattern": "^last$", "output_mode": "content", "type": "py"},
+    {"pattern": "^$", "output_mode": "content"},
+    {"pattern": "\\n", "output_mode": "count"},
+    {"pattern": "x*", "output_mode": "count", "path": "a.txt"},
+    {"pattern": "o", "output_mode": "count"},
+    {"pattern": "o.", "output_mode": "count"},
+    {"pattern": "x*", "output_mode": "content", "path": "blank.txt"},
+    {"pattern": "ä.ö", "output_mode": "content"},
+    {"pattern": "^[[:alpha:]]+\\nt[[:lower:][:digit:]]+$", "output_mode": "content"},
+    {"pattern": "one\\ntwo", "path": "ignored.txt", "output_mode": "content"},
+    {"pattern": "one.*two", "glob": "deep/*"},
+    {"pattern": "nowhere\\nat all"},
+]
+
+
+def test_a_match_over_lines_is_found_alike_without_ripgrep(
     open_toolbox: Callable[..., Any], root: Path, without_ripgrep: str
 ) -> None:
-    (root / "a.txt").write_text("one\ntwo\nthree\n")
-    query = {"pattern": "one.*two", "multiline": True, "output_mode": "content"}
-    assert open_toolbox().ask("Grep", **query)["result"]["lines"] == ["a.txt:1:one", "a.txt:2:two"]
-    assert open_toolbox(path=without_ripgrep).ask("Grep", **query) == {
-        "error": "multiline needs ripgrep, which is not installed here."
-    }
+    for place, text in SPANS.items():
+        (root / place).parent.mkdir(exist_ok=True)
+        (root / place).write_bytes(text.encode("utf-8", "surrogateescape"))
+    ripgrep, git = open_toolbox(), open_toolbox(path=without_ripgrep)
+    for query in SPANNING:
+        expected = ripgrep.ask("Grep", **query, multiline=True)
+        assert git.ask("Grep", **query, multiline=True) == expected, query
+        assert "error" not in expected, query
+
+
+def test_a_bad_pattern_over_lines_is_told_without_ripgrep(
+    open_toolbox: Callable[..., Any], root: Path, without_ripgrep: str
+) -> None:
+    (root / "a.txt").write_text("one\n")
+    git = open_toolbox(path=without_ripgrep)
+    told = git.ask("Grep", pattern="one(", multiline=True)["error"]
+    assert told == "Grep: error: missing ), unterminated subpattern at position 3"
+    assert "NUL" in git.ask("Grep", pattern="a\0b", multiline=True)["error"]
 
 
 def test_grep_needs_an_engine(open_toolbox: Callable[..., Any], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import functools
 import os
 import re
+import sys
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -98,15 +99,16 @@ def _hint(lines: list[str], pattern: str) -> str:
 def _search(session: Session, arguments: Json, base: Path) -> tuple[bytes, bool, bool, Path]:
     """Return the output, whether it was cut, if git made it, and what its paths start from."""
     rg, git = _program("rg"), _program("git")
+    spans_lines = bool(arguments.get("multiline"))
     if rg:
         directory = base if base.is_dir() else base.parent
         command = [rg, *_rg_arguments(arguments, base)]
-    elif arguments.get("multiline"):
-        raise Refusal("multiline needs ripgrep, which is not installed here.")
     elif git:
         inside = base.is_relative_to(session.root)
         directory = session.root if inside else base if base.is_dir() else base.parent
         command = [git, *_git_arguments(arguments, base, directory)]
+        if spans_lines:
+            command = [*_multiline_command(arguments), *command]
     else:
         raise Refusal("Neither ripgrep nor git is installed here: use grep in Bash.")
     # The tree's own `.git` decides nothing: it may point to what does not exist here.
@@ -121,7 +123,7 @@ def _search(session: Session, arguments: Json, base: Path) -> tuple[bytes, bool,
         raise Refusal("The pattern or glob holds a NUL or a lone surrogate.") from None
     if complaints and not output:
         raise Refusal(_complaint(complaints))
-    return output, cut, rg is None, directory
+    return output, cut, rg is None and not spans_lines, directory
 
 
 def _program(name: str) -> str | None:
@@ -140,8 +142,15 @@ def _shared_arguments(arguments: Json) -> list[str]:
     if arguments.get("-i"):
         options.append("-i")
     if mode == "content":
-        options += [f"{o}{int(arguments[o])}" for o in ("-A", "-B", "-C") if arguments.get(o)]
+        before, after = _context(arguments)
+        options += [f"-B{before}", f"-A{after}"]
     return options
+
+
+def _context(arguments: Json) -> tuple[int, int]:
+    """Return the lines before and after; the engines do not agree on what `-C` with `-A` means."""
+    around = arguments.get("-C") or 0
+    return int(arguments.get("-B") or around), int(arguments.get("-A") or around)
 
 
 def _rg_arguments(arguments: Json, base: Path) -> list[str]:
@@ -164,15 +173,27 @@ def _rg_arguments(arguments: Json, base: Path) -> list[str]:
 def _git_arguments(arguments: Json, base: Path, directory: Path) -> list[str]:
     # -I skips binary files; -z separates names; --column tells a match from context.
     options = ["grep", "--no-index", "-I", "-z", "-P", "--no-color"]
-    options += _shared_arguments(arguments)
-    if arguments.get("output_mode") == "content":
-        options.append("--column")
+    shared, pattern = _shared_arguments(arguments), arguments["pattern"]
+    if arguments.get("multiline"):
+        shared, pattern = ["-l"], ""  # the files that may be searched: every one with a line
+    elif arguments.get("output_mode") == "content":
+        shared.append("--column")
+    options += shared
     below = "" if base == directory else str(base.relative_to(directory))
     pathspecs = [f":(top,literal){below}"] if below else []
     if base.is_dir():
         options.append("--exclude-standard")
         pathspecs = _pathspecs(_globs(arguments), below) or pathspecs
-    return [*options, "-e", arguments["pattern"], "--", *pathspecs]
+    return [*options, "-e", pattern, "--", *pathspecs]
+
+
+def _multiline_command(arguments: Json) -> list[str]:
+    """Return what searches the files that the command behind it lists. Git matches single lines."""
+    context = map(str, _context(arguments))
+    mode, flags = arguments.get("output_mode") or "", "i" if arguments.get("-i") else ""
+    script = Path(__file__).with_name("multiline.py")
+    python = [sys.executable, "-I", "-S", "-B", str(script)]
+    return [*python, mode, flags, *context, arguments["pattern"]]
 
 
 def _globs(arguments: Json) -> list[str]:
@@ -250,7 +271,7 @@ def _entries(output: bytes, form: re.Pattern[bytes], place: Callable[[bytes], st
 
 def _content(entries: list[Entry], arguments: Json) -> list[str]:
     """Print the lines as grep does, with `--` between pieces where context was asked for."""
-    separate = any(arguments.get(option) for option in ("-A", "-B", "-C"))
+    separate = any(_context(arguments))
     number = arguments.get("-n") is not False
     lines, last = list[str](), ("", -1)
     for path, line, sign, text in entries:
