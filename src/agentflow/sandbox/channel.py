@@ -20,7 +20,7 @@ from agentflow.sandbox.answers import Answer, is_result, read_answer, read_objec
 from agentflow.sandbox.policy import Session
 
 TOOLBOX = Path(__file__).resolve().parent.parent / "toolbox"
-"""The program that answers the calls: a directory that Python runs."""
+"""The program that answers the calls: a directory."""
 
 LINE_LIMIT = 64 * 1024**2
 """Bytes of one answer."""
@@ -283,7 +283,7 @@ def toolbox_command(directory: str) -> tuple[str, ...]:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     candidate = Path(sys.base_prefix, "bin", version)
     interpreter = candidate if candidate.exists() else Path(sys.executable)
-    return (str(interpreter.resolve()), "-I", "-S", "-B", directory)
+    return (str(interpreter.resolve()), "-I", "-S", "-B", f"{directory}/__main__.py")
 
 
 def _timeout(arguments: Mapping[str, object]) -> float:

@@ -1,10 +1,12 @@
-"""Entry of `python3 -I -S -B <this directory> [landlock FD]`: names the directory, then serves;
-under Landlock, if a launch is given on a descriptor."""
+"""Entry of `python3 -I -S -B <this file> [landlock FD]`: names its directory, then serves; under
+Landlock, if a launch is given on a descriptor.
+
+The toolbox starts with every sandbox: what few calls need is imported where it is needed.
+"""
 
 import sys
-from importlib.machinery import ModuleSpec
-from importlib.util import module_from_spec
 from pathlib import Path
+from types import ModuleType
 
 
 def _name_packages(directory: str) -> None:
@@ -15,9 +17,9 @@ def _name_packages(directory: str) -> None:
     if directory in sys.path:
         sys.path.remove(directory)
     for name, places in (("agentflow", []), ("agentflow.toolbox", [directory])):
-        spec = ModuleSpec(name, None, is_package=True)
-        spec.submodule_search_locations = places
-        sys.modules[name] = module_from_spec(spec)
+        package = ModuleType(name)
+        package.__path__ = places
+        sys.modules[name] = package
 
 
 _name_packages(str(Path(__file__).parent))

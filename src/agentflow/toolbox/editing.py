@@ -1,6 +1,5 @@
 """Edit: replace an exact piece of a text file, keeping its encoding and line ends."""
 
-import difflib
 import os
 import time
 from pathlib import Path
@@ -124,6 +123,8 @@ def _same_but_spaces(lines: list[str], wanted: list[str]) -> int | None:
 
 
 def _nearest(lines: list[str], wanted: list[str]) -> int | None:
+    import difflib
+
     deadline = time.monotonic() + SEARCH_SECONDS
     best, place = 0.6, None
     matcher = difflib.SequenceMatcher(autojunk=False)

@@ -1,13 +1,11 @@
 """Read and Write: one regular file at a time, bounded."""
 
-import base64
-import difflib
 import os
 import re
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from agentflow.toolbox.session import Json, Refusal, Session, explain, real
 
@@ -23,7 +21,7 @@ DOCUMENT_BYTES = 10 << 20
 requests of up to 32 MB."""
 CUT = "… [line cut]"
 
-_HALF = re.compile(rb"[\xc0-\xff][\x80-\xbf]{0,3}\Z")
+_HALF = rb"[\xc0-\xff][\x80-\xbf]{0,3}\Z"
 """A character of UTF-8 at the end, which a cut may have halved."""
 
 _counter = 0
@@ -69,7 +67,7 @@ def keep(session: Session, arguments: Json) -> Json:
     return {"path": str(target)}
 
 
-def open_regular(session: Session, path: Path) -> BinaryIO:
+def open_regular(session: Session, path: Path) -> BufferedReader:
     """Open a regular file for reading. A FIFO or a device is refused, never waited for."""
     shown = session.shown(path)
     try:
@@ -139,7 +137,7 @@ def decode(data: bytes) -> tuple[str, str]:
     return data.decode("latin-1"), "latin-1"
 
 
-def _text(file: BinaryIO, arguments: Json, shown: str) -> Json:
+def _text(file: BufferedReader, arguments: Json, shown: str) -> Json:
     start = max(1, int(arguments.get("offset") or 1))
     limit = max(1, int(arguments.get("limit") or LINES))
     window, used, number, full = list[bytes](), 0, 0, False
@@ -167,7 +165,7 @@ def _text(file: BinaryIO, arguments: Json, shown: str) -> Json:
     return {"lines": lines, "start": start, "total": total, "partial": not complete}
 
 
-def _raw_lines(file: BinaryIO) -> Iterator[bytes]:
+def _raw_lines(file: BufferedReader) -> Iterator[bytes]:
     """Yield lines without their ends, each cut to what can be shown, up to the scan limit."""
     kept = 4 * LINE_CHARACTERS + 8
     scanned = 0
@@ -180,11 +178,11 @@ def _raw_lines(file: BinaryIO) -> Iterator[bytes]:
             scanned += len(rest)
             if not rest:
                 break
-        yield _HALF.sub(b"", shown) if shown is not line else line.rstrip(b"\r\n")
+        yield re.sub(_HALF, b"", shown) if shown is not line else line.rstrip(b"\r\n")
         line = file.readline(1 << 16)
 
 
-def _count(file: BinaryIO, number: int, position: int) -> int | None:
+def _count(file: BufferedReader, number: int, position: int) -> int | None:
     """Count the remaining lines; None if the file is longer than the scan limit."""
     last = b"\n"
     while block := file.read(1 << 20):
@@ -215,11 +213,13 @@ def _media_type(head: bytes) -> str | None:
     return None
 
 
-def _media(file: BinaryIO, head: bytes, media: str, shown: str) -> Json:
+def _media(file: BufferedReader, head: bytes, media: str, shown: str) -> Json:
     kind, cap = ("document", DOCUMENT_BYTES) if "pdf" in media else ("image", IMAGE_BYTES)
     data = head + file.read(cap)
     if len(data) > cap:
         raise Refusal(f"{shown} is too large to be shown: {kind}s have at most {cap:,} bytes.")
+    import base64
+
     return {"kind": kind, "media_type": media, "data": base64.b64encode(data).decode("ascii")}
 
 
@@ -234,7 +234,9 @@ def _missing(session: Session, path: Path) -> str:
         names = sorted(entry.name for entry in parent.iterdir())[:5000]
     except OSError:
         names = []
-    folded: dict[str, Any] = {name.lower(): name for name in names}
+    import difflib
+
+    folded: Json = {name.lower(): name for name in names}
     near = [folded[n] for n in difflib.get_close_matches(path.name.lower(), folded, 3, 0.6)]
     where = session.shown(parent)
     place = "the root" if where == "." else where

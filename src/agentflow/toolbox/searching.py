@@ -45,8 +45,8 @@ TYPES: dict[str, tuple[str, ...]] = {
 """File types by name, after ripgrep's. `git grep` knows none; both engines use this table."""
 
 MODES = {"files_with_matches": "-l", "count": "-c", "content": "-n"}
-RG_LINE = re.compile(rb"([^\0]+)\0(\d+)([:-])(.*)", re.DOTALL)
-GIT_LINE = re.compile(rb"([^\0]+)\0(\d+)\0(\d+\0)?(.*)", re.DOTALL)
+RG_LINE = rb"(?s)([^\0]+)\0(\d+)([:-])(.*)"
+GIT_LINE = rb"(?s)([^\0]+)\0(\d+)\0(\d+\0)?(.*)"
 """Asked for columns, git prints one for a match and none for a line of context."""
 
 Entry = tuple[str, int, str, str]
@@ -256,10 +256,10 @@ def _counts(output: bytes, place: Callable[[bytes], str]) -> list[str]:
     return [f"{path}:{counts[path]}" for path in sorted(counts) if path]
 
 
-def _entries(output: bytes, form: re.Pattern[bytes], place: Callable[[bytes], str]) -> list[Entry]:
+def _entries(output: bytes, form: bytes, place: Callable[[bytes], str]) -> list[Entry]:
     entries = list[Entry]()
     for line in output.split(b"\n"):
-        match = form.fullmatch(line)
+        match = re.fullmatch(form, line)
         path = place(match[1]) if match else ""
         if not match or not path:
             continue  # a separator, a remark on a binary file, or not wanted

@@ -7,9 +7,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO, cast
 
 from agentflow.toolbox import (
     editing,
@@ -27,13 +27,13 @@ from agentflow.toolbox.session import Json, Refusal, Session
 
 Body = Callable[[Session, Json], Json]
 
-SHARED: dict[str, Body] = {
+SHORT: dict[str, Body] = {
     "Read": files.read,
-    "Grep": searching.grep,
-    "Glob": globbing.glob,
     "State": lambda session, _: session.state(),
 }
-"""Bodies that change nothing and run beside each other."""
+"""Bodies that change nothing and are over sooner than a thread has started."""
+SHARED: dict[str, Body] = {"Grep": searching.grep, "Glob": globbing.glob}
+"""Bodies that change nothing and run beside each other and all short ones."""
 ALONE: dict[str, Body] = {
     "Write": files.write,
     "Edit": editing.edit,
@@ -42,6 +42,7 @@ ALONE: dict[str, Body] = {
     "Keep": files.keep,
 }
 """Bodies that wait for all earlier calls and keep all later ones waiting."""
+BODIES = SHORT | SHARED | ALONE
 IDLE_SECONDS = 0.5
 """Between two looks at services while there is nothing to do."""
 
@@ -87,7 +88,7 @@ def _leave(signum: int, _: FrameType | None) -> None:
     raise SystemExit(128 + signum)
 
 
-def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+def _take_pipes() -> tuple[BufferedReader, BufferedWriter]:
     """Move the pipes to descriptors that children do not inherit."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     null = os.open(os.devnull, os.O_RDWR)
@@ -98,7 +99,7 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 class _Server:
-    def __init__(self, session: Session, answers: BinaryIO) -> None:
+    def __init__(self, session: Session, answers: BufferedWriter) -> None:
         self.lines = queue.SimpleQueue[bytes]()
         self._session = session
         self._answers = answers
@@ -118,8 +119,9 @@ class _Server:
                 thread.start()
                 self._running.append(thread)
                 continue
-            for thread in self._running:
-                thread.join()
+            if str(request.get("tool")) not in SHORT:
+                for thread in self._running:
+                    thread.join()
             self._answer(request)
 
     def _next(self) -> bytes:
@@ -159,22 +161,24 @@ class _Server:
     def _run(self, request: Json) -> Json:
         if "problem" in request:
             raise Refusal(request["problem"])
-        tool, arguments = request.get("tool"), request.get("arguments")
-        body = SHARED.get(str(tool)) or ALONE.get(str(tool))
+        tool, arguments = request.get("tool"), _object(request.get("arguments"))
+        body = BODIES.get(str(tool))
         if body is None:
             raise Refusal(f"There is no tool {tool!r}.")
-        if not isinstance(arguments, dict):
+        if arguments is None:
             raise Refusal("The arguments are not a JSON object.")
-        result = {"result": body(self._session, cast("Json", arguments))}
+        result = {"result": body(self._session, arguments)}
         signals = self._session.signals() if tool in ALONE else []
         return {**result, "signals": signals} if signals else result
 
 
 def _parse(line: bytes) -> Json:
     try:
-        request = json.loads(line)
+        request = _object(json.loads(line))
     except (ValueError, RecursionError) as error:
         return {"problem": f"The request is not JSON: {error}"[:200]}
-    if not isinstance(request, dict):
-        return {"problem": "The request is not a JSON object."}
-    return cast("Json", request)
+    return {"problem": "The request is not a JSON object."} if request is None else request
+
+
+def _object(value: object) -> Json | None:
+    return value if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType]

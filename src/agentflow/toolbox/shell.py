@@ -2,10 +2,9 @@
 
 import os
 import select
-import shlex
 import time
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from agentflow.toolbox import ending, processes, services
 from agentflow.toolbox.session import Json, Refusal, Session
@@ -161,6 +160,8 @@ def _mark_read(session: Session, command: str, directory: Path) -> None:
 
 def simple_words(command: str) -> list[str]:
     """Return the words of one plain command; nothing if it has pipes, lists or redirections."""
+    import shlex
+
     lexer = shlex.shlex(command, posix=True, punctuation_chars="();<>|&\n`")
     lexer.whitespace, lexer.commenters, lexer.whitespace_split = " \t", "", True
     try:
@@ -185,7 +186,7 @@ class _Output:
         self._scratch = scratch
         self._head = bytearray()
         self._tail = bytearray()
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._path: Path | None = None
 
     def __enter__(self) -> "_Output":

@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from agentflow.toolbox import ending
 
@@ -29,29 +28,32 @@ able to run, also while others write to the same disk."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-class Excess(NamedTuple):
+class Excess:
     """A limit that was reached."""
 
-    limit: str
-    reason: str
-    """What happened and what to do, for the model."""
+    def __init__(self, limit: str, reason: str) -> None:
+        self.limit = limit
+        self.reason = reason
+        """What happened and what to do, for the model."""
 
 
-class Process(NamedTuple):
+class Process:
     """One process below the toolbox."""
 
-    threads: int
-    resident: int
-    """Bytes; what it shares with others is in it."""
+    def __init__(self, threads: int, resident: int) -> None:
+        self.threads = threads
+        self.resident = resident
+        """Bytes; what it shares with others is in it."""
 
 
-class Usage(NamedTuple):
+class Usage:
     """How full a file system is."""
 
-    space: int
-    free: int
-    """Bytes."""
-    files: int
+    def __init__(self, space: int, free: int, files: int) -> None:
+        self.space = space
+        self.free = free
+        """Bytes."""
+        self.files = files
 
 
 class Watchdog:
