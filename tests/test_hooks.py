@@ -16,6 +16,7 @@ from agentflow.environment import Hook, HookedTool
 from agentflow.errors import EnvironmentFailure
 from agentflow.hooks import Hooks
 from agentflow.tools import TOOLS
+from tests.patience import patiently
 
 
 class Place:
@@ -47,8 +48,9 @@ def before(command: str, **more: Any) -> Hook:
 
 def written(path: Path) -> None:
     """Wait until a file holds something."""
-    while not (path.exists() and path.stat().st_size):
-        time.sleep(0.01)
+    with patiently():
+        while not (path.exists() and path.stat().st_size):
+            time.sleep(0.01)
 
 
 def dies(pid: int) -> bool:

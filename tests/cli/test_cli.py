@@ -405,6 +405,44 @@ def test_nobody_reading_does_not_change_the_outcome(terminal: Terminal, argument
     assert terminal.project.marker("done") == "done"
 
 
+def run_with_streams(terminal: Terminal, line: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m agentflow {line}"],
+        cwd=terminal.project.root,
+        env=terminal.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+SHOWN = ("--help", "config show --json", "prompts show plain --raw", "--show-completion bash")
+
+
+@pytest.mark.parametrize(
+    ("place", "why"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
+)
+def test_what_was_to_be_shown_and_could_not_be_is_a_failure(
+    terminal: Terminal, place: str, why: str
+) -> None:
+    dry = "run TASK-1 --new-gate test=true --prompt plain --dry-run"
+    for line in (*SHOWN, dry):
+        ended = run_with_streams(terminal, f"{line} {place}")
+        told = f"error: standard output was not written: {why}"
+        assert (ended.returncode, ended.stderr.splitlines()[-1]) == (5, told), line
+        assert "Traceback" not in ended.stderr
+
+
+def test_streams_that_are_closed_are_missed_by_nobody(terminal: Terminal) -> None:
+    nothing_said = run_with_streams(terminal, "runs list 2>&- <&-")
+    assert (nothing_said.returncode, nothing_said.stdout) == (0, "")
+    no_input = run_with_streams(terminal, "handoff <&-")
+    assert (no_input.returncode, no_input.stderr.splitlines()[0]) == (
+        2,
+        "error: standard input holds no handoff block",
+    )
+
+
 def test_a_terminal_that_does_not_know_a_character(terminal: Terminal) -> None:
     url = terminal.serve(turn(HELLO), turn(text="Größe ✓"))
     ended = terminal.run("run", "TASK-1", *GATE, "--base-url", url, PYTHONIOENCODING="ascii")

@@ -11,6 +11,7 @@ import pytest
 
 from agentflow.backlog import find_start, named_tasks
 from tests.cli.test_cli import Terminal
+from tests.patience import patiently
 from tests.run.project import Project, bash, call, turn
 from tests.workflows.test_batches import DOCUMENT, PATH, TASK
 
@@ -137,8 +138,9 @@ def test_a_batch_that_was_cut_off_is_gone_on_with_as_a_run_too(terminal: Termina
     url = terminal.serve(turn(bash(WORK)), again, turn(text="Done."))
     process = terminal.start("phase-6", TASK, "--base-url", url, *GATE)
     runs = terminal.project.root / ".orchestrator/runs"
-    while not any('"agentflow.tool_finished"' in x.read_text() for x in runs.glob("*/*.jsonl")):
-        time.sleep(0.05)
+    with patiently():
+        while not any('"agentflow.tool_finished"' in x.read_text() for x in runs.glob("*/*.jsonl")):
+            time.sleep(0.05)
     time.sleep(1)  # until the checkpoint is made, which happens while the model is asked
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=30)

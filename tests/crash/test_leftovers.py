@@ -28,8 +28,7 @@ ONCE = "test -e {0} || {{ setsid sleep 600 & echo $! > {0}.1; echo $$ > {0}.2; m
 
 
 def wait_for(path: Path) -> None:
-    while not path.exists():
-        time.sleep(0.01)
+    until(path.exists)
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -106,6 +106,8 @@ def main() -> None:
     """Run the command line; every expected failure is one sentence and its exit code."""
     try:
         code = application(sys.argv[1] if len(sys.argv) > 1 else "")(standalone_mode=False)
+    except SystemExit as left:  # typer's, behind a completion script
+        code = left.code
     except Exception as error:  # noqa: BLE001  # typer's own have no public name
         code = refuse_arguments(error, sys.argv[1:])
     end(code if isinstance(code, int) else 0)

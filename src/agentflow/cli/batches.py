@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from agentflow.cli.desk import desk
 from agentflow.cli.output import (
     OutputFormat,
-    Tolerant,
     commands_stopped,
     data,
     print_json,
@@ -104,7 +103,7 @@ def _run(
     if output_format == "stream-json":
         from agentflow.sinks.stream_json import StreamJsonSink
 
-        sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
+        sinks.append(StreamJsonSink(sys.stdout))
 
     def told(step: "Json") -> None:
         if output_format == "text":

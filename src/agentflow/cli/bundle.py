@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from agentflow.cli.execution import interruptible
-from agentflow.cli.output import data, exit_codes, print_json, say, talk
+from agentflow.cli.output import data, exit_codes, print_json, say, talk, verdict
 from agentflow.cli.publication import Junit, Sarif, publishing
 from agentflow.cli.verify import flags_of, print_found
 
@@ -112,7 +112,7 @@ def land(
             print_found(found)
             _print_places(found)
         publish(found)
-    raise typer.Exit(int(found["exit_code"]))
+    raise verdict(found)
 
 
 def _print_places(found: "Json") -> None:

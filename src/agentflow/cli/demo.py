@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentflow.cli.output import OutputFormat, Tolerant, data, exit_codes, print_json, say, talk
+from agentflow.cli.output import (
+    OutputFormat,
+    data,
+    exit_codes,
+    print_json,
+    say,
+    talk,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from agentflow.records import Json
@@ -42,7 +50,7 @@ def demo(
                 say(_next_steps(folder / "notes"))
         else:
             print_json(report)
-    raise typer.Exit(report["exit_code"])
+    raise verdict(report)
 
 
 def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> "Json":
@@ -64,7 +72,7 @@ def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> "Json":
     console = ConsoleSink(talk(quiet=quiet))
     sinks: list[Emit] = [console]
     if output_format == "stream-json":
-        sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
+        sinks.append(StreamJsonSink(sys.stdout))
     world = World(root, demo_environment(), folder / "cache")
 
     async def whole() -> "Json":

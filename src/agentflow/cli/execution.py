@@ -12,7 +12,6 @@ import typer
 
 from agentflow.cli.output import (
     OutputFormat,
-    Tolerant,
     commands_stopped,
     data,
     is_terminal,
@@ -138,7 +137,7 @@ def _run_and_print(
     if output_format == "stream-json":
         from agentflow.sinks.stream_json import StreamJsonSink
 
-        sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
+        sinks.append(StreamJsonSink(sys.stdout))
     with commands_stopped(world.environment), telemetry(world.environment) as sent:
         sinks.extend(sent())
         try:

@@ -30,7 +30,7 @@ from agentflow.cli.options import (
     Timeout,
     Verbose,
 )
-from agentflow.cli.output import OutputFormat, exit_codes, say
+from agentflow.cli.output import OutputFormat, exit_codes, say, verdict
 from agentflow.cli.publication import Junit, Sarif, publishing
 
 
@@ -112,7 +112,7 @@ def handoff(
         view = View(wanted, fresh=fresh, dry_run=dry_run, quiet=quiet, verbose=verbose)
         report = go_on(pasted, view, world)
         publish(report)
-    raise typer.Exit(report["exit_code"])
+    raise verdict(report)
 
 
 def _input(path: str | None) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentflow.cli.execution import connector, execute, interruptible, start_sdk_import
-from agentflow.cli.output import OutputFormat, Tolerant, commands_stopped, data, print_json, talk
+from agentflow.cli.output import OutputFormat, commands_stopped, data, print_json, talk
 from agentflow.cli.telemetry import telemetry
 from agentflow.frozen import record
 
@@ -109,7 +109,7 @@ def _run_linked(asked: Asked, world: "World") -> "Json":
     if asked.output_format == "stream-json":
         from agentflow.sinks.stream_json import StreamJsonSink
 
-        sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
+        sinks.append(StreamJsonSink(sys.stdout))
 
     wanted = Linked(asked.prepared, asked.fresh, asked.flags)
     with commands_stopped(world.environment), telemetry(world.environment) as sent:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentflow.cli.execution import interruptible
-from agentflow.cli.output import Tolerant, data, exit_codes, say, talk
+from agentflow.cli.output import data, exit_codes, say, talk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ def init(
         files = files_of(repository, repository.resolve("HEAD"))
         proposal = propose(files, ThisHost(world.environment))
         if only_print:
-            Tolerant(sys.stdout).write(render(proposal))
+            sys.stdout.write(render(proposal))
             return
         written = write(repository.root, proposal)
         _print_written(written)

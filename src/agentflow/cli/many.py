@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from agentflow.cli.output import (
     OutputFormat,
-    Tolerant,
     commands_stopped,
     data,
     print_json,
@@ -152,7 +151,7 @@ class _Sinks:
             *self._sent(),
         ]
         if self._format == "stream-json":
-            sinks.append(StreamJsonSink(Tolerant(sys.stdout)))
+            sinks.append(StreamJsonSink(sys.stdout))
         return sinks
 
     def told(self, report: "Json") -> None:

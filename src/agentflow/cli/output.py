@@ -5,13 +5,14 @@ import secrets
 import signal
 import sys
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, TextIO
 
 import typer
 
-from agentflow.errors import AgentflowError, Interrupted, UsageError
+from agentflow.errors import AgentflowError, EnvironmentFailure, Interrupted, UsageError
 from agentflow.signals import Terminated, leave_on_signals, raise_on_signals
+from agentflow.streams import lost
 
 if TYPE_CHECKING:
     from agentflow.records import Json
@@ -21,38 +22,6 @@ INTERNAL_ERROR = 70
 """A bug of ours must not look like an outcome. The number is EX_SOFTWARE of BSD's sysexits."""
 
 OutputFormat = Literal["text", "json", "stream-json"]
-
-
-class Tolerant:
-    """A text stream on which writing always succeeds.
-
-    Nobody may be reading (`| head`), the disk may be full, and a terminal may not know a
-    character. Printing must not decide how a run ends.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self.encoding = stream.encoding
-
-    def write(self, text: str) -> int:
-        """Write what can be written; say that all was."""
-        with suppress(OSError, ValueError):
-            known = text.encode(self.encoding, "replace").decode(self.encoding)
-            self._stream.write(known)
-        return len(text)
-
-    def flush(self) -> None:
-        """Flush, if that is possible."""
-        with suppress(OSError, ValueError):
-            self._stream.flush()
-
-    def isatty(self) -> bool:
-        """Whether a person is looking."""
-        return self._stream.isatty()
-
-    def fileno(self) -> int:
-        """The descriptor, for the terminal's size."""
-        return self._stream.fileno()
 
 
 def is_terminal() -> bool:
@@ -73,21 +42,20 @@ def data() -> "Printer":
 def _printer(stream: TextIO, *, quiet: bool = False) -> "Printer":
     from agentflow.sinks.printer import printer
 
-    return printer(Tolerant(stream), quiet=quiet)
+    return printer(stream, quiet=quiet)
 
 
 def print_json(value: object) -> None:
     """One line of JSON on standard output."""
     from agentflow.neutral import json_line
 
-    stream = Tolerant(sys.stdout)
-    stream.write(f"{json_line(value)}\n")
-    stream.flush()
+    sys.stdout.write(f"{json_line(value)}\n")
+    sys.stdout.flush()
 
 
 def say(text: str) -> None:
     """One line on standard error."""
-    Tolerant(sys.stderr).write(f"{text}\n")
+    sys.stderr.write(f"{text}\n")
 
 
 @contextmanager
@@ -103,7 +71,7 @@ def commands_stopped(environment: Mapping[str, str]) -> Generator[None]:
     try:
         yield
     finally:
-        Tolerant(sys.stdout).flush()
+        sys.stdout.flush()
         say(resume)
 
 
@@ -176,17 +144,32 @@ def refuse_arguments(error: Exception, arguments: Sequence[str]) -> int:
     show, say_it = (getattr(error, name, None) for name in ("show", "format_message"))
     if not (callable(show) and callable(say_it)):
         raise error
-    with suppress(OSError):
-        show()
+    show()
     wanted = {word for argument in arguments for word in argument.split("=")}
     if wanted & {"--json", "json", "stream-json"}:
         print_json(_refusal(UsageError(str(say_it()), hint="Look at: agentflow --help")))
     return UsageError.exit_code
 
 
+class Verdict(int):
+    """An exit code that tells what became of something: it stands, whatever could be printed."""
+
+
+def verdict(report: "Json") -> typer.Exit:
+    """Return how a command ends that told what is in the report, or only what it would do."""
+    code = int(report["exit_code"])
+    return typer.Exit(Verdict(code) if "outcome" in report else code)
+
+
 def end(code: int) -> None:
-    """End the process at once: a normal exit collects the SDK's modules for half a second, or
-    waits for a thread that still imports them."""
-    Tolerant(sys.stdout).flush()
-    Tolerant(sys.stderr).flush()
+    """End the process, with 5 where the command was to print something and could not.
+
+    At once: a normal exit collects the SDK's modules for half a second, or waits for a thread that
+    still imports them.
+    """
+    failure = lost()
+    if failure is not None and code == 0:
+        say(f"error: standard output was not written: {failure.strerror}")
+        code = code if isinstance(code, Verdict) else EnvironmentFailure.exit_code
+    sys.stderr.flush()
     os._exit(code)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from agentflow.cli.completion import complete_prompt, complete_task
 from agentflow.cli.desk import root_here
-from agentflow.cli.output import Tolerant, data, exit_codes, print_json, say
+from agentflow.cli.output import data, exit_codes, print_json, say
 from agentflow.cli.prompts_add import add
 from agentflow.cli.prompts_test import run_cases
 from agentflow.cli.run import PROFILE_HELP
@@ -77,9 +76,8 @@ def show(
         path = find_prompt(name, root_here(), trusted=True)
         found = read_limited(path, MAX_PROMPT)
         if raw:
-            with suppress(OSError):  # as Tolerant, for bytes
-                sys.stdout.buffer.write(found)
-                sys.stdout.buffer.flush()
+            sys.stdout.buffer.write(found)
+            sys.stdout.buffer.flush()
             return
         say(neutral(str(path)))
         try:
@@ -87,7 +85,7 @@ def show(
                 say(neutral(line))
         except UsageError as error:  # what is no prompt is shown as well as can be
             say(neutral(error.message))
-        Tolerant(sys.stdout).write(neutral(found.decode("utf-8", "replace")))
+        sys.stdout.write(neutral(found.decode("utf-8", "replace")))
 
 
 def _told(path: Path) -> "list[str]":
@@ -163,7 +161,7 @@ def render(
             keys = ("task", "prompt", "tools", "system_prompt", "first_message")
             print_json({"type": "rendered", **{key: facts[key] for key in keys}})
         else:
-            Tolerant(sys.stdout).write(describe_texts(plan))
+            sys.stdout.write(describe_texts(plan))
 
 
 @prompts.command()

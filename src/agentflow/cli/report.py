@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from agentflow.cli.completion import complete_run
-from agentflow.cli.output import Tolerant, data, exit_codes
+from agentflow.cli.output import data, exit_codes
 
 
 def report(
@@ -35,7 +35,7 @@ def report(
 
         page, file = _page(run)
         if str(output) == "-":
-            Tolerant(sys.stdout).write(page)
+            sys.stdout.write(page)
             return
         file = output or file
         _write(file, page)

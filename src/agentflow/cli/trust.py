@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentflow.cli.output import Tolerant, exit_codes, is_terminal, print_json, say
+from agentflow.cli.output import exit_codes, is_terminal, print_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ def trust(
         sha256 = digest(wanted) if wanted else ""
         known = read_trust(repository.common_dir, world.environment)
         if print_hash:
-            Tolerant(sys.stdout).write(f"{sha256}\n" if sha256 else "")
+            sys.stdout.write(f"{sha256}\n" if sha256 else "")
             return
         if not json:
             _show(repository, commit, wanted, known)
@@ -90,9 +90,8 @@ def _show(repository: "Repository", commit: str, wanted: str, known: "Trust") ->
     if not wanted:
         say(f"{where} asks for nothing beyond the sandbox")
         return
-    stream = Tolerant(sys.stdout)
-    stream.write(neutral(wanted))
-    stream.flush()
+    sys.stdout.write(neutral(wanted))
+    sys.stdout.flush()
     if known.covers(wanted):
         say(f"this is granted to {repository.root} already")
     elif known.text:
