@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agentflow.errors import EnvironmentFailure
+from agentflow.errors import EnvironmentFailure, UsageError
 
 ROOM = 4 << 20
 """Bytes that must still fit: fewer, and git or a command may have failed for that alone."""
@@ -32,6 +32,20 @@ def check_room(folder: Path) -> None:
             f"nothing more can be written in {folder}: {error.strerror}",
             hint=FREE,
         ) from error
+
+
+def check_place(file: Path) -> None:
+    """Raise `UsageError` if a file that somebody asked for cannot be where they want it.
+
+    Looked at before the work whose result it is to hold.
+    """
+    folder = file.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"{file} cannot be written: there is no folder {folder}")
+    if file.is_dir():
+        raise UsageError(f"{file} cannot be written: it is a folder")
+    if not os.access(file if file.exists() else folder, os.W_OK):
+        raise UsageError(f"{file} cannot be written: that is not allowed here")
 
 
 def refused(error: OSError) -> EnvironmentFailure:

@@ -354,6 +354,13 @@ def test_a_program_that_fails_is_told_and_the_branch_is_there(done: Delivered) -
     assert done.git(done.remote, "rev-parse", "agentflow/TASK-1") == done.tip
 
 
+def test_a_place_where_no_file_can_be_is_refused_everywhere_alike(done: Delivered) -> None:
+    for command in (["report"], ["bundle"], ["attest"], ["runs", "export"]):
+        ended = done.run(done.shell.project.root, *command, "TASK-1", "-o", "nowhere/file")
+        told = f"error: nowhere/file cannot be written: there is no folder {done.shell.project.root}"
+        assert (ended.returncode, ended.stderr.strip()) == (2, f"{told}/nowhere"), command
+
+
 def test_an_attestation_is_made_signed_and_checked(done: Delivered) -> None:
     root, key = done.shell.project.root, done.folder / "key"
     for file in (key, done.folder / "other"):

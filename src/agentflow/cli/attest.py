@@ -55,11 +55,14 @@ def attest(
 
 def _attest(run: str, output: Path | None, key: Path | None) -> None:
     from agentflow.attestation import attested, statement_of
+    from agentflow.disk import check_place
     from agentflow.errors import EnvironmentFailure
     from agentflow.verified_runs import verified_run
     from agentflow.workspace.repository import open_repository
     from agentflow.world import World
 
+    if output:
+        check_place(output)
     world = World()
     found = verified_run(open_repository(world.directory, world.environment), run)
     text = attested(statement_of(found.report, found.tip), key)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentflow.cli.output import say
-from agentflow.errors import AgentflowError, EnvironmentFailure, UsageError
+from agentflow.errors import AgentflowError, EnvironmentFailure
 from agentflow.frozen import record
 
 if TYPE_CHECKING:
@@ -49,9 +49,11 @@ def publishing(name: str, junit: Path | None, sarif: Path | None) -> Generator[P
     summary = os.environ.get("GITHUB_STEP_SUMMARY", "")
     annotated = os.environ.get("GITHUB_ACTIONS") == "true"
     wanted = _Wanted(junit, sarif, summary, annotated)
-    for file in filter(None, (junit, sarif)):
-        if not file.absolute().parent.is_dir() or file.is_dir():
-            raise UsageError(f"{file} cannot be written: there is no folder for it, or it is one")
+    if junit or sarif:
+        from agentflow.disk import check_place
+
+        for file in filter(None, (junit, sarif)):
+            check_place(file)
 
     def publish(report: "Json") -> None:
         if wanted.anything and ("outcome" in report or report.get("type") == "verification"):

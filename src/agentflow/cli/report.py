@@ -33,12 +33,16 @@ def report(
         import sys
         import webbrowser
 
+        from agentflow.disk import check_place, write_atomically
+
+        if output and str(output) != "-":
+            check_place(output)
         page, file = _page(run)
         if str(output) == "-":
             sys.stdout.write(page)
             return
         file = output or file
-        _write(file, page)
+        write_atomically(file, page)
         data().print(str(file))
         if open_it:
             webbrowser.open(file.resolve().as_uri())
@@ -62,13 +66,3 @@ def _page(run: str) -> tuple[str, Path]:
     details = read_details(repository, world.cache, found, redact)
     folder = own_folder(repository.root, FOLDER) / str(found["run"])
     return render_report(details), folder / "report.html"
-
-
-def _write(file: Path, page: str) -> None:
-    from agentflow.disk import write_atomically
-    from agentflow.errors import EnvironmentFailure
-
-    try:
-        write_atomically(file, page)
-    except OSError as error:
-        raise EnvironmentFailure(f"cannot write {file}: {error.strerror}") from error
