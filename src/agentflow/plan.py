@@ -97,6 +97,8 @@ class Plan:
     then those that are known before."""
     ledger: Ledger | None = None
     """For a task that stands in a document with others."""
+    replay: bool = False
+    """Whether the replies are those of a recording."""
 
     @property
     def lands_on(self) -> str:

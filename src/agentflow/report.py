@@ -48,7 +48,16 @@ SUBTYPES = {
 }
 """The field's name for an outcome; every other one is `error_during_execution`."""
 
-_SO_FAR = ("title", "model", "models", "num_turns", "duration_ms", "total_cost_usd", "usage")
+_SO_FAR = (
+    "title",
+    "model",
+    "replay",
+    "models",
+    "num_turns",
+    "duration_ms",
+    "total_cost_usd",
+    "usage",
+)
 
 
 class Summary:
@@ -162,6 +171,7 @@ class Summary:
                 "left_to_ci": [e["gate"] for e in self._evidence if e["summary"] == LEFT_TO_CI],
             },
             "model": started.get("model"),
+            "replay": started.get("replay", False),
             "fallback": self._of(FallbackStarted) or None,
             "prompt": {"name": started.get("prompt"), "sha256": started.get("prompt_sha256")},
             "effort": started.get("effort"),

@@ -63,6 +63,7 @@ def run_started(plan: Plan, run: str, replaceable: str | None) -> RunStarted:
         network=plan.environment.agent_network,
         limits=asdict(plan.limits),
         boundaries=plan.mounts.labels,
+        replay=plan.replay,
     )
 
 

@@ -40,7 +40,7 @@ def rewind(repository: Repository, world: World, report: dict[str, object], turn
     run, task = str(report["run"]), str(report["task"])
     if report["outcome"] == "done":
         raise UsageError(
-            f"the run {run} is done and has landed",
+            f"the run {run} is done, and what it verified stays",
             hint=f"Begin another one there: agentflow runs fork {run} --at {turn}",
         )
     with task_lock(repository.locks(world.cache), task):

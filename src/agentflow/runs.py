@@ -166,7 +166,7 @@ def unfinished_run(root: Path, task: str) -> str | None:
     """The newest run of a task, if it could be continued: it ended early, and the model had
     answered."""
     runs = list_runs(root, task)
-    if not runs or runs[-1]["outcome"] not in LEFT:
+    if not runs or runs[-1]["outcome"] not in LEFT or runs[-1].get("replay") is True:
         return None
     name = str(runs[-1]["run"])
     return name if _was_answered(root / FOLDER / name / JOURNAL) else None
@@ -179,6 +179,7 @@ def open_runs(root: Path) -> list[str]:
         str(report["run"])
         for report in newest.values()
         if report["outcome"] in RESUMABLE
+        and report.get("replay") is not True
         and _was_answered(root / FOLDER / str(report["run"]) / JOURNAL)
     ]
 
@@ -191,9 +192,9 @@ def is_here(root: Path, wanted: str) -> bool:
     )
 
 
-def find_report(root: Path, wanted: str) -> Json:
-    """The report of a run, or of a task's newest one, be it of one of its batches. Raises
-    `UsageError` naming the nearest."""
+def find_report(root: Path, wanted: str, *, replays: bool = True) -> Json:
+    """The report of a run, or of a task's newest one, be it of one of its batches; without `replays`,
+    its newest one that asked a model, if there is any. Raises `UsageError` naming the nearest."""
     named = _named(root)
     match = [run for run, task in named.items() if wanted in {run, task}]
     match = match or [run for run, task in named.items() if task.startswith(f"{wanted}-batch-")]
@@ -202,7 +203,11 @@ def find_report(root: Path, wanted: str) -> Json:
             f"there is no run or task {wanted!r} here{nearest(wanted, list(named))}",
             hint="List them: agentflow runs list",
         )
-    return read_report(root / FOLDER / match[-1])
+    reports = (read_report(root / FOLDER / each) for each in reversed(match))
+    newest = next(reports)
+    if replays or newest.get("replay") is not True:
+        return newest
+    return next((each for each in reports if each.get("replay") is not True), newest)
 
 
 def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
@@ -220,6 +225,11 @@ def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
         )
     report = find_report(root, wanted)
     name, outcome = str(report["run"]), str(report["outcome"])
+    if report.get("replay") is True:
+        raise UsageError(
+            f"the run {name} repeats a recording, and cannot go on",
+            hint="Run the task again: with --fresh --replay FILE, or by a model.",
+        )
     if blocked and outcome != "blocked":
         raise UsageError(f"the run {name} asks nothing: it is {outcome}")
     if outcome == "done" or outcome not in {*RESUMABLE, "failed"}:

@@ -10,6 +10,7 @@ _NUMBER = None
 _FIELDS: Json = {
     **dict.fromkeys(("task", "run", "outcome", "title", "reason", "hint", "again", "base"), ""),
     **dict.fromkeys(("marker", "work_tree"), ""),
+    "replay": False,
     "num_turns": 0,
     "duration_ms": _NUMBER,
     "total_cost_usd": _NUMBER,
@@ -96,5 +97,7 @@ def _like(pattern: Any, value: Any) -> Any:
         )
     if isinstance(pattern, str):
         return value if isinstance(value, str) else pattern
+    if isinstance(pattern, bool):
+        return value is True
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return value if is_number and 0 <= value < _NUMBER_LIMIT else pattern

@@ -17,6 +17,8 @@ _COUNTERS = (
     "cache_creation_input_tokens",
 )
 
+REPLAYED = "a replay: nothing was paid"
+
 _DAY = re.compile(r"-(\d{4})(\d{2})(\d{2})T\d{6}-[0-9a-f]{4}$")
 """At the end of a run's name."""
 
@@ -75,9 +77,16 @@ class Total:
 
 
 def of_report(report: Json) -> Spending:
-    """What a run spent, as its report says it. A repository may have brought the report: what does
-    not fit counts as nothing, and as an unknown cost."""
+    """What a run spent, as its report says it; a replay, which asks no model, nothing. A repository
+    may have brought the report: what does not fit counts as nothing, and as an unknown cost."""
+    if is_replay(report):
+        return Spending()
     return _spending(report.get("num_turns"), report.get("usage"), report.get("total_cost_usd"))
+
+
+def is_replay(report: Json) -> bool:
+    """Whether a run repeated a recording: its tokens and cost are those of the recorded one."""
+    return report.get("replay") is True
 
 
 def total(reports: Iterable[Json]) -> Total:
@@ -105,7 +114,7 @@ def by_prompt(reports: Iterable[Json]) -> dict[str, Total]:
 
 
 def by_model(reports: Iterable[Json]) -> dict[str, Total]:
-    """What each model was paid, in as many runs as it answered in."""
+    """What each model was paid, in as many runs as it answered in; replays are none of them."""
     return _grouped(
         (name, _spending(each.get("turns"), each.get("usage"), each.get("cost_usd")))
         for report in reports
@@ -119,6 +128,8 @@ def _day(report: Json) -> str:
 
 
 def _models(report: Json) -> Iterator[tuple[str, Json]]:
+    if is_replay(report):
+        return
     for name, each in _mapping(report.get("models")).items():
         yield name, _mapping(each)
 

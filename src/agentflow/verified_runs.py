@@ -8,6 +8,7 @@ from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.records import Json
 from agentflow.runs import FOLDER, REPORT, find_report
+from agentflow.spending import is_replay
 from agentflow.workspace.git import GitError
 from agentflow.workspace.land import base_ref
 from agentflow.workspace.repository import Repository
@@ -27,9 +28,15 @@ class VerifiedRun:
 
 
 def verified_run(repository: Repository, wanted: str) -> VerifiedRun:
-    """The run of this name, or a task's newest. Raises `UsageError` if it verified no commit here."""
-    report = find_report(repository.root, wanted)
+    """The run of this name, or a task's newest that is no replay. Raises `UsageError` if it verified
+    no commit here, and for a replay: what is handed on says which model wrote it."""
+    report = find_report(repository.root, wanted, replays=False)
     run, task, outcome = str(report["run"]), str(report["task"]), report["outcome"]
+    if is_replay(report):
+        raise UsageError(
+            f"the run {run} repeats a recording: no model was asked, and it is not handed on",
+            hint="Give the run that was recorded, or push the branch yourself.",
+        )
     if outcome not in {"done", "conflict"}:
         raise UsageError(
             f"the run {run} is {outcome}: it verified nothing",

@@ -29,6 +29,38 @@ def replay(terminal: Terminal, tape: Path, *arguments: str) -> tuple[int, Json]:
     return ended.returncode, json.loads(ended.stdout)
 
 
+def check_counts_for_nothing(terminal: Terminal, report: Json) -> None:
+    """A replay is told as such, spent nothing, and is not handed on in place of the recorded run."""
+    listed = terminal.run("runs", "list")
+    first, second = listed.stdout.splitlines()
+    paid = first.split("$")[1].split()[0]
+    assert (report["replay"], " replay " in second, "$" in second) == (True, True, False)
+    assert listed.stderr.strip().endswith(f"${paid}")
+    assert f"{report['task_total']['cost_usd']:.4f}" == paid
+    assert paid in terminal.run("runs", "list", "--by", "model").stdout
+    shown = terminal.run("runs", "show", report["run"])
+    assert "· a replay: nothing was paid ·" in shown.stdout
+    attested = terminal.run("attest", "TASK-1")
+    assert json.loads(attested.stdout)["predicate"]["run"] == first.split()[0]
+    for command in ("attest", "bundle", "pr"):
+        refused = terminal.run(command, report["run"])
+        assert (refused.returncode, "no model was asked" in refused.stderr) == (2, True), command
+
+
+def test_what_landed_nowhere_is_not_said_to_have_landed(terminal: Terminal) -> None:
+    url = terminal.serve(turn(HELLO), turn())
+    done = terminal.run("run", "TASK-1", *GATE, "--base-url", url, "--land", "none", "--output-format=json")
+    report = json.loads(done.stdout)
+    again = terminal.run("run", "TASK-1", *GATE)
+    tip = report["landed"]["tip"][:12]
+    assert again.stdout.splitlines()[0] == f"TASK-1 is done already: {tip}, on no branch"
+    wanted = f"git branch agentflow/TASK-1 {tip}"
+    assert (again.returncode, wanted in again.stdout) == (0, True)
+    terminal.project.git(*wanted.split()[1:])
+    back = terminal.run("runs", "rewind", report["run"], "--to", "1")
+    assert "is done, and what it verified stays" in back.stderr
+
+
 def test_a_run_is_recorded_and_replayed(terminal: Terminal, tmp_path: Path) -> None:
     project, tape = terminal.project, tmp_path / "replies.jsonl"
     commit = bash('date +%N; git add -A && git commit -qm "feat: hello"; echo $RANDOM')
@@ -44,6 +76,7 @@ def test_a_run_is_recorded_and_replayed(terminal: Terminal, tmp_path: Path) -> N
     assert (code, report["outcome"], report["num_turns"]) == (0, "done", 3)
     assert project.git("log", landed, "main..agentflow/TASK-1") == before
     assert report["total_cost_usd"] is not None
+    check_counts_for_nothing(terminal, report)
     assert tape.stat().st_mode & 0o777 == 0o600
     assert KEY not in tape.read_text()
     lines = [json.loads(line) for line in tape.read_text().splitlines()]
@@ -63,6 +96,11 @@ def test_a_run_is_recorded_and_replayed(terminal: Terminal, tmp_path: Path) -> N
     )
     notice = next(n for n in report["notices"] if "differs from the recording" in n)
     assert "\n+Be quick.\n" in f"{notice}\n"
+    resumed = terminal.run("resume", "TASK-1")
+    assert (resumed.returncode, "repeats a recording, and cannot go on" in resumed.stderr) == (
+        2,
+        True,
+    )
 
 
 def test_a_call_that_now_fails_and_a_longer_run_end_the_replay(

@@ -6,6 +6,7 @@ from agentflow.ci.judged import Judged
 from agentflow.durations import format_duration
 from agentflow.neutral import code_block, code_span
 from agentflow.records import Evidence
+from agentflow.spending import REPLAYED
 from agentflow.words import counted
 
 MAX_SUMMARY = 900_000
@@ -69,9 +70,10 @@ def _facts(judged: Judged) -> Iterator[str]:
         yield f"- commit: {code_span(commit['sha'][:12])} {code_span(commit['subject'])}"
     if landed and landed["ref"]:
         yield f"- landed: {code_span(landed['ref'].removeprefix('refs/heads/'))}"
-    spent = "unknown" if cost is None else f"${cost:.4f}"
+    spent = "cost unknown" if cost is None else f"cost ${cost:.4f}"
+    spent = REPLAYED if report["replay"] else spent
     yield (
-        f"- spent: {counted(report['num_turns'], 'turn')}, cost {spent}, "
+        f"- spent: {counted(report['num_turns'], 'turn')}, {spent}, "
         f"{format_duration(judged.seconds)}"
     )
     yield f"- run: {code_span(judged.run)}"

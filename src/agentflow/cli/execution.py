@@ -112,6 +112,7 @@ def execute(
         return {"exit_code": 0}
     connect = connector(world)
     if replies:
+        plan = replace(plan, replay=replies.offline)
         connect = replies.through(world, connect)
     report = _run_and_print(plan, world, connect, output_format, quiet=quiet, verbose=verbose)
     while answer := _answered(report):

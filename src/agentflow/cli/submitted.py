@@ -125,12 +125,12 @@ def line_of(report: Json) -> str:
     from agentflow.durations import format_duration
     from agentflow.neutral import one_line
     from agentflow.shown_reports import shown
-    from agentflow.spending import of_report
+    from agentflow.spending import is_replay, of_report
 
     fields = shown(report)
     run, outcome = one_line(fields["run"], 255), one_line(fields["outcome"], 40)
     milliseconds, spent = fields["duration_ms"], of_report(report)
     took = "" if milliseconds is None else format_duration(milliseconds / 1000)
     title = one_line(fields["title"], 60)
-    paid = spent.as_text if spent.turns else ""
+    paid = "replay" if is_replay(report) else spent.as_text if spent.turns else ""
     return f"{run:<40} {outcome:<12} {paid:>45}  {took:>10}  {title}".rstrip()

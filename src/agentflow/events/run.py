@@ -42,6 +42,8 @@ class RunStarted:
     """What the run may spend: the fields of `records.Limits`."""
     boundaries: tuple[tuple[str, str], ...] = ()
     """Each glob, denials with a leading `!`, and who enforces it: `boundaries.Label`."""
+    replay: bool = False
+    """Whether the replies are those of a recording."""
 
 
 @record

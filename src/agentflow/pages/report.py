@@ -13,6 +13,7 @@ from agentflow.pages.chart import KINDS, draw
 from agentflow.pages.code import coloured
 from agentflow.pages.environment import asset, dollars, environment
 from agentflow.records import Json
+from agentflow.spending import REPLAYED
 from agentflow.words import counted
 
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}  # noqa: RUF001
@@ -70,7 +71,7 @@ def _facts(run: Json) -> Iterator[tuple[str, str]]:
     if run["verification"]["repairs"]:
         yield "repairs", f"{run['verification']['repairs']:,}"
     yield "tokens", f"{sum(run['usage'].values()):,}"
-    yield "cost", dollars(run["total_cost_usd"])
+    yield "cost", REPLAYED if run["replay"] else dollars(run["total_cost_usd"])
     if run["duration_ms"] is not None:
         yield "time", format_duration(run["duration_ms"] / 1000)
     yield (

@@ -9,6 +9,7 @@ from agentflow.records import Evidence, Json, Verdict
 from agentflow.shown_reports import evidence_of, shown
 from agentflow.sinks.console import gate_line, last_lines
 from agentflow.sinks.printer import Printer, Span
+from agentflow.spending import REPLAYED
 from agentflow.words import counted
 
 TITLES = {
@@ -97,9 +98,16 @@ def print_gates(printer: Printer, evidence: Sequence[Evidence]) -> None:
 def _print_done_before(printer: Printer, report: Json) -> None:
     landed: Json = report["landed"] or {}
     where = f": {landed['tip'][:12]}" if landed else ""
-    on = f" on {_branch(landed['ref'])}" if landed.get("ref") else ""
+    on = (
+        f" on {_branch(landed['ref'])}" if landed.get("ref") else ", on no branch" if landed else ""
+    )
     line = f"{report['task']} is done already{where}{on}"
     printer.print((neutral(line), "bold green"))
+    if landed and not landed.get("ref"):
+        put = f"git branch agentflow/{report['task']} {landed['tip'][:12]}"
+        printer.print(
+            neutral(f"  kept on refs/agentflow/verified/{report['run']}; to land it: {put}")
+        )
     printer.print("  to run it again, give --fresh")
 
 
@@ -143,7 +151,7 @@ def _facts(report: Json) -> Iterator[tuple[str, str]]:
         f"{counted(report['num_turns'], 'turn')} · "
         + (f"{counted(repairs, 'repair')} · " if repairs else "")
         + f"{counted(sum(usage.values()), 'token')} · "
-        + ("cost unknown" if cost is None else f"${cost:.4f}")
+        + (REPLAYED if report["replay"] else "cost unknown" if cost is None else f"${cost:.4f}")
         + f" · {format_duration((report['duration_ms'] or 0) / 1000)}",
     )
     whole = report["task_total"]

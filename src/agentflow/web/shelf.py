@@ -10,7 +10,7 @@ from agentflow.shown_reports import shown
 from agentflow.spending import of_report
 from agentflow.web.following import Follower
 
-_SPENT = ("num_turns", "usage", "total_cost_usd", "models")
+_SPENT = ("replay", "num_turns", "usage", "total_cost_usd", "models")
 Key = tuple[int, int, int]
 
 
@@ -83,7 +83,9 @@ def as_row(report: Json) -> RunRow:
         seconds=None if milliseconds is None else milliseconds / 1000,
         spent=of_report(report),
         prompt=name if isinstance(name, str) else "",
-        model=model if isinstance(model, str) else "",
+        model=(f"replay of {model}" if fields["replay"] else model)
+        if isinstance(model, str)
+        else "",
         report={
             **{field: report.get(field) for field in _SPENT},
             **{field: fields[field] for field in ("task", "run", "outcome")},
