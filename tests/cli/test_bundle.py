@@ -357,7 +357,9 @@ def test_a_program_that_fails_is_told_and_the_branch_is_there(done: Delivered) -
 def test_a_place_where_no_file_can_be_is_refused_everywhere_alike(done: Delivered) -> None:
     for command in (["report"], ["bundle"], ["attest"], ["runs", "export"]):
         ended = done.run(done.shell.project.root, *command, "TASK-1", "-o", "nowhere/file")
-        told = f"error: nowhere/file cannot be written: there is no folder {done.shell.project.root}"
+        told = (
+            f"error: nowhere/file cannot be written: there is no folder {done.shell.project.root}"
+        )
         assert (ended.returncode, ended.stderr.strip()) == (2, f"{told}/nowhere"), command
 
 
