@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.errors import EnvironmentFailure, Held
 from agentflow.runs import (
     FOLDER,
     JOURNAL,
@@ -235,7 +235,7 @@ def test_a_lock_is_held_by_one_process_and_dies_with_it(tmp_path: Path) -> None:
         with task_lock(folder, "B"):
             pass
         with (
-            pytest.raises(UsageError, match=r"^another run of A is at work$"),
+            pytest.raises(Held, match=r"^another run of A is at work$"),
             task_lock(folder, "A"),
         ):
             pass

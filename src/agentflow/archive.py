@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from agentflow.checkouts import remove_folder
-from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.errors import EnvironmentFailure, Held
 from agentflow.frozen import record
 from agentflow.journal import open_regular
 from agentflow.redaction import Redact
@@ -104,7 +104,7 @@ def prune(
                 found.append(old)
                 if really:
                     _remove(repository, run, folder, work)
-        except UsageError as error:
+        except Held as error:
             found.append(replace(old, stays=error.message))
     return found
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from agentflow.boundaries import matches
 from agentflow.canaries import Prove, outdated, prove
 from agentflow.configuration import Settings
-from agentflow.errors import AgentflowError, UsageError
+from agentflow.errors import AgentflowError, EnvironmentFailure, UsageError
 from agentflow.frozen import record
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint, find_key, key_name
 from agentflow.models.kinds import find_kind
@@ -255,7 +255,7 @@ def _server(settings: Settings, world: World) -> Iterator[Check]:
     try:
         variable = key_name(url, settings.key_variable)
         key = find_key(url, world.environment, settings.key_variable)
-    except UsageError as error:
+    except (UsageError, EnvironmentFailure) as error:
         yield Check("key", *_missing(error))
     else:
         told = f"{variable} is set" if key else "a server on this machine needs none"

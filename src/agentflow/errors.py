@@ -11,7 +11,8 @@ AgentflowError
 ├── ProviderFailure    6   the model API refused or failed for good
 │   └── CallFailed     6   one call did (in `messages`: it says what that used)
 ├── Conflict           7   the target moved or cannot take the result
-│   └── Fenced         7   another worker went on with the run
+│   ├── Fenced         7   another worker went on with the run
+│   └── Held           7   another process is at work on the task or file
 └── Interrupted  130/143   SIGINT or SIGTERM
 
 ToolFailure stands apart: the model reads it and goes on.
@@ -81,7 +82,7 @@ class ProviderFailure(AgentflowError):
 
 
 class Conflict(AgentflowError):
-    """The target moved or cannot take the result; verified work is kept on its ref."""
+    """Somebody else's work is in the way; what was verified is kept on its ref."""
 
     exit_code = 7
     outcome = "conflict"
@@ -92,6 +93,10 @@ class Fenced(Conflict):
 
     def __init__(self, run: str) -> None:
         super().__init__(f"another worker went on with {run}")
+
+
+class Held(Conflict):
+    """Another process is at work on the same task or file."""
 
 
 class Interrupted(AgentflowError):

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agentflow.candidates import authorship, judge_again
-from agentflow.errors import Conflict, UsageError
+from agentflow.errors import Conflict, Held
 from agentflow.events import Clashed, Combined
 from agentflow.records import Candidate, Landed, Verdict
 from agentflow.repair import repair_message
@@ -164,6 +164,6 @@ async def _turn(locks: Path, name: str) -> AsyncGenerator[None]:
             try:
                 held.enter_context(task_lock(locks, name, patience=0.0))
                 break
-            except UsageError:
+            except Held:
                 await asyncio.sleep(POLL)
         yield

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
-from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.errors import EnvironmentFailure, Held, UsageError
 from agentflow.file_locks import open_lock, try_lock
 from agentflow.journal import open_regular
 from agentflow.nearest import nearest
@@ -79,7 +79,7 @@ def task_lock(folder: Path, task: str, patience: float = PATIENCE) -> Generator[
     The file then says which process that was: `cancelling` proves it before it believes it.
 
     `patience`: seconds that it may still be held, by a process that is dying.
-    Raises `UsageError` if another process holds it, `EnvironmentFailure` if it cannot be made.
+    Raises `Held` if another process holds it, `EnvironmentFailure` if it cannot be made.
     """
     path = folder / f"{task}.lock"
     try:
@@ -91,7 +91,7 @@ def task_lock(folder: Path, task: str, patience: float = PATIENCE) -> Generator[
         deadline = time.monotonic() + patience
         while not try_lock(descriptor):
             if time.monotonic() >= deadline:
-                raise UsageError(
+                raise Held(
                     f"another run of {task} is at work",
                     hint="Wait for it, or stop it with Ctrl-C where it runs.",
                 )

@@ -24,13 +24,20 @@ class _Tolerant(io.FileIO):
     """A descriptor on which writing always succeeds."""
 
     def write(self, data: "Buffer", /) -> int:  # pyright: ignore[reportImplicitOverride]
-        length = memoryview(data).nbytes
         try:
-            return super().write(data) or length
+            while (written := super().write(data)) is None:
+                _wait_for_room(self.fileno())  # whoever started us lets writing not wait
         except OSError as error:
             if self.fileno() == 1 and error.errno != errno.EPIPE:
                 _failures.append(error)
-            return length
+            return memoryview(data).nbytes
+        return written
+
+
+def _wait_for_room(descriptor: int) -> None:
+    import select
+
+    select.select((), (descriptor,), ())
 
 
 def hold_standard_streams() -> None:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from agentflow.disk import write_atomically
-from agentflow.errors import Conflict, UsageError
+from agentflow.errors import Conflict, Held, UsageError
 from agentflow.nearest import nearest
 from agentflow.runs import task_lock
 from agentflow.tasks.document import Document
@@ -119,8 +119,8 @@ def rewrite(
     with ExitStack() as held:
         try:
             held.enter_context(task_lock(locks, name))
-        except UsageError as error:
-            raise Conflict(f"another process is writing {path}", hint="Try again.") from error
+        except Held as error:
+            raise Held(f"another process is writing {path}", hint="Try again.") from error
         now = read_tasks_md(real)
         if now.text != seen.text:
             for change in changes:

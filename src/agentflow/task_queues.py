@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agentflow.configuration import QueueSetting
 from agentflow.disk import write_atomically
-from agentflow.errors import Conflict, UsageError
+from agentflow.errors import Conflict, Held, UsageError
 from agentflow.frontmatter import check_inside, read_limited
 from agentflow.frozen import record
 from agentflow.markers import read_marker
@@ -142,8 +142,8 @@ def write_status(seen: QueueFile, name: str, word: str, locks: Path) -> bool:
     with ExitStack() as held:
         try:
             held.enter_context(task_lock(locks, lock))
-        except UsageError as error:
-            raise Conflict(f"another process is writing {where}", hint="Try again.") from error
+        except Held as error:
+            raise Held(f"another process is writing {where}", hint="Try again.") from error
         now = _parsed(real, read_limited(real, MAX_TASK), where)
         token = status_token(find_entry(now.queue, name, where=where), where=where)
         if token.text != before.text:

@@ -154,7 +154,7 @@ def _sentence(value: object) -> str | None:
         (["TASK-1", "--allow", "appp/**"], 2, "matches nothing in the base; did you mean 'app'?"),
         (["TASK-1", "--timeout", "soon"], 2, "--timeout: 'soon' is not a duration"),
         (["../TASK-1"], 2, "there is no task file ../TASK-1"),
-        (["TASK-1"], 2, "the environment variable ANTHROPIC_API_KEY is not set"),
+        (["TASK-1"], 5, "the environment variable ANTHROPIC_API_KEY is not set"),
         (["TASK-1", "--base-url", "ftp://x"], 2, "'ftp://x' is not like https://host/path"),
         ([], 2, "no task given"),
         (["TASK-1", "--text", "both"], 2, "both a task (TASK-1) and --text are given"),

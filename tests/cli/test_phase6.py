@@ -125,7 +125,7 @@ def test_two_at_once_are_refused(terminal: Terminal) -> None:
 
     second = terminal.run(*order)
 
-    assert second.returncode == 2
+    assert second.returncode == 7
     assert f"another run of {TASK} is at work" in second.stderr
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=30)

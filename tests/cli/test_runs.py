@@ -173,9 +173,16 @@ def test_a_wrong_filter_is_named(runs: Runs, arguments: tuple[str, ...], words: 
     assert words in ended.stderr
 
 
-def test_nothing_found_is_said(runs: Runs) -> None:
+def test_nothing_found_is_said(runs: Runs, tmp_path: Path) -> None:
     assert runs("list").stderr == "no runs yet\n"
-    assert runs("list", "A").stderr == "no runs of A yet\n"
+    unknown = runs("list", "A")
+    assert unknown.returncode == 2
+    assert "there is no task 'A', and no run of it" in unknown.stderr
+    tasks = tmp_path / "root/.orchestrator/tasks"
+    tasks.mkdir(parents=True)
+    (tasks / "A.md").write_text("# A\n")
+    known = runs("list", "A")
+    assert (known.returncode, known.stderr) == (0, "no runs of A yet\n")
     assert runs("list", "--prompt", "x").stderr == "no such runs\n"
 
 

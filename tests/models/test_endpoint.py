@@ -2,7 +2,7 @@
 
 import pytest
 
-from agentflow.errors import UsageError
+from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.models.endpoint import endpoint, find_key
 
 LOCAL = "http://127.0.0.1:8080"
@@ -78,13 +78,13 @@ def test_a_loopback_server_needs_no_key() -> None:
     ],
 )
 def test_a_missing_key_names_its_variable(url: str, variable: str | None, named: str) -> None:
-    with pytest.raises(UsageError, match=named) as caught:
+    with pytest.raises(EnvironmentFailure, match=named) as caught:
         find_key(url, {}, variable)
     assert named in caught.value.hint
 
 
 @pytest.mark.parametrize("key", ["a b", "a\nb", "clé"])
 def test_a_key_that_cannot_stand_in_a_header_is_not_repeated(key: str) -> None:
-    with pytest.raises(UsageError, match="AGENTFLOW_API_KEY holds characters") as caught:
+    with pytest.raises(EnvironmentFailure, match="AGENTFLOW_API_KEY holds characters") as caught:
         find_key(OTHER, {"AGENTFLOW_API_KEY": key})
     assert key not in str(caught.value)

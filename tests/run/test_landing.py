@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from agentflow.errors import Conflict, UsageError
+from agentflow.errors import Conflict, Held, UsageError
 from agentflow.events import Event, GateFinished, RunFinished
 from agentflow.order import Order
 from agentflow.runs import task_lock
@@ -134,7 +134,7 @@ async def test_two_runs_of_one_task_never_interleave(project: Project) -> None:
     await project.run(TURNS)
     locks = next(project.world.cache.glob("*/locks"))
 
-    with task_lock(locks, "TASK-1"), pytest.raises(UsageError, match="another run of TASK-1"):
+    with task_lock(locks, "TASK-1"), pytest.raises(Held, match="another run of TASK-1"):
         await project.run(TURNS, order=Order("TASK-1", fresh=True))
 
 

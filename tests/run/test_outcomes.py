@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import agentflow
-from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.errors import EnvironmentFailure, Held, UsageError
 from agentflow.markers import write_marker
 from agentflow.order import Order
 from agentflow.records import Json
@@ -72,7 +72,7 @@ async def test_the_base_is_the_flag_else_the_tasks_else_head(project: Project) -
 async def test_a_stale_marker_is_gone_as_soon_as_a_run_holds_the_task(project: Project) -> None:
     write_marker(project.root, "TASK-1", "failed")
     locks = open_repository(project.root, project.world.environment).locks(project.world.cache)
-    with task_lock(locks, "TASK-1"), pytest.raises(UsageError, match="another run of TASK-1"):
+    with task_lock(locks, "TASK-1"), pytest.raises(Held, match="another run of TASK-1"):
         await project.run([turn()])
     assert project.marker("failed") == "failed"
     report = await project.run([turn(HELLO)], max_turns=1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agentflow.archive import prune
-from agentflow.errors import UsageError
+from agentflow.errors import Held, UsageError
 from agentflow.events import Event, ToolStarted
 from agentflow.order import Order
 from agentflow.plan import make_plan
@@ -280,7 +280,7 @@ async def test_two_processes_do_not_go_on_with_one_run(project: Project) -> None
         resumed(project, stopped["run"], TURNS, max_turns=10),
         return_exceptions=True,
     )
-    refused = [each for each in both if isinstance(each, UsageError)]
+    refused = [each for each in both if isinstance(each, Held)]
     assert [str(error) for error in refused] == ["another run of TASK-1 is at work"]
     assert project.git("show", "agentflow/TASK-1:app/log.txt") == "once"
 

@@ -219,6 +219,11 @@ def exit_codes() -> str:
         "The exit code is the verified outcome. Of several tasks the worst counts, in the order"
         f" {_worst_first()}, 0.",
         "",
+        "2 is what you change on the command line or in a file, 5 what you mend on the machine, 7 what you"
+        " wait for or bring together. `doctor` ends with 0 or 5. Where standard output cannot be written, a"
+        " command says so on standard error and ends with 5, unless it ended with another code; a run's own"
+        " code stays. A reader that closes the pipe early (`| head`) changes nothing.",
+        "",
     ]
     outcomes = {each.exit_code: each for each in _tree(errors.AgentflowError)}
     rows: list[tuple[str, ...]] = []

@@ -132,6 +132,29 @@ def test_what_cannot_be_told_is_a_problem(text: str, line: int, reason: str) -> 
     assert any(each.line == line and reason in each.message for each in read(text).problems)
 
 
+@pytest.mark.parametrize("said", ["TASK-1, AUTH", "TASK-1\n- login-page", "`setup` and TASK-1"])
+def test_a_name_without_a_number_beside_others_is_not_passed_over(said: str) -> None:
+    queue = read(
+        "### TASK-1: x\n**Status:** done\n"
+        f"### TASK-2: y\n**Status:** pending\n**Depends On:** {said}\n"
+    )
+
+    (problem,) = queue.problems
+    assert (problem.line, problem.severity) == (5, "error")
+    assert problem.message.startswith("the dependencies hold what is no task's id: ")
+    assert queue.ready() == ()
+
+
+@pytest.mark.parametrize("said", ["TASK-1 (storage, api)", "TASK-1, none", "TASK-1: the store"])
+def test_words_about_a_dependency_are_no_dependency(said: str) -> None:
+    queue = read(
+        "### TASK-1: x\n**Status:** done\n"
+        f"### TASK-2: y\n**Status:** pending\n**Depends On:** {said}\n"
+    )
+
+    assert ([each.id for each in queue.ready()], queue.problems) == (["TASK-2"], ())
+
+
 def test_text_below_a_status_is_not_the_status() -> None:
     queue = read("### TASK-1: a\n**Status:** pending\n\nWrite it.\n")
 

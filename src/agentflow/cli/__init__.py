@@ -17,9 +17,9 @@ Exit codes:
   2        usage: a flag, a name or a file that you can correct
   3        blocked: the agent needs an answer by a person
   4        budget: turns, cost, tokens or time ran out
-  5        environment: no sandbox, no git, a program is missing
+  5        environment: this machine is not ready: no sandbox, git, program, key, port or disk space
   6        provider: the model API refused or failed for good
-  7        conflict: the target moved or cannot take the result
+  7        conflict: the target moved or cannot take the result; another run of the task is at work
   70       internal error: a bug of agentflow
   130/143  interrupted by SIGINT or SIGTERM
 """

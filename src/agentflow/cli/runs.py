@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentflow.cli.completion import complete_outcome, complete_prompt, complete_run
+from agentflow.cli.completion import complete_outcome, complete_prompt, complete_run, complete_task
 from agentflow.cli.desk import root_here
 from agentflow.cli.options import Verbose
 from agentflow.cli.output import data, exit_codes, print_json, say, talk
@@ -77,7 +77,10 @@ def list_(
         begun = None if since is None else parse_since(since, World().now(), where="--since")
         outcomes = _outcomes(outcome or [])
         wanted = Selection(task, outcomes, begun, prompt, model, limit)
-        found = select(_all_reports(task, whole=json and not by), wanted)
+        reports = _all_reports(task, whole=json and not by)
+        if task is not None:
+            _check_known(task, reports)
+        found = select(reports, wanted)
         if by:
             _print_sums(by, found, json=json)
             return
@@ -93,6 +96,24 @@ def list_(
             from agentflow.spending import total
 
             say(f"{len(found)} runs: {total(found).spent.as_text}")
+
+
+def _check_known(task: str, reports: list[Json]) -> None:
+    """Raise `UsageError` for a task without a run, a file, an entry in a queue and a document."""
+    from agentflow.cli.desk import desk
+    from agentflow.errors import UsageError
+    from agentflow.nearest import nearest
+
+    known = {*complete_task(""), *(str(report["task"]) for report in reports)}
+    if task in known:
+        return
+    try:
+        desk().find(task)
+    except UsageError as error:
+        raise UsageError(
+            f"there is no task {task!r}, and no run of it{nearest(task, sorted(known))}",
+            hint="All runs: agentflow runs list",
+        ) from error
 
 
 def _print_sums(by: By, found: list[Json], *, json: bool) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Literal
 from urllib.parse import urlsplit
 
-from agentflow.errors import UsageError
+from agentflow.errors import EnvironmentFailure, UsageError
 
 Owner = Literal["anthropic", "loopback", "other"]
 
@@ -65,8 +65,9 @@ def find_key(
     `key_variable` names another variable.
 
     Anthropic's hosts get `ANTHROPIC_API_KEY`, which goes nowhere else; others get
-    `AGENTFLOW_API_KEY`. `key_variable` names another variable. Raises `UsageError` naming the
-    variable if the key is missing or could not stand in a header.
+    `AGENTFLOW_API_KEY`. `key_variable` names another variable. Raises `EnvironmentFailure` naming the
+    variable if the key is missing or could not stand in a header, `UsageError` if Anthropic's key is
+    meant for another host.
     """
     owner = endpoint(base_url) if base_url else "cloud"
     if owner != "anthropic" and key_variable == _ANTHROPIC_KEY:
@@ -79,12 +80,12 @@ def find_key(
     variable = key_variable or (_ANTHROPIC_KEY if owner == "anthropic" else _OWN_KEY)
     key = environment.get(variable, "").strip()
     if key and not (key.isascii() and key.isprintable() and " " not in key):
-        raise UsageError(f"{variable} holds characters that cannot be part of a key")
+        raise EnvironmentFailure(f"{variable} holds characters that cannot be part of a key")
     if key:
         return key
     if owner == "loopback" and key_variable is None:
         return None
-    raise UsageError(
+    raise EnvironmentFailure(
         f"no key for {base_url or 'the cloud'}: the environment variable {variable} is not set",
         hint=f"Run `export {variable}=…`, or in CI set it as a secret of that name.",
     )

@@ -14,7 +14,8 @@ from agentflow.frozen import record
 from agentflow.tasks.document import Problem, Token
 from agentflow.tasks.handoff_blocks import quoted
 from agentflow.tasks.queue_checks import cycles, unknown
-from agentflow.tasks.queue_headings import HEADING, ID
+from agentflow.tasks.queue_dependencies import dependencies
+from agentflow.tasks.queue_headings import HEADING
 from agentflow.tasks.task import MAX_TASK
 
 MAX_LINES = 100_000
@@ -32,11 +33,6 @@ _ANY_HEADING = re.compile(r"#{1,6}[ \t]+\S")
 _ROW = re.compile(r"[ \t]*\|[ \t]*\**([A-Za-z][A-Za-z /-]{0,40}?):?\**:?[ \t]*\|(.*)\|[ \t]*")
 _BOLD = re.compile(r"[ \t]*(?:[-*][ \t]+)?\*\*([A-Za-z][A-Za-z /-]{0,40}?)(?::\*\*|\*\*:)(.*)")
 _RULE = re.compile(r"[ \t]*-{3,}[ \t]*")
-_NAMED = re.compile(rf"(?<![\w-]){ID}(?![\w-])")
-_RANGE = re.compile(
-    rf"(?<![\w-])({ID})[ \t]*(?:\.\.+|\u2013|\u2014|[ \t]-[ \t]|to|through)[ \t]*({ID}|\d+)(?![\w-])"
-)
-_NUMBER = re.compile(r"(.*?)(\d+)")
 _END = re.compile(r"\r\n|\r|\n")
 _SIGN = r"[^\x00-\x7f\w]{1,4}"
 _STATUS = re.compile(
@@ -44,9 +40,7 @@ _STATUS = re.compile(
 )
 _SHORT = {"status", "category", "complexity"}
 """Fields of one line: text below them belongs to the task."""
-_LONGEST_RANGE = 50
 _MOST_FIELDS = 20
-_NOTHING = {"", "none", "n/a", "na", "-", "nothing", "[]", "null"}
 
 
 @record
@@ -215,7 +209,11 @@ def _entry(section: _Section, fields: Sequence[_Field], problems: list[Problem])
         told = f"{found[1]} has {len(depends)} fields of dependencies"
         problems.append(Problem(line, "error", "depends-many", told))
     unread = len(problems)
-    names = [name for each in depends[:_MOST_FIELDS] for name in _dependencies(each, problems)]
+    names = [
+        name
+        for each in depends[:_MOST_FIELDS]
+        for name in dependencies(each.value, each.line, problems)
+    ]
     doubts = [each.message for each in problems[unread:]]
     doubts += ["it has too many fields of dependencies"] if len(depends) > _MOST_FIELDS else []
     return Entry(
@@ -278,32 +276,3 @@ def _digest(section: _Section, fields: Sequence[_Field]) -> str:
 def plain(value: str) -> str:
     """A value without signs: small letters, blanks between words; `-` stays within a name."""
     return " ".join(re.sub(r"[^\w/-]+|_+", " ", value[:200]).lower().split()).strip("- ")
-
-
-def _dependencies(said: _Field, problems: list[Problem]) -> list[str]:
-    """The ids of a field; a range names every number in it. Prose is a problem."""
-    value = re.split(r"```|~~~", said.value[:10_000], maxsplit=1)[0]
-    if value.strip("[]() .*`\t\n").lower() in _NOTHING:
-        return []
-    found = [name for match in _RANGE.finditer(value) for name in _between(match[1], match[2])]
-    found += _NAMED.findall(value)
-    if not found:
-        problems.append(
-            Problem(
-                said.line,
-                "error",
-                "depends-unread",
-                f"the dependencies name no task: {' '.join(value.split())[:80]!r}",
-            )
-        )
-    return found
-
-
-def _between(first: str, last: str) -> list[str]:
-    begin, end = _NUMBER.fullmatch(first), _NUMBER.fullmatch(last)
-    if not begin or not end or end[1] not in {begin[1], ""} or len(begin[2]) > 9 or len(end[2]) > 9:
-        return []
-    width, count = len(begin[2]), int(end[2]) - int(begin[2])
-    if not 0 <= count <= _LONGEST_RANGE:
-        return []
-    return [f"{begin[1]}{int(begin[2]) + step:0{width}}" for step in range(count + 1)]

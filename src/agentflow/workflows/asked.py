@@ -112,7 +112,7 @@ def block(
 ) -> Json:
     """Write down that a handoff waits for answers; return the report of its run, which is blocked.
 
-    Raises `UsageError` if another process is at work on it, `EnvironmentFailure` if it cannot be
+    Raises `Held` if another process is at work on it, `EnvironmentFailure` if it cannot be
     written.
     """
     task, root = pasted.id, repository.root
