@@ -1,7 +1,5 @@
 """The parts of a handoff whose work lies in several repositories."""
 
-from pathlib import Path
-
 import pytest
 
 from agentflow.handoff_parts import prepare
