@@ -123,6 +123,11 @@ def in_signs(text: str) -> Status | None:
     return said.pop() if len(said) == 1 else None
 
 
+def has_marks(text: str) -> bool:
+    """Whether signs stand there that say a status without a word."""
+    return not _MARKS.keys().isdisjoint(text)
+
+
 def in_box(rest: str) -> Status | None:
     """What a box at the beginning or the end of a heading's words says: `## Batch 3 - x [ ]`."""
     found = _BOX_FIRST.match(rest) or _BOX_LAST.search(rest)
