@@ -14,6 +14,7 @@ def superproject(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     folder = tmp_path_factory.mktemp("superproject")
     project = make_project(folder)
     project.write("tools/main.py", "x = 1\n")
+    project.write("tools/project.json", '{"name": "workbench"}\n')  # as nx calls it
     add_submodules(project, folder)
     return open_repository(project.root, project.world.environment)
 
@@ -26,6 +27,7 @@ def superproject(tmp_path_factory: pytest.TempPathFactory) -> Repository:
         ("mail, acme-types", " in @acme/types", [TYPES, MAIL]),
         ("tools, mail, acme-types", " in @acme/types", [TYPES, "", MAIL]),
         ("mail, tools", "", ["", MAIL]),
+        ("workbench", "", [""]),
     ],
 )
 def test_the_shared_contract_comes_first_whatever_the_block_calls_it(
@@ -37,3 +39,4 @@ def test_the_shared_contract_comes_first_whatever_the_block_calls_it(
     assert reading.questions == ()
     parts = prepare(superproject, reading, None, "HANDOFF-1").parts
     assert [part.submodule for part in parts] == places
+    assert ("tools" in reading.folders) == ("" in places)
