@@ -59,7 +59,7 @@ _SIGN = (
 _NAMES = sorted(_SYNONYMS, key=len, reverse=True)
 _WORD = "|".join(name.replace(" ", "[ _-]") for name in _NAMES)
 _TOKEN = re.compile(
-    rf"(?P<mark>{_SIGN}[ \t]*)?(?:CODE )?(?<![\w./])(?P<word>{_WORD})(?![\w./])(?!-[a-z])"
+    rf"(?P<mark>{_SIGN}[ \t]*)?(?:CODE )?(?<![\w./])(?<![A-Za-z]-)(?P<word>{_WORD})(?![\w./])(?!-[a-z])"
     + rf"(?P<after>[ \t]*{_SIGN})?",
     re.IGNORECASE,
 )
