@@ -86,9 +86,16 @@ def _owner(folder: str, modules: Sequence[str]) -> str:
 
 
 def _in_order(reading: Reading, owners: dict[str, str]) -> list[str]:
-    """The repositories, those of shared packages alone first."""
-    of_services = {owners[each.folder] for each in reading.matches if each.folder is not None}
-    return sorted(set(owners.values()), key=lambda owner: (owner in of_services, owner)) or [""]
+    """The repositories, those of shared packages first: before all others those that hold no service
+    besides. A block may name such a package among its services."""
+    shared = set(reading.packages.values())
+    of_packages = {owners[folder] for folder in shared}
+    of_services = {owners[folder] for folder in owners.keys() - shared}
+
+    def rank(owner: str) -> tuple[bool, bool, str]:
+        return owner not in of_packages, owner in of_services, owner
+
+    return sorted(set(owners.values()), key=rank) or [""]
 
 
 def _words(reading: Reading) -> str:

@@ -3,7 +3,7 @@
 import os
 import select
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from agentflow.errors import UsageError
@@ -17,6 +17,8 @@ from agentflow.workspace.repository import Repository
 
 PATIENCE = 30.0
 """Seconds without a byte, after which standard input is given up."""
+SOON = 1.0
+"""Seconds after which it is told that standard input has not ended."""
 LONGEST_WAIT = 600.0
 """Seconds until standard input must have ended, however slowly it drips."""
 MAX_MANIFESTS = 300
@@ -28,23 +30,33 @@ SUBMODULE = "160000"
 
 
 def read_input(
-    descriptor: int, *, patience: float = PATIENCE, longest: float = LONGEST_WAIT
+    descriptor: int,
+    tell: Callable[[], None],
+    *,
+    soon: float = SOON,
+    patience: float = PATIENCE,
+    longest: float = LONGEST_WAIT,
 ) -> str:
-    """Read a text from a pipe or a terminal, to its end.
+    """Read a text from a pipe or a terminal, to its end; `tell` is called once if a pipe has none
+    after `soon` seconds.
 
     Raises `UsageError` if nothing arrives for `patience` seconds, if it has no end after
     `longest` of them, or if it is longer than `MAX_HANDOFF` or not UTF-8. On a terminal it
     waits for as long as the person needs.
     """
     try:
-        return decoded(_read_all(descriptor, patience, longest), "standard input")
+        found = _read_all(descriptor, tell, soon, patience, longest)
+        return decoded(found, "standard input")
     except OSError as error:
         raise UsageError(f"cannot read standard input: {error.strerror}") from error
 
 
-def _read_all(descriptor: int, patience: float, longest: float) -> bytes:
+def _read_all(
+    descriptor: int, tell: Callable[[], None], soon: float, patience: float, longest: float
+) -> bytes:
     data, begun = bytearray(), time.monotonic()
     patient, heard = os.isatty(descriptor), begun
+    told = patient
     while True:
         now = time.monotonic()
         left = min(heard + patience, begun + longest) - now
@@ -56,6 +68,11 @@ def _read_all(descriptor: int, patience: float, longest: float) -> bytes:
                 f"standard input has not ended after {now - begun:.0f} s{silent}",
                 hint="Give the block's file as PATH, or end the input.",
             )
+        if not told and now >= begun + soon:
+            told = True
+            tell()
+        if not told:
+            left = min(left, begun + soon - now)
         if not (patient or select.select([descriptor], [], [], left)[0]):
             continue
         heard = time.monotonic()

@@ -5,8 +5,9 @@ document, in this order. Prints counts, the transitions of statuses between vers
 of all cases the status is decided, a transition is plausible, and the batch that a later version marks
 COMPLETE is the one that `tasks next` names in the earlier one. Exits with 1 if a file makes the parser
 crash, if a batch's heading is missed that an independent reading of the raw lines finds, if a status
-is neither decided nor reported with its line, if setting a status changes any byte outside of the
-batch or but a status within, or if the result, read again, says anything else than that status.
+is neither decided nor reported with its line, if setting a status, of each batch every one and of each
+task one, changes any byte outside of the batch or task or but a status within, or if the result, read
+again, says anything else than that status.
 """
 
 import re
@@ -86,6 +87,8 @@ def examine(path: Path) -> Iterator[tuple[str, str]]:
             silent = batch.line not in reported
             yield ("silent" if silent else "undecided"), f"{path}:{batch.line}" if silent else ""
         yield from _set(path, document, batch, STATUSES[number % len(STATUSES)])
+        for place, task in enumerate(batch.tasks):
+            yield _set_task(path, document, batch, task, STATUSES[place % len(STATUSES)])
 
 
 def _set(
@@ -106,11 +109,43 @@ def _set(
     yield "set", "every status"
 
 
+def _set_task(
+    path: Path, document: Document, batch: Batch, task: TaskEntry, status: Status
+) -> tuple[str, str]:
+    """Set a task's status, compare byte by byte, and read the result again."""
+    old = document.text
+    try:
+        new = apply(document, Change(batch.id, status, task=task.id))
+    except UsageError as error:
+        return "task not set", re.sub(r"\d+[\w.-]*|'.*", "", error.message)[:60]
+    told = elsewhere(old, new, task) or difference(old.encode(), new.encode())
+    told = told or misread_task(document, new, batch, task, status)
+    return ("spoilt", f"{path}: task {task.id} {status}: {told}") if told else ("task set", "")
+
+
+def misread_task(
+    document: Document, new: str, batch: Batch, task: TaskEntry, status: Status
+) -> str:
+    """What the changed text says wrongly, read again; empty if only this task's status, and that of a
+    batch that follows from it, are others."""
+    again = parse_tasks_md(new, folder=document.task_id)
+    for one, other in zip(document.batches, again.batches, strict=True):
+        if _kept(one) != _kept(other):
+            return f"batch {one.id} is read with another name, place, developer or commit"
+        if one.status != other.status and not (one is batch and one.source == "tasks"):
+            return f"batch {one.id} is read as {other.status}, not {one.status}"
+        for before, after in zip(one.tasks, other.tasks, strict=True):
+            wanted = status if before is task else before.status
+            if after.status != wanted:
+                return f"task {before.id} is read as {after.status}, not {wanted}"
+    return ""
+
+
 _END = re.compile(r"(?<=\n)|(?<=\r)(?!\n)")
 
 
-def elsewhere(old: str, new: str, batch: Batch) -> str:
-    """What changed outside of the batch's lines; empty if nothing did."""
+def elsewhere(old: str, new: str, batch: Batch | TaskEntry) -> str:
+    """What changed outside of the lines of a batch or task; empty if nothing did."""
     before, after = _END.split(old), _END.split(new)
     last = len(before) - (batch.end - 1)
     same = before[: batch.line - 1] == after[: batch.line - 1] and (
@@ -153,14 +188,16 @@ def _kept(batch: Batch) -> tuple[object, ...]:
 
 
 def difference(old: bytes, new: bytes) -> str:
-    """What differs besides statuses, line by line; empty if nothing does."""
+    """What differs besides statuses and their boxes, line by line; empty if nothing does."""
     before, after = old.split(b"\n"), new.split(b"\n")
     if len(before) != len(after):
         return "another number of lines"
     for one, other in zip(before, after, strict=True):
         if one == other:
             continue
-        a, b = one.decode(), other.decode()
+        a, b = _unticked(one.decode()), _unticked(other.decode())
+        if a == b:
+            continue
         start = next(
             (i for i, pair in enumerate(zip(a, b, strict=False)) if pair[0] != pair[1]),
             min(len(a), len(b)),
@@ -174,6 +211,12 @@ def difference(old: bytes, new: bytes) -> str:
         if not all(_STATUS.fullmatch(each) for each in changed):
             return f"{changed[0]!r} became {changed[1]!r}"
     return ""
+
+
+def _unticked(line: str) -> str:
+    """A heading, or the line of a status, with every box empty."""
+    said = line.lstrip().startswith("#") or "status" in line.lower()
+    return re.sub(r"\[[xX~]\]", "[ ]", line) if said else line
 
 
 def _whole(line: str, start: int, end: int) -> str:

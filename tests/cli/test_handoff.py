@@ -15,6 +15,7 @@ from agentflow.models import catalog
 from agentflow.tasks.handoff import read_handoffs
 from tests.cli.shell import AGENTFLOW, EVIL, Shell
 from tests.cli.test_cli import Terminal
+from tests.patience import PATIENCE
 from tests.run.project import Project, call, turn
 
 GATE = ("--gate", "test=test -s app/main.py")
@@ -37,6 +38,10 @@ def shell(tmp_path: Path) -> Shell:
     shell.project.write("services/mail/project.json", "[" * 200)
     shell.project.commit()
     return shell
+
+
+def silent() -> None:
+    """Tells nobody."""
 
 
 def hand(
@@ -258,13 +263,34 @@ def test_a_change_that_breaks_the_contract_is_repaired(project: Project, tmp_pat
 
 
 def test_an_input_that_never_ends_is_given_up() -> None:
+    told: list[str] = []
     reading, writing = os.pipe()
     os.write(writing, b"--- BACKEND TASK HANDOFF ---\n")
-    with pytest.raises(UsageError, match=r"has not ended after \d+ s, and said nothing for"):
-        read_input(reading, patience=0.2)
+    silence = r"has not ended after \d+ s, and said nothing for"
+    with pytest.raises(UsageError, match=silence) as caught:
+        read_input(reading, lambda: told.append("waits"), soon=0.1, patience=0.3)
+    assert (told, caught.value.exit_code) == (["waits"], 2)
     os.close(writing)
-    assert read_input(reading, patience=0.2) == ""
+    assert read_input(reading, lambda: told.append("waits"), soon=0, patience=0.2) == ""
     os.close(reading)
+    assert told == ["waits"] * 2
+
+
+def test_what_is_waited_for_on_a_pipe_is_told(shell: Shell) -> None:
+    command = [*AGENTFLOW, "handoff", "--dry-run", "--json", *GATE]
+    process = subprocess.Popen(
+        command, cwd=shell.project.root, env=shell.environment, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+    )  # fmt: skip
+    assert process.stderr is not None
+    first = process.stderr.readline()
+    output, _ = process.communicate(BLOCK, timeout=PATIENCE)
+
+    assert first == (
+        "waiting for a handoff block on standard input to end; "
+        "it is given up after 30 s without a byte\n"
+    )
+    assert (process.returncode, json.loads(output)["type"]) == (0, "handoff")
 
 
 def test_an_input_that_drips_is_given_up_too() -> None:
@@ -279,7 +305,7 @@ def test_an_input_that_drips_is_given_up_too() -> None:
     thread.start()
     try:
         with pytest.raises(UsageError, match=r"has not ended after \d+ s$"):
-            read_input(reading, patience=5, longest=0.3)
+            read_input(reading, silent, patience=5, longest=0.3)
     finally:
         over.set()
         thread.join()
@@ -319,7 +345,7 @@ def test_an_endless_input_is_read_no_further_than_it_may_be() -> None:
 
     thread = threading.Thread(target=flood)
     thread.start()
-    assert len(read_input(reading, patience=5)) > 1024 * 1024
+    assert len(read_input(reading, silent, patience=5)) > 1024 * 1024
     os.close(reading)
     thread.join(10)
     os.close(writing)

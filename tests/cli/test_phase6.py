@@ -79,9 +79,12 @@ def test_what_is_printed_and_what_json_says(terminal: Terminal) -> None:
 
     planned = terminal.run(*order, "--dry-run")
     assert "task       TASK_2025_001-batch-1" in planned.stdout
+    one = json.loads(terminal.run(*order, "--one-batch", "--json").stdout.splitlines()[-1])
+    assert (one["outcome"], [each["id"] for each in one["batches"]]) == ("done", ["1"])
+    assert one["hint"] == f"For the next batch: agentflow phase-6 {TASK}"
     ended = terminal.run("run", TASK, "--prompt", "phase-6", *order[2:], "--output-format", "json")
     report = json.loads(ended.stdout.splitlines()[-1])
-    assert (report["outcome"], [each["id"] for each in report["batches"]]) == ("done", ["1", "2"])
+    assert (report["outcome"], [each["id"] for each in report["batches"]]) == ("done", ["2"])
     again = terminal.run(*order)
     assert (again.returncode, again.stdout.splitlines()) == (
         0,
@@ -97,6 +100,21 @@ def test_what_is_printed_and_what_json_says(terminal: Terminal) -> None:
     assert shown.stderr.startswith(f"note: agentflow/{TASK} has another version: git show ")
     assert terminal.run("tasks", "next", TASK, "--json").stdout.startswith("{")
     _check_builds_on_batches(terminal.project)
+
+
+def test_a_failed_batch_is_taken_up_when_asked(terminal: Terminal) -> None:
+    failed = DOCUMENT.replace("Greeting ⏸️ PENDING", "Greeting ❌ FAILED")
+    terminal.project.write(PATH, failed)
+    terminal.project.commit("docs: batch 1 failed")
+    order = ("phase-6", TASK, "--base-url", "http://127.0.0.1:1", *GATE)
+
+    stopped = terminal.run(*order, "--json")
+    planned = terminal.run(*order, "--retry", "--dry-run")
+
+    report = json.loads(stopped.stdout)
+    assert (stopped.returncode, report["reason"]) == (1, "batch 1 is marked FAILED")
+    assert report["hint"] == f"To try it again: agentflow phase-6 {TASK} --retry"
+    assert f"task       {TASK}-batch-1" in planned.stdout, planned.stderr
 
 
 def _check_builds_on_batches(project: Project) -> None:

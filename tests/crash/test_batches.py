@@ -50,6 +50,10 @@ BATCH = """## Batch {0}: {1} ⏸️ PENDING
 
 """
 GATE = {"name": "test", "command": "! grep -rq wrong app"}
+NX = """#!/bin/sh
+case "$1 $2" in "build api") ! grep -rq wrong app ;; affected*) exit 0 ;; *) exit 2 ;; esac
+"""
+"""Where no gate is configured, nx builds the projects that a batch changes."""
 COMMIT = "git add -A && git commit -qm"
 FIRST = (
     "for f in hello bye last; do [ -e app/$f.txt ] || break; done; "
@@ -82,8 +86,11 @@ def tracked(folder: Path) -> Project:
 
 
 def ignored(folder: Path) -> Project:
-    """Two batches, and git does not have the document."""
+    """Two batches that nx builds, and git does not have the document."""
     project = make_project(folder)
+    project.write("nx.json", "{}\n")
+    project.write("app/project.json", '{"name": "api"}\n')
+    project.write("node_modules/.bin/nx", NX).chmod(0o755)
     project.write(".gitignore", "task-tracking/\n.orchestrator/\n")
     project.commit("chore: ignore")
     project.write(PATH, document("hello", "bye").replace("\n", "\r\n"))
@@ -161,7 +168,8 @@ async def test_killed_at_any_moment_each_batch_is_done_once(
     async with ScriptedServer(script) as server:
 
         def life_of(project: Project) -> Life:
-            flags = {"base_url": server.url, "gates": [GATE], "prompt": "plain"}
+            gates = [] if (project.root / "nx.json").exists() else [GATE]
+            flags = {"base_url": server.url, "gates": gates, "prompt": "plain"}
             cache, environment = project.world.cache, project.world.environment
             return Life(project.root, cache, environment, flags, batches=TASK)
 
@@ -170,6 +178,8 @@ async def test_killed_at_any_moment_each_batch_is_done_once(
         assert await lives(life_of(whole), told) == 0, told.read_text()
         wanted = result(whole)
         assert len(wanted["landed"]) == wanted["landings"] == 2
+        built = {each["gate"] for each in list_runs(whole.root)[0]["verification"]["gates"]}
+        assert ("build:nx-api" in built) == (make is ignored)
         if make is implemented:
             assert "**Commit**: <commit 3>" in wanted["document"]  # which main has
         paid = len(server.requests)

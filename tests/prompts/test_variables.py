@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentflow.configuration import FileVariable
+from agentflow.configuration import DocumentsSetting, FileVariable
 from agentflow.errors import UsageError
 from agentflow.order import Order
 from agentflow.plan import make_plan
@@ -30,6 +30,7 @@ from tests.run.project import Project, make_project
 
 TASK = Task("TASK-7", "Say hello", "Say hello.")
 GATES = [{"name": "t", "command": "true"}]
+ROOTS = DocumentsSetting().roots
 
 
 def sources(
@@ -37,7 +38,8 @@ def sources(
     others: tuple[tuple[str, Boundaries | None], ...] = (),
     recent: tuple[str, ...] = (),
 ) -> Sources:
-    return Sources(TASK, Boundaries(), tree(files), lambda: others, lambda: recent, printed)
+    here = tree(files)
+    return Sources(TASK, Boundaries(), here, lambda: others, lambda: recent, printed, ROOTS)
 
 
 def printed(commands: Commands) -> dict[str, str]:
@@ -81,6 +83,15 @@ def test_the_task_s_own_plan_comes_before_the_project_s() -> None:
     )
     assert value("IMPLEMENTATION_PLAN", {shared: "b"}).startswith(f"`{shared}`")
     assert value("IMPLEMENTATION_PLAN", {"docs/plans/TASK-8.md": "c"}) == NONE
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_the_plan_lies_beside_the_task_s_document(root: str) -> None:
+    plans = {f"{each}/TASK-7/implementation-plan.md": "a" for each in ROOTS}
+    there = plans | {f"{root}/TASK-7/tasks.md": "b"}
+    assert f"`{root}/TASK-7/" in value("IMPLEMENTATION_PLAN", there)
+    alone = f"{root}/TASK-7/implementation-plan.md"
+    assert f"`{alone}`" in value("IMPLEMENTATION_PLAN", {alone: "a"})
 
 
 def test_other_runs_and_commits_are_listed() -> None:

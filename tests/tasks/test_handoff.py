@@ -284,6 +284,11 @@ HOSTILE: dict[str, tuple[Callable[[int], str], int]] = {
     "spaces": (lambda size: f"{START}\n**Service:**\n" + ("a" + " " * size + "\n") * 10, 16_000),
     "one line": (lambda size: f"{START}\n- **Work**: " + "GET `" * size, 40_000),
     "dashes": (lambda size: "-" * size, 160_000),
+    "a megabyte of rows": (
+        lambda size: f"{START}\n" + f"| **Work:** {'| a ' * 7}|\n" * size,
+        25_000,
+    ),
+    "a megabyte in a row": (lambda size: f"{START}\n**Work:** " + "a | " * size, 250_000),
     "entries": (lambda size: "## For: a\nb\n" * 99 + "x\n" * size, 40_000),
 }
 

@@ -45,11 +45,12 @@ def test_only_the_unfinished_tasks_of_a_partial_batch() -> None:
     assert [task.id for task in next_batch(parse_tasks_md(text)).tasks] == ["1.2"]
 
 
-def test_dependents_wait_and_are_named() -> None:
+@pytest.mark.parametrize("status", ["BLOCKED", "DEFERRED", "SKIPPED", "CANCELLED"])
+def test_dependents_wait_and_are_named(status: str) -> None:
     result = next_batch(
         parse_tasks_md(
             document(
-                "1: a - BLOCKED",
+                f"1: a - {status}",
                 "2: b - PENDING\n**Dependencies**: Batch 1",
                 "3: c - PENDING\n**Dependencies**: Batch 9\n",
                 "4: d - PENDING\n### Task 4.1: e\n**Dependencies**: Task 2.1",

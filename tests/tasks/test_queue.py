@@ -214,6 +214,8 @@ HOSTILE: list[tuple[Callable[[int], str], int]] = [
     (lambda size: "### TASK-1: x\n" + "| a | b |\n" * size, 24_000),
     (lambda size: "### TASK-1: x\n" + "**Depends On:** TASK-1..200\n" * size, 8_000),
     (lambda size: "|" + " " * size + "|", 160_000),
+    (lambda size: "### TASK-1: x\n" + f"{'| a ' * 9}|\n" * size, 27_000),  # a megabyte of rows
+    (lambda size: "### TASK-1: x\n| " + "a | " * size, 250_000),  # and in one
     (lambda size: "### TASK-1: x\n" + ("| a" + " " * size + "\n") * 10, 16_000),
 ]
 

@@ -53,6 +53,8 @@ def test_the_shapes_of_a_heading(heading: str, token: str, status: str) -> None:
         ": Handle blocked users",
         ": src/pending.ts",
         ": Skipped-frame counter",
+        ": Add a prompt with an already-COMPLETE guard",
+        ": Core (RE-IMPLEMENTED)",
         "",
     ],
 )

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentflow.errors import UsageError
-from agentflow.tasks.statuses import STATUSES, Status
+from agentflow.tasks.document import Document
+from agentflow.tasks.statuses import FINISHED, STATUSES, Status
 from agentflow.tasks.tasks_edit import Change, apply
 from agentflow.tasks.tasks_md import parse_tasks_md
 
@@ -32,10 +33,43 @@ def changed(
         ),
         ("## Batch 1: x - COMPLETED\n", "## Batch 1: x - COMPLETED\n"),
         ("## Batch 0: y ✔ DONE\n## Batch 1: x ⏳ TODO\n", "## Batch 0: y ✔ DONE\n## Batch 1: x ✔ COMPLETE\n"),
+        ("## [ ] Batch 1: x - PENDING\n- [ ] a\n", "## [x] Batch 1: x - COMPLETE\n- [ ] a\n"),
+        ("\ufeff##  [ ]  Batch 1: x  \r\n", "\ufeff##  [x]  Batch 1: x  \r\n"),
+        ("## Batch 1: [ ] x [a]\n", "## Batch 1: [x] x [a]\n"),
+        ("## Batch 1 - x [ ] ##\n", "## Batch 1 - x [x] ##\n"),
+        ("## Batch 1: x - [ ] NOT STARTED\n", "## Batch 1: x - [x] COMPLETE\n"),
+        ("## Batch 1: x[ ] - PENDING\n", "## Batch 1: x[ ] - COMPLETE\n"),
+        ("## Batch 1: x\n**Status**: [~] IN PROGRESS\n", "## Batch 1: x\n**Status**: [x] COMPLETE\n"),
+        (
+            "## Batch 1: x [ ]\n### [x] Task 1.1: a\n### [ ] Task 1.2: b\n### Task 1.3: c [ ] PENDING\n",
+            "## Batch 1: x [x]\n### [x] Task 1.1: a\n### [x] Task 1.2: b\n### Task 1.3: c [x] COMPLETE\n",
+        ),
     ],
 )  # fmt: skip
 def test_only_the_status_changes(old: str, new: str) -> None:
     assert changed(old) == new
+
+
+@pytest.mark.parametrize(
+    ("old", "status", "new"),
+    [
+        ("## [x] Batch 1: x\n", "PENDING", "## [ ] Batch 1: x\n"),
+        ("## [X] Batch 1: x - COMPLETE\n", "FAILED", "## [ ] Batch 1: x - FAILED\n"),
+        ("## [X] Batch 1: x - COMPLETE\n", "VERIFIED", "## [X] Batch 1: x - VERIFIED\n"),
+        ("## Batch 1: x [~] PENDING\n", "PARTIAL", "## Batch 1: x [~] PARTIAL\n"),
+        ("## Batch 1: x [~] PARTIAL\n", "SKIPPED", "## Batch 1: x [ ] SKIPPED\n"),
+        ("## [ ] Batch 1: x - COMPLETE\n", "COMPLETE", "## [x] Batch 1: x - COMPLETE\n"),
+    ],
+)
+def test_a_box_is_ticked_where_all_is_done(old: str, status: Status, new: str) -> None:
+    assert changed(old, status) == new
+    assert changed(new, status) == new
+
+
+@pytest.mark.parametrize("status", sorted({*STATUSES} - {"PENDING", "COMPLETE"}))
+def test_what_a_box_cannot_say_is_refused(status: Status) -> None:
+    with pytest.raises(UsageError, match=f"no status that could be set to {status}"):
+        changed("## [ ] Batch 1: x\n", status)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +112,8 @@ def test_one_task() -> None:
         ("## Batch 1: x\n- [ ] a\n", {}, "line 1: batch 1 has no status"),
         ("## Batch 1: x - FAILED - COMPLETE\n", {}, "has no status"),
         ("## ⏳ Batch 1: x\n", {}, "line 1: batch 1 has no status"),
+        ("## ⏳ [ ] Batch 1: x\n", {}, "line 1: batch 1 has no status"),
+        ("## Batch 1: x [ ]\n- [ ] a\n", {}, "line 1: batch 1 has no status"),
         ("## Batch 1: x\n### ⏳ Task 1.1: a\n", {}, "line 2: task 1.1 has no status"),
         ("## Batch 1: x - PENDING\n", {"commit": SHA}, "has no field"),
         ("## Batch 1: x - PENDING\n**Commit**: a1b2c3d, b1b2c3d\n", {"commit": SHA}, "names 2"),
@@ -93,7 +129,8 @@ def test_what_has_no_place_is_refused(text: str, more: dict[str, str], told: str
 HEADS = st.sampled_from([
     "## Batch 1: x ✅ COMPLETE", "## Batch 1 — x — PENDING", "## Batch 1: x [IN_PROGRESS] (2 h)",
     "## Batch 1: x\n**Status**: ⏳ Pending (soon)", "## Batch 1: x 🔄 IN PROGRESS - IMPLEMENTED",
-    "## Batch 1: x ✅ `a1b2c3d`", "## Batch 1: x COMPLETE ✅",
+    "## Batch 1: x ✅ `a1b2c3d`", "## Batch 1: x COMPLETE ✅", "## [ ] Batch 1: x - PENDING",
+    "## Batch 1: [x] x\n**Status**: [ ] TODO",
 ])  # fmt: skip
 
 
@@ -105,17 +142,24 @@ def test_every_status_is_set_and_nothing_else(
     head: str, status: Status, tail: str, end: str
 ) -> None:
     text = f"before{end}{end}{head}{end}{end}text {tail}"
-    old = parse_tasks_md(text).batches[0]
+    old = parse_tasks_md(text)
 
     new = changed(text, status)
 
-    token = old.tokens[0]
-    assert new.startswith(text[: token.start])
-    assert new.endswith(text[token.end :])
     again = parse_tasks_md(new)
+    assert masked(again) == masked(old)
     assert again.batches[0].status == status
-    assert again.batches[0].name == old.name
+    assert again.batches[0].name == old.batches[0].name
+    assert {box.text for box in again.batches[0].boxes} <= {"[x]" if status in FINISHED else "[ ]"}
     assert apply(again, Change("1", status)) == new
+
+
+def masked(document: Document) -> str:
+    """The text without statuses and boxes of the only batch."""
+    text, batch = document.text, document.batches[0]
+    for token in sorted((*batch.tokens, *batch.boxes), key=lambda each: -each.start):
+        text = f"{text[: token.start]}\0{text[token.end :]}"
+    return text
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.run import OpenModel
+from agentflow.runs import list_runs
 from agentflow.tasks.tasks_md import MAX_DOCUMENT
 from agentflow.workflows.batches import run_batches
 from agentflow.workflows.next_step import as_text
@@ -213,7 +214,8 @@ async def test_a_batch_that_fails_lands_nothing_and_says_why_and_can_be_tried_ag
     assert tracked.git("diff", "--name-only", "main", branch) == PATH
     lines = shown(tracked).splitlines()
     at = lines.index("## Batch 1: Greeting ❌ FAILED")
-    assert ": FAILED, run TASK_2025_001-batch-1-" in lines[at + 2]
+    (began,) = (each["started_at"][:10] for each in list_runs(tracked.root) if each["run"] == run)
+    assert lines[at + 2].startswith(f"> {began}: FAILED, run {run}: ")
     assert "build:test" in lines[at + 2]
     assert len(lines) == len(DOCUMENT.splitlines()) + 2
 
@@ -316,6 +318,29 @@ async def test_commits_that_others_made_while_a_batch_failed_stay(tracked: Proje
     assert tracked.git("log", "--format=%s", f"main..{branch}") == "somebody's"
 
 
+async def test_a_document_that_others_changed_on_the_branch_keeps_a_good_batch_from_landing(
+    tracked: Project,
+) -> None:
+    """Also in other words of it: the commits are kept, and what is on the branch stays."""
+    branch = f"agentflow/{TASK}"
+    theirs = DOCUMENT.replace("Greeting ⏸️ PENDING", "Greeting 🚫 BLOCKED")
+
+    def watch(event: Event) -> None:
+        if isinstance(event, AgentEnded):
+            tracked.git("switch", "--quiet", "--create", branch)
+            tracked.write(PATH, theirs)
+            tracked.commit("docs: blocked")
+            tracked.git("switch", "--quiet", "main")
+
+    report, steps = await phase6(tracked, FIRST, watch=watch)
+
+    assert (report["outcome"], report["exit_code"], steps) == ("conflict", 7, [])
+    assert f"{shown(tracked)}\n" == theirs
+    assert tracked.git("log", "--format=%s", f"main..{branch}") == "docs: blocked"
+    (kept,) = tracked.git("for-each-ref", "--format=%(refname)", "refs/agentflow/verified").split()
+    assert tracked.git("show", f"{kept}:app/hello.txt") == "x"
+
+
 async def test_a_batch_that_somebody_else_marked_meanwhile_is_left_so(project: Project) -> None:
     file = project.write(PATH, DOCUMENT)
 
@@ -401,14 +426,20 @@ async def test_a_batch_that_could_not_be_marked_is_refused_before_anything_is_sp
 
 
 async def test_a_formatter_lays_no_document_either(project: Project) -> None:
-    project.write(f".claude/specs/{TASK}/tasks.md", DOCUMENT)
+    """Neither where it would be found first; the plan beside the real one is the agent's."""
+    folder = f".ptah/specs/{TASK}"
+    project.write(f"{folder}/tasks.md", DOCUMENT)
+    project.write(f"{folder}/implementation-plan.md", "Say it kindly.\n")
     project.commit("docs: tasks")
     command = f"mkdir -p {PATH.rpartition('/')[0]}; echo '# all done' > {PATH}; echo y > app/y.txt"
     gates = [{"name": "format", "command": command, "fix": True}]
 
     report, _ = await phase6(project, FIRST, one=True, flags={"gates": gates})
 
-    assert report["outcome"] == "done"
+    assert (report["outcome"], report["document"]) == ("done", f"{folder}/tasks.md")
+    assert "Say it kindly." in project.requests[0]["system"][0]["text"]
+    marked = project.git("show", f"agentflow/{TASK}:{folder}/tasks.md")
+    assert "## Batch 1: Greeting ✅ COMPLETE" in marked
     (batch,) = report["batches"]
     assert project.git("show", "--name-only", "--format=", batch["commit"]).split() == [
         "app/hello.txt",

@@ -8,7 +8,14 @@ from agentflow.errors import UsageError
 from agentflow.tasks.next_batch import next_batch
 from agentflow.tasks.tasks_md import parse_tasks_md
 from agentflow.workflows.assignment import assignment
-from agentflow.workflows.ledger import Kept, batch_ledger, check_place, with_failure
+from agentflow.workflows.ledger import (
+    Kept,
+    batch_ledger,
+    changes,
+    check_place,
+    rewritten,
+    with_failure,
+)
 
 DOCUMENT = "# T\n\n## Batch 1: x\n\n**Status**: FAILED\n\n## Batch 2: y PENDING\n"
 
@@ -69,6 +76,28 @@ def test_a_batch_that_could_never_be_complete_is_refused(text: str) -> None:
     assert choice.batch
     with pytest.raises(UsageError, match="batch 1 has no status that could be set to COMPLETE"):
         check_place(here, choice.batch, choice.tasks)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["## [ ] Batch 1: x\n\n**Commit**: pending\n", "## Batch 1: x\n\n### [ ] Task 1.1: a\n"],
+)
+def test_a_batch_that_could_be_complete_and_not_failed_is_refused(text: str) -> None:
+    here = kept(text)
+    batch = here.document.batches[0]
+    with pytest.raises(UsageError, match="batch 1 has no status that could be set to FAILED"):
+        check_place(here, batch, batch.tasks)
+    after = rewritten(here.document, changes(batch, batch.tasks, "COMPLETE", "1" * 40))
+    assert after.batches[0].finished
+
+
+def test_boxes_are_ticked_with_the_statuses_of_a_batch() -> None:
+    text = "## [ ] Batch 1: x - PENDING\n\n### [ ] Task 1.1: a\n\n### Task 1.2: b [ ] PENDING\n"
+    here = kept(text)
+    batch = here.document.batches[0]
+    check_place(here, batch, batch.tasks)
+    after = rewritten(here.document, changes(batch, batch.tasks, "COMPLETE", "1" * 40))
+    assert after.text == text.replace("[ ]", "[x]").replace("PENDING", "COMPLETE")
 
 
 def test_no_document_of_the_task_is_the_agents_wherever_it_lies() -> None:

@@ -105,7 +105,7 @@ def handoff(
             timeout=timeout, deny=deny, gates=given_gates(gate, new_gate), land=land,
             target=target, sandbox=sandbox,
         )  # fmt: skip
-        text, where = _input(path)
+        text, where = _input(path, quiet=quiet)
         pasted = Pasted(
             text, block, tuple(service or ()), read_answers(answers), base, bump, flags, where=where
         )
@@ -115,16 +115,24 @@ def handoff(
     raise verdict(report)
 
 
-def _input(path: str | None) -> tuple[str, str]:
+def _input(path: str | None, *, quiet: bool) -> tuple[str, str]:
     """The text that was pasted, and where it came from."""
     from agentflow.frontmatter import read_limited
-    from agentflow.handoffs import decoded, read_input
+    from agentflow.handoffs import PATIENCE, decoded, read_input
+    from agentflow.neutral import one_line
     from agentflow.tasks.handoff import MAX_HANDOFF
+
+    where = "standard input" if path is None or path == "-" else path
+
+    def tell() -> None:
+        if not quiet:
+            given_up = f"it is given up after {PATIENCE:.0f} s without a byte"
+            say(f"waiting for a handoff block on {one_line(where, 200)} to end; {given_up}")
 
     if path is not None and path != "-":
         if Path(path).is_fifo():  # as of `<(command)`: it may never end either
-            return read_input(os.open(path, os.O_RDONLY | os.O_NONBLOCK)), path
-        return decoded(read_limited(Path(path), MAX_HANDOFF), path), path
+            return read_input(os.open(path, os.O_RDONLY | os.O_NONBLOCK), tell), where
+        return decoded(read_limited(Path(path), MAX_HANDOFF), path), where
     if os.isatty(0):
         say("paste the handoff block; end it with Ctrl-D on a line of its own")
-    return read_input(0), "standard input"
+    return read_input(0, tell), where

@@ -28,12 +28,12 @@ from agentflow.prompts.skills import (
 )
 from agentflow.prompts.variables import (
     MAX_CHANGES,
-    PLANS,
     Commands,
     Sources,
     argument_values,
     fill,
     find_plan,
+    plan_paths,
 )
 from agentflow.records import MOUNTING, Boundaries, Neighbour, Promise, Prompt, Skill, Task
 from agentflow.runs import is_running, list_runs
@@ -114,6 +114,7 @@ def gather(
             others=lambda: _others(base, task.id, beside),
             recent=lambda: base.repository.recent(base.commit, MAX_CHANGES),
             measure=measure,
+            roots=settings.documents.roots,
         ),
     )
     references = () if prompt.builtin else find_references(prompt.body, tree)
@@ -173,11 +174,12 @@ def _skills(
 def boundaries_of_plan(prompt: Prompt, task: Task, settings: Settings, base: Base) -> Planned:
     """What the task's implementation plan says about file boundaries, if there is a plan."""
     said = settings.variables.get("IMPLEMENTATION_PLAN")
-    likely = any(path.format(id=task.known_as) in base.paths for path in PLANS)
+    roots = settings.documents.roots
+    likely = any(path in base.paths for path in plan_paths(task, roots, base.paths))
     if not (likely if said is None else isinstance(said, FileVariable)):
         return Planned()
     tree = _tree(base, settings)
-    path = said.path if isinstance(said, FileVariable) else find_plan(task, tree)
+    path = said.path if isinstance(said, FileVariable) else find_plan(task, tree, roots)
     text = tree.text(path) if path else None
     if path is None or text is None:
         return Planned()

@@ -4,7 +4,8 @@
 `{ command = "…" }`. Then:
 
 - `$CURRENT_PHASE`: the phase and status that `.meta/current-phase.md` states, on one line;
-- `$IMPLEMENTATION_PLAN`: the first file of `PLANS`, by its path; its text is attached;
+- `$IMPLEMENTATION_PLAN`: the plan beside the task's documents, else the first file of `PLANS`, by its
+  path; its text is attached;
 - `$RELEVANT_LESSONS`: the lessons that apply to the task (`lessons.py`);
 - `$PARALLEL_AGENTS`: the runs alive in this work tree, each with its boundaries;
 - `$RECENT_CHANGES`: the newest commits of the base.
@@ -30,8 +31,9 @@ from agentflow.records import Boundaries, Task
 NONE = "none recorded"
 ALONE = "none, you work alone"
 PHASE = ".meta/current-phase.md"
+OWN_PLAN = "implementation-plan.md"
+"""The plan in the folder of a task's documents."""
 PLANS = (
-    "task-tracking/{id}/implementation-plan.md",
     ".meta/plans/active/{id}.md",
     ".meta/plans/{id}.md",
     "docs/plans/{id}.md",
@@ -39,7 +41,7 @@ PLANS = (
     "docs/plans/current-plan.md",
     "docs/plans/implementation-plan.md",
 )
-"""Where an implementation plan is looked for, the task's own before the project's."""
+"""Where else an implementation plan is looked for, the task's own before the project's."""
 COMMAND_FOLDERS = ("commands", "workflows")
 """Folders of command files: `.claude/commands`, `.agent/workflows`."""
 MAX_CHANGES = 15
@@ -65,6 +67,8 @@ class Sources:
     """The newest commits of the base, a line for each, the newest first."""
     measure: Callable[[Commands], Mapping[str, str]]
     """What commands print, run in a sandbox on the base."""
+    roots: Sequence[str]
+    """Of documents: folders with a folder for each task."""
 
 
 @record
@@ -124,14 +128,23 @@ def _phase(sources: Sources) -> str:
     return one_line(said or next(plain, ""), 300) or NONE
 
 
-def find_plan(task: Task, tree: BaseTree) -> str | None:
+def plan_paths(task: Task, roots: Sequence[str], known: Collection[str]) -> list[str]:
+    """Where a task's implementation plan may lie: first beside its tasks.md, in whichever root
+    that is among the `known` paths."""
+    folders = [f"{root}/{task.known_as}" for root in roots]
+    folders.sort(key=lambda folder: f"{folder}/tasks.md" not in known)
+    own = (f"{folder}/{OWN_PLAN}" for folder in folders)
+    return [*own, *(path.format(id=task.known_as) for path in PLANS)]
+
+
+def find_plan(task: Task, tree: BaseTree, roots: Sequence[str]) -> str | None:
     """The path of a task's implementation plan, or None if there is none."""
-    paths = (path.format(id=task.known_as) for path in PLANS)
+    paths = plan_paths(task, roots, tree.paths)
     return next((path for path in paths if tree.text(path) is not None), None)
 
 
 def _plan(sources: Sources) -> Reference | None:
-    found = find_plan(sources.task, sources.tree)
+    found = find_plan(sources.task, sources.tree, sources.roots)
     return Reference(found, 0, "file", found) if found else None
 
 

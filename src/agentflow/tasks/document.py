@@ -58,6 +58,8 @@ class TaskEntry:
     status: Status | None
     tokens: tuple[Token, ...]
     """Where its status stands: in the heading, in a field, or both."""
+    boxes: tuple[Token, ...]
+    """Those that say beside the status, or instead of it, whether it is done."""
     dependencies: Dependencies | None
     files: tuple[DeclaredFile, ...]
     quality: tuple[str, ...]
@@ -84,6 +86,8 @@ class Batch:
     source: Source | None
     tokens: tuple[Token, ...]
     """As a task's; empty if the status follows from the tasks or boxes."""
+    boxes: tuple[Token, ...]
+    """As a task's: of the heading and of the field."""
     developer: str | None
     dependencies: Dependencies | None
     """None if it has no such field."""

@@ -59,7 +59,7 @@ _SIGN = (
 _NAMES = sorted(_SYNONYMS, key=len, reverse=True)
 _WORD = "|".join(name.replace(" ", "[ _-]") for name in _NAMES)
 _TOKEN = re.compile(
-    rf"(?P<mark>{_SIGN}[ \t]*)?(?:CODE )?(?<![\w./])(?P<word>{_WORD})(?![\w./])(?!-[a-z])"
+    rf"(?P<mark>{_SIGN}[ \t]*)?(?:CODE )?(?<![\w./])(?<![A-Za-z]-)(?P<word>{_WORD})(?![\w./])(?!-[a-z])"
     + rf"(?P<after>[ \t]*{_SIGN})?",
     re.IGNORECASE,
 )
@@ -121,6 +121,11 @@ def in_signs(text: str) -> Status | None:
     said: set[Status] = {_MARKS[each] for each in text if each in _MARKS}
     said |= {_box(found[1]) for found in _BOX.finditer(text)}
     return said.pop() if len(said) == 1 else None
+
+
+def has_marks(text: str) -> bool:
+    """Whether signs stand there that say a status without a word."""
+    return not _MARKS.keys().isdisjoint(text)
 
 
 def in_box(rest: str) -> Status | None:

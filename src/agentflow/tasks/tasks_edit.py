@@ -1,4 +1,4 @@
-"""Changes in a tasks.md: only tokens of statuses and commits are rewritten, all else stays."""
+"""Changes in a tasks.md: only tokens of statuses, their boxes, and commits are rewritten, all else stays."""
 
 import re
 from collections import Counter, defaultdict
@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from agentflow.errors import UsageError
 from agentflow.frozen import record
+from agentflow.tasks.boxes import SAID, boxed
 from agentflow.tasks.document import Batch, Document, TaskEntry, Token
 from agentflow.tasks.statuses import STATUSES, Status, in_value, sign_of, written
 
@@ -53,8 +54,9 @@ def find_task(batch: Batch, name: str) -> TaskEntry:
 def apply(document: Document, change: Change) -> str:
     """Return the document's text with the change; equal to the old one if that says it already.
 
-    Of a batch whose status follows from its tasks, the tasks that differ are rewritten. Raises
-    `UsageError` where there is no such token: nothing is ever inserted.
+    Of a batch whose status follows from its tasks, the tasks that differ are rewritten. A box beside a
+    status is ticked or not, as that says. Raises `UsageError` where there is no such token: nothing is
+    ever inserted.
     """
     return _edited(document, _edits(document, change, _signs(document)))
 
@@ -78,10 +80,7 @@ def apply_all(document: Document, changes: Iterable[Change]) -> str:
 def _edits(document: Document, change: Change, signs: dict[Status, str]) -> list[_Edit]:
     batch = find_batch(document, change.batch)
     entry = find_task(batch, change.task) if change.task else batch
-    edits = [
-        (token, written(change.status, token.text, signs))
-        for token in _status_tokens(entry, change.status)
-    ]
+    edits = _status_edits(entry, change.status, signs)
     if change.commit is not None:
         edits.append(_commit_edit(document.text, entry, change.commit))
     return edits
@@ -113,18 +112,27 @@ def tokens_of(document: Document, change: Change) -> tuple[tuple[str, str], ...]
     else compares them."""
     batch = find_batch(document, change.batch)
     entry = find_task(batch, change.task) if change.task else batch
-    tokens = [*_status_tokens(entry, change.status)]
+    tokens = [token for token, _ in _status_edits(entry, change.status, {})]
     if change.commit is not None:
         tokens += [entry.commit] if entry.commit else []
     return (("name", entry.name), *((str(index), each.text) for index, each in enumerate(tokens)))
 
 
-def _status_tokens(entry: Batch | TaskEntry, status: Status) -> Sequence[Token]:
+def _status_edits(
+    entry: Batch | TaskEntry, status: Status, signs: dict[Status, str]
+) -> list[_Edit]:
+    boxes = [(box, boxed(status, box.text)) for box in entry.boxes]
     if entry.tokens:
-        return entry.tokens
-    if isinstance(entry, Batch) and entry.source == "tasks":
+        return [*((each, written(status, each.text, signs)) for each in entry.tokens), *boxes]
+    source = entry.source if isinstance(entry, Batch) else "heading"
+    if isinstance(entry, Batch) and source == "tasks":
         open_tasks = [task for task in entry.tasks if not task.finished] or entry.tasks
-        return [token for task in open_tasks for token in _status_tokens(task, status)]
+        return [
+            *(each for task in open_tasks for each in _status_edits(task, status, signs)),
+            *boxes,
+        ]
+    if boxes and source == "heading" and entry.status and status in SAID:
+        return boxes
     what = "batch" if isinstance(entry, Batch) else "task"
     raise UsageError(
         f"line {entry.line}: {what} {entry.id} has no status that could be set to {status}",

@@ -197,6 +197,7 @@ def _task(section: Section, around: _Surroundings) -> TaskEntry:
         end=section.end,
         status=stated.status or in_box(section.rest),
         tokens=stated.tokens,
+        boxes=stated.boxes,
         dependencies=_dependencies(section, fields, around),
         files=tuple(
             DeclaredFile(each.written, None, each.action, None, each.line) for each in mentioned
@@ -233,6 +234,7 @@ def _batch(section: Section, around: _Surroundings) -> Batch:
         status=status,
         source=source,
         tokens=stated.tokens,
+        boxes=stated.boxes,
         developer=_value(fields, _DEVELOPER) or around.developer,
         dependencies=_dependencies(section, fields, around),
         tasks=tuple(tasks),

@@ -4,11 +4,12 @@ import re
 from collections.abc import Sequence
 
 from agentflow.frozen import record
+from agentflow.tasks.boxes import find_boxes, without_boxes
 from agentflow.tasks.document import Problem, Source, TaskEntry, Token
 from agentflow.tasks.fields import Field
 from agentflow.tasks.headings import Section, name_in
 from agentflow.tasks.markdown_lines import Line
-from agentflow.tasks.statuses import FINISHED, Status, in_heading, in_signs, in_value
+from agentflow.tasks.statuses import FINISHED, Status, has_marks, in_heading, in_signs, in_value
 
 _STATUS = ("status", "current status")
 _COMMIT = ("commit", "commits", "git commit", "git commits", "commit sha", "sha", "commit hash")
@@ -34,6 +35,7 @@ class Stated:
     status: Status | None
     source: Source | None
     tokens: tuple[Token, ...]
+    boxes: tuple[Token, ...]
     problems: tuple[Problem, ...]
 
 
@@ -41,16 +43,17 @@ def find_status(section: Section, fields: Sequence[Field]) -> Stated:
     """Read the status: the heading's comes first, the field's second; both are tokens.
 
     Where neither says one, a sign before the heading's first word counts. It is no token: no word
-    could stand in its place.
+    could stand in its place. Nor is a box beside it then, which would contradict it once it is changed.
     """
     line = section.lines[0].number
     found, ambiguous = in_heading(section.rest)
-    name = name_in(section.rest, found.start if found else None)
+    name = without_boxes(name_in(section.rest, found.start if found else None))
     field = next((each for each in fields if each.label in _STATUS and each.value), None)
     said = in_value(field.value[:200]) if field else None
     if ambiguous and not said:
         told = "the heading says two statuses; leave one"
-        return Stated(name, None, None, (), (Problem(line, "error", "status-ambiguous", told),))
+        return Stated(name, None, None, (), (), (Problem(line, "error", "status-ambiguous", told),))
+    boxes = find_boxes(section, found, field, said)
     tokens: list[Token] = []
     if found:
         start = section.offset + found.start
@@ -68,9 +71,10 @@ def find_status(section: Section, fields: Sequence[Field]) -> Stated:
     decided = found or said
     if decided:
         source: Source = "heading" if found else "field"
-        return Stated(name, decided.status, source, tuple(tokens), problems)
+        return Stated(name, decided.status, source, tuple(tokens), boxes, problems)
     sign = in_signs(section.signs)
-    return Stated(name, sign, "heading" if sign else None, (), problems)
+    boxes = () if has_marks(section.signs) else boxes
+    return Stated(name, sign, "heading" if sign else None, (), boxes, problems)
 
 
 def derived_status(

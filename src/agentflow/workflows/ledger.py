@@ -11,7 +11,7 @@ from agentflow.task_documents import NAME, looks_in, rewrite
 from agentflow.tasks.document import Batch, Document, TaskEntry
 from agentflow.tasks.markdown_lines import with_ends
 from agentflow.tasks.statuses import Status
-from agentflow.tasks.tasks_edit import Change, apply_all, find_batch
+from agentflow.tasks.tasks_edit import Change, apply, apply_all, find_batch
 from agentflow.tasks.tasks_md import MAX_DOCUMENT, parse_tasks_md, read_tasks_md
 from agentflow.workspace.repository import Repository
 
@@ -72,9 +72,10 @@ def changes(
     batch: Batch, tasks: Sequence[TaskEntry], status: Status, sha: str | None
 ) -> list[Change]:
     """What is to be written: the tasks that have a status of their own, then the batch."""
-    each = [Change(batch.id, status, task=task.id) for task in tasks if task.tokens]
+    each = [Change(batch.id, status, task=task.id) for task in tasks if task.tokens or task.boxes]
     place = sha if batch.commit is not None else None
-    whole = [Change(batch.id, status, commit=place)] if batch.tokens or place else []
+    said = batch.tokens or batch.boxes or place
+    whole = [Change(batch.id, status, commit=place)] if said else []
     return [*each, *whole]
 
 
@@ -87,15 +88,21 @@ def rewritten(document: Document, wanted: Sequence[Change]) -> Document:
 
 
 def check_place(kept: Kept, batch: Batch, tasks: Sequence[TaskEntry]) -> None:
-    """Raise `UsageError` if the document would not call the batch finished once it is.
+    """Raise `UsageError` if the document would not call the batch finished once it is, or failed: a
+    box alone cannot say that.
 
     Without a place for its status it would be the next one for ever.
     """
     after = rewritten(kept.document, changes(batch, tasks, "COMPLETE", "0" * 40))
-    if not find_batch(after, batch.id).finished:
+    missing = "" if find_batch(after, batch.id).finished else "COMPLETE"
+    try:
+        apply(kept.document, Change(batch.id, "FAILED"))
+    except UsageError:
+        missing = missing or "FAILED"
+    if missing:
         raise UsageError(
             f"{kept.path}:{batch.line}: batch {batch.id} has no status that could be set to "
-            "COMPLETE",
+            f"{missing}",
             hint=f"Add one to its heading, for example: {batch.name[:60] or batch.id} - PENDING",
         )
 
