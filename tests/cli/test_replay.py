@@ -49,7 +49,9 @@ def check_counts_for_nothing(terminal: Terminal, report: Json) -> None:
 
 def test_what_landed_nowhere_is_not_said_to_have_landed(terminal: Terminal) -> None:
     url = terminal.serve(turn(HELLO), turn())
-    done = terminal.run("run", "TASK-1", *GATE, "--base-url", url, "--land", "none", "--output-format=json")
+    done = terminal.run(
+        "run", "TASK-1", *GATE, "--base-url", url, "--land", "none", "--output-format=json"
+    )
     report = json.loads(done.stdout)
     again = terminal.run("run", "TASK-1", *GATE)
     tip = report["landed"]["tip"][:12]
