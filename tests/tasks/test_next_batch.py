@@ -70,7 +70,9 @@ def test_a_finished_task_of_an_unfinished_batch_is_waited_for_no_more() -> None:
     first = "1: a - BLOCKED\n### Task 1.1: x - COMPLETE\n### Task 1.2: x - PENDING"
 
     assert found(first, "2: b - PENDING\n**Dependencies**: Task 1.1") == ("next", "2", "do")
-    assert found(first, "2: b - PENDING\n**Dependencies**: Task 1.2") == ("waiting", None, None)
+    for awaited in ("Task 1.2", "Tasks 1.2, 1.1", "All previous batches"):
+        second = f"2: b - PENDING\n**Dependencies**: {awaited}"
+        assert found(first, second) == ("waiting", None, None), awaited
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from agentflow.errors import UsageError
 from agentflow.tasks.document import Document
 from agentflow.tasks.statuses import FINISHED, STATUSES, Status
-from agentflow.tasks.tasks_edit import Change, apply
+from agentflow.tasks.tasks_edit import Change, apply, apply_all
 from agentflow.tasks.tasks_md import parse_tasks_md
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -39,6 +39,7 @@ def changed(
         ("## Batch 1 - x [ ] ##\n", "## Batch 1 - x [x] ##\n"),
         ("## Batch 1: x - [ ] NOT STARTED\n", "## Batch 1: x - [x] COMPLETE\n"),
         ("## Batch 1: x[ ] - PENDING\n", "## Batch 1: x[ ] - COMPLETE\n"),
+        ("## Batch 1: x[ ] PENDING\n", "## Batch 1: x[ ] COMPLETE\n"),
         ("## Batch 1: x\n**Status**: [~] IN PROGRESS\n", "## Batch 1: x\n**Status**: [x] COMPLETE\n"),
         (
             "## Batch 1: x [ ]\n### [x] Task 1.1: a\n### [ ] Task 1.2: b\n### Task 1.3: c [ ] PENDING\n",
@@ -64,6 +65,20 @@ def test_only_the_status_changes(old: str, new: str) -> None:
 def test_a_box_is_ticked_where_all_is_done(old: str, status: Status, new: str) -> None:
     assert changed(old, status) == new
     assert changed(new, status) == new
+
+
+def test_of_a_batch_that_follows_from_its_tasks_the_finished_ones_stay() -> None:
+    text = "## Batch 1: x\n### Task 1.1: a - COMPLETE\n### Task 1.2: b - PENDING\n"
+    assert changed(text, "FAILED") == text.replace("PENDING", "FAILED")
+
+
+def test_of_several_changes_only_a_tasks_may_have_no_place() -> None:
+    text = "## Batch 1: x - PENDING\n### Task 1.1: a\n## Batch 2: y\n"
+    first, task = Change("1", "COMPLETE"), Change("1", "COMPLETE", task="1.1")
+    document = parse_tasks_md(text)
+    assert apply_all(document, [task, first]) == text.replace("PENDING", "COMPLETE")
+    with pytest.raises(UsageError, match="batch 2 has no status"):
+        apply_all(document, [first, Change("2", "COMPLETE")])
 
 
 @pytest.mark.parametrize("status", sorted({*STATUSES} - {"PENDING", "COMPLETE"}))

@@ -163,6 +163,27 @@ def test_a_rule_below_a_line_makes_no_heading() -> None:
 
 
 @pytest.mark.parametrize(
+    ("heading", "field", "expected"),
+    [
+        (" - COMPLETE", "PENDING", ("COMPLETE", "heading")),
+        (" - FAILED - COMPLETE", "PENDING", ("PENDING", "field")),
+    ],
+)
+def test_the_heading_counts_before_the_field_unless_it_contradicts_itself(
+    heading: str, field: str, expected: tuple[str, str]
+) -> None:
+    batch = parse_tasks_md(f"## Batch 1: x{heading}\n**Status**: {field}\n").batches[0]
+    assert (batch.status, batch.source) == expected
+
+
+def test_a_task_of_the_batchs_own_level_is_a_part_of_it() -> None:
+    text = "## Batch 1: x\n## Task 1.1: a - PENDING\n## Task 1.2: b - PENDING\n## Notes\n## Task 9: c\n"
+    document = parse_tasks_md(text)
+    assert [task.id for task in document.batches[0].tasks] == ["1.1", "1.2"]
+    assert [task.id for task in document.loose] == ["9"]
+
+
+@pytest.mark.parametrize(
     ("body", "status", "source"),
     [
         ("- [x] a\n- [ ] b\n", "PARTIAL", "boxes"),

@@ -492,7 +492,8 @@ async def test_what_has_landed_is_reported_though_the_next_batch_cannot_be_done(
 
 
 @pytest.mark.parametrize(
-    ("awaited", "code"), [("Batch 99", 1), ("Task 9.9", 1), ("Batch 2", 1), ("Batch 3", 0)]
+    ("awaited", "code"),
+    [("Batch 99", 1), ("Task 9.9", 1), ("Batch 2", 1), ("Batch 3", 0), ("Batches 3, 99", 1)],
 )
 async def test_only_others_may_be_waited_for_without_a_failure(
     project: Project, awaited: str, code: int
@@ -611,7 +612,7 @@ def implemented(project: Project) -> tuple[str, str]:
     project.commit("docs: tasks")
     project.write("app/hello.txt", "x\n")
     work = project.commit("feat(app): batch 1 - greeting")
-    project.write("README.md", "# Later\n")
+    project.write("app/hello.txt", "x y\n")  # by a commit that does not name the batch
     return work, project.commit("docs: later")
 
 

@@ -109,5 +109,11 @@ def test_the_block_as_words_and_as_data(
     assert list(found["expect"]) == ["agent", "deliverable", "duration"]
 
 
+def test_only_what_is_to_come_of_the_frontend_is_counted() -> None:
+    for third, left in (("PENDING", 1), ("COMPLETE", 0)):
+        progress = step("PENDING", third)["progress"]
+        assert (progress["frontend_pending"], progress["frontend_tasks"]) == (left, left)
+
+
 def test_where_no_batch_can_be_done_now_the_block_says_so() -> None:
     assert "- Next: none that could be done now\n" in as_text(step("BLOCKED", "PENDING"))
