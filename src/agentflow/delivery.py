@@ -109,7 +109,8 @@ def _check_branch(wanted: Delivery, repository: Repository) -> None:
     """Refuse what could not land; a bundle that has landed before may come again."""
     if branch_tip(repository, wanted.branch) != wanted.bundle.tip:
         base = wanted.bundle.base
-        check_target(repository, "branch", wanted.branch, base, replaceable=None)
+        hint = "Give --target another name, or bundle a run that was made with --base {0}."
+        check_target(repository, "branch", wanted.branch, base, replaceable=None, hint=hint)
 
 
 def _bring(bundle: Bundle, state: Git) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from agentflow.errors import EnvironmentFailure
+from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.frozen import record
 
 TIMEOUT = 30.0
@@ -40,7 +40,12 @@ def sign(message: bytes, key: Path, namespace: str) -> Signature:
 
 
 def signer(message: bytes, signature: bytes, allowed: Path, namespace: str) -> str | None:
-    """Who signed a message, by a file of allowed signers; None if nobody of them did."""
+    """Who signed a message, by a file of allowed signers; None if nobody of them did.
+
+    Raises `UsageError` without such a file.
+    """
+    if not allowed.is_file():
+        raise UsageError(f"there is no file of allowed signers: {allowed}")
     with tempfile.TemporaryDirectory(prefix="agentflow-") as folder:
         file = Path(folder, "signature")
         file.write_bytes(signature)

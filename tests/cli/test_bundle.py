@@ -214,6 +214,12 @@ def test_a_protected_branch_is_pushed_to_only_by_its_name(done: Delivered) -> No
     rejected = done.run(place, "land", str(file), "--push", "--target", "moved")
     assert rejected.returncode == 7
     assert "the remote refused the push" in rejected.stderr
+    assert "hint: " not in rejected.stderr
+    assert rejected.stderr.splitlines()[-1].endswith("remove it there first.")
+    done.git(place, "branch", "taken", done.git(place, "commit-tree", "HEAD^{tree}", "-m", "other"))
+    taken = done.run(place, "land", str(file), "--target", "taken")
+    assert (taken.returncode, "Give --target another name" in taken.stderr) == (7, True)
+    assert "--fresh" not in taken.stderr
 
 
 def moved(done: Delivered) -> str:
@@ -333,6 +339,10 @@ def test_a_merge_request_is_opened_and_then_updated(done: Delivered) -> None:
 
 
 def test_without_a_program_the_address_and_the_body_are_printed(done: Delivered) -> None:
+    unknown = done.run(done.shell.project.root, "pr", "TASK-1")
+    assert unknown.stdout.splitlines()[0] == (
+        "told  open it where origin is: no address of a form is known there"
+    )
     github(done)
     ended = done.run(done.shell.project.root, "pr", "TASK-1")
 
@@ -400,6 +410,9 @@ def test_an_attestation_is_made_signed_and_checked(done: Delivered) -> None:
     signers.write_text(f"ci@example.com {(done.folder / 'other.pub').read_text()}")
     stranger = done.run(root, *check, "--allowed-signers", str(signers))
     assert (stranger.returncode, "none of the signers" in stranger.stderr) == (2, True)
+    nobody = done.run(root, *check, "--allowed-signers", "nowhere")
+    told = "error: there is no file of allowed signers: nowhere"
+    assert (nobody.returncode, nobody.stderr.strip()) == (2, told)
 
 
 def test_an_attestation_that_does_not_fit_the_repository_fails(done: Delivered) -> None:

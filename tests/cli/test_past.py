@@ -58,7 +58,11 @@ def test_what_was_changed_in_a_turn_or_between_two(stopped: tuple[Shell, str]) -
     nothing = shell.run("runs", "diff", "TASK-1", "2..3")
     assert (nothing.returncode, nothing.stdout) == (0, "")
     assert nothing.stderr == "no file changed in the turns 3 to 3\n"
-    for turns, words in (("2..9", "no checkpoint of turn 9"), ("2..x", "'2..x' is no turn")):
+    for turns, words in (
+        ("2..9", "no checkpoint of turn 9"),
+        ("99", "of turn 99"),
+        ("2..x", "'2..x' is no turn"),
+    ):
         refused = shell.run("runs", "diff", "TASK-1", turns)
         assert (refused.returncode, refused.stdout) == (2, "")
         assert words in refused.stderr

@@ -137,6 +137,7 @@ def test_what_is_shown_of_a_report_of_ours_is_what_it_says() -> None:
         "again": "",
         "needed_elsewhere": [],
         "follow_ups": [],
+        "replay": False,
         "task_total": {"cost_usd": None, "runs": 0, "turns": 0},
         "usage": {**FIELDS["usage"], **usage},
         "verification": {"repairs": 1, "gates": [gate]},

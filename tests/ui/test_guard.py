@@ -179,3 +179,5 @@ def test_a_host_that_is_every_address_or_none_is_refused(tmp_path: Path) -> None
         ended = shell.run("ui", "--port", str(taken.getsockname()[1]))
     assert ended.returncode == 5
     assert "cannot listen on 127.0.0.1 port" in ended.stderr
+    foreign = shell.run("ui", "--host", "192.0.2.1")
+    assert (foreign.returncode, "192.0.2.1 is no address of this" in foreign.stderr) == (2, True)

@@ -107,7 +107,7 @@ def diff(
         state = state_of(repository, world.cache, name)
         kept = checkpoints_of(repository, state, name)
         first, last = turns_of(turns, kept)
-        old, new = checkpoint_at(kept, first), checkpoint_at(kept, last)
+        new, old = checkpoint_at(kept, last), checkpoint_at(kept, first)
         text = difference(state, old.tree, new.tree, stat=stat)
         if text:
             data().print(neutral(text))

@@ -52,6 +52,7 @@ def pr(
                         "base": onto, "title": wanted.title, "body": wanted.body})  # fmt: skip
             return
         say(f"pushed {found.branch} to {remote}")
-        data().print(neutral(f"{opened.action}  {opened.url}"))
+        place = opened.url or f"open it where {remote} is: no address of a form is known there"
+        data().print(neutral(f"{opened.action}  {place}"))
         if opened.action == "told":
             data().print(f"{wanted.title}\n\n{neutral(wanted.body)}")

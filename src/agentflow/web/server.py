@@ -1,6 +1,7 @@
 """The server: routes, one guard before all of them, and a listener on this machine."""
 
 import asyncio
+import errno
 import ipaddress
 import secrets
 import socket
@@ -181,6 +182,8 @@ def _listener(address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int)
         listener.listen()  # who reads the URL may connect at once
     except OSError as error:
         listener.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise UsageError(f"--host: {address} is no address of this machine") from error
         raise EnvironmentFailure(
             f"cannot listen on {address} port {port}: {error.strerror}", hint="Give another --port."
         ) from error

@@ -35,11 +35,19 @@ def branch_tip(repository: Repository, branch: str) -> str | None:
 
 
 def check_target(
-    repository: Repository, landing: Landing, branch: str, base: str, *, replaceable: str | None
+    repository: Repository,
+    landing: Landing,
+    branch: str,
+    base: str,
+    *,
+    replaceable: str | None,
+    hint: str = "Give --base {0} to build on it, or --target for another name. --fresh replaces a "
+    "branch that a run made which is still known here; any other: git branch -D {0}",
 ) -> None:
     """Refuse before any spend what landing would refuse at the end.
 
-    `replaceable` is a tip of the branch that may be replaced. Raises `Conflict`.
+    `replaceable` is a tip of the branch that may be replaced; `hint` says what to do about another,
+    with `{0}` for the branch. Raises `Conflict`.
     """
     if landing == "none":
         return
@@ -51,8 +59,7 @@ def check_target(
     if tip not in {None, base, replaceable}:
         raise Conflict(
             f"the branch {branch} exists and is not the base ({base[:12]})",
-            hint=f"Give --base {branch} to build on it, --fresh to replace a branch that "
-            + "agentflow made, or --target for another name.",
+            hint=hint.format(branch),
         )
     _not_checked_out(repository, f"refs/heads/{branch}")
 

@@ -58,9 +58,13 @@ def _talk(repository: Repository, *arguments: str) -> str:
     try:
         return repository.git.text(*arguments, timeout=TIMEOUT)
     except GitError as error:
-        said = _without_login(neutral(error.said))[-600:]
+        lines = _without_login(neutral(error.said)).splitlines()
+        said = "\n".join(line for line in lines if not line.startswith("hint: "))[-600:]
         if "[rejected]" in said or "[remote rejected]" in said:
-            raise Conflict(f"the remote refused the push: {said}") from error
+            raise Conflict(
+                f"the remote refused the push: {said}",
+                hint="Where the branch there is an older result that nobody needs, remove it there first.",
+            ) from error
         raise EnvironmentFailure(f"git {arguments[0]} failed: {said}") from error
 
 
