@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from agentflow import toolbox
+from agentflow.sandbox.channel import toolbox_command
 
 Json = dict[str, Any]
 
@@ -20,9 +20,8 @@ class Toolbox:
     """One process; `ask` sends a call and waits for its answer."""
 
     def __init__(self, tmp: Path, *, path: str | None = None, state: Json | None = None) -> None:
-        interpreter = Path(sys.base_prefix, "bin", "python3")
         self.process = subprocess.Popen(
-            [interpreter, "-I", "-S", "-B", str(Path(toolbox.__file__).parent)],
+            toolbox_command(str(Path(toolbox.__file__).parent)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={

@@ -1,5 +1,6 @@
 """Grep, with both engines, and Glob of a real toolbox."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -236,6 +237,25 @@ def test_a_match_over_lines_is_found_alike_without_ripgrep(
         expected = ripgrep.ask("Grep", **query, multiline=True)
         assert git.ask("Grep", **query, multiline=True) == expected, query
         assert "error" not in expected, query
+
+
+def test_the_nearer_context_counts(search: Ask, root: Path) -> None:
+    (root / "a.txt").write_text("1\n2\n3\n4\n5\n")
+    result = search("Grep", pattern="3", output_mode="content", **{"-C": 2, "-A": 1})["result"]
+    assert result["lines"] == ["a.txt-1-1", "a.txt-2-2", "a.txt:3:3", "a.txt-4-4"]
+
+
+def test_a_pattern_that_never_ends_keeps_no_read_waiting(
+    open_toolbox: Callable[..., Any], root: Path, without_ripgrep: str
+) -> None:
+    (root / "a.txt").write_text("a" * 60 + "\n")
+    box = open_toolbox(path=without_ripgrep)
+    endless = {"pattern": "(a|a)+b", "multiline": True}
+    box.process.stdin.write(
+        json.dumps({"id": 1, "tool": "Grep", "arguments": endless}).encode() + b"\n"
+    )
+    read = {"id": 2, "tool": "Read", "arguments": {"file_path": "a.txt"}}
+    assert box.send(json.dumps(read).encode())["id"] == 2
 
 
 def test_a_bad_pattern_over_lines_is_told_without_ripgrep(
