@@ -1,6 +1,7 @@
 """What is written into a document, against those who chose its words."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,15 +14,33 @@ from agentflow.workflows.ledger import (
     batch_ledger,
     changes,
     check_place,
+    find_kept,
     rewritten,
     with_failure,
 )
+from agentflow.workspace.repository import open_repository
+from tests.run.project import Project
 
 DOCUMENT = "# T\n\n## Batch 1: x\n\n**Status**: FAILED\n\n## Batch 2: y PENDING\n"
 
 
 def kept(text: str) -> Kept:
     return Kept("task-tracking/T1/tasks.md", parse_tasks_md(text, folder="T1"), tracked=True)
+
+
+def test_a_document_behind_a_link_is_none(project: Project, tmp_path: Path) -> None:
+    """Writing to it would write outside the repository."""
+    repository = open_repository(project.root, project.world.environment)
+    folder = project.root / "task-tracking/T1"
+    folder.mkdir(parents=True)
+    (tmp_path / "elsewhere.md").write_text(DOCUMENT)
+    (folder / "tasks.md").symlink_to(tmp_path / "elsewhere.md")
+    asked = (repository, repository.resolve("HEAD"), "T1", ("task-tracking",), ())
+    with pytest.raises(UsageError):
+        find_kept(*asked)
+    (folder / "tasks.md").unlink()
+    (folder / "tasks.md").write_text(DOCUMENT)
+    assert find_kept(*asked).path == "task-tracking/T1/tasks.md"
 
 
 @pytest.mark.parametrize(
