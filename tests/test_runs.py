@@ -17,11 +17,13 @@ from agentflow.runs import (
     MAX_JOURNAL,
     MAX_REPORT,
     REPORT,
+    choose_run,
     is_running,
     landed_by,
     list_runs,
     new_run,
     newest_run,
+    open_runs,
     read_report,
     run_name,
     task_lock,
@@ -254,3 +256,16 @@ def test_a_lock_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         task_lock(tmp_path / "locks", "A"),
     ):
         pass
+
+
+def test_a_replay_does_not_hide_what_can_go_on(tmp_path: Path) -> None:
+    for number, facts in enumerate(({"outcome": "budget"}, {"outcome": "failed", "replay": True})):
+        run = f"T-1-2026112{number}T000000-0000"
+        folder = tmp_path / FOLDER / run
+        folder.mkdir(parents=True)
+        (folder / REPORT).write_text(json.dumps({"task": "T-1", "run": run, **facts}))
+        (folder / JOURNAL).write_text('{"type": "assistant"}\n')
+    first = "T-1-20261120T000000-0000"
+    assert open_runs(tmp_path) == [first]
+    assert unfinished_run(tmp_path, "T-1") == first
+    assert choose_run(tmp_path, "T-1", blocked=False) == first

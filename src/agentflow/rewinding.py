@@ -61,11 +61,13 @@ def fork(plan: Plan, world: World, source: str, turn: int) -> str:
     """Begin another run where a turn of `source` ended, with its conversation and files; return
     its name. It has spent nothing, and goes on when it is resumed.
 
-    Raises `UsageError` for a turn that is not there.
+    Raises `UsageError` for a turn that is not there, and for a replay.
     """
     repository = plan.repository
     with task_lock(repository.locks(world.cache), plan.task.id):
         past = resume(plan, world.cache, source)
+        if past.started.replay:
+            raise UsageError(f"the run {source} repeats a recording, and cannot go on")
         old = state_of(repository, world.cache, source)
         kept = checkpoints_of(repository, old, source)
         wanted = checkpoint_at(kept, turn)

@@ -165,8 +165,8 @@ def _is_landing(landed: object) -> bool:
 def unfinished_run(root: Path, task: str) -> str | None:
     """The newest run of a task, if it could be continued: it ended early, and the model had
     answered."""
-    runs = list_runs(root, task)
-    if not runs or runs[-1]["outcome"] not in LEFT or runs[-1].get("replay") is True:
+    runs = [report for report in list_runs(root, task) if report.get("replay") is not True]
+    if not runs or runs[-1]["outcome"] not in LEFT:
         return None
     name = str(runs[-1]["run"])
     return name if _was_answered(root / FOLDER / name / JOURNAL) else None
@@ -174,12 +174,13 @@ def unfinished_run(root: Path, task: str) -> str | None:
 
 def open_runs(root: Path) -> list[str]:
     """The newest run of each task that can go on, oldest first."""
-    newest = {report["task"]: report for report in list_runs(root)}
+    newest = {
+        report["task"]: report for report in list_runs(root) if report.get("replay") is not True
+    }
     return [
         str(report["run"])
         for report in newest.values()
         if report["outcome"] in RESUMABLE
-        and report.get("replay") is not True
         and _was_answered(root / FOLDER / str(report["run"]) / JOURNAL)
     ]
 
@@ -223,7 +224,7 @@ def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
             "several runs can go on" if names else "no run here can go on",
             hint=f"Name one: {', '.join(names)}" if names else "List them: agentflow runs list",
         )
-    report = find_report(root, wanted)
+    report = find_report(root, wanted, replays=False)
     name, outcome = str(report["run"]), str(report["outcome"])
     if report.get("replay") is True:
         raise UsageError(

@@ -8,6 +8,7 @@ import errno
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -62,5 +63,6 @@ def _tolerant(number: int, known: TextIO | None) -> TextIO:
 def lost() -> OSError | None:
     """Flush standard output and return why something of it was not written, if so: not that nobody
     wanted to read on."""
-    sys.stdout.flush()
+    with suppress(ValueError):  # whoever took it over has closed it
+        sys.stdout.flush()
     return _failures[0] if _failures else None

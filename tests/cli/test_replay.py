@@ -42,6 +42,8 @@ def check_counts_for_nothing(terminal: Terminal, report: Json) -> None:
     assert "· a replay: nothing was paid ·" in shown.stdout
     attested = terminal.run("attest", "TASK-1")
     assert json.loads(attested.stdout)["predicate"]["run"] == first.split()[0]
+    forked = terminal.run("runs", "fork", report["run"], "--at", "1")
+    assert (forked.returncode, "repeats a recording" in forked.stderr) == (2, True), forked.stderr
     for command in ("attest", "bundle", "pr"):
         refused = terminal.run(command, report["run"])
         assert (refused.returncode, "no model was asked" in refused.stderr) == (2, True), command
@@ -98,11 +100,10 @@ def test_a_run_is_recorded_and_replayed(terminal: Terminal, tmp_path: Path) -> N
     )
     notice = next(n for n in report["notices"] if "differs from the recording" in n)
     assert "\n+Be quick.\n" in f"{notice}\n"
+    refused = terminal.run("resume", report["run"])
+    assert "repeats a recording, and cannot go on" in refused.stderr
     resumed = terminal.run("resume", "TASK-1")
-    assert (resumed.returncode, "repeats a recording, and cannot go on" in resumed.stderr) == (
-        2,
-        True,
-    )
+    assert (resumed.returncode, "is done" in resumed.stderr) == (2, True)
 
 
 def test_a_call_that_now_fails_and_a_longer_run_end_the_replay(

@@ -119,6 +119,16 @@ def test_boxes_are_ticked_with_the_statuses_of_a_batch() -> None:
     assert after.text == text.replace("[ ]", "[x]").replace("PENDING", "COMPLETE")
 
 
+def test_a_batchs_box_waits_for_the_tasks_of_others() -> None:
+    text = "## Batch 1: x [ ]\n\n### Task 1.1: a - PENDING\n\n### Task 1.2: b - PENDING\n"
+    here = kept(text)
+    batch = here.document.batches[0]
+    after = rewritten(here.document, changes(batch, batch.tasks[:1], "COMPLETE", None))
+    assert after.text == text.replace("PENDING", "COMPLETE", 1)
+    after = rewritten(here.document, changes(batch, batch.tasks, "COMPLETE", None))
+    assert after.text == text.replace("PENDING", "COMPLETE").replace("[ ]", "[x]")
+
+
 def test_no_document_of_the_task_is_the_agents_wherever_it_lies() -> None:
     here = kept(DOCUMENT)
     ledger = batch_ledger(here, here.document.batches[1], (), "feat: y", ("a", "task-tracking"))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from agentflow import __version__
-from agentflow.cli.output import end, refuse_arguments
+from agentflow.cli.output import end, refuse_arguments, say
 
 EXIT_CODES = """
 \b
@@ -108,6 +108,9 @@ def main() -> None:
         code = application(sys.argv[1] if len(sys.argv) > 1 else "")(standalone_mode=False)
     except SystemExit as left:  # typer's, behind a completion script
         code = left.code
+        if isinstance(code, str):
+            say(code)
+            code = 1
     except Exception as error:  # noqa: BLE001  # typer's own have no public name
         code = refuse_arguments(error, sys.argv[1:])
     end(code if isinstance(code, int) else 0)

@@ -168,8 +168,9 @@ def end(code: int) -> None:
     still imports them.
     """
     failure = lost()
-    if failure is not None and code == 0:
+    if failure is not None:
         say(f"error: standard output was not written: {failure.strerror}")
-        code = code if isinstance(code, Verdict) else EnvironmentFailure.exit_code
+        is_over = code != 0 or isinstance(code, Verdict)
+        code = code if is_over else EnvironmentFailure.exit_code
     sys.stderr.flush()
     os._exit(code)

@@ -30,7 +30,7 @@ SPANNING = re.compile(r"\n|\\[DWnsx]|\[\^|(?<!\\)\.")
 
 
 def main() -> None:
-    """Search each file that the command lists; end with 2 and a sentence on a bad pattern."""
+    """Search each file that the command lists; end with a sentence on a bad pattern."""
     mode, flags, before, after, pattern, *command = sys.argv[1:]
     for name, members in CLASSES.items():
         pattern = pattern.replace(name, members)

@@ -74,7 +74,8 @@ def changes(
     """What is to be written: the tasks that have a status of their own, then the batch."""
     each = [Change(batch.id, status, task=task.id) for task in tasks if task.tokens or task.boxes]
     place = sha if batch.commit is not None else None
-    said = batch.tokens or batch.boxes or place
+    others = [task for task in batch.tasks if task not in tasks and not task.finished]
+    said = batch.tokens or place or (batch.boxes and not others)
     whole = [Change(batch.id, status, commit=place)] if said else []
     return [*each, *whole]
 
