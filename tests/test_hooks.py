@@ -16,7 +16,7 @@ from agentflow.environment import Hook, HookedTool
 from agentflow.errors import EnvironmentFailure
 from agentflow.hooks import Hooks
 from agentflow.tools import TOOLS
-from tests.patience import patiently
+from tests.patience import PATIENCE
 
 
 class Place:
@@ -48,9 +48,10 @@ def before(command: str, **more: Any) -> Hook:
 
 def written(path: Path) -> None:
     """Wait until a file holds something."""
-    with patiently():
-        while not (path.exists() and path.stat().st_size):
-            time.sleep(0.01)
+    deadline = time.monotonic() + PATIENCE
+    while not (path.exists() and path.stat().st_size):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def dies(pid: int) -> bool:
