@@ -75,6 +75,7 @@ def test_a_lone_carriage_return_ends_a_line_here_too() -> None:
         "# T\r\r## Batch 1: x PENDING\rdo this\r## Batch 2: y PENDING\r", folder="T1"
     )
     task = assignment(document, document.batches[0], "tasks.md", (), "do")
+    assert "Do its tasks in order, stage the files of each" in " ".join(task.text.split())
     assert task.text.endswith("## Batch 1: x PENDING\rdo this")
     assert with_failure(document, "2", "why") == f"{document.text}\r> why\r"
 
