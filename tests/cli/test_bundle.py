@@ -341,7 +341,7 @@ def test_a_merge_request_is_opened_and_then_updated(done: Delivered) -> None:
 def test_without_a_program_the_address_and_the_body_are_printed(done: Delivered) -> None:
     unknown = done.run(done.shell.project.root, "pr", "TASK-1")
     assert unknown.stdout.splitlines()[0] == (
-        "told  open it where origin is: no address of a form is known there"
+        "told  open it where origin is: the address of its form is not known"
     )
     github(done)
     ended = done.run(done.shell.project.root, "pr", "TASK-1")

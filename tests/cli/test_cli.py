@@ -385,26 +385,6 @@ def test_a_full_disk_is_one_sentence(terminal: Terminal) -> None:
     assert terminal.project.marker("done") is None
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    ["2>&1 | head -1", "--output-format stream-json | head -1", "2>/dev/null | true", ">/dev/full"],
-)
-def test_nobody_reading_does_not_change_the_outcome(terminal: Terminal, arguments: str) -> None:
-    url = terminal.serve(turn(HELLO), turn())
-    gate = "--new-gate 'test=test -s app/hello.txt' --prompt plain"
-    line = f"{sys.executable} -m agentflow run TASK-1 {gate} --base-url {url} {arguments}"
-    ended = subprocess.run(
-        ["bash", "-c", f"{line}; exit ${{PIPESTATUS[0]}}"],
-        cwd=terminal.project.root,
-        env=terminal.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert terminal.project.marker("done") == "done"
-
-
 def run_with_streams(terminal: Terminal, line: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", "-c", f"{sys.executable} -m agentflow {line}"],
@@ -414,6 +394,19 @@ def run_with_streams(terminal: Terminal, line: str) -> subprocess.CompletedProce
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["2>&1 | head -1", "--output-format stream-json | head -1", "2>/dev/null | true", ">/dev/full"],
+)
+def test_nobody_reading_does_not_change_the_outcome(terminal: Terminal, arguments: str) -> None:
+    url = terminal.serve(turn(HELLO), turn())
+    gate = "--new-gate 'test=test -s app/hello.txt' --prompt plain"
+    line = f"run TASK-1 {gate} --base-url {url} {arguments}; exit ${{PIPESTATUS[0]}}"
+    ended = run_with_streams(terminal, line)
+    assert ended.returncode == 0, ended.stderr
+    assert terminal.project.marker("done") == "done"
 
 
 SHOWN = ("--help", "config show --json", "prompts show plain --raw", "--show-completion bash")

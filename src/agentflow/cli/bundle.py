@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from agentflow.cli.execution import interruptible
-from agentflow.cli.output import data, exit_codes, print_json, say, talk, verdict
+from agentflow.cli.output import data, exit_codes, exit_of, print_json, say, talk
 from agentflow.cli.publication import Junit, Sarif, publishing
 from agentflow.cli.verify import flags_of, print_found
 
@@ -114,7 +114,7 @@ def land(
             print_found(found)
             _print_places(found)
         publish(found)
-    raise verdict(found)
+    raise exit_of(found)
 
 
 def _print_places(found: "Json") -> None:

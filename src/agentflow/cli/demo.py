@@ -9,10 +9,10 @@ from agentflow.cli.output import (
     OutputFormat,
     data,
     exit_codes,
+    exit_of,
     print_json,
     say,
     talk,
-    verdict,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def demo(
                 say(_next_steps(folder / "notes"))
         else:
             print_json(report)
-    raise verdict(report)
+    raise exit_of(report)
 
 
 def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> "Json":

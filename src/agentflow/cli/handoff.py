@@ -30,7 +30,7 @@ from agentflow.cli.options import (
     Timeout,
     Verbose,
 )
-from agentflow.cli.output import OutputFormat, exit_codes, say, verdict
+from agentflow.cli.output import OutputFormat, exit_codes, exit_of, say
 from agentflow.cli.publication import Junit, Sarif, publishing
 
 
@@ -112,7 +112,7 @@ def handoff(
         view = View(wanted, fresh=fresh, dry_run=dry_run, quiet=quiet, verbose=verbose)
         report = go_on(pasted, view, world)
         publish(report)
-    raise verdict(report)
+    raise exit_of(report)
 
 
 def _input(path: str | None, *, quiet: bool) -> tuple[str, str]:

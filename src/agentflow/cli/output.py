@@ -151,14 +151,14 @@ def refuse_arguments(error: Exception, arguments: Sequence[str]) -> int:
     return UsageError.exit_code
 
 
-class Verdict(int):
+class OutcomeCode(int):
     """An exit code that tells what became of something: it stands, whatever could be printed."""
 
 
-def verdict(report: "Json") -> typer.Exit:
+def exit_of(report: "Json") -> typer.Exit:
     """Return how a command ends that told what is in the report, or only what it would do."""
     code = int(report["exit_code"])
-    return typer.Exit(Verdict(code) if "outcome" in report else code)
+    return typer.Exit(OutcomeCode(code) if "outcome" in report else code)
 
 
 def end(code: int) -> None:
@@ -170,7 +170,7 @@ def end(code: int) -> None:
     failure = lost()
     if failure is not None:
         say(f"error: standard output was not written: {failure.strerror}")
-        is_over = code != 0 or isinstance(code, Verdict)
+        is_over = code != 0 or isinstance(code, OutcomeCode)
         code = code if is_over else EnvironmentFailure.exit_code
     sys.stderr.flush()
     os._exit(code)

@@ -26,7 +26,7 @@ from agentflow.cli.options import (
     Timeout,
     Verbose,
 )
-from agentflow.cli.output import OutputFormat, exit_codes, verdict
+from agentflow.cli.output import OutputFormat, exit_codes, exit_of
 from agentflow.cli.publication import Junit, Sarif, publishing
 
 
@@ -90,4 +90,4 @@ def phase6(
             verbose=verbose,
         )
         publish(report)
-    raise verdict(report)
+    raise exit_of(report)

@@ -52,7 +52,7 @@ def pr(
                         "base": onto, "title": wanted.title, "body": wanted.body})  # fmt: skip
             return
         say(f"pushed {found.branch} to {remote}")
-        place = opened.url or f"open it where {remote} is: no address of a form is known there"
+        place = opened.url or f"open it where {remote} is: the address of its form is not known"
         data().print(neutral(f"{opened.action}  {place}"))
         if opened.action == "told":
             data().print(f"{wanted.title}\n\n{neutral(wanted.body)}")

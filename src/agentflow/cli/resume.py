@@ -23,7 +23,7 @@ from agentflow.cli.options import (
     Timeout,
     Verbose,
 )
-from agentflow.cli.output import OutputFormat, exit_codes, verdict
+from agentflow.cli.output import OutputFormat, exit_codes, exit_of
 from agentflow.cli.publication import Junit, Sarif, publishing
 from agentflow.cli.submitted import answer_submitted, refuse_submitted, submitted_report
 
@@ -69,7 +69,7 @@ def resume(
         refuse_submitted(run, root_here())
         report = _go_on(run, None, flags, output_format, quiet=quiet, verbose=verbose)
         publish(report)
-    raise verdict(report)
+    raise exit_of(report)
 
 
 def answer(
@@ -130,7 +130,7 @@ def answer(
             run, said, flags, output_format, answers=answers, quiet=quiet, verbose=verbose
         )
         publish(report)
-    raise verdict(report)
+    raise exit_of(report)
 
 
 def _go_on(

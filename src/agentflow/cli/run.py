@@ -33,7 +33,7 @@ from agentflow.cli.options import (
     Timeout,
     Verbose,
 )
-from agentflow.cli.output import exit_codes, verdict
+from agentflow.cli.output import exit_codes, exit_of
 from agentflow.cli.publication import Junit, Sarif, publishing
 from agentflow.cli.replies import given_replies
 from agentflow.cli.resume import unfinished
@@ -168,14 +168,14 @@ def run(
             several = Several(names, jobs, keep_going, accept_followups, fresh, base, flags)
             report = execute_many(several, manner)
             publish(report)
-            raise verdict(report)
+            raise exit_of(report)
         if task is not None and batches_apply(task, prompt, base, flags):
             _refuse_replies(replies, "are for one run, and this task has several batches")
             report = execute_batches(
                 task, base, flags, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose
             )
             publish(report)
-            raise verdict(report)
+            raise exit_of(report)
         order = Order(task, text, base, fresh, None, flags, arguments)
         if resume:
             _refuse_replies(replies, "begin a run; --resume goes on with one")
@@ -184,7 +184,7 @@ def run(
             order, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose, replies=replies
         )
         publish(report)
-    raise verdict(report)
+    raise exit_of(report)
 
 
 def _meant(names: list[str], text: str | None) -> tuple[str | None, str | None]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from agentflow.cli.execution import interruptible
-from agentflow.cli.output import data, exit_codes, print_json, talk, verdict
+from agentflow.cli.output import data, exit_codes, exit_of, print_json, talk
 from agentflow.cli.publication import Junit, Sarif, publishing
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def verify(
         else:
             print_found(found)
         publish(found)
-        raise verdict(found)
+        raise exit_of(found)
 
 
 def flags_of(gates: list[str], allow: list[str]) -> dict[str, Any]:

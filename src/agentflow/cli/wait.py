@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentflow.cli.completion import complete_task
-from agentflow.cli.output import data, exit_codes, print_json, say, verdict
+from agentflow.cli.output import data, exit_codes, exit_of, print_json, say
 from agentflow.cli.submitted import URL
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def wait(
                 data().print("  ".join(word for word in words if word))
         if json:
             print_json(report)
-    raise verdict(report)
+    raise exit_of(report)
 
 
 def _submitted(
