@@ -6,6 +6,7 @@ from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.resuming import Resumption
 from agentflow.runs import again, landed_by, list_runs, unfinished_run
+from agentflow.spending import is_replay
 from agentflow.workspace.land import branch_tip, check_target, target_tip
 from agentflow.workspace.signing import check_signing
 
@@ -29,10 +30,13 @@ def finished_before(plan: Plan) -> Json | None:
     if read_marker(root, task) == "done":
         _check_ours(plan)
         done = [report for report in list_runs(root, task) if report["outcome"] == "done"]
+        # A replay that landed nowhere was a trial: it is not the task's result.
+        done = [each for each in done if not (is_replay(each) and not _landed_on(each))] or done
         if done:
             _check_still_true(plan, done[-1])
         return {
             **(done[-1] if done else {"type": "result", "task": task, "run": None}),
+            "kept": _kept(plan, done[-1]) if done else "",
             "outcome": "done",
             "exit_code": 0,
             "already_done": True,
@@ -46,6 +50,20 @@ def finished_before(plan: Plan) -> Json | None:
             + f"Or start anew: {again(plan.order.as_json, '--fresh')}",
         )
     return None
+
+
+def _landed_on(report: Json) -> str | None:
+    """The ref on which a run landed; None for one that landed on none."""
+    landed: Json = report.get("landed") or {}
+    return landed.get("ref")
+
+
+def _kept(plan: Plan, report: Json) -> str:
+    """The run's own ref, if nothing else keeps its commits; else nothing."""
+    landed: Json = report.get("landed") or {}
+    if not landed or landed.get("ref") or plan.repository.holds(str(landed["tip"])):
+        return ""
+    return f"refs/agentflow/verified/{report['run']}"
 
 
 def _check_ours(plan: Plan) -> None:
@@ -72,8 +90,7 @@ def _check_still_true(plan: Plan, report: Json) -> None:
     if report.get("task_sha256") not in {None, plan.task.sha256}:
         raise UsageError(f"{plan.task.id} was done, but its text changed since", hint=again)
     landed: Json = report.get("landed") or {}
-    ref = landed.get("ref")
-    if ref and not plan.repository.holds(str(landed["tip"])):
+    if _landed_on(report) and not plan.repository.holds(str(landed["tip"])):
         raise UsageError(
             f"{plan.task.id} was done, but its commit {str(landed['tip'])[:12]} is on no branch",
             hint=again,

@@ -9,7 +9,7 @@ _NUMBER_LIMIT = 1e15
 _NUMBER = None
 _FIELDS: Json = {
     **dict.fromkeys(("task", "run", "outcome", "title", "reason", "hint", "again", "base"), ""),
-    **dict.fromkeys(("marker", "work_tree"), ""),
+    **dict.fromkeys(("marker", "work_tree", "kept"), ""),
     "replay": False,
     "num_turns": 0,
     "duration_ms": _NUMBER,

@@ -26,8 +26,11 @@ class Signature:
 def sign(message: bytes, key: Path, namespace: str) -> Signature:
     """Sign with a private key, or with a public one whose private half ssh-agent holds.
 
-    Raises `EnvironmentFailure` if that cannot be done without a person.
+    Raises `UsageError` without the key's file, `EnvironmentFailure` if it cannot be done without a
+    person.
     """
+    if not key.is_file():
+        raise UsageError(f"there is no key {key}")
     made = _ssh_keygen("-Y", "sign", "-q", "-f", str(key), "-n", namespace, stdin=message)
     if made.returncode or not made.stdout:
         said = " ".join(made.stderr.decode("utf-8", "replace").split())[-300:]

@@ -410,6 +410,8 @@ def test_an_attestation_is_made_signed_and_checked(done: Delivered) -> None:
     signers.write_text(f"ci@example.com {(done.folder / 'other.pub').read_text()}")
     stranger = done.run(root, *check, "--allowed-signers", str(signers))
     assert (stranger.returncode, "none of the signers" in stranger.stderr) == (2, True)
+    keyless = done.run(root, "attest", "TASK-1", "--key", "nowhere")
+    assert (keyless.returncode, keyless.stderr.strip()) == (2, "error: there is no key nowhere")
     nobody = done.run(root, *check, "--allowed-signers", "nowhere")
     told = "error: there is no file of allowed signers: nowhere"
     assert (nobody.returncode, nobody.stderr.strip()) == (2, told)

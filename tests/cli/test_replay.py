@@ -61,6 +61,11 @@ def test_what_landed_nowhere_is_not_said_to_have_landed(terminal: Terminal) -> N
     wanted = f"git branch agentflow/TASK-1 {tip}"
     assert (again.returncode, wanted in again.stdout) == (0, True)
     terminal.project.git(*wanted.split()[1:])
+    there = terminal.run("run", "TASK-1", *GATE)
+    assert there.stdout.splitlines()[:2] == [
+        f"TASK-1 is done already: {tip}",
+        "  to run it again, give --fresh",
+    ]
     back = terminal.run("runs", "rewind", report["run"], "--to", "1")
     assert "is done, and what it verified stays" in back.stderr
 
@@ -81,6 +86,10 @@ def test_a_run_is_recorded_and_replayed(terminal: Terminal, tmp_path: Path) -> N
     assert project.git("log", landed, "main..agentflow/TASK-1") == before
     assert report["total_cost_usd"] is not None
     check_counts_for_nothing(terminal, report)
+    code, tried = replay(terminal, tape, "--land", "none")
+    assert (code, tried["landed"]["ref"]) == (0, None)
+    told = terminal.run("run", "TASK-1", *GATE).stdout.splitlines()[0]
+    assert told == f"TASK-1 is done already: {report['landed']['tip'][:12]} on agentflow/TASK-1"
     assert tape.stat().st_mode & 0o777 == 0o600
     assert KEY not in tape.read_text()
     lines = [json.loads(line) for line in tape.read_text().splitlines()]

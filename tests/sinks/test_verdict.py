@@ -138,6 +138,7 @@ def test_what_is_shown_of_a_report_of_ours_is_what_it_says() -> None:
         "needed_elsewhere": [],
         "follow_ups": [],
         "replay": False,
+        "kept": "",
         "task_total": {"cost_usd": None, "runs": 0, "turns": 0},
         "usage": {**FIELDS["usage"], **usage},
         "verification": {"repairs": 1, "gates": [gate]},

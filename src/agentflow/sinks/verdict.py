@@ -98,16 +98,13 @@ def print_gates(printer: Printer, evidence: Sequence[Evidence]) -> None:
 def _print_done_before(printer: Printer, report: Json) -> None:
     landed: Json = report["landed"] or {}
     where = f": {landed['tip'][:12]}" if landed else ""
-    on = (
-        f" on {_branch(landed['ref'])}" if landed.get("ref") else ", on no branch" if landed else ""
-    )
+    on = f" on {_branch(landed['ref'])}" if landed.get("ref") else ""
+    on = ", on no branch" if report["kept"] else on
     line = f"{report['task']} is done already{where}{on}"
     printer.print((neutral(line), "bold green"))
-    if landed and not landed.get("ref"):
+    if landed and report["kept"]:
         put = f"git branch agentflow/{report['task']} {landed['tip'][:12]}"
-        printer.print(
-            neutral(f"  kept on refs/agentflow/verified/{report['run']}; to land it: {put}")
-        )
+        printer.print(neutral(f"  kept on {report['kept']}; to land it: {put}"))
     printer.print("  to run it again, give --fresh")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -293,3 +294,17 @@ async def test_the_command_refuses_a_bad_script(tmp_path: Path) -> None:
     )
     _, talk = await process.communicate()
     assert (process.returncode, b"cannot be read" in talk) == (2, True)
+
+
+async def test_the_command_says_that_a_port_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "script.yaml"
+    path.write_text("turns: [{text: hi}]\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "agentflow.models.scripted", str(path), "--port", port),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, talk = await process.communicate()
+    assert process.returncode == 5
+    assert talk.decode().startswith(f"cannot listen on port {port}: ")

@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from agentflow.errors import UsageError
+from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.models.scripted.script import Script, load_script
 from agentflow.models.scripted.server import ScriptedServer
 
@@ -37,7 +37,11 @@ def main() -> int:
     except UsageError as error:
         sys.stderr.write(f"{error.message}\n{error.hint}\n")
         return error.exit_code
-    asyncio.run(serve(script, given.port))
+    try:
+        asyncio.run(serve(script, given.port))
+    except OSError as error:
+        sys.stderr.write(f"cannot listen on port {given.port}: {error.strerror}\n")
+        return EnvironmentFailure.exit_code
     return 0
 
 
