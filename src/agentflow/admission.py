@@ -36,7 +36,7 @@ def finished_before(plan: Plan) -> Json | None:
             _check_still_true(plan, done[-1])
         return {
             **(done[-1] if done else {"type": "result", "task": task, "run": None}),
-            "kept": _kept(plan, done[-1]) if done else "",
+            **(_kept(plan, done[-1]) if done else {}),
             "outcome": "done",
             "exit_code": 0,
             "already_done": True,
@@ -58,12 +58,12 @@ def _landed_on(report: Json) -> str | None:
     return landed.get("ref")
 
 
-def _kept(plan: Plan, report: Json) -> str:
-    """The run's own ref, if nothing else keeps its commits; else nothing."""
+def _kept(plan: Plan, report: Json) -> Json:
+    """`kept`: the run's own ref, if nothing else keeps its commits; else nothing."""
     landed: Json = report.get("landed") or {}
     if not landed or landed.get("ref") or plan.repository.holds(str(landed["tip"])):
-        return ""
-    return f"refs/agentflow/verified/{report['run']}"
+        return {}
+    return {"kept": f"refs/agentflow/verified/{report['run']}"}
 
 
 def _check_ours(plan: Plan) -> None:
