@@ -25,7 +25,7 @@ def finished_before(plan: Plan) -> Json | None:
     Raises `Unfinished` naming the run that was, `UsageError` for a marker that is not ours.
     """
     root, task = plan.repository.root, plan.task.id
-    if plan.order.fresh:
+    if plan.order.fresh or _is_another_try(plan):
         return None
     if read_marker(root, task) == "done":
         _check_ours(plan)
@@ -50,6 +50,15 @@ def finished_before(plan: Plan) -> Json | None:
             + f"Or start anew: {again(plan.order.as_json, '--fresh')}",
         )
     return None
+
+
+def _is_another_try(plan: Plan) -> bool:
+    """Whether a run that goes on was begun after the one that did the task: a fork of that."""
+    runs = list_runs(plan.repository.root, plan.task.id)
+    names = [report["run"] for report in runs]
+    done = [report["run"] for report in runs if report["outcome"] == "done"]
+    resumed = plan.order.resume
+    return resumed in names and bool(done) and names.index(resumed) > names.index(done[-1])
 
 
 def _landed_on(report: Json) -> str | None:

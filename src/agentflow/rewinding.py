@@ -13,10 +13,11 @@ from agentflow.resuming import (
     run_started,
     state_of,
 )
-from agentflow.runs import FOLDER, JOURNAL, REPORT, new_run, task_lock
+from agentflow.runs import FOLDER, JOURNAL, REPORT, check_no_replay, landed_by, new_run, task_lock
+from agentflow.spending import is_replay
 from agentflow.workspace.checkpoint import Checkpoint, move_to, take_over, write_checkpoint
 from agentflow.workspace.clone import make_repository
-from agentflow.workspace.land import pin_base
+from agentflow.workspace.land import branch_tip, pin_base
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
 
@@ -35,18 +36,20 @@ def checkpoint_at(kept: list[Checkpoint], turn: int) -> Checkpoint:
 def rewind(repository: Repository, world: World, report: dict[str, object], turn: int) -> None:
     """Set a run back to the end of a turn; it goes on from there when it is resumed.
 
-    What it paid since stays counted. Raises `UsageError` for a run that is at work, or done.
+    What it paid since stays counted. Raises `UsageError` for a run that is done, a replay, and a turn that
+    is not there, `Held` for a task that is at work.
     """
     run, task = str(report["run"]), str(report["task"])
-    if report["outcome"] == "done":
-        raise UsageError(
-            f"the run {run} is done, and what it verified stays",
-            hint=f"Begin another one there: agentflow runs fork {run} --at {turn}",
-        )
+    check_no_replay(run, replay=is_replay(report))
     with task_lock(repository.locks(world.cache), task):
         state = state_of(repository, world.cache, run)
         kept = checkpoints_of(repository, state, run)
         wanted = checkpoint_at(kept, turn)
+        if report["outcome"] == "done":
+            raise UsageError(
+                f"the run {run} is done, and what it verified stays",
+                hint=f"Begin another one there: agentflow runs fork {run} --at {turn}",
+            )
         folder = own_folder(repository.root, FOLDER) / run
         # The files first: lines beyond a checkpoint are done again, files ahead of lines are not.
         move_to(state, run, wanted.commit, kept[-1].commit)
@@ -66,8 +69,7 @@ def fork(plan: Plan, world: World, source: str, turn: int) -> str:
     repository = plan.repository
     with task_lock(repository.locks(world.cache), plan.task.id):
         past = resume(plan, world.cache, source)
-        if past.started.replay:
-            raise UsageError(f"the run {source} repeats a recording, and cannot go on")
+        check_no_replay(source, replay=past.started.replay)
         old = state_of(repository, world.cache, source)
         kept = checkpoints_of(repository, old, source)
         wanted = checkpoint_at(kept, turn)
@@ -97,8 +99,11 @@ def fork(plan: Plan, world: World, source: str, turn: int) -> str:
 
 
 def _begun(plan: Plan, run: str, source: RunStarted) -> RunStarted:
-    """How the new run began: with the words of the old one, unless it has another prompt."""
-    begun = run_started(plan, run, source.replaceable)
+    """How the new run began: with the words of the old one, unless it has another prompt. It may
+    replace what a run of the task landed, be it the old one."""
+    tip = branch_tip(plan.repository, plan.branch)
+    ours = tip and landed_by(plan.repository.root, plan.task.id, tip)
+    begun = run_started(plan, run, tip if ours else source.replaceable)
     system = plan.rendered.system if begun.prompt_sha256 != source.prompt_sha256 else source.system
     return replace(begun, system=system, first_message=source.first_message)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from agentflow.errors import AgentflowError, UsageError
-from agentflow.journal import open_regular
+from agentflow.line_kinds import line_kinds
 from agentflow.markers import read_marker
 from agentflow.records import Json
 from agentflow.replies import reply_block
@@ -72,22 +72,11 @@ def run_state(world: World, wanted: str) -> Json:
 
 def _progress(journal: Path) -> tuple[int, str]:
     """How often the model answered, and what the journal's last line is about."""
-    turns, last, left = 0, "", MAX_JOURNAL
-    try:
-        with open_regular(journal) as file:
-            while left > 0 and (line := file.readline(min(left, 1 << 20))):
-                turns += b'"type": "assistant"' in line
-                last = _kind(line) or last
-                left -= len(line)
-    except OSError:
-        pass
-    return turns, last
-
-
-def _kind(line: bytes) -> str:
-    """The type of a line of a journal, which stands near its beginning."""
-    _, _, rest = line[:400].partition(b'"type": "')
-    return rest.partition(b'"')[0].decode("ascii", "replace").removeprefix("agentflow.")
+    turns, last = 0, ""
+    for kind in line_kinds(journal, MAX_JOURNAL):
+        turns += kind == "assistant"
+        last = kind or last
+    return turns, last.removeprefix("agentflow.")
 
 
 def task_states(world: World) -> list[Json]:

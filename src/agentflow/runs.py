@@ -6,17 +6,21 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
 from agentflow.errors import EnvironmentFailure, Held, UsageError
+from agentflow.events import RunStarted
 from agentflow.file_locks import open_lock, try_lock
 from agentflow.journal import open_regular
+from agentflow.line_kinds import line_kinds
 from agentflow.nearest import nearest
 from agentflow.records import Json
+from agentflow.spending import is_replay
 from agentflow.strict_json import parse_object
 
 FOLDER = ".orchestrator/runs"
@@ -165,7 +169,7 @@ def _is_landing(landed: object) -> bool:
 def unfinished_run(root: Path, task: str) -> str | None:
     """The newest run of a task, if it could be continued: it ended early, and the model had
     answered."""
-    runs = [report for report in list_runs(root, task) if report.get("replay") is not True]
+    runs = [report for report in list_runs(root, task) if not is_replay(report)]
     if not runs or runs[-1]["outcome"] not in LEFT:
         return None
     name = str(runs[-1]["run"])
@@ -174,9 +178,7 @@ def unfinished_run(root: Path, task: str) -> str | None:
 
 def open_runs(root: Path) -> list[str]:
     """The newest run of each task that can go on, oldest first."""
-    newest = {
-        report["task"]: report for report in list_runs(root) if report.get("replay") is not True
-    }
+    newest = {report["task"]: report for report in list_runs(root) if not is_replay(report)}
     return [
         str(report["run"])
         for report in newest.values()
@@ -193,9 +195,9 @@ def is_here(root: Path, wanted: str) -> bool:
     )
 
 
-def find_report(root: Path, wanted: str, *, replays: bool = True) -> Json:
-    """The report of a run, or of a task's newest one, be it of one of its batches; without `replays`,
-    its newest one that asked a model, if there is any. Raises `UsageError` naming the nearest."""
+def find_report(root: Path, wanted: str, skip: Callable[[Json], bool] = lambda _: False) -> Json:
+    """The report of a run, or of a task's newest one, be it of one of its batches: its newest that
+    `skip` does not say no to, if there is any. Raises `UsageError` naming the nearest."""
     named = _named(root)
     match = [run for run, task in named.items() if wanted in {run, task}]
     match = match or [run for run, task in named.items() if task.startswith(f"{wanted}-batch-")]
@@ -206,9 +208,7 @@ def find_report(root: Path, wanted: str, *, replays: bool = True) -> Json:
         )
     reports = (read_report(root / FOLDER / each) for each in reversed(match))
     newest = next(reports)
-    if replays or newest.get("replay") is not True:
-        return newest
-    return next((each for each in reports if each.get("replay") is not True), newest)
+    return next((each for each in chain([newest], reports) if not skip(each)), newest)
 
 
 def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
@@ -224,18 +224,23 @@ def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
             "several runs can go on" if names else "no run here can go on",
             hint=f"Name one: {', '.join(names)}" if names else "List them: agentflow runs list",
         )
-    report = find_report(root, wanted, replays=False)
+    report = find_report(root, wanted, is_replay)
     name, outcome = str(report["run"]), str(report["outcome"])
-    if report.get("replay") is True:
-        raise UsageError(
-            f"the run {name} repeats a recording, and cannot go on",
-            hint="Run the task again: with --fresh --replay FILE, or by a model.",
-        )
+    check_no_replay(name, replay=is_replay(report))
     if blocked and outcome != "blocked":
         raise UsageError(f"the run {name} asks nothing: it is {outcome}")
     if outcome == "done" or outcome not in {*RESUMABLE, "failed"}:
         raise UsageError(f"the run {name} is {outcome}", hint="Run the task again with --fresh.")
     return name
+
+
+def check_no_replay(run: str, *, replay: bool) -> None:
+    """Raise `UsageError` for a run that asked no model: none goes on where it ended."""
+    if replay:
+        raise UsageError(
+            f"the run {run} repeats a recording, and cannot go on",
+            hint="Run the task again: with --fresh --replay FILE, or by a model.",
+        )
 
 
 def again(order: Json, extra: str = "") -> str:
@@ -247,16 +252,16 @@ def again(order: Json, extra: str = "") -> str:
 
 
 def _was_answered(journal: Path) -> bool:
-    left = MAX_JOURNAL
-    try:
-        with open_regular(journal) as file:
-            while left > 0 and (line := file.readline(min(left, 1 << 20))):
-                if b'"type": "assistant"' in line:
-                    return True
-                left -= len(line)
-    except OSError:
-        return False
-    return False
+    return "assistant" in line_kinds(journal, MAX_JOURNAL)
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether a process ever worked at the run in a folder: at one that was forked none does until it
+    is resumed. Then its last line says how it begins, after the lines that it was given."""
+    lines, last = 0, ""
+    for kind in line_kinds(folder / JOURNAL, MAX_JOURNAL):
+        lines, last = lines + 1, kind
+    return lines < 2 or last != RunStarted.type
 
 
 def is_running(folder: Path, task: str) -> bool:

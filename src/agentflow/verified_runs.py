@@ -4,14 +4,19 @@ The folder of a run lies in the work tree, so a repository can bring one. It can
 which a run keeps its base.
 """
 
+from pathlib import Path
+
 from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.records import Json
-from agentflow.runs import FOLDER, REPORT, find_report
+from agentflow.runs import FOLDER, REPORT, find_report, is_begun, list_runs
 from agentflow.spending import is_replay
 from agentflow.workspace.git import GitError
 from agentflow.workspace.land import base_ref
 from agentflow.workspace.repository import Repository
+
+VERIFIED = frozenset({"done", "conflict"})
+"""Outcomes of runs whose commits passed every gate."""
 
 
 @record
@@ -28,19 +33,24 @@ class VerifiedRun:
 
 
 def verified_run(repository: Repository, wanted: str) -> VerifiedRun:
-    """The run of this name, or a task's newest that is no replay. Raises `UsageError` if it verified
-    no commit here, and for a replay: what is handed on says which model wrote it."""
-    report = find_report(repository.root, wanted, replays=False)
+    """The run of this name, or a task's newest that has begun and is no replay. Raises `UsageError` if
+    it verified no commit here, and for a replay: what is handed on says which model wrote it."""
+    root = repository.root
+    report = find_report(root, wanted, lambda each: is_replay(each) or not _is_begun(root, each))
     run, task, outcome = str(report["run"]), str(report["task"]), report["outcome"]
     if is_replay(report):
         raise UsageError(
             f"the run {run} repeats a recording: no model was asked, and it is not handed on",
             hint="Give the run that was recorded, or push the branch yourself.",
         )
-    if outcome not in {"done", "conflict"}:
+    if outcome not in VERIFIED:
+        earlier = [
+            str(each["run"]) for each in list_runs(root, task) if each["outcome"] in VERIFIED
+        ]
         raise UsageError(
             f"the run {run} is {outcome}: it verified nothing",
-            hint="Look at it: agentflow runs show " + run,
+            hint=f"Look at it: agentflow runs show {run}"
+            + (f". Or give the one that did: {earlier[-1]}" if earlier else ""),
         )
     file = f"{FOLDER}/{run}/{REPORT}"
     base = _commit(repository, base_ref(run))
@@ -60,6 +70,10 @@ def verified_run(repository: Repository, wanted: str) -> VerifiedRun:
     ref = landed.get("ref")
     branch = str(ref).removeprefix("refs/heads/") if ref else f"agentflow/{task}"
     return VerifiedRun(run, task, base, tip, branch, report)
+
+
+def _is_begun(root: Path, report: Json) -> bool:
+    return report["outcome"] != "unfinished" or is_begun(root / FOLDER / str(report["run"]))
 
 
 def _commit(repository: Repository, name: str) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from agentflow.errors import UsageError
 from agentflow.nearest import nearest
 from agentflow.records import Json
-from agentflow.runs import FOLDER, REPORT, is_running, newest_run, read_report
+from agentflow.runs import FOLDER, REPORT, is_begun, is_running, list_runs, newest_run, read_report
 from agentflow.tasks.task import FOLDER as TASKS
 from agentflow.tasks.task import check_id
 from agentflow.workspace.repository import Repository
@@ -77,10 +77,16 @@ class _Watch:
         if self.run and self.run != newest and _has_report(root, self.run):
             return result_of(self._repository, self.run)
         if not at_work:
-            return result_of(self._repository, newest)
+            return result_of(self._repository, self._begun() or newest)
         if not _has_report(root, newest):
             self.run = newest
         return None
+
+    def _begun(self) -> str | None:
+        """The task's newest run that a process ever worked at: a fork waits for `agentflow resume`."""
+        root = self._repository.root
+        runs = (str(report["run"]) for report in reversed(list_runs(root, self._task)))
+        return next((run for run in runs if is_begun(root / FOLDER / run)), None)
 
 
 def _check_known(root: Path, task: str) -> None:
@@ -112,7 +118,9 @@ def result_of(repository: Repository, run: str) -> Json:
     code = _exit_code(report)
     if code is not None:
         return {**report, "exit_code": code}
-    reason = "it ended without a result: its process was killed"
+    killed = "it ended without a result: its process was killed"
+    begun = is_begun(repository.root / FOLDER / run)
+    reason = killed if begun else f"it was forked, and not gone on with: agentflow resume {run}"
     return {**report, "outcome": "interrupted", "exit_code": NO_RESULT, "reason": reason}
 
 

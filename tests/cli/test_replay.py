@@ -42,8 +42,10 @@ def check_counts_for_nothing(terminal: Terminal, report: Json) -> None:
     assert "· a replay: nothing was paid ·" in shown.stdout
     attested = terminal.run("attest", "TASK-1")
     assert json.loads(attested.stdout)["predicate"]["run"] == first.split()[0]
-    forked = terminal.run("runs", "fork", report["run"], "--at", "1")
-    assert (forked.returncode, "repeats a recording" in forked.stderr) == (2, True), forked.stderr
+    for back in (("fork", "--at"), ("rewind", "--to")):
+        ended = terminal.run("runs", back[0], report["run"], back[1], "1")
+        assert (ended.returncode, "repeats a recording" in ended.stderr) == (2, True), ended.stderr
+        assert "runs fork" not in ended.stderr
     for command in ("attest", "bundle", "pr"):
         refused = terminal.run(command, report["run"])
         assert (refused.returncode, "no model was asked" in refused.stderr) == (2, True), command

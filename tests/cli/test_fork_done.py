@@ -1,0 +1,107 @@
+"""`agentflow runs fork` of a run that is done: another solution of a task that has one."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentflow.models.scripted import ScriptedServer, read_script
+from agentflow.order import Order
+from tests.cli.shell import Shell
+from tests.run.project import HELLO, bash, turn
+
+pytestmark = pytest.mark.sandbox
+
+FIRST = [turn(bash("echo first > app/log.txt")), turn(HELLO), turn(text="I wrote it.")]
+
+
+@pytest.fixture
+def done(bwrap: str, tmp_path: Path) -> tuple[Shell, dict[str, Any]]:
+    """A repository with a run that is done, and its report."""
+    shell = Shell(tmp_path)
+    report = asyncio.run(shell.project.run(FIRST))
+    assert report["outcome"] == "done"
+    return shell, report
+
+
+def fork(shell: Shell, run: str, turn: int = 0) -> str:
+    made = shell.run("runs", "fork", run, "--at", str(turn))
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip()
+
+
+def done_before(shell: Shell) -> str:
+    """The run that did the task, as another call of it says."""
+    flags = ("--gate", "test=true", "--output-format", "json")
+    ended = shell.run("run", "TASK-1", *flags)
+    report = json.loads(ended.stdout)
+    assert (ended.returncode, report["already_done"]) == (0, True)
+    return str(report["run"])
+
+
+async def test_it_goes_on_and_replaces_what_the_first_landed(
+    done: tuple[Shell, dict[str, Any]],
+) -> None:
+    shell, report = done
+    name = await asyncio.to_thread(fork, shell, report["run"])
+
+    async with ScriptedServer(read_script({"turns": [turn(HELLO), turn()]})) as server:
+        flags = ("--base-url", server.url, "--output-format", "json")
+        ended = await asyncio.to_thread(shell.run, "resume", name, *flags)
+
+    assert ended.returncode == 0, ended.stderr
+    other = json.loads(ended.stdout)
+    assert (other["run"], other["outcome"], other["num_turns"]) == (name, "done", 2)
+    git = shell.project.git
+    assert git("rev-parse", other["landed"]["replaced"]) == report["landed"]["tip"]
+    assert git("ls-tree", "--name-only", "agentflow/TASK-1", "app/log.txt") == ""
+    assert await asyncio.to_thread(done_before, shell) == name
+
+
+def test_until_it_begins_the_first_is_the_result(done: tuple[Shell, dict[str, Any]]) -> None:
+    shell, report = done
+    name = fork(shell, report["run"])
+
+    waited = shell.run("wait", "TASK-1", "--json")
+    assert (waited.returncode, json.loads(waited.stdout)["run"]) == (0, report["run"])
+    assert done_before(shell) == report["run"]
+    attested = shell.run("attest", "TASK-1")
+    assert attested.returncode == 0, attested.stderr
+    assert report["run"] in attested.stdout
+    bundled = shell.run("bundle", "TASK-1", "-o", "work.zip")
+    assert bundled.returncode == 0, bundled.stderr
+    listed = map(json.loads, shell.run("runs", "list", "--json").stdout.splitlines())
+    assert {each["run"]: each["outcome"] for each in listed} == {
+        report["run"]: "done",
+        name: "unfinished",
+    }
+
+
+def test_one_that_is_older_than_the_result_does_not_go_on(
+    done: tuple[Shell, dict[str, Any]],
+) -> None:
+    shell, report = done
+    name = fork(shell, report["run"])
+    later = asyncio.run(shell.project.run(FIRST, order=Order("TASK-1", fresh=True)))
+    assert (later["outcome"], later["run"] > name) == ("done", True)
+
+    ended = shell.run("resume", name, "--output-format", "json")
+
+    assert (ended.returncode, json.loads(ended.stdout)["run"]) == (0, later["run"])
+
+
+def test_who_goes_back_in_it_is_shown_a_way_that_leads_on(
+    done: tuple[Shell, dict[str, Any]],
+) -> None:
+    shell, report = done
+    refused = shell.run("runs", "rewind", "TASK-1", "--to", "1")
+    assert refused.returncode == 2
+    hint = f"runs fork {report['run']} --at 1"
+    assert f"agentflow {hint}" in refused.stderr
+    assert shell.run(*hint.split()).returncode == 0
+
+    beyond = shell.run("runs", "rewind", report["run"], "--to", "99")
+    assert (beyond.returncode, "fork" in beyond.stderr) == (2, False)
+    assert "there is no checkpoint of turn 99" in beyond.stderr
