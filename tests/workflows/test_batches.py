@@ -144,7 +144,7 @@ async def test_all_backend_batches_land_on_one_branch_and_the_document_says_so(
     ]
     assert [each["progress"] for each in steps] == [
         {"backend_done": done, "backend_total": 2, "backend_tasks": done,
-         "frontend_pending": 1, "frontend_tasks": 1}
+         "frontend_pending": 1, "frontend_tasks": 1, "set_aside": []}
         for done in (1, 2)
     ]  # fmt: skip
     assert [each["next"] for each in steps] == [

@@ -115,5 +115,28 @@ def test_only_what_is_to_come_of_the_frontend_is_counted() -> None:
         assert (progress["frontend_pending"], progress["frontend_tasks"]) == (left, left)
 
 
+@pytest.mark.parametrize(
+    ("second", "third", "kind", "following", "aside"),
+    [
+        ("DEFERRED", "PENDING", "frontend", "3", {"2": "DEFERRED"}),
+        ("PENDING", "DEFERRED", "backend", "2", {"3": "DEFERRED"}),
+        ("BLOCKED", "PENDING", "backend", None, {"2": "BLOCKED"}),
+        ("COMPLETE", "DEFERRED", "frontend", None, {"3": "DEFERRED"}),
+        ("DEFERRED", "COMPLETE", "backend", None, {"2": "DEFERRED"}),
+        ("SKIPPED", "CANCELLED", "completion", None, {}),
+    ],
+)
+def test_what_is_deferred_holds_up_nobody_and_is_named(
+    second: str, third: str, kind: str, following: str | None, aside: dict[str, str]
+) -> None:
+    found = step(second, third)
+
+    assert (found["kind"], found["next"] and found["next"]["id"]) == (kind, following)
+    assert {each["id"]: each["status"] for each in found["progress"]["set_aside"]} == aside
+    named = [line for line in as_text(found).splitlines() if line.startswith("- Set aside: ")]
+    assert named == [f"- Set aside: batch {name} is {status}" for name, status in aside.items()]
+    assert found["progress"]["frontend_pending"] == (third == "PENDING")
+
+
 def test_where_no_batch_can_be_done_now_the_block_says_so() -> None:
     assert "- Next: none that could be done now\n" in as_text(step("BLOCKED", "PENDING"))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from agentflow.records import Json
 from agentflow.tasks.document import Batch, Document
 from agentflow.tasks.next_batch import is_for, next_batch
+from agentflow.tasks.statuses import PASSED_OVER
 from agentflow.words import counted
 
 
@@ -15,9 +16,12 @@ def next_step(document: Document, batch: Batch, sha: str, files: Sequence[str]) 
     """
     backend = [each for each in document.batches if is_for(each)]
     others = [each for each in document.batches if not is_for(each)]
-    waiting = [each for each in backend if not each.over]
-    frontend = [each for each in others if not each.over]
-    kind = "backend" if waiting else "frontend" if frontend else "completion"
+    aside = [each for each in document.batches if not each.over and each.status in PASSED_OVER]
+    # What is BLOCKED is to come; what was DEFERRED holds up nobody.
+    waiting = [each for each in backend if not each.over and each.status != "DEFERRED"]
+    frontend = [each for each in others if not each.over and each.status != "DEFERRED"]
+    still = waiting or frontend or aside
+    kind = "completion" if not still else "backend" if is_for(still[0]) else "frontend"
     task = document.task_id
     following = next_batch(document).batch if waiting else (frontend or [None])[0]
     return {
@@ -30,6 +34,7 @@ def next_step(document: Document, batch: Batch, sha: str, files: Sequence[str]) 
             "backend_tasks": sum(len(each.tasks) for each in backend if each.finished),
             "frontend_pending": len(frontend),
             "frontend_tasks": sum(len(each.tasks) for each in frontend),
+            "set_aside": [{"id": each.id, "status": each.status} for each in aside],
         },
         "next": following
         and {"id": following.id, "name": following.name, "tasks": len(following.tasks)},
@@ -97,6 +102,7 @@ def as_text(step: Json) -> str:
         "",
         "Context summary:",
         *_summary(step, progress),
+        *(f"- Set aside: batch {each['id']} is {each['status']}" for each in progress["set_aside"]),
         "",
         "What to expect:",
         *(f"- {key.capitalize()}: {value}" for key, value in step["expect"].items()),
