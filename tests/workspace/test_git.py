@@ -4,12 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from agentflow.errors import EnvironmentFailure
-from agentflow.workspace.git import GitError, as_user, isolated
+from agentflow.workspace.git import Git, GitError, as_user, by_gitpython, isolated
 from tests.workspace.place import Place
 
 
@@ -42,9 +43,52 @@ def test_an_error_names_the_command_and_what_git_said(place: Place) -> None:
     assert not isolated(place.root).succeeds("rev-parse", "--verify", "nothing")
 
 
-def test_without_git_it_is_said_in_our_words(place: Place) -> None:
+def plain(git: Git) -> Git:
+    return git
+
+
+each_way = pytest.mark.parametrize("way", [plain, by_gitpython])
+"""A subprocess, and GitPython."""
+
+
+@each_way
+def test_without_git_it_is_said_in_our_words(way: Callable[[Git], Git], place: Place) -> None:
     with pytest.raises(EnvironmentFailure, match="git is not installed"):
-        as_user(place.root, {"PATH": str(place.folder)}).run("status")
+        way(as_user(place.root, {"PATH": str(place.folder)})).run("status")
+
+
+@each_way
+def test_in_a_folder_that_is_gone_no_git_runs(way: Callable[[Git], Git], place: Place) -> None:
+    with pytest.raises(GitError, match="cannot change to"):
+        way(as_user(place.folder / "gone", dict(os.environ))).run("status")
+
+
+@each_way
+def test_nothing_of_our_own_environment_reaches_git(
+    way: Callable[[Git], Git], place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Called by a hook, we have its GIT_DIR."""
+    monkeypatch.setenv("GIT_DIR", "/nonexistent")
+    git = way(as_user(place.root, dict(os.environ)))
+
+    assert git.text("rev-parse", "--show-toplevel") == str(place.root)
+
+
+@each_way
+def test_input_and_output_are_bytes(way: Callable[[Git], Git], place: Place) -> None:
+    git = way(as_user(place.root, dict(os.environ)))
+    name = git.text("hash-object", "-w", "--stdin", stdin=b"\xff\n\n")
+
+    assert git.run("cat-file", "blob", name) == b"\xff\n\n"
+
+
+def test_git_python_is_not_waited_for_before_a_branch_moves(place: Place) -> None:
+    code = (
+        "import os, pathlib, sys; from agentflow.workspace.git import as_user\n"
+        f"as_user(pathlib.Path({str(place.root)!r}), os.environ).text('rev-parse', 'HEAD')\n"
+        "sys.exit('git' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_package_can_be_imported_without_git(tmp_path: Path) -> None:
@@ -68,7 +112,8 @@ def test_the_environment_never_stands_on_a_command_line(place: Place) -> None:
         "SECRET": "hunter2",
     }
 
-    assert as_user(place.root, environment).text("rev-parse", "--is-bare-repository") == "false"
+    git = by_gitpython(as_user(place.root, environment))
+    assert git.text("rev-parse", "--is-bare-repository") == "false"
     assert "rev-parse" in record.read_text()
     assert "hunter2" not in record.read_text()
 

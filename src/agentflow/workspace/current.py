@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from agentflow.disk import check_room
 from agentflow.errors import Conflict
 from agentflow.records import Candidate, Change
-from agentflow.workspace.git import Git, GitError
+from agentflow.workspace.git import Git, GitError, by_gitpython
 from agentflow.workspace.objects import changes_between
 from agentflow.workspace.repository import Repository
 
@@ -35,7 +35,7 @@ def current_branch(repository: Repository, base: str) -> str:
 def swap(repository: Repository, ref: str, new: str, old: str, run: str) -> None:
     """Move a ref from its old value. Raises `Conflict` if it has another one."""
     try:
-        repository.git.run("update-ref", "-m", f"agentflow: {run}", ref, new, old)
+        by_gitpython(repository.git).run("update-ref", "-m", f"agentflow: {run}", ref, new, old)
     except GitError as error:
         check_room(repository.git_dir)
         raise Conflict(f"{ref} could not be moved: {error.said}") from error

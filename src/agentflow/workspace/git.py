@@ -6,11 +6,9 @@ Every command is a session of its own: Ctrl-C is for agentflow to handle.
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
-
-import git as gitpython
 
 from agentflow.disk import remedy
 from agentflow.errors import EnvironmentFailure
@@ -64,12 +62,12 @@ class Git:
     """git in one directory. No hook, file-system monitor or background job is ever started."""
 
     def __init__(
-        self, directory: Path, environment: Mapping[str, str], *, isolated: bool = False
+        self, directory: Path, environment: Mapping[str, str], start: "Start | None" = None
     ) -> None:
-        """`isolated` if little of this process's own environment is in the one given."""
+        """`start` runs a command; by default it is a plain subprocess."""
         self.directory = directory
         self.environment = dict(environment)
-        self._start = _start_bare if isolated else _start_by_gitpython
+        self._start = start or _start
 
     def run(
         self,
@@ -127,13 +125,13 @@ class Git:
     ) -> tuple[int, bytes, str]:
         variables = {**self.environment, **_ALWAYS, **environment}
         if not os.access(self.directory, os.X_OK):
-            # GitPython would run git wherever this process is.
+            # GitPython would run git wherever this process is, and a subprocess not find it.
             return _FATAL, b"", f"cannot change to '{self.directory}'"
         limit = ["timeout", "--kill-after=1", str(timeout)] if timeout else []
         command = [*limit, "git", *_OPTIONS, *arguments]
         try:
             code, output, message = self._start(command, self.directory, variables, source)
-        except (FileNotFoundError, gitpython.GitCommandNotFound):
+        except FileNotFoundError:
             code, output, message = _NOT_FOUND, b"", ""
         if code == _NOT_FOUND:
             raise EnvironmentFailure("git is not installed", hint="apt-get install git")
@@ -142,10 +140,15 @@ class Git:
         return code, output, message.strip()
 
 
-def _start_bare(
+Start = Callable[[list[str], Path, Mapping[str, str], BinaryIO | None], tuple[int, bytes, str]]
+"""Runs a command in a directory, with this environment and nothing else, and input from a file; returns
+exit code, standard output and standard error. Raises `FileNotFoundError` without the program."""
+
+
+def _start(
     command: list[str], directory: Path, environment: Mapping[str, str], source: BinaryIO | None
 ) -> tuple[int, bytes, str]:
-    """Start a command with this environment and nothing else."""
+    """A `Start`."""
     ended = subprocess.run(
         command,
         cwd=directory,
@@ -161,27 +164,37 @@ def _start_bare(
 def _start_by_gitpython(
     command: list[str], directory: Path, environment: Mapping[str, str], source: BinaryIO | None
 ) -> tuple[int, bytes, str]:
-    """Start a command with an environment much like our own."""
+    """A `Start`. The import takes longer than ten commands, so only what needs it waits for it."""
+    import git as gitpython
+
     # GitPython adds our own environment to the one it is given, GIT_DIR of a calling hook
     # included. Only names go through `env`: a command line can be read by every user.
     wanted = {*environment, "GIT_PYTHON_REFRESH"}  # ours, and git does not know it
     unwanted = [f"--unset={name}" for name in os.environ if name not in wanted]
-    return gitpython.Git(str(directory)).execute(
-        ["env", *unwanted, *command] if unwanted else command,
-        istream=source,
-        env=dict(environment),
-        with_extended_output=True,
-        with_exceptions=False,
-        stdout_as_string=False,
-        strip_newline_in_stdout=False,
-        start_new_session=True,
-    )
+    try:
+        return gitpython.Git(str(directory)).execute(
+            ["env", *unwanted, *command] if unwanted else command,
+            istream=source,
+            env=dict(environment),
+            with_extended_output=True,
+            with_exceptions=False,
+            stdout_as_string=False,
+            strip_newline_in_stdout=False,
+            start_new_session=True,
+        )
+    except gitpython.GitCommandNotFound as error:
+        raise FileNotFoundError(command[0]) from error
 
 
 def isolated(directory: Path) -> Git:
     """git without any configuration but the repository's own: for repositories that we made."""
     path = os.environ.get("PATH", os.defpath)
-    return Git(directory, {**_ISOLATED, "PATH": path}, isolated=True)
+    return Git(directory, {**_ISOLATED, "PATH": path})
+
+
+def by_gitpython(git: Git) -> Git:
+    """The same git, run by GitPython: for what moves the user's branches, here or at a remote."""
+    return Git(git.directory, git.environment, _start_by_gitpython)
 
 
 def as_user(directory: Path, environment: Mapping[str, str]) -> Git:

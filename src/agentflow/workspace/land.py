@@ -8,7 +8,7 @@ from agentflow.disk import FREE, check_room
 from agentflow.errors import Conflict, EnvironmentFailure
 from agentflow.records import Candidate, Landed, Landing
 from agentflow.workspace.current import current_branch, land_current
-from agentflow.workspace.git import Git, GitError
+from agentflow.workspace.git import Git, GitError, by_gitpython
 from agentflow.workspace.repository import Repository
 
 PAUSES = (0.1, 0.4, 1.5, None)
@@ -206,7 +206,7 @@ def _land_branch(
     if kept:
         changes.append(f"create {kept} {old}")
     try:
-        repository.git.run(
+        by_gitpython(repository.git).run(
             "update-ref",
             "--no-deref",
             "-m",

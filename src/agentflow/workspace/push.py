@@ -5,7 +5,7 @@ import re
 from agentflow.boundaries import matches
 from agentflow.errors import Conflict, EnvironmentFailure, UsageError
 from agentflow.neutral import neutral
-from agentflow.workspace.git import GitError
+from agentflow.workspace.git import GitError, by_gitpython
 from agentflow.workspace.repository import Repository
 
 PROTECTED = (
@@ -56,7 +56,7 @@ def push(repository: Repository, remote: str, tip: str, branch: str, *, named: b
 
 def _talk(repository: Repository, *arguments: str) -> str:
     try:
-        return repository.git.text(*arguments, timeout=TIMEOUT)
+        return by_gitpython(repository.git).text(*arguments, timeout=TIMEOUT)
     except GitError as error:
         lines = _without_login(neutral(error.said)).splitlines()
         said = "\n".join(line for line in lines if not line.startswith("hint: "))[-600:]
