@@ -117,9 +117,32 @@ def _no_remote(_: Shell) -> list[str]:
     return ["TASK-1", "other"]
 
 
+def _document(shell: Shell, text: str) -> list[str]:
+    shell.project.task("allow: [app/]\ndepends_on: DOCUMENT")
+    shell.project.write("task-tracking/DOCUMENT/tasks.md", text)
+    return ["TASK-1"]
+
+
+def _batch_left(shell: Shell) -> list[str]:
+    task = _document(shell, "## Batch 1: a COMPLETE\n\n## Batch 2: b PENDING\n")
+    shell.project.commit()
+    shell.project.git("push", "--quiet", "origin", "main")
+    return task
+
+
+def _document_of_this_machine(shell: Shell) -> list[str]:
+    """Complete and landed, but no worker can see it."""
+    message = "x\n\nAgentflow-Task: DOCUMENT-batch-1"
+    shell.project.git("commit", "--quiet", "--allow-empty", "--message", message)
+    shell.project.git("push", "--quiet", "origin", "main")
+    return _document(shell, "## Batch 1: a COMPLETE\n")
+
+
 @pytest.mark.parametrize(
     ("prepare", "said"),
     [
+        (_batch_left, "TASK-1 depends on DOCUMENT, which is not complete in the base"),
+        (_document_of_this_machine, "TASK-1 depends on DOCUMENT, which the base"),
         (_unpushed, "is known to hold the base"),
         (_secret, "TASK-1 holds a secret"),
         (_password, "holds a password"),
