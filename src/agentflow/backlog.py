@@ -10,14 +10,14 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
-from agentflow.configuration import Settings
+from agentflow.configuration import DocumentsSetting, Settings
+from agentflow.done_before import DoneBefore
 from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.markers import read_marker
 from agentflow.order import Order
 from agentflow.outline import make_outline
-from agentflow.records import Json, Landing, Neighbour, Task
-from agentflow.runs import list_runs
+from agentflow.records import Landing, Neighbour, Task
 from agentflow.scheduler import Job
 from agentflow.settings import CONFIG, load_settings
 from agentflow.task_queues import queue_of_base
@@ -76,11 +76,16 @@ class Start:
     """The branch that all land on; empty if each lands on its own."""
     is_given: bool = False
     """Whether the caller named the base: then no task names another one."""
+    documents: DocumentsSetting = field(default_factory=DocumentsSetting)
 
     @property
     def shared(self) -> bool:
         """Whether all land on one branch."""
         return self.land == "current" or (self.land == "branch" and bool(self.target))
+
+    def done_before(self) -> DoneBefore:
+        """What was done before tasks begin here."""
+        return DoneBefore(self.repository, self.base, self.documents, shared=self.shared)
 
     def order(self, name: str) -> Order:
         """The order to run a task from here, or from where it says itself."""
@@ -98,7 +103,15 @@ def find_start(base: str | None, flags: Mapping[str, Any], world: World) -> Star
     trust = read_trust(repository.common_dir, world.environment)
     config = repository.read(commit, CONFIG)
     settings = load_settings(flags, world.environment, config, Task("", "", ""), trust)
-    start = Start(repository, commit, flags, settings.land, settings.target or "", base is not None)
+    start = Start(
+        repository,
+        commit,
+        flags,
+        settings.land,
+        settings.target or "",
+        base is not None,
+        settings.documents,
+    )
     tip = target_tip(repository, start.land, start.target) if start.shared else None
     if tip and base and tip != commit:
         raise UsageError(
@@ -115,7 +128,7 @@ def named_tasks(names: Sequence[str], start: Start, world: World) -> Backlog:
     """
     items = [_item(name, start, world) for name in names]
     known = {item.task.id for item in items}
-    done = _Done(start)
+    done = start.done_before()
     for item in items:
         missing = [
             name
@@ -123,10 +136,12 @@ def named_tasks(names: Sequence[str], start: Start, world: World) -> Backlog:
             if name not in known and not done.is_held(name) and not done.commit(name)
         ]
         if missing:
+            left = "; ".join(filter(None, map(done.left_of, missing)))
             raise UsageError(
                 f"{item.task.id} depends on {', '.join(missing)}, which is neither done"
                 + (" on the target" if start.shared else "")
-                + " nor among the tasks that were given",
+                + " nor among the tasks that were given"
+                + (f": {left}" if left else ""),
                 hint=f"Give it as well: agentflow run {' '.join((*missing, *names))}",
             )
     return Backlog(tuple(_linked(item, known, done) for item in items))
@@ -155,12 +170,12 @@ def ready_tasks(start: Start, world: World, *, proposed: bool = False) -> Backlo
                 items[name] = item
         if reason:
             left_out[name] = reason
-    done = _Done(start)
+    done = start.done_before()
     _leave_out_waiting(items, left_out, done)
     return Backlog(tuple(_linked(item, items.keys(), done) for item in items.values()), left_out)
 
 
-def _leave_out_waiting(items: dict[str, Item], left_out: dict[str, str], done: "_Done") -> None:
+def _leave_out_waiting(items: dict[str, Item], left_out: dict[str, str], done: DoneBefore) -> None:
     """Take out what waits for a task that is not there, and what waits for that."""
     while True:
         waiting = {
@@ -172,7 +187,7 @@ def _leave_out_waiting(items: dict[str, Item], left_out: dict[str, str], done: "
         if not waiting:
             return
         for name, awaited in waiting.items():
-            why = left_out.get(awaited, "is not there")
+            why = left_out.get(awaited) or done.left_of(awaited) or "is not there"
             left_out[name] = f"waits for {awaited}: {why}"
             del items[name]
 
@@ -201,39 +216,12 @@ def _item(name: str, start: Start, world: World) -> Item:
     return Item(name, outline.task, outline.settings)
 
 
-def _linked(item: Item, known: Collection[str], done: "_Done") -> Item:
+def _linked(item: Item, known: Collection[str], done: DoneBefore) -> Item:
     """The item with what it waits for, and what it builds on."""
     waits = tuple(name for name in item.task.depends_on if name in known)
     before = [n for n in item.task.depends_on if n not in known and not done.is_held(n)]
     commits = {name: commit for name in before if (commit := done.commit(name))}
     return Item(item.name, item.task, item.settings, waits, commits)
-
-
-class _Done:
-    """What was done before: held by the start, or landed elsewhere by a run of ours."""
-
-    def __init__(self, start: Start) -> None:
-        self._start = start
-        self._held: frozenset[str] | None = None
-        self._reports: dict[str, Json] | None = None
-
-    def is_held(self, name: str) -> bool:
-        """Whether the start holds a task's landed commits."""
-        if self._held is None:
-            self._held = self._start.repository.landed_tasks(self._start.base)
-        return name in self._held
-
-    def commit(self, name: str) -> str | None:
-        """Where a task landed that is done, if one can build on it."""
-        repository = self._start.repository
-        if self._start.shared or read_marker(repository.root, name) != "done":
-            return None
-        if self._reports is None:
-            done = (each for each in list_runs(repository.root) if each["outcome"] == "done")
-            self._reports = {each["task"]: each for each in done}
-        landed: Json = self._reports.get(name, {}).get("landed") or {}
-        tip = str(landed.get("tip", ""))
-        return tip if repository.holds(tip) else None
 
 
 def natural(name: str) -> tuple[tuple[int, int | str], ...]:

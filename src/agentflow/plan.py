@@ -136,7 +136,7 @@ def _make_plan(
     task, notices, found = found_for(order, repository, world)
     base, base_paths = found.commit, found.paths
     settings, prompt, planned = settle(order, world, task, found)
-    check_dependencies(task, repository, base)
+    check_dependencies(task, repository, base, settings.documents)
     check_means(task, prompt)
     check_event(world.environment, allowed=settings.allow_foreign_head)
     sandbox = choose(settings.sandbox.backend)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agentflow.boundaries import MountPlan, literal_prefix, matches, plan_mounts, without_denials
+from agentflow.configuration import DocumentsSetting
 from agentflow.environment import Environment
 from agentflow.errors import UsageError
 from agentflow.frontmatter import read_limited
@@ -65,15 +66,39 @@ def check_network(hosts: Sequence[str], backend: Backend) -> None:
         landlock.check_network(Network(tuple(hosts), setting=setting))
 
 
-def check_dependencies(task: Task, repository: Repository, base: str) -> None:
-    """Refuse a task whose dependencies did not land in the base."""
+def check_dependencies(
+    task: Task,
+    repository: Repository,
+    base: str,
+    documents: DocumentsSetting,
+    *,
+    committed: bool = False,
+) -> None:
+    """Refuse a task whose dependencies did not land in the base; of a document all backend batches
+    must have. `committed` says that only documents count that git has."""
     landed = repository.landed_tasks(base) if task.depends_on else frozenset[str]()
     missing = [name for name in task.depends_on if name not in landed]
-    if missing:
+    if not missing:
+        return
+    from agentflow.kept_documents import left_of  # it brings all that reads documents
+
+    left = {
+        name: left_of(repository, base, name, documents, landed, committed=committed)
+        for name in missing
+    }
+    unknown = [name for name in missing if left[name] is None]
+    if unknown:
         raise UsageError(
-            f"{task.id} depends on {', '.join(missing)}, which the base {base[:12]} does not hold",
+            f"{task.id} depends on {', '.join(unknown)}, which the base {base[:12]} does not hold",
             hint="Run it first, or give a --base that holds its landed commits.",
         )
+    for name, why in left.items():
+        if why:
+            raise UsageError(
+                f"{task.id} depends on {name}, which is not complete in the base {base[:12]}: {why}",
+                hint=f"Run it first: agentflow phase-6 {name}. Or give a --base that holds all that "
+                "it landed.",
+            )
 
 
 def check_means(task: Task, prompt: Prompt) -> None:

@@ -55,6 +55,21 @@ def test_lint_has_the_tasks_and_the_problems(shell: Shell) -> None:
     assert "2 documents, 0 batches, 5 queued tasks, 1 error" in wrong.stderr
 
 
+def test_next_knows_a_document_that_is_complete(shell: Shell) -> None:
+    queue(shell).write_text("### TASK-1: a\n**Status:** pending\n**Depends On:** TASK_2025_001\n")
+    place = "task-tracking/TASK_2025_001/tasks.md"
+    shell.project.write(place, "## Batch 1: x PENDING\n")
+    shell.project.commit()
+    waits = shell.run("tasks", "next")
+    shell.project.write(place, "## Batch 1: x COMPLETE\n")
+    shell.project.commit()
+    ready = shell.run("tasks", "next")
+
+    assert waits.returncode == 3
+    assert "TASK-1 (line 1) waits for TASK_2025_001" in waits.stderr
+    assert (ready.returncode, ready.stdout) == (0, "do  TASK-1  a (line 1)\n")
+
+
 def test_show_an_entry_and_all(shell: Shell) -> None:
     one = shell.run("tasks", "show", "TASK-001")
     data = json.loads(shell.run("tasks", "show", "TASK-003", "--json").stdout)

@@ -1,11 +1,13 @@
 """`agentflow submit`, `worker` and `cluster`, as a user meets them; no worker is needed for most."""
 
+import gc
 import json
 import os
 import re
 import signal
 import subprocess
 import time
+import tracemalloc
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +22,10 @@ from agentflow.cluster.execution import MAX_STARTS, check_progress, due_answer
 from agentflow.cluster.liveness import shown
 from agentflow.cluster.submission import find_submissions
 from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.records import Json
+from agentflow.web.local import LocalSource
+from agentflow.web.shared import SharedSource
+from agentflow.web.shelf import as_row
 from tests.cli.shell import Shell
 from tests.conformance.machines import Machines, machines, processes, until
 from tests.conformance.postgresql import Server
@@ -88,6 +94,44 @@ def test_a_list_asks_for_no_report(given: Given) -> None:
     assert json.loads(status.stdout)["run"] == run
 
 
+def test_the_dashboard_asks_for_no_report_until_its_run_is_opened(given: Given) -> None:
+    """What all rows together take is less than one report."""
+    shell, database = given
+    names = [f"TASK-{number}" for number in range(1, 13)]
+    for name in names:
+        shell.project.write(f".orchestrator/tasks/{name}.md", "# Say hello\n\nWrite it.\n")
+    runs = shell.run("submit", *names, **database).stdout.split()
+    whole: dict[str, Json] = {}
+    with open_client(database["AGENTFLOW_DATABASE_URL"]) as client:
+        for number, run in enumerate(runs):
+            spent = {"num_turns": number, "total_cost_usd": 0.5, "duration_ms": 61_000}
+            said = {"outcome": "failed", "exit_code": 1, "reason": "no", "hint": "Mend it."}
+            detail = {"gate": "build:test", "status": "failed", "detail": "y" * 900_000}
+            whole[run] = {**spent, **said, "verification": {"gates": [detail]}}
+            Board(client).note_report(run, whole[run])
+            client.cancel_workflow(run)
+    world = shell.project.world
+    known = replace(world, environment={**world.environment, **database})
+    source = SharedSource(LocalSource(known), known)
+    assert len(source.board().rows) == len(names)  # all is imported now, and connected once
+    source.forget()
+
+    gc.collect()
+    tracemalloc.start()
+    board = source.board()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 900_000
+    rows = {report["run"]: as_row(report) for report in reports_of(known)}
+    assert {row.run: row for row in board.rows} == rows
+    assert board.rows[0].hint == "Mend it."
+    details = source.details(runs[3])
+    assert details is not None
+    assert len(details.evidence[0].detail) == 900_000
+    assert source.details(runs[3]) is details
+
+
 def _unpushed(shell: Shell) -> list[str]:
     shell.project.write("new.txt", "new")
     shell.project.commit()
@@ -117,9 +161,32 @@ def _no_remote(_: Shell) -> list[str]:
     return ["TASK-1", "other"]
 
 
+def _document(shell: Shell, text: str) -> list[str]:
+    shell.project.task("allow: [app/]\ndepends_on: DOCUMENT")
+    shell.project.write("task-tracking/DOCUMENT/tasks.md", text)
+    return ["TASK-1"]
+
+
+def _batch_left(shell: Shell) -> list[str]:
+    task = _document(shell, "## Batch 1: a COMPLETE\n\n## Batch 2: b PENDING\n")
+    shell.project.commit()
+    shell.project.git("push", "--quiet", "origin", "main")
+    return task
+
+
+def _document_of_this_machine(shell: Shell) -> list[str]:
+    """Complete and landed, but no worker can see it."""
+    message = "x\n\nAgentflow-Task: DOCUMENT-batch-1"
+    shell.project.git("commit", "--quiet", "--allow-empty", "--message", message)
+    shell.project.git("push", "--quiet", "origin", "main")
+    return _document(shell, "## Batch 1: a COMPLETE\n")
+
+
 @pytest.mark.parametrize(
     ("prepare", "said"),
     [
+        (_batch_left, "TASK-1 depends on DOCUMENT, which is not complete in the base"),
+        (_document_of_this_machine, "TASK-1 depends on DOCUMENT, which the base"),
         (_unpushed, "is known to hold the base"),
         (_secret, "TASK-1 holds a secret"),
         (_password, "holds a password"),

@@ -30,8 +30,14 @@ TALKS: Mapping[str, list[Json]] = {
         turn(),
     ],
     "LONG": [turn(bash("echo x >> long/x.txt"))] * 5,
+    "BUILDS": writes("builds/x.txt", "on a document\n"),
 }
-HEADERS = {"LONG": "allow: [long/]\nmax_turns: 2"}
+HEADERS = {
+    "LONG": "allow: [long/]\nmax_turns: 2",
+    "BUILDS": "allow: [builds/]\ndepends_on: [DOCUMENT]",
+}
+DOCUMENT = "## Batch 1: a COMPLETE\n\n## Batch 2: b COMPLETE\n\n## Batch 3: c PENDING\n\n"
+"""Of three batches, the last for the frontend."""
 
 
 @dataclass
@@ -56,6 +62,9 @@ def engine(
     with machines(tmp_path_factory.mktemp("same"), server, [turn()], talks) as all_:
         for name in TALKS:
             all_.task(name, HEADERS.get(name, f"allow: [{name.lower()}/]"))
+        all_.project.write(
+            "task-tracking/DOCUMENT/tasks.md", f"{DOCUMENT}**Developer**: frontend-developer\n"
+        )
         all_.push()
         given: dict[str, Any] = {"base_url": all_.model, "gates": [GATE], "prompt": "plain"}
         if request.param == "process":
@@ -90,13 +99,16 @@ def test_outcomes_and_exit_codes(engine: Engine) -> None:
         "FAILS": ("failed", 1),
         "ASKS": ("blocked", 3),
         "LONG": ("budget", 4),
+        "BUILDS": ("done", 0),
     }
     assert engine.reports["ASKS"]["reason"] == "Which one?"
 
 
 def test_what_landed_and_only_that(engine: Engine) -> None:
     refs = engine.git("for-each-ref", "--format=%(refname)", "refs/heads/agentflow")
-    assert refs.split() == ["refs/heads/agentflow/COMMITS", "refs/heads/agentflow/DONE"]
+    assert refs.split() == [
+        f"refs/heads/agentflow/{task}" for task in ("BUILDS", "COMMITS", "DONE")
+    ]
     assert engine.git("show", "agentflow/DONE:done/x.txt") == "written"
     for task in ("DONE", "COMMITS"):
         report, tip = engine.reports[task], engine.git("rev-parse", f"agentflow/{task}")

@@ -6,15 +6,14 @@ from pathlib import Path
 import pytest
 
 from agentflow.errors import UsageError
+from agentflow.kept_documents import Kept, find_kept
 from agentflow.tasks.next_batch import next_batch
 from agentflow.tasks.tasks_md import parse_tasks_md
 from agentflow.workflows.assignment import assignment
 from agentflow.workflows.ledger import (
-    Kept,
     batch_ledger,
     changes,
     check_place,
-    find_kept,
     rewritten,
     with_failure,
 )

@@ -1,6 +1,6 @@
 """Where documents of tasks lie, as this repository says."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,9 +42,21 @@ class Desk:
         same = text is None or text == path.read_text("utf-8", "replace")
         return "" if same else f"{branch} has another version: git show {branch}:{name}"
 
-    def landed(self) -> frozenset[str]:
-        """The tasks whose commits HEAD holds."""
-        return self.repository.landed_tasks("HEAD") if self.repository else frozenset()
+    def landed(self, asked: Iterable[str]) -> frozenset[str]:
+        """The tasks whose commits HEAD holds, and which of those that are asked for are documents
+        that are complete there."""
+        if self.repository is None:
+            return frozenset()
+        from agentflow.kept_documents import left_of
+
+        head = self.repository.head
+        landed = self.repository.landed_tasks(head)
+        others = set(asked) - landed
+        return landed.union(
+            name
+            for name in others
+            if left_of(self.repository, head, name, self.setting, landed) == ""
+        )
 
 
 def root_here() -> Path:

@@ -111,7 +111,8 @@ def next_in_queue(held: "QueueFile | None", here: Desk, *, json: bool) -> None:
             f"there is no task_queue.md in {here.root}",
             hint="Give a task, for the next batch of its tasks.md.",
         )
-    found = next_entry(held.queue, here.root, here.landed())
+    depended_on = {name for entry in held.queue.entries for name in entry.depends_on}
+    found = next_entry(held.queue, here.root, here.landed(depended_on))
     if json:
         print_json(describe_next(str(held.path), found.entry, found.waiting))
     else:

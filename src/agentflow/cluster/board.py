@@ -30,7 +30,7 @@ PRIORITY = 100
 MAX_REPORT = 1 << 20
 """Characters of a report that is kept whole."""
 _SUMMARY = (
-    *("title", "prompt", "model", "models", "num_turns", "duration_ms", "usage"),
+    *("title", "hint", "prompt", "model", "models", "num_turns", "duration_ms", "usage"),
     *("total_cost_usd", "task_total"),
 )
 """What lists show, filter and sum up."""

@@ -18,6 +18,7 @@ from agentflow.outline import found_for
 from agentflow.plan_checks import check_dependencies
 from agentflow.records import BuildCommand, Json, Task
 from agentflow.redaction import redactor
+from agentflow.settings import settings_at
 from agentflow.workspace.mirror import (
     check_address,
     is_published,
@@ -103,7 +104,9 @@ def _submission(
     world: World,
 ) -> Submission:
     task, _, start = found_for(Order(name, base=base), repository, world)
-    check_dependencies(task, repository, start.commit)
+    if task.depends_on:
+        documents = settings_at(repository, start.commit, world.environment).documents
+        check_dependencies(task, repository, start.commit, documents, committed=True)
     made = Submission(url, start.commit, wished(task, wishes))
     text = json.dumps(made.as_json, ensure_ascii=False)
     if redactor(keys(world.environment))(text) != text:

@@ -1,5 +1,6 @@
 """A tasks.md as records: batches and tasks, their tokens with places, and what is wrong."""
 
+import re
 from typing import Literal
 
 from agentflow.frozen import record
@@ -9,6 +10,8 @@ from agentflow.tasks.statuses import FINISHED, GIVEN_UP, Status
 
 Source = Literal["heading", "field", "tasks", "table", "boxes"]
 Severity = Literal["error", "warning", "notice"]
+
+_ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @record
@@ -120,3 +123,8 @@ class Document:
     loose: tuple[TaskEntry, ...]
     """Tasks that belong to no batch."""
     problems: tuple[Problem, ...]
+
+
+def batch_task_id(document: Document, batch: Batch) -> str:
+    """The id of the run for one batch: `TASK_2025_076-batch-2A`."""
+    return _ODD.sub("-", f"{document.task_id}-batch-{batch.id}")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentflow.cluster.database import database_url, open_client, refusals
-from agentflow.cluster.elsewhere import reports_of
+from agentflow.cluster.elsewhere import report_of, summaries_of
 from agentflow.details.board import AtWork, Board, Plan, RunRow, TaskCard
 from agentflow.details.reading import read_details
 from agentflow.details.records import Details
@@ -45,6 +45,7 @@ class SharedSource:
         self._guard = threading.Lock()
         self._until = 0.0
         self._reports: dict[str, Json] = {}
+        """Without what no list shows: a report may have a million characters."""
         self._problem = ""
         self._details: dict[str, tuple[Json, Details]] = {}
 
@@ -73,7 +74,7 @@ class SharedSource:
             began = self._world.clock()
             if began >= self._until:
                 try:
-                    found = {str(each["run"]): each for each in reports_of(self._world)}
+                    found = {str(each["run"]): each for each in summaries_of(self._world)}
                     # The same object as long as it says the same: pages are kept by it.
                     self._reports = {
                         run: self._reports[run] if self._reports.get(run) == report else report
@@ -103,18 +104,19 @@ class SharedSource:
 
     def details(self, run: str) -> Details | None:
         """What the database holds of a submitted run: verdict, commits and spending. Its
-        conversation is on the state remote."""
+        conversation is on the state remote. Raises `EnvironmentFailure` if the database is away."""
         found = self._here.details(run)
-        report = self._look()[0].get(run)
-        if found is not None or report is None:
+        summary = self._look()[0].get(run)
+        if found is not None or summary is None:
             return found
         kept = self._details.get(run)
-        if kept is None or kept[0] is not report:
+        if kept is None or kept[0] is not summary:
+            report = report_of(self._world, run) or summary
             redact = redactor(secrets_of(self._repository, self._world.environment))
             details = read_details(self._repository, self._world.cache, report, redact)
             if details.diff_problem:
                 details = replace(details, diff_problem="the commits are on the remote: git fetch")
-            self._details = {run: (report, details)}
+            self._details = {run: (summary, details)}
             return details
         return kept[1]
 

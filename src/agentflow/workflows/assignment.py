@@ -4,19 +4,13 @@ import re
 from collections.abc import Sequence
 
 from agentflow.records import Task
-from agentflow.tasks.document import Batch, Document, TaskEntry
+from agentflow.tasks.document import Batch, Document, TaskEntry, batch_task_id
 from agentflow.tasks.markdown_lines import with_ends
 from agentflow.tasks.next_batch import Work
 from agentflow.workflows.declared import Declared
 
 NOTHING = Declared()
 _BOX = re.compile(r"\[[ xX~]?\]")
-_ODD = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-def batch_task_id(document: Document, batch: Batch) -> str:
-    """The id of the run for one batch: `TASK_2025_076-batch-2A`."""
-    return _ODD.sub("-", f"{document.task_id}-batch-{batch.id}")
 
 
 def assignment(

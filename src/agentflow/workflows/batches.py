@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from agentflow.budget import Account, shared_account
 from agentflow.errors import AgentflowError, Conflict
 from agentflow.interfaces import Emit
+from agentflow.kept_documents import find_kept
 from agentflow.markers import write_marker
 from agentflow.plan import Plan, make_plan
 from agentflow.prompts.context import Measure
@@ -17,7 +18,7 @@ from agentflow.tasks.next_batch import is_for
 from agentflow.tasks.tasks_edit import find_batch
 from agentflow.workflows.endings import Ending
 from agentflow.workflows.escalation import escalate, escalation
-from agentflow.workflows.ledger import changes, find_kept, write_untracked
+from agentflow.workflows.ledger import changes, write_untracked
 from agentflow.workflows.next_step import next_step
 from agentflow.workflows.situation import (
     Situation,

@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 from agentflow.errors import Conflict, UsageError
+from agentflow.kept_documents import Kept
 from agentflow.neutral import one_line
 from agentflow.plan import Plan
 from agentflow.records import Json
@@ -11,7 +12,7 @@ from agentflow.task_documents import rewrite
 from agentflow.tasks.document import Batch, Document
 from agentflow.tasks.tasks_edit import Change, apply
 from agentflow.tasks.tasks_md import parse_tasks_md
-from agentflow.workflows.ledger import Kept, with_failure
+from agentflow.workflows.ledger import with_failure
 from agentflow.workspace.bookkeeping import bookkeeping_commit
 from agentflow.workspace.current import swap
 from agentflow.workspace.land import branch_tip

@@ -2,10 +2,10 @@
 
 from agentflow.boundaries import literal_prefix
 from agentflow.frozen import record
+from agentflow.kept_documents import Kept
 from agentflow.tasks.commit_messages import names_batch, names_task
 from agentflow.tasks.document import Batch
 from agentflow.workflows.declared import Declared
-from agentflow.workflows.ledger import Kept
 from agentflow.workspace.git import GitError
 from agentflow.workspace.repository import Repository
 

@@ -1,71 +1,19 @@
-"""The ledger of a batch: where its document is kept, and what is written into it."""
+"""The ledger of a batch: what is written into its document."""
 
 import re
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from agentflow.errors import UsageError
-from agentflow.frozen import record
+from agentflow.kept_documents import Kept, paths_of
 from agentflow.records import Bookkeeping, Ledger
-from agentflow.task_documents import NAME, looks_in, rewrite
+from agentflow.task_documents import rewrite
 from agentflow.tasks.document import Batch, Document, TaskEntry
 from agentflow.tasks.markdown_lines import with_ends
 from agentflow.tasks.statuses import Status
 from agentflow.tasks.tasks_edit import Change, apply, apply_all, find_batch
-from agentflow.tasks.tasks_md import MAX_DOCUMENT, parse_tasks_md, read_tasks_md
+from agentflow.tasks.tasks_md import parse_tasks_md
 from agentflow.workspace.repository import Repository
-
-
-@record
-class Kept:
-    """A document as it is now, and whether git has it."""
-
-    path: str
-    """Relative to the repository's root."""
-    document: Document
-    tracked: bool
-    """Whether the truth is the commit; else it is the file in the user's work tree."""
-
-
-def find_kept(
-    repository: Repository, commit: str, task: str, roots: Sequence[str], prefixes: Sequence[str]
-) -> Kept:
-    """The document of a task: of the commit, else of the work tree.
-
-    Raises `UsageError` if there is none, or if it cannot be read.
-    """
-    paths = paths_of(task, roots)
-    held = repository.paths(commit)
-    folders = {str(parent) for path in held for parent in PurePosixPath(path).parents}
-    for path in paths:
-        if path in held:
-            if (repository.size(commit, path) or 0) > MAX_DOCUMENT:
-                raise UsageError(f"{path} in {commit[:12]} is larger than {MAX_DOCUMENT} bytes")
-            try:
-                text = repository.git.run("cat-file", "blob", f"{commit}:{path}").decode()
-            except UnicodeDecodeError as error:
-                raise UsageError(f"{path} is not UTF-8 text (byte {error.start})") from error
-            document = parse_tasks_md(
-                text,
-                folder=task,
-                exists=lambda name: name in held or name in folders,
-                prefixes=prefixes,
-            )
-            return Kept(path, document, tracked=True)
-    for path in paths:
-        file = repository.root / path
-        if file.is_file() and file.resolve() == repository.root.resolve() / path:
-            document = read_tasks_md(file, looks_in(repository.root), prefixes)
-            return Kept(path, document, tracked=False)
-    raise UsageError(
-        f"there is no {NAME} of {task}, neither in {commit[:12]} nor in your work tree",
-        hint=f"Write {paths[0]}, or set [documents] roots.",
-    )
-
-
-def paths_of(task: str, roots: Sequence[str]) -> tuple[str, ...]:
-    """Where the document of a task can be, the first that is there wins."""
-    return tuple(f"{root}/{task}/{NAME}" for root in roots)
 
 
 def changes(

@@ -8,19 +8,20 @@ from typing import Any
 from agentflow.configuration import DocumentsSetting
 from agentflow.errors import UsageError
 from agentflow.frozen import record
+from agentflow.kept_documents import Kept, find_kept, paths_of
 from agentflow.markers import read_marker
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
 from agentflow.prompts.context import Measure
 from agentflow.resuming import earlier_order, order_of
 from agentflow.runs import list_runs
-from agentflow.tasks.document import Batch, TaskEntry
+from agentflow.tasks.document import Batch, TaskEntry, batch_task_id
 from agentflow.tasks.next_batch import NextBatch, is_for, next_batch
 from agentflow.tasks.task import check_id
-from agentflow.workflows.assignment import assignment, batch_task_id, commit_message
+from agentflow.workflows.assignment import assignment, commit_message
 from agentflow.workflows.declared import Declared, declared_by
 from agentflow.workflows.holding import holder
-from agentflow.workflows.ledger import Kept, batch_ledger, check_place, find_kept, paths_of
+from agentflow.workflows.ledger import batch_ledger, check_place
 from agentflow.workspace.land import branch_tip
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World

@@ -1,0 +1,81 @@
+"""What was done before several tasks are run: held by where they start, or landed elsewhere."""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from agentflow.configuration import DocumentsSetting
+from agentflow.kept_documents import left_of
+from agentflow.markers import read_marker
+from agentflow.records import Json
+from agentflow.runs import list_runs
+from agentflow.workspace.land import branch_tip
+from agentflow.workspace.repository import Repository
+
+
+class DoneBefore:
+    """Tasks, batches and whole documents that need not be done any more."""
+
+    def __init__(
+        self, repository: Repository, base: str, documents: DocumentsSetting, *, shared: bool
+    ) -> None:
+        """`base` is where tasks start that wait for nobody; `shared` says that all land on one
+        branch, so that what landed elsewhere is nothing to build on."""
+        self._repository = repository
+        self._base = base
+        self._documents = documents
+        self._shared = shared
+        self._left: dict[str, str | None] = {}
+        self._commits: dict[str, str | None] = {}
+
+    def is_held(self, name: str) -> bool:
+        """Whether the start holds a task's landed commits, or those of all batches of a document."""
+        return name in self._held or self.left_of(name) == ""
+
+    def left_of(self, name: str) -> str | None:
+        """Why a document is not complete in the start; empty if it is, None for what is none."""
+        if name not in self._left:
+            found = left_of(self._repository, self._base, name, self._documents, self._held)
+            self._left[name] = found
+        return self._left[name]
+
+    def commit(self, name: str) -> str | None:
+        """Where a task landed that is done, or a document's last batch, if one can build on it."""
+        if self._shared:
+            return None
+        if name not in self._commits:
+            self._commits[name] = self._find_commit(name)
+        return self._commits[name]
+
+    def _find_commit(self, name: str) -> str | None:
+        if read_marker(self._repository.root, name) == "done":
+            tip = self._landed(name)
+            if self._repository.holds(tip):
+                return tip
+        return next((tip for tip in self._tips(name) if self._is_complete(name, tip)), None)
+
+    @cached_property
+    def _held(self) -> frozenset[str]:
+        return self._repository.landed_tasks(self._base)
+
+    @cached_property
+    def _reports(self) -> dict[str, Json]:
+        """The newest report of each task that is done."""
+        done = (each for each in list_runs(self._repository.root) if each["outcome"] == "done")
+        return {each["task"]: each for each in done}
+
+    def _landed(self, name: str) -> str:
+        landed: Json = self._reports.get(name, {}).get("landed") or {}
+        return str(landed.get("tip", ""))
+
+    def _tips(self, name: str) -> Iterator[str]:
+        """Where the batches of a document may have landed: its own branch, else another one."""
+        tip = branch_tip(self._repository, f"agentflow/{name}")
+        if tip:
+            yield tip
+        batches = (task for task in self._reports if task.startswith(f"{name}-batch-"))
+        tips = dict.fromkeys(map(self._landed, batches))
+        yield from (tip for tip in reversed(tips) if self._repository.holds(tip))
+
+    def _is_complete(self, name: str, tip: str) -> bool:
+        landed = self._repository.landed_tasks(tip)
+        return left_of(self._repository, tip, name, self._documents, landed) == ""
