@@ -459,7 +459,7 @@ async def fixed(
     bench: Workbench, candidate: Candidate, *commands: BuildCommand
 ) -> tuple[Candidate, list[str]]:
     events: list[Event] = []
-    result = await bench.fixed(candidate, commands, AUTHORSHIP, events.append)
+    result = await bench.mending.mend(candidate, commands, AUTHORSHIP, events.append)
     return result, [event.text for event in events if isinstance(event, Notice)]
 
 

@@ -40,7 +40,7 @@ async def collect(stage: Stage, ending: Ending) -> Candidate:
     """What the agent made, in our repository, with what formatters make of it."""
     author = authorship(stage)
     collected = await stage.bench.collect(author)
-    mended = await stage.bench.fixed(collected, stage.plan.gates, author, stage.emit)
+    mended = await stage.bench.mending.mend(collected, stage.plan.gates, author, stage.emit)
     ledger = stage.plan.ledger
     if ledger and ledger.held and not (mended.commits or mended.leftovers or mended.violations):
         mended = await asyncio.to_thread(held, stage.bench.state, mended, ledger.held)

@@ -1,12 +1,12 @@
 """What a run's journal says has happened, and where the run can go on."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, cast
 
-from agentflow.conversation import RUNNABLE, Conversation, Kind, reply_of
+from agentflow.conversation import RUNNABLE, Conversation
 from agentflow.errors import EnvironmentFailure
 from agentflow.events import (
     EVENTS,
@@ -15,7 +15,6 @@ from agentflow.events import (
     Collected,
     Combined,
     ConnectionClosed,
-    ContextReduced,
     ContextSummarized,
     Event,
     FallbackStarted,
@@ -31,8 +30,9 @@ from agentflow.events import (
     Verified,
 )
 from agentflow.frozen import record
-from agentflow.messages import Ending, Reply, Signal, ToolCall, Usage, thoughts
+from agentflow.messages import Ending, Usage, thoughts
 from agentflow.records import Evidence, Json, Verdict
+from agentflow.retelling import Retelling
 
 MILESTONES = (AgentEnded, RepairStarted, UserMessage, Verified, LandingDone, RunFinished)
 """What is kept together with all that led to it; between an agent's end and the next of them lies a
@@ -202,7 +202,7 @@ def read_history(lines: Sequence[Line], tip: int) -> History:
 def messages_to_send(lines: Iterable[Line]) -> list[Json]:
     """What the model would be sent next."""
     conversation = Conversation()
-    talk = _Talk(conversation)
+    talk = Retelling(conversation)
     for line in counting(lines):
         talk.take(line.event)
     return conversation.sent
@@ -236,7 +236,7 @@ def _spent(lines: Sequence[Line]) -> Spent:
 
 def _told(history: History, lines: Sequence[Line]) -> History:
     """Fold the lines that count into the story."""
-    talk = _Talk(history.conversation)
+    talk = Retelling(history.conversation)
     evidence: list[Evidence] = []
     for line in lines:
         talk.take(line.event)
@@ -283,39 +283,3 @@ def _last_steps(event: Event) -> dict[str, Any]:
             return {"finished": event}
         case _:
             return {}
-
-
-class _Talk:
-    """Brings a conversation up to date, event by event."""
-
-    def __init__(self, conversation: Conversation) -> None:
-        self._conversation = conversation
-        self._calls: dict[str, ToolCall] = {}
-        self._signals: list[Signal] = []
-
-    def take(self, event: Event) -> None:
-        match event:
-            case UserMessage():
-                self._conversation.tell(event.message, cast("Kind", event.kind))
-                self._conversation.signals = tuple(self._signals)
-                self._signals.clear()
-            case AssistantMessage():
-                reply = _reply(event)
-                self._conversation.hear(reply)
-                self._calls = {call.id: call for call in reply.calls}
-            case ContextReduced() | ContextSummarized():
-                self._conversation.shorten(event)
-            case ToolFinished():
-                call = self._calls.get(event.id)
-                if call:
-                    self._conversation.count(
-                        call, is_error=event.is_error, read_only=event.read_only
-                    )
-                self._signals += (Signal(name, text) for name, text in event.signals)
-            case _:
-                pass
-
-
-def _reply(event: AssistantMessage) -> Reply:
-    problems: Mapping[str, str] = event.problems
-    return reply_of(event.message, event.stop_reason, event.usage, event.discarded, problems)

@@ -1,9 +1,8 @@
 """The workbench: where one run happens. The agent's clone, and what is made of its work."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +10,9 @@ from agentflow.checkouts import STATE, Checkouts, Provide, preparing, remove_fol
 from agentflow.checkpoints import Place
 from agentflow.documents import untracked_documents
 from agentflow.environment import Environment, Setup
-from agentflow.errors import EnvironmentFailure, ServiceFailure, ToolFailure
-from agentflow.events import Notice
-from agentflow.gates.command import Change, call, folder_problem
 from agentflow.interfaces import Emit
 from agentflow.plan import Plan
-from agentflow.records import WORKSPACE, BuildCommand, Candidate, Json
+from agentflow.records import WORKSPACE, Candidate, Json
 from agentflow.redaction import Redact
 from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.policy import Mount, Network, Provided
@@ -30,19 +26,17 @@ from agentflow.workspace.checkpoint import (
     script_variables,
 )
 from agentflow.workspace.clone import Clone, copy_documents, exclude, make_clone
-from agentflow.workspace.export import Export, ExportRefused
+from agentflow.workspace.export import ExportRefused
 from agentflow.workspace.git import Git
 from agentflow.workspace.lfs import content_stores
 from agentflow.world import World
 
 if TYPE_CHECKING:
     from agentflow.installation import Installation
-    from agentflow.workspace.fold import Folded
+    from agentflow.mending import Mending
     from agentflow.workspace.recreate import Authorship
 
 COMPLETION = ".orchestrator/complete"
-LISTED = 5
-"""Paths left out that a notice names."""
 
 
 class Workbench:
@@ -288,81 +282,12 @@ class Workbench:
             one_commit, self.state, candidate, ledger.message, ledger.paths, authorship
         )
 
-    async def fixed(
-        self,
-        candidate: Candidate,
-        commands: Sequence[BuildCommand],
-        authorship: "Authorship",
-        emit: Emit,
-    ) -> Candidate:
-        """Run the gates that mend (`fix`) on a checkout of the candidate, and fold what they
-        changed within the boundaries into its last commit; call before the gates judge.
+    @property
+    def mending(self) -> "Mending":
+        """What formatters make of a candidate."""
+        from agentflow.mending import Mending
 
-        If one of them fails, nothing is folded: the same gate will say so.
-        """
-        if candidate.violations or not candidate.commits:
-            return candidate
-        from agentflow.gates.build import change_of, left_out
-        from agentflow.workspace.fold import fold
-
-        change = await asyncio.to_thread(change_of, self.state, candidate)
-        wanted = [each for each in commands if each.fix and not left_out(each, change)]
-        installed = bool(wanted) and await self._installed_for(candidate)
-        export = await self._mended(wanted, change) if installed else None
-        if export is None:
-            return candidate
-        boundaries, ledger = self.plan.boundaries, self.plan.ledger
-        folded = await asyncio.to_thread(
-            fold,
-            self.state,
-            candidate,
-            export,
-            replace(boundaries, deny=(*boundaries.deny, *(ledger.paths if ledger else ()))),
-            authorship,
-            content_stores(self.plan.repository),
-        )
-        for text in _told([each.name for each in wanted], folded):
-            emit(Notice(text))
-        return folded.candidate
-
-    async def _installed_for(self, candidate: Candidate) -> bool:
-        """Whether what the candidate asks for can be installed; the setup gate says why not."""
-        try:
-            if self.installation:
-                await self.installation.judge(candidate)
-        except EnvironmentFailure:
-            return False
-        return True
-
-    async def _mended(self, commands: Sequence[BuildCommand], change: Change) -> Export | None:
-        """The files after all commands, or None if one failed."""
-        async with self._checkouts.clone("fix", change.head) as clone:
-            try:
-                policy = await self._checkouts.gate_policy(
-                    clone, change.head, change.variables, git_writable=True
-                )
-            except EnvironmentFailure:  # nothing can be installed: the setup gate will say so
-                return None
-            try:
-                async with self._checkouts.sandbox(policy) as channel:
-                    for command in commands:
-                        if not await self._mends(channel, command, change):
-                            return None
-            except ServiceFailure:  # the gates will say so
-                return None
-            try:
-                return await self._checkouts.export(clone, change.head)
-            except ExportRefused:
-                return None
-
-    async def _mends(self, channel: Channel, command: BuildCommand, change: Change) -> bool:
-        if await asyncio.to_thread(folder_problem, self.state, change.head, command.cwd):
-            return False
-        try:
-            result = await call(channel, command, change)
-        except ToolFailure:
-            return False
-        return result["exit_code"] == 0
+        return Mending(self.plan, self._checkouts, self.installation)
 
     async def remove(self, *, whole: bool) -> None:
         """Delete the folder; not `whole`, our repository with the run's checkpoints stays."""
@@ -371,16 +296,3 @@ class Workbench:
             if whole
             else asyncio.to_thread(self._clear)
         )
-
-
-def _told(names: Sequence[str], folded: "Folded") -> list[str]:
-    """What the user should know about mended files."""
-    by = ", ".join(names)
-    told: list[str] = []
-    if folded.taken:
-        count = counted(len(folded.taken), "file")
-        told.append(f"{by} changed {count}: folded into the last commit")
-    if folded.left_out:
-        more = f" and {len(folded.left_out) - LISTED} more" if len(folded.left_out) > LISTED else ""
-        told.append(f"{by} changed what is left out: {', '.join(folded.left_out[:LISTED])}{more}")
-    return told
