@@ -22,6 +22,7 @@ from agentflow.workspace.bundles import bundle_tips, index_bundle
 from agentflow.workspace.git import Git
 from agentflow.workspace.land import branch_tip, check_target, keep_verified, land
 from agentflow.workspace.push import push
+from agentflow.workspace.refs import CANDIDATE, move_ref
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
 
@@ -134,7 +135,7 @@ def _check_words(bundle: Bundle, state: Git) -> None:
 
 
 def _land(wanted: Delivery, repository: Repository, state: Git, candidate: Candidate) -> Landed:
-    state.run("update-ref", "refs/agentflow/candidate", candidate.tip)
+    move_ref(state.directory, CANDIDATE, candidate.tip)
     if branch_tip(repository, wanted.branch) == candidate.tip:
         return Landed(f"refs/heads/{wanted.branch}", candidate.tip)
     run = wanted.bundle.run

@@ -86,7 +86,7 @@ def write_atomically(
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync(path.parent)
+        synced(path.parent)
 
 
 @contextmanager
@@ -100,7 +100,8 @@ def telling(verb: str, path: Path) -> Generator[None]:
         raise EnvironmentFailure(f"cannot {verb} {path}: its links lead in a circle") from error
 
 
-def _sync(folder: Path) -> None:
+def synced(folder: Path) -> None:
+    """Wait until the disk has a folder's list of names. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -24,6 +24,7 @@ from agentflow.workspace.git import Git
 from agentflow.workspace.land import forget_verified, keep_verified, land, target_tip
 from agentflow.workspace.objects import commits_between
 from agentflow.workspace.recreate import deleted, inserted, statistics
+from agentflow.workspace.refs import CANDIDATE, move_ref
 
 ATTEMPTS = 20
 """Merges of one result, each after somebody else moved the branch meanwhile."""
@@ -117,7 +118,7 @@ async def _judged(stage: Stage, combined: Candidate) -> Verdict:
 
 
 def _keep(stage: Stage, candidate: Candidate) -> None:
-    stage.bench.state.run("update-ref", "refs/agentflow/candidate", candidate.tip)
+    move_ref(stage.bench.state.directory, CANDIDATE, candidate.tip)
     keep_verified(stage.plan.repository, stage.bench.state, stage.run, candidate)
 
 

@@ -7,6 +7,7 @@ from agentflow.records import Candidate, Commit
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import changes_between
 from agentflow.workspace.recreate import Authorship, with_trailers
+from agentflow.workspace.refs import CANDIDATE, move_ref
 from agentflow.workspace.signing import Draft, identity_variables, make_commit
 from agentflow.workspace.substitute import with_contents
 
@@ -40,5 +41,5 @@ def with_bookkeeping(
     commit = bookkeeping_commit(state, candidate.tip, files, message, authorship)
     if commit is None:
         return candidate
-    state.run("update-ref", "refs/agentflow/candidate", commit.sha)
+    move_ref(state.directory, CANDIDATE, commit.sha)
     return replace(candidate, tip=commit.sha, commits=(*candidate.commits, commit))

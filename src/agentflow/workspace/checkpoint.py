@@ -20,6 +20,7 @@ from agentflow.workspace.clone import GIT_INSIDE, Clone
 from agentflow.workspace.git import Git, GitError
 from agentflow.workspace.loose import write_commit
 from agentflow.workspace.objects import contents
+from agentflow.workspace.refs import move_ref
 
 KEPT_INSIDE = "/run/agentflow/checkpoint"
 """Where the folder is mounted in which git keeps an index and leaves its pack."""
@@ -104,7 +105,7 @@ def write_checkpoint(
 
     `also` is a commit that goes where the checkpoint goes.
 
-    Raises `GitError` if another process has moved the run on.
+    Raises `RefMoved` if another process has moved the run on.
     """
     parents = [each for each in (previous.commit, made.head, also) if each]
     facts = {name: getattr(made, name) for name in ("turn", "lines", "size", "head", "session")}
@@ -115,7 +116,7 @@ def write_checkpoint(
     text = f"checkpoint {made.turn}\n\n{json.dumps(facts)}\n"
     data = ("\n".join(header) + f"\n\n{text}").encode() + made.journal
     name = write_commit(state.directory, data, sha256=len(made.tree) == 64)
-    state.run("update-ref", ref_of(run), name, previous.commit or "0" * len(name))
+    move_ref(state.directory, ref_of(run), name, previous.commit)
     return replace(made, commit=name)
 
 
@@ -160,7 +161,7 @@ def diff(state: Git, old: str, new: str, *, stat: bool) -> str:
 
 def move_to(state: Git, run: str, new: str, old: str) -> None:
     """Set a run back to one of its checkpoints."""
-    state.run("update-ref", ref_of(run), new, old)
+    move_ref(state.directory, ref_of(run), new, old)
 
 
 def take_over(state: Git, run: str, source: Git, of: str, commit: str) -> None:
@@ -177,7 +178,7 @@ def take_over(state: Git, run: str, source: Git, of: str, commit: str) -> None:
         str(source.directory),
         f"+{ref_of(of)}:{ref_of(run)}",
     )
-    state.run("update-ref", ref_of(run), commit)
+    move_ref(state.directory, ref_of(run), commit)
 
 
 def remove_locks(git_dir: Path) -> None:

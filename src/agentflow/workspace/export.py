@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,12 +64,17 @@ def import_pack(state: Git, folder: Path) -> Export:
             state.run(
                 "index-pack", "--stdin", "--strict", f"--max-input-size={MAX_PACK}", stdin=pack
             )
-        for tip, kind in zip(tips, ("commit", "tree"), strict=True):
-            if state.text("cat-file", "-t", tip) != kind:
+        listing = state.text("cat-file", "--batch-check=%(objecttype)", stdin=_lines(tips))
+        for tip, kind, found in zip(tips, ("commit", "tree"), listing.splitlines(), strict=True):
+            if found != kind:
                 raise ExportRefused(f"the exported {kind} {tip[:12]} is none")
     except GitError as error:
         raise ExportRefused(f"git refuses the exported objects: {error.said}") from error
     return Export(*tips)
+
+
+def _lines(names: Sequence[str]) -> bytes:
+    return "".join(f"{name}\n" for name in names).encode()
 
 
 def read_tips(folder: Path) -> tuple[str, str]:

@@ -105,6 +105,8 @@ def _placed(problems: Sequence[Fault]) -> tuple[Fault, ...]:
 
 
 def _history_problem(state: Git, base: str, head: str) -> str | None:
+    if base == head:
+        return None
     if not state.succeeds("merge-base", "--is-ancestor", base, head):
         return "history was rewritten: the result does not descend from the base"
     names = state.text("rev-list", f"{base}..{head}").split()

@@ -9,6 +9,7 @@ from agentflow.errors import Conflict, EnvironmentFailure
 from agentflow.records import Candidate, Landed, Landing
 from agentflow.workspace.current import current_branch, land_current
 from agentflow.workspace.git import Git, GitError, by_gitpython
+from agentflow.workspace.refs import CANDIDATE
 from agentflow.workspace.repository import Repository
 
 PAUSES = (0.1, 0.4, 1.5, None)
@@ -54,8 +55,7 @@ def check_target(
     if landing == "current":
         _not_checked_out(repository, current_branch(repository, base), ours=True)
         return
-    _check_name(repository, branch)
-    tip = branch_tip(repository, branch)
+    tip = _check_name(repository, branch)
     if tip not in {None, base, replaceable}:
         raise Conflict(
             f"the branch {branch} exists and is not the base ({base[:12]})",
@@ -69,8 +69,9 @@ def target_tip(repository: Repository, landing: Landing, branch: str) -> str | N
     return repository.resolve("HEAD") if landing == "current" else branch_tip(repository, branch)
 
 
-def _check_name(repository: Repository, branch: str) -> None:
-    """Raise `Conflict` for a name that no branch can have, here or anywhere."""
+def _check_name(repository: Repository, branch: str) -> str | None:
+    """Return the branch's tip, if it is there. Raise `Conflict` for a name that no branch can have, here
+    or anywhere."""
     git, hint = repository.git, "Give --target another name."
     try:
         # The command also expands `@{-1}`: only what it leaves as it is names a branch.
@@ -78,16 +79,29 @@ def _check_name(repository: Repository, branch: str) -> None:
             raise Conflict(f"{branch!r} is not a branch's name", hint=hint)
     except GitError as error:
         raise Conflict(f"{branch!r} is not a valid branch name", hint=hint) from error
-    above = [str(parent) for parent in PurePosixPath(branch).parents][:-1]
-    taken = [name for name in above if branch_tip(repository, name)]
-    below = git.text("for-each-ref", "--format=%(refname:short)", f"refs/heads/{branch}/")
-    taken += below.splitlines()
+    form = "--format=%(refname:lstrip=2)%00%(objectname)%00%(symref)"
+    listing = git.text("for-each-ref", form, f"refs/heads/{branch}")
+    found = [line.split("\0") for line in listing.splitlines()]
+    taken = [*_above(repository, branch), *(name for name, _, _ in found if name != branch)]
     if taken:
         raise Conflict(
             f"the branch {branch} cannot be made beside the branch {taken[0]}", hint=hint
         )
-    if git.succeeds("symbolic-ref", "--quiet", f"refs/heads/{branch}"):
+    if any(link for _, _, link in found):
         raise Conflict(f"the branch {branch} is only another name of a branch", hint=hint)
+    return found[0][1] if found else None
+
+
+def _above(repository: Repository, branch: str) -> list[str]:
+    """The branches whose names are the first parts of a branch's name: it cannot be beside them."""
+    names = [str(parent) for parent in PurePosixPath(branch).parents][:-1]
+    wanted = "".join(f"refs/heads/{name}\n" for name in names).encode()
+    listing = repository.git.text("cat-file", "--batch-check", stdin=wanted) if names else ""
+    return [
+        n
+        for n, line in zip(names, listing.splitlines(), strict=True)
+        if not line.endswith(" missing")
+    ]
 
 
 def _not_checked_out(repository: Repository, ref: str, *, ours: bool = False) -> None:
@@ -110,7 +124,7 @@ def keep_verified(repository: Repository, state: Git, run: str, candidate: Candi
     ref = f"refs/agentflow/verified/{run}"
     for pause in PAUSES:
         try:
-            _fetch(repository, state, f"+refs/agentflow/candidate:{ref}")
+            _fetch(repository, state, f"+{CANDIDATE}:{ref}")
             break
         except GitError as error:
             if pause is None:

@@ -7,6 +7,7 @@ from agentflow.records import Candidate, Commit
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import changes_between
 from agentflow.workspace.recreate import Authorship, recreate, with_files_of
+from agentflow.workspace.refs import CANDIDATE, move_ref
 
 
 def one_commit(
@@ -32,7 +33,7 @@ def one_commit(
     tree = state.text("rev-parse", f"{kept}^{{tree}}")
     changes = changes_between(state, base, tree)
     if not changes:
-        state.run("update-ref", "refs/agentflow/candidate", base)
+        move_ref(state.directory, CANDIDATE, base)
         return Candidate(base, base, leftovers=candidate.leftovers, dropped=tuple(dropped))
     single = candidate.commits[0] if len(candidate.commits) == 1 else None
     step = Commit("", tree, (base,), single.message if single else message, changes)

@@ -9,6 +9,7 @@ from agentflow.frozen import record
 from agentflow.records import Candidate, Commit, FileStat
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import printable
+from agentflow.workspace.refs import CANDIDATE, move_ref
 from agentflow.workspace.signing import Draft, Signing, identity_variables, make_commit
 
 MAX_MESSAGE = 8000
@@ -83,7 +84,7 @@ def recreate(
         tip = make_commit(state, draft, authorship.signing)
         renamed[commit.sha] = tip
         created.append(Commit(tip, commit.tree, parents, message, commit.changes))
-    state.run("update-ref", "refs/agentflow/candidate", tip)
+    move_ref(state.directory, CANDIDATE, tip)
     stat = statistics(state, base, tip)
     return Candidate(
         base,

@@ -14,6 +14,7 @@ from agentflow.frozen import record
 from agentflow.redaction import Redact
 from agentflow.workspace.checkpoint import ref_of
 from agentflow.workspace.git import Git, GitError, explicit
+from agentflow.workspace.refs import move_ref
 from agentflow.workspace.secret_places import secret_places
 
 PATIENCE = 120.0
@@ -66,7 +67,7 @@ class Relay:
                 f"the state remote does not take the checkpoint: {said}",
                 hint="See that it can be reached and written to, then: agentflow cluster retry",
             )
-        state.run("update-ref", _pushed_ref(run), commit)
+        move_ref(state.directory, _pushed_ref(run), commit)
 
     def fetch(self, state: Git, run: str) -> str | None:
         """Bring the checkpoints of a run here; return the newest, or None if there are none.
