@@ -5,17 +5,20 @@ Markdown table; with `--check` the exit code is 1 if a bound is broken. README.m
 """
 
 import argparse
+import asyncio
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 # Run as a script: its own folder is on the path.
+from recorder import Recorder  # pyright: ignore[reportImplicitRelativeImport]
 from spine import (  # pyright: ignore[reportImplicitRelativeImport]
     AGENTFLOW,
     HERE,
@@ -38,7 +41,9 @@ class Measured:
     """One process with its agents."""
 
     span: float
-    """Seconds, from its start to its end."""
+    """Seconds from the first request to the last answer."""
+    whole: float
+    """Seconds from its start to its end: imports, clones, gates and landing as well."""
     own: float
     """Seconds of processor time of the process itself."""
     children: float
@@ -47,16 +52,19 @@ class Measured:
     """Peak resident set in bytes, children apart."""
 
 
-def measure(command: Sequence[str], folder: Path, environment: dict[str, str]) -> Measured:
-    """Run a process to its end."""
-    with tempfile.TemporaryFile() as talk:
+def measure(
+    command: Sequence[str],
+    folder: Path,
+    environment: dict[str, str],
+    span: Callable[[str], float],
+) -> Measured:
+    """Run a process to its end; `span` finds its span, given what it wrote to standard output."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as talk:
         started = time.monotonic()
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=talk, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=talk)
         # It has ended, and is still there to be asked what it used (proc(5), fields 14 to 17).
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        span = time.monotonic() - started
+        whole = time.monotonic() - started
         stat = Path(f"/proc/{process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
         own, children = (sum(map(int, stat[first : first + 2])) / _TICKS for first in (11, 13))
         _, status, usage = os.wait4(process.pid, 0)
@@ -64,7 +72,9 @@ def measure(command: Sequence[str], folder: Path, environment: dict[str, str]) -
         talk.seek(0)
         if process.returncode:
             raise SystemExit(f"{' '.join(command)}:\n{talk.read().decode()[-2000:]}")
-    return Measured(span, own, children, usage.ru_maxrss * 1024)
+        output.seek(0)
+        seconds = span(output.read().decode())
+    return Measured(seconds, whole, own, children, usage.ru_maxrss * 1024)
 
 
 def ours(count: int, folder: Path, url: str) -> Measured:
@@ -79,15 +89,37 @@ def ours(count: int, folder: Path, url: str) -> Measured:
     command = [str(AGENTFLOW), "run", *names, "--prompt", "bench", "--gate", "check=true"]
     command += ["--jobs", str(count)] if count > 1 else []
     command += ["--base-url", url, "--quiet", "--output-format", "json"]
-    return measure(command, root, environment)
+    return measure(command, root, environment, lambda _: span_of(root))
+
+
+def span_of(root: Path) -> float:
+    """Seconds from the first word to a model until the last answer of one, as the journals say."""
+    lines = [
+        json.loads(line)
+        for journal in root.glob(".orchestrator/runs/*/journal.jsonl")
+        for line in journal.read_text("utf-8").splitlines()
+    ]
+    said = [datetime.fromisoformat(each["at"]) for each in lines if each["type"] == "user"]
+    heard = [datetime.fromisoformat(each["at"]) for each in lines if each["type"] == "assistant"]
+    return (max(heard) - min(said)).total_seconds()
 
 
 def bare(count: int, folder: Path, url: str) -> Measured:
-    """As many loops on the SDK."""
+    """As many loops on the SDK, with the first request of ours."""
     root = folder / f"bare-{count}"
     make_repository(root)
-    command = [sys.executable, str(HERE / "bare_many.py"), url, str(count)]
-    return measure(command, root, {"PATH": os.environ["PATH"], "HOME": str(folder)})
+    request = str(folder / "request.json")
+    command = [sys.executable, str(HERE / "bare_many.py"), url, str(count), request]
+    return measure(command, root, {"PATH": os.environ["PATH"], "HOME": str(folder)}, float)
+
+
+async def record(folder: Path, port: int) -> None:
+    """Write down the first request of one agent of ours, unmeasured."""
+    recorder = Recorder(port)
+    url = await recorder.start()
+    await asyncio.to_thread(ours, 1, folder / "recorded", url)
+    (folder / "request.json").write_text(json.dumps(recorder.body()), "utf-8")
+    recorder.stop()
 
 
 def script(turns: int, latency: float) -> str:
@@ -115,6 +147,7 @@ def main() -> int:
         (folder / "script.json").write_text(script(given.turns, given.latency), "utf-8")
         with scripted_server(folder / "script.json") as port:
             url = f"http://127.0.0.1:{port}"
+            asyncio.run(record(folder, port))
             rows = [
                 (count, bare(count, folder, url), ours(count, folder, url))
                 for count in given.agents
@@ -124,10 +157,10 @@ def main() -> int:
     print(f"{given.turns} turns and {given.latency:g} s a reply: {ideal:g} s at best;")
     print(f"{os.cpu_count()} processors, of which other work took {others:.2f}.\n")
     print(
-        "| agents | bare loops, s | agentflow, s | ratio | our processor time a turn, ms "
+        "| agents | bare loops, s | agentflow, s | ratio | start to end, s (bare) | our processor time a turn, ms "
         "| sandboxes', git's and gates' | our memory, MB | for each more, MB |"
     )
-    print("|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|")
     holds = True
     first_count, _, first = rows[0]
     for count, theirs, mine in rows:
@@ -136,7 +169,7 @@ def main() -> int:
         holds &= mine.span <= SPAN * theirs.span and more < MEMORY_EACH
         cells = (
             f"{count}", f"{theirs.span:.1f}", f"{mine.span:.1f}", f"{mine.span / theirs.span:.2f}",
-            f"{mine.own / replies * 1e3:.0f}", f"{mine.children / replies * 1e3:.0f}",
+            f"{mine.whole:.1f} ({theirs.whole:.1f})", f"{mine.own / replies * 1e3:.0f}", f"{mine.children / replies * 1e3:.0f}",
             f"{mine.memory / 1e6:.0f}", f"{more / 1e6:.1f}" if more else "",
         )  # fmt: skip
         print(f"| {' | '.join(cells)} |")
