@@ -15,7 +15,13 @@ from agentflow.resuming import (
 )
 from agentflow.runs import FOLDER, JOURNAL, REPORT, check_no_replay, landed_by, new_run, task_lock
 from agentflow.spending import is_replay
-from agentflow.workspace.checkpoint import Checkpoint, move_to, take_over, write_checkpoint
+from agentflow.workspace.checkpoint import (
+    Checkpoint,
+    move_to,
+    remove_locks,
+    take_over,
+    write_checkpoint,
+)
 from agentflow.workspace.clone import make_repository
 from agentflow.workspace.land import branch_tip, pin_base
 from agentflow.workspace.repository import Repository
@@ -43,6 +49,7 @@ def rewind(repository: Repository, world: World, report: dict[str, object], turn
     check_no_replay(run, replay=is_replay(report))
     with task_lock(repository.locks(world.cache), task):
         state = state_of(repository, world.cache, run)
+        remove_locks(state.directory)
         kept = checkpoints_of(repository, state, run)
         wanted = checkpoint_at(kept, turn)
         if report["outcome"] == "done":

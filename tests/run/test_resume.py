@@ -18,6 +18,7 @@ from agentflow.records import Json
 from agentflow.resuming import order_of, state_of
 from agentflow.rewinding import fork, rewind
 from agentflow.runs import choose_run, open_runs, task_lock
+from agentflow.workspace.checkpoint import ref_of
 from agentflow.workspace.repository import open_repository
 from tests.run.project import HELLO, Project, bash, call, turn
 
@@ -183,6 +184,8 @@ async def test_a_run_that_was_set_back_goes_on_from_there(project: Project) -> N
 
     with pytest.raises(UsageError, match="no checkpoint of turn 9"):
         rewind(repository, project.world, failed, 9)
+    state = state_of(repository, project.world.cache, failed["run"])
+    (state.directory / f"{ref_of(failed['run'])}.lock").touch()  # as a process that was killed
     rewind(repository, project.world, failed, 1)
     assert project.marker("failed") is None
     report = await resumed(project, failed["run"], TURNS)
