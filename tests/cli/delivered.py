@@ -9,7 +9,8 @@ from typing import Any
 
 from agentflow.records import Json
 from agentflow.world import World
-from tests.cli.shell import AGENTFLOW, Shell
+from tests.cli.shell import Shell
+from tests.forks.programs import agentflow
 from tests.run.project import HELLO, turn
 
 CONFIG = "[[gates]]\nname = 'test'\ncommand = 'test -s app/hello.txt || test -s app/main.py'\n"
@@ -47,7 +48,7 @@ class Delivered:
     ) -> "subprocess.CompletedProcess[str]":
         """Run agentflow there."""
         return subprocess.run(
-            [*AGENTFLOW, *arguments],
+            agentflow(*arguments),
             cwd=place,
             env={**self.shell.environment, **environment},
             stdin=subprocess.DEVNULL,

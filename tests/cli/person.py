@@ -14,7 +14,8 @@ from typing import Any
 
 import pyte
 
-from tests.cli.shell import AGENTFLOW, Shell
+from tests.cli.shell import Shell
+from tests.forks.programs import agentflow
 
 PATIENCE = 150.0
 """Seconds that anything may take to be shown; no test asks how long it took."""
@@ -78,7 +79,7 @@ def person(shell: Shell, *arguments: str, size: tuple[int, int] = (100, 40)) -> 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
     process = subprocess.Popen(
-        [*AGENTFLOW, *arguments],
+        agentflow(*arguments),
         cwd=shell.project.root,
         env={**shell.environment, "TERM": "xterm-256color"},
         stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,

@@ -3,16 +3,15 @@
 import os
 import pty
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from tests.forks.programs import agentflow
 from tests.run.project import Project, make_project
 
-AGENTFLOW = [sys.executable, "-m", "agentflow"]
 EVIL = "\x1b]0;owned\x07\x1b[2J\u202e"
 """What no terminal may get."""
 
@@ -32,7 +31,7 @@ class Shell:
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start a command that talks into pipes."""
         return subprocess.Popen(
-            [*AGENTFLOW, *arguments],
+            agentflow(*arguments),
             cwd=self.project.root,
             env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,
@@ -58,7 +57,7 @@ def on_terminal(
     """Run a command on a terminal where somebody types; return its code and all it showed."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [*AGENTFLOW, *arguments],
+        agentflow(*arguments),
         cwd=folder,
         env={**environment, "TERM": "dumb"},
         stdin=theirs,

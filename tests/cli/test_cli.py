@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,11 +14,10 @@ from typing import cast
 import pytest
 
 from agentflow.runs import list_runs
+from tests.forks.programs import agentflow, fresh_agentflow, scripted_model
 from tests.needs import miss
 from tests.patience import PATIENCE
 from tests.run.project import HELLO, Project, bash, turn
-
-AGENTFLOW = [sys.executable, "-m", "agentflow"]
 
 
 class Terminal:
@@ -34,8 +34,11 @@ class Terminal:
         self._servers: list[subprocess.Popen[str]] = []
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        return self._start(agentflow(*arguments), environment)
+
+    def _start(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*AGENTFLOW, *arguments],
+            command,
             cwd=self.project.root,
             env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,
@@ -43,6 +46,10 @@ class Terminal:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def start_fresh(self, *arguments: str) -> subprocess.Popen[str]:
+        """The same in an interpreter of its own: for what concerns the process as such."""
+        return self._start(fresh_agentflow(*arguments), {})
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments, **environment)
@@ -53,7 +60,7 @@ class Terminal:
         script = self._folder / f"script-{len(self._servers)}.json"
         script.write_text(json.dumps({"turns": turns, **script_}))
         server = subprocess.Popen(
-            [sys.executable, "-m", "agentflow.models.scripted", str(script)],
+            scripted_model(str(script)),
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -197,7 +204,7 @@ def test_free_text_comes_as_an_option_or_on_standard_input(terminal: Terminal) -
     ended = terminal.run("run", "--text", "Add a greeting", *GATE, "--dry-run")
     assert "# Task TEXT-" in ended.stdout
     piped = subprocess.run(
-        [*AGENTFLOW, "run", "-", *GATE, "--dry-run"],
+        agentflow("run", "-", *GATE, "--dry-run"),
         cwd=terminal.project.root,
         env=terminal.environment,
         input="Add a greeting",
@@ -214,7 +221,9 @@ def test_free_text_comes_as_an_option_or_on_standard_input(terminal: Terminal) -
 def test_a_signal_ends_a_run_cleanly(terminal: Terminal, number: int, code: int) -> None:
     seconds = f"61.{os.getpid()}{code}"  # of this test alone: others run at the same time
     url = terminal.serve(turn(bash(f"touch app/started; sleep {seconds}"), HELLO))
-    process = terminal.start("run", "TASK-1", *GATE, "--base-url", url, "--output-format", "json")
+    process = terminal.start_fresh(
+        "run", "TASK-1", *GATE, "--base-url", url, "--output-format", "json"
+    )
     assert _becomes(seconds, sleeping=True)
 
     process.send_signal(number)
@@ -251,7 +260,7 @@ def _sleeping(seconds: str) -> bool:
 def test_a_killed_run_leaves_nothing_behind_and_is_named(terminal: Terminal) -> None:
     seconds = f"62.{os.getpid()}"
     url = terminal.serve(turn(bash(f"sleep {seconds}")))
-    process = terminal.start("run", "TASK-1", *GATE, "--base-url", url)
+    process = terminal.start_fresh("run", "TASK-1", *GATE, "--base-url", url)
     assert _becomes(seconds, sleeping=True)
     process.kill()
     process.communicate(timeout=PATIENCE)
@@ -311,7 +320,7 @@ def test_what_a_model_says_cannot_reach_the_terminal(terminal: Terminal) -> None
 def test_version_and_help_know_what_there_is() -> None:
     def run(*arguments: str) -> str:
         return subprocess.run(
-            [*AGENTFLOW, *arguments], capture_output=True, text=True, check=True
+            fresh_agentflow(*arguments), capture_output=True, text=True, check=True
         ).stdout
 
     assert json.loads(run("version", "--json"))["agentflow"]
@@ -387,7 +396,7 @@ def test_a_full_disk_is_one_sentence(terminal: Terminal) -> None:
 
 def run_with_streams(terminal: Terminal, line: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", "-c", f"{sys.executable} -m agentflow {line}"],
+        ["bash", "-c", f"{shlex.join(agentflow())} {line}"],
         cwd=terminal.project.root,
         env=terminal.environment,
         capture_output=True,
@@ -504,7 +513,7 @@ def test_a_signal_before_the_run_begins_is_told_in_json_too(
     terminal: Terminal, number: signal.Signals
 ) -> None:
     process = subprocess.Popen(
-        [*AGENTFLOW, "run", "-", *GATE, "--output-format", "json"],
+        fresh_agentflow("run", "-", *GATE, "--output-format", "json"),
         cwd=terminal.project.root,
         env=terminal.environment,
         stdin=subprocess.PIPE,

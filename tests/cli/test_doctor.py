@@ -3,9 +3,9 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
+from tests.forks.programs import agentflow
 from tests.init.conftest import make_repository
 
 EVIL = "\x1b[2Jevil\x07\u202e"
@@ -13,7 +13,7 @@ EVIL = "\x1b[2Jevil\x07\u202e"
 
 def doctor(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "agentflow", "doctor", *arguments],
+        agentflow("doctor", *arguments),
         cwd=root,
         env={
             "PATH": os.environ["PATH"],

@@ -13,8 +13,9 @@ from agentflow.errors import UsageError
 from agentflow.handoffs import read_input
 from agentflow.models import catalog
 from agentflow.tasks.handoff import read_handoffs
-from tests.cli.shell import AGENTFLOW, EVIL, Shell
+from tests.cli.shell import EVIL, Shell
 from tests.cli.test_cli import Terminal
+from tests.forks.programs import agentflow
 from tests.patience import PATIENCE
 from tests.run.project import Project, call, turn
 
@@ -48,7 +49,7 @@ def hand(
     shell: Shell, text: str, *arguments: str, folder: str = ""
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*AGENTFLOW, "handoff", *arguments],
+        agentflow("handoff", *arguments),
         cwd=shell.project.root / folder,
         env=shell.environment,
         input=text,
@@ -277,7 +278,7 @@ def test_an_input_that_never_ends_is_given_up() -> None:
 
 
 def test_what_is_waited_for_on_a_pipe_is_told(shell: Shell) -> None:
-    command = [*AGENTFLOW, "handoff", "--dry-run", "--json", *GATE]
+    command = agentflow("handoff", "--dry-run", "--json", *GATE)
     process = subprocess.Popen(
         command, cwd=shell.project.root, env=shell.environment, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
@@ -315,7 +316,7 @@ def test_an_input_that_drips_is_given_up_too() -> None:
 
 def test_a_block_may_come_from_a_command(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "block.md").write_text("nothing of the kind\n")
-    command = " ".join([*AGENTFLOW, "handoff", f"<(cat {tmp_path}/block.md)"])
+    command = " ".join(agentflow("handoff", f"<(cat {tmp_path}/block.md)"))
     ended = subprocess.run(
         ["/bin/bash", "-c", command], cwd=shell.project.root, env=shell.environment,
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
@@ -325,7 +326,7 @@ def test_a_block_may_come_from_a_command(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_a_closed_standard_input_is_said(shell: Shell) -> None:
-    command = " ".join([*AGENTFLOW, "handoff", "<&-"])
+    command = " ".join(agentflow("handoff", "<&-"))
     ended = subprocess.run(
         ["/bin/sh", "-c", command], cwd=shell.project.root, env=shell.environment,
         capture_output=True, text=True, timeout=60, check=False,

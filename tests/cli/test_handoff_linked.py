@@ -126,7 +126,7 @@ def test_a_kill_between_the_landings_is_mended_by_the_next_call(terminal: Termin
     lock.touch()
     git(root / MAIL, "config", "core.filesRefLockTimeout", "-1")
 
-    process = terminal.start(*order(terminal, url), PYTHONUNBUFFERED="1")
+    process = terminal.start(*order(terminal, url))
     assert process.stderr is not None
     assert any(line.startswith(f"landed {name}-1 ") for line in iter(process.stderr.readline, ""))
     os.kill(process.pid, signal.SIGKILL)
@@ -156,7 +156,7 @@ def test_a_part_that_was_cut_off_goes_on_where_it_was(terminal: Terminal) -> Non
     first, *rest = work()
     slow = turn(bash("true"), latency=4)
     order_ = order(terminal, terminal.serve(first, slow, *rest))
-    process = terminal.start(*order_, "--json", PYTHONUNBUFFERED="1")
+    process = terminal.start(*order_, "--json")
     assert process.stderr is not None
     words = next(line for line in iter(process.stderr.readline, "") if "-2-" in line).split()
     run = next(word for word in words if "-2-" in word)
@@ -183,7 +183,7 @@ def test_a_target_that_cannot_take_its_part_keeps_all_from_landing(terminal: Ter
     target = f"agentflow/{name}"
     mail = terminal.project.root / MAIL
 
-    process = terminal.start(*order(terminal, url), "--json", PYTHONUNBUFFERED="1")
+    process = terminal.start(*order(terminal, url), "--json")
     assert process.stderr is not None
     lines = iter(process.stderr.readline, "")
     assert any(f" run {name}-2" in line for line in lines)

@@ -2,13 +2,13 @@
 
 import os
 import subprocess
-import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.forks.programs import agentflow
 from tests.init.conftest import make_repository
 
 CONFIG = ".orchestrator/config.toml"
@@ -32,7 +32,7 @@ def init(tmp_path: Path) -> Init:
             make_repository(root, files)
         root.mkdir(exist_ok=True)
         return subprocess.run(
-            [sys.executable, "-m", "agentflow", "init", *arguments],
+            agentflow("init", *arguments),
             cwd=root,
             env={
                 "PATH": f"/usr/bin:{os.environ['PATH']}",

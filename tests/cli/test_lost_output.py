@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.forked import SAID
 from tests.cli.shell import Shell
+from tests.forks.programs import agentflow
 
 ROOT = Path(__file__).parents[2]
 RUN = "TASK-1-20260101T000000-abcd"
@@ -59,6 +59,11 @@ NO_PLACE = (
 
 VERDICT = "wait TASK-1"
 
+SAID = "said"
+"""The file that standard error goes to where it is read."""
+PLACES = {"closed": "&-", "nobody": "&1"}
+"""What a shell that writes to nobody calls a stream's place; others are paths."""
+
 Ended = dict[str, tuple[int, str]]
 
 
@@ -84,20 +89,28 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], End
         ("closed", "closed"): few,
         (os.devnull, SAID): NO_PLACE,
     }
-    cases = [(line, *pair) for pair, lines in streams.items() for line in lines]
-    process = subprocess.run(
-        [sys.executable, "-m", "tests.cli.forked"],
-        input=json.dumps([(line.split(), *pair) for line, *pair in cases]),
+    return {
+        pair: {line: _ended(shell, line, *pair) for line in lines}
+        for pair, lines in streams.items()
+    }
+
+
+def _ended(shell: Shell, line: str, output: str, talk: str) -> tuple[int, str]:
+    """A command's code, and what it said on standard error if that is read."""
+    script = f'exec "$@" >{PLACES.get(output, output)} 2>{PLACES.get(talk, talk)}'
+    reading, nobody = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        ["bash", "-c", script, "-", *agentflow(*line.split())],
         cwd=shell.project.root,
-        env={**shell.environment, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
+        env=shell.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=nobody,
+        check=False,
     )
-    found: dict[tuple[str, str], Ended] = {pair: {} for pair in streams}
-    for (line, output, talk), (code, said) in zip(cases, json.loads(process.stdout), strict=True):
-        found[output, talk][line] = (code, said)
-    return found
+    os.close(nobody)
+    said = (shell.project.root / SAID).read_text("utf-8") if talk == SAID else ""
+    return ended.returncode, said
 
 
 @pytest.mark.parametrize(

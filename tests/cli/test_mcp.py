@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,8 +18,9 @@ from mcp.client.streamable_http import streamable_http_client
 from agentflow.mcp_server import MAX_SESSIONS, Question, RunState, TaskState
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.records import Json
-from tests.cli.shell import AGENTFLOW, Shell
+from tests.cli.shell import Shell
 from tests.cli.test_handoff import BLOCK
+from tests.forks.programs import agentflow
 from tests.run.project import HELLO, call, turn
 
 TOKEN = "a-token-for-the-tests"
@@ -97,9 +97,10 @@ class Place:
 
     @asynccontextmanager
     async def stdio(self) -> AsyncGenerator[Desk]:
+        command, *arguments = agentflow("mcp")
         parameters = StdioServerParameters(
-            command=sys.executable,
-            args=["-m", "agentflow", "mcp"],
+            command=command,
+            args=arguments,
             env=self.shell.environment,
             cwd=self.project.root,
         )
@@ -108,7 +109,7 @@ class Place:
 
     def _server(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*AGENTFLOW, "mcp", "--http"],
+            agentflow("mcp", "--http"),
             cwd=self.project.root,
             env={**self.shell.environment, "AGENTFLOW_MCP_TOKEN": TOKEN},
             stdin=subprocess.DEVNULL,

@@ -59,7 +59,7 @@ def finished(terminal: Terminal) -> None:
 def test_killed_anywhere_the_next_call_goes_on(terminal: Terminal, talk: bool, line: str) -> None:
     url = terminal.serve(turn(bash(WORK)), turn(text="Done."))
     order = ("phase-6", TASK, "--base-url", url, *GATE)
-    process = terminal.start(*order, PYTHONUNBUFFERED="1")
+    process = terminal.start(*order)
     stream = process.stderr if talk else process.stdout
     assert stream is not None
     assert any(line in each for each in iter(stream.readline, ""))

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import sys
 from collections.abc import Generator
 from pathlib import Path
 from xml.etree.ElementTree import parse
@@ -13,6 +12,7 @@ import pytest
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.records import Json
 from tests.cli.shell import Shell
+from tests.forks.programs import scripted_model
 from tests.many.fleet import writes
 from tests.run.project import bash, call, turn
 
@@ -38,7 +38,7 @@ def url(tmp_path: Path) -> Generator[str]:
     talks["# Task Q:"] = [turn(asks), turn()]
     script = {"turns": [turn()], "conversations": talks}
     (tmp_path / "script.json").write_text(json.dumps(script))
-    command = [sys.executable, "-m", "agentflow.models.scripted", str(tmp_path / "script.json")]
+    command = scripted_model(str(tmp_path / "script.json"))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         yield server.stdout.readline().split()[-1]

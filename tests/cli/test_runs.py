@@ -15,6 +15,7 @@ from agentflow.cli.completion import complete_outcome, complete_prompt, complete
 from agentflow.journal import Journal, follow
 from agentflow.runs import FOLDER, JOURNAL, REPORT, task_lock
 from agentflow.workspace.repository import open_repository
+from tests.forks.programs import agentflow
 from tests.test_history import BEGUN, reply
 
 RUN = "A-20250101T000000-abcd"
@@ -37,7 +38,7 @@ def runs(tmp_path: Path) -> Runs:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "agentflow", "runs", *arguments],
+            agentflow("runs", *arguments),
             cwd=root,
             env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LANG": "C.UTF-8"},
             stdin=subprocess.DEVNULL,

@@ -14,8 +14,8 @@ import pytest
 
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.records import Json
-from tests.cli.shell import AGENTFLOW
 from tests.cli.test_cli import Terminal
+from tests.forks.programs import fresh_agentflow
 from tests.patience import PATIENCE
 from tests.run.project import HELLO, Project, bash, turn
 
@@ -76,7 +76,7 @@ def test_a_signal_while_a_reply_streams(terminal: Terminal) -> None:
 
     async def interrupted() -> "subprocess.Popen[str]":
         async with ScriptedServer(read_script({"turns": [first, slow]})) as server:
-            process = terminal.start(
+            process = terminal.start_fresh(
                 "run", "TASK-1", *GATE, "--base-url", server.url, "--output-format", "json"
             )
             await asyncio.to_thread(wait_until, lambda: len(server.requests) == 2)
@@ -98,7 +98,7 @@ def test_a_signal_while_a_reply_streams(terminal: Terminal) -> None:
 
 def test_a_signal_while_the_base_is_checked(terminal: Terminal) -> None:
     seconds = f"65.{os.getpid()}"
-    process = terminal.start(
+    process = terminal.start_fresh(
         "run", "TASK-1", "--gate", f"test=sleep {seconds}", "--prompt", "plain",
         "--base-url", "http://127.0.0.1:1", "--output-format", "json",
     )  # fmt: skip
@@ -126,7 +126,9 @@ def test_a_second_signal_cuts_the_ending_short(
     config.parent.mkdir(parents=True)
     config.write_text(f'[[hooks]]\non = ["run.finished"]\ncommand = "exec sleep {hook}"\n')
     url = terminal.serve(turn(bash("true")), turn(HELLO, latency=PATIENCE))
-    process = terminal.start("run", "TASK-1", *GATE, "--base-url", url, "--output-format", "json")
+    process = terminal.start_fresh(
+        "run", "TASK-1", *GATE, "--base-url", url, "--output-format", "json"
+    )
     runs = terminal.project.root / ".orchestrator/runs"
     wait_until(lambda: any("tool_finished" in x.read_text() for x in runs.glob("*/*.jsonl")))
     process.send_signal(number)
@@ -148,7 +150,7 @@ def test_a_third_signal_ends_the_process_itself(terminal: Terminal, tmp_path: Pa
     signer.chmod(0o755)
     for key, value in (("commit.gpgSign", "true"), ("gpg.program", str(signer))):
         terminal.project.git("config", key, value)
-    process = terminal.start("run", "TASK-1", *GATE, "--base-url", terminal.serve(turn()))
+    process = terminal.start_fresh("run", "TASK-1", *GATE, "--base-url", terminal.serve(turn()))
     wait_until(lambda: bool(sleeping(seconds)))
     for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
         process.send_signal(number)
@@ -233,7 +235,7 @@ def test_a_signal_while_the_last_words_are_written(tmp_path: Path, number: signa
     document = tmp_path / "tasks.md"
     document.write_text(f"# Tasks\n\n{batches}")
     process = subprocess.Popen(
-        [*AGENTFLOW, "tasks", "lint", "--json", str(document)],
+        fresh_agentflow("tasks", "lint", "--json", str(document)),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     wait_until(lambda: Path(f"/proc/{process.pid}/syscall").read_text("ascii").startswith("1 0x1 "))

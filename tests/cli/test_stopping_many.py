@@ -16,7 +16,8 @@ import pytest
 from agentflow.markers import read_marker
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.records import Json
-from tests.cli.shell import AGENTFLOW, Shell
+from tests.cli.shell import Shell
+from tests.forks.programs import agentflow
 from tests.many.fleet import outcomes, writes
 from tests.patience import PATIENCE
 from tests.run.project import bash, turn
@@ -39,15 +40,7 @@ class Command:
         """Start it in a process group of its own, as a shell does."""
         options = ("--base-url", self.url, "--prompt", "plain", "--gate", "test=true")
         process = subprocess.Popen(
-            [
-                *AGENTFLOW,
-                "run",
-                *"ABC",
-                "--jobs=2",
-                "--keep-going",
-                *options,
-                "--output-format=json",
-            ],
+            agentflow("run", *"ABC", "--jobs=2", "--keep-going", *options, "--output-format=json"),
             cwd=self.shell.project.root,
             env=self.shell.environment,
             stdin=subprocess.DEVNULL,

@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.forks.programs import agentflow
 from tests.run.project import Project
 
 pytestmark = pytest.mark.sandbox
@@ -22,7 +22,7 @@ JSON = ("--output-format", "json")
 def verify(project: Project, tmp_path: Path) -> Verify:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "agentflow", "verify", *arguments],
+            agentflow("verify", *arguments),
             cwd=project.root,
             env={**project.world.environment, "XDG_CACHE_HOME": str(tmp_path / "cache")},
             stdin=subprocess.DEVNULL,

@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -29,6 +28,7 @@ from agentflow.models.anthropic import import_sdk
 from agentflow.records import Json
 from agentflow.world import World
 from tests.conformance.postgresql import Server
+from tests.forks.programs import scripted_model
 from tests.run.project import Project, make_project
 
 import_sdk()
@@ -252,7 +252,7 @@ def machines(
     config = folder / "config/agentflow/config.toml"
     config.parent.mkdir(parents=True)
     config.write_text('[commit]\nname = "Worker"\nemail = "worker@example.com"\n')
-    command = [sys.executable, "-m", "agentflow.models.scripted", str(folder / "script.json")]
+    command = scripted_model(str(folder / "script.json"))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as model:
         assert model.stdout is not None
         url = model.stdout.readline().split()[-1]

@@ -15,9 +15,10 @@ import pytest
 from agentflow.cluster.database import VERSION, lock_key, open_session
 from agentflow.errors import UsageError
 from agentflow.workspace.mirror import repository_key
-from tests.cli.shell import AGENTFLOW, Shell
+from tests.cli.shell import Shell
 from tests.conformance.machines import Machines, machines, processes, until
 from tests.conformance.postgresql import Server
+from tests.forks.programs import agentflow
 from tests.many.fleet import writes
 from tests.run.project import bash, turn
 
@@ -66,7 +67,7 @@ def worker(all_: Machines, log: Path) -> Generator[subprocess.Popen[bytes]]:
     home.mkdir()
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [*AGENTFLOW, "worker", "--concurrency", "1"],
+            agentflow("worker", "--concurrency", "1"),
             cwd=home,
             env=all_.environment(home),
             stdin=subprocess.DEVNULL,

@@ -15,6 +15,7 @@ from agentflow.order import Order
 from agentflow.records import Json
 from agentflow.world import World
 from tests.examples.packages import REPOSITORIES
+from tests.forks.programs import agentflow
 from tests.run.project import Project, bash, call, turn
 
 FEATURE = "FEATURE-1"
@@ -130,7 +131,7 @@ class Example:
     def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run agentflow in the repository, with the example's environment."""
         return subprocess.run(
-            [sys.executable, "-m", "agentflow", *arguments],
+            agentflow(*arguments),
             cwd=self.root,
             env=dict(self.project.world.environment),
             capture_output=True,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.forks.programs import on_path, scripted_model
 from tests.run.project import make_project
 
 HERE = Path(__file__).parent
@@ -33,7 +34,7 @@ class Place:
 def model() -> Generator[str]:
     """The address of a scripted model that does what the tasks of the example ask for."""
     server = subprocess.Popen(
-        [sys.executable, "-m", "agentflow.models.scripted", HERE / "replies.yaml"],
+        scripted_model(str(HERE / "replies.yaml")),
         stdout=subprocess.PIPE,
         encoding="utf-8",
     )
@@ -62,7 +63,7 @@ def place(tmp_path: Path, model: str) -> Place:
         project.root,
         {
             **project.world.environment,
-            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join((str(on_path()), str(programs), os.environ["PATH"])),
             "XDG_CACHE_HOME": str(tmp_path / "cache"),
             "LANG": "C.UTF-8",
             "COLUMNS": "100",

@@ -17,7 +17,8 @@ from agentflow.markers import write_marker
 from agentflow.records import Json
 from agentflow.report import Summary
 from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name
-from tests.cli.shell import AGENTFLOW, Shell
+from tests.cli.shell import Shell
+from tests.forks.programs import agentflow
 from tests.sinks.sample import events, started
 
 EVIL = (
@@ -131,7 +132,7 @@ def tell_hostile(root: Path) -> str:
 def serving(place: Place, *arguments: str) -> Generator[str]:
     """The dashboard as a process; the URL that it printed."""
     process = subprocess.Popen(
-        [*AGENTFLOW, "ui", *arguments],
+        agentflow("ui", *arguments),
         cwd=place.root,
         env=place.shell.environment,
         stdin=subprocess.DEVNULL,

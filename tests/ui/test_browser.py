@@ -94,6 +94,7 @@ def test_the_token_leaves_the_address_and_pages_show_what_there_is(
     page = visit.go(f"/runs/{place.runs['TASK-1']}")
     page.get_by_role("link", name="Timeline").click()
     page.locator(".turn > summary").first.click()
+    page.locator(".turn[open] .call").first.wait_for()
     assert page.locator(".turn[open] .call").count() == 1
 
 
