@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 CONFIG = ".orchestrator/config.toml"
 """The repository's configuration, read as of the base commit."""
+COMMIT = "git add .orchestrator && git commit -m 'chore: agentflow'"
+"""What commits it."""
 
 CHOICES = frozenset({"model", "fallback_model"})
 """Fields of the rule `narrow` that are choices and not limits."""
