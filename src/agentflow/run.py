@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from agentflow.admission import admit, finished_before
+from agentflow.admission import admit, finished_before, with_question
 from agentflow.agent import Agent
 from agentflow.budget import Account
 from agentflow.checkpoints import Checkpoints
@@ -55,7 +55,7 @@ async def run_task(
         if done:
             return done
         past = resume(plan, world.cache, plan.order.resume) if plan.order.resume else None
-        plan = adjusted(plan, past) if past else plan
+        plan = adjusted(plan, past) if past else with_question(plan)
         replaceable = admit(plan, past)
         open_model = connect(plan)
         remove_markers(plan.repository.root, plan.task.id)
