@@ -33,6 +33,7 @@ from agentflow.nearest import nearest
 from agentflow.records import Task
 from agentflow.strict_toml import parse_toml
 from agentflow.trust import NOTHING, WIDENING, Trust, widening
+from agentflow.words import plain
 
 if TYPE_CHECKING:
     from agentflow.workspace.repository import Repository
@@ -270,7 +271,7 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"]))
         raise UsageError(
-            f"{where}: {field}: {first['msg']} (given: {first['input']!r:.80})"
+            f"{where}: {field}: {plain(first['msg'])} (given: {first['input']!r:.80})"
         ) from error
     return {name: _globs_checked(name, getattr(valid, name), where) for name in values}
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.at_once import ROOT, at_once
 from tests.cli.forked import SAID
 from tests.cli.shell import Shell
 
-ROOT = Path(__file__).parents[2]
 RUN = "TASK-1-20260101T000000-abcd"
 SHOWING = (
     "run TASK-1 --prompt plain --dry-run",
@@ -85,17 +85,8 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], End
         (os.devnull, SAID): NO_PLACE,
     }
     cases = [(line, *pair) for pair, lines in streams.items() for line in lines]
-    process = subprocess.run(
-        [sys.executable, "-m", "tests.cli.forked"],
-        input=json.dumps([(line.split(), *pair) for line, *pair in cases]),
-        cwd=shell.project.root,
-        env={**shell.environment, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
     found: dict[tuple[str, str], Ended] = {pair: {} for pair in streams}
-    for (line, output, talk), (code, said) in zip(cases, json.loads(process.stdout), strict=True):
+    for (line, output, talk), (code, said) in zip(cases, at_once(shell, cases), strict=True):
         found[output, talk][line] = (code, said)
     return found
 

@@ -132,16 +132,14 @@ def export(
     with exit_codes("text"):
         from agentflow.archive import export as pack
         from agentflow.details.secrecy import secrets_of
-        from agentflow.disk import check_place
-        from agentflow.errors import EnvironmentFailure, UsageError
+        from agentflow.disk import check_new
+        from agentflow.errors import EnvironmentFailure
         from agentflow.redaction import redactor
 
         repository, world, report = _found(run)
         name = str(report["run"])
         file = output or Path(f"{name}.tar.gz")
-        if file.exists():
-            raise UsageError(f"{file} is there already", hint="Give another file: --output FILE")
-        check_place(file)
+        check_new(file)
         kept = None if no_checkpoints else _checkpoints(repository, world, name)
         redact = redactor(secrets_of(repository, world.environment))
         try:
