@@ -73,7 +73,9 @@ def with_question(plan: Plan) -> Plan:
     asking = None if order.fresh or plan.replay else _asking_run(root, plan.task.id)
     if asking is None or asking == order.named:
         return plan
-    told = f"the run {asking} waits for an answer, and this one begins anew; to go on with that one: "
+    told = (
+        f"the run {asking} waits for an answer, and this one begins anew; to go on with that one: "
+    )
     command = f"agentflow answer {asking} 'your answer'"
     return replace(plan, notices=(*plan.notices, told + command))
 

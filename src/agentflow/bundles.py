@@ -81,7 +81,9 @@ def write_bundle(repository: Repository, found: VerifiedRun, key: Path | None, f
                 entry.size = len(data)
                 archive.addfile(entry, io.BytesIO(data))
     except FileExistsError as error:
-        raise UsageError(f"{file} is there already", hint="Name another file, or remove this one.") from error
+        raise UsageError(
+            f"{file} is there already", hint="Name another file, or remove this one."
+        ) from error
     except OSError as error:
         file.unlink(missing_ok=True)
         raise EnvironmentFailure(f"cannot write {file}: {error.strerror}") from error

@@ -2,7 +2,6 @@
 
 import os
 import re
-from pathlib import Path
 
 import pytest
 
@@ -79,7 +78,9 @@ def test_a_refusal_is_one_sentence_and_the_next_step(shell: Shell) -> None:
         line: f"error: {sentence}\n  {hint}\n".replace("{root}", root)
         for line, (sentence, hint) in REFUSED.items()
     }
-    assert dict(zip(REFUSED, found, strict=True)) == {line: (2, text) for line, text in told.items()}
+    assert dict(zip(REFUSED, found, strict=True)) == {
+        line: (2, text) for line, text in told.items()
+    }
 
 
 def test_no_library_s_words_stand_before_what_is_wrong(shell: Shell) -> None:
@@ -88,7 +89,10 @@ def test_no_library_s_words_stand_before_what_is_wrong(shell: Shell) -> None:
     found = at_once(shell, [(line, os.devnull, SAID) for line in lines])
     assert [code for code, _ in found] == [2, 2, 2]
     assert not [said for _, said in found if re.search("value error", said, re.IGNORECASE)]
-    assert "Invalid value for '--land': 'foo' is not one of 'branch', 'current', 'none'." in found[0][1]
+    assert (
+        "Invalid value for '--land': 'foo' is not one of 'branch', 'current', 'none'."
+        in found[0][1]
+    )
     assert "gates: write distinct `name: command` lines" in found[2][1]
     asked = shell.run("run", "TASK-1", "--land", "foo", "--output-format", "json")
-    assert '"Invalid value for \'--land\': \'foo\' is not one of' in asked.stdout
+    assert "\"Invalid value for '--land': 'foo' is not one of" in asked.stdout

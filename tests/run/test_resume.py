@@ -135,9 +135,7 @@ async def test_a_question_is_answered_in_the_same_conversation(project: Project)
     assert (project.marker("blocked"), project.marker("done")) == (None, "done")
 
 
-ASK = turn(
-    call("Write", file_path=".orchestrator/complete/TASK-1.blocked", content="Which words?")
-)
+ASK = turn(call("Write", file_path=".orchestrator/complete/TASK-1.blocked", content="Which words?"))
 
 
 async def test_who_begins_anew_is_told_of_the_question_before_anything_is_paid(
@@ -170,7 +168,7 @@ async def test_an_answer_that_comes_too_late_is_not_dropped_in_silence(project: 
     done = await project.run(other)
     project.requests.clear()
 
-    with pytest.raises(UsageError, match="TASK-1 is done, and the run .* asks nothing any more"):
+    with pytest.raises(UsageError, match=r"TASK-1 is done, and the run .* asks nothing any more"):
         await resumed(project, first["run"], asks, answer="Say hello.")
 
     assert project.requests == []

@@ -22,7 +22,9 @@ def attest(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="A new file (default: standard output)."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="A new file (default: standard output)."
+        ),
     ] = None,
     key: SigningKey = None,
     allowed_signers: AllowedSigners = None,

@@ -240,9 +240,7 @@ def _lines(path: Path) -> list[bytes]:
         with path.open("rb") as file:
             data = file.read(MAX_FILE + 1)
     except OSError as error:
-        raise UsageError(
-            f"--replay: cannot read {path}: {error.strerror}", hint=MADE_BY
-        ) from error
+        raise UsageError(f"--replay: cannot read {path}: {error.strerror}", hint=MADE_BY) from error
     if len(data) > MAX_FILE:
         raise UsageError(f"--replay: {path} has more than {MAX_FILE:,} bytes")
     return data.split(b"\n")[:-1]
