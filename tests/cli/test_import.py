@@ -136,6 +136,42 @@ async def _resumed(shell: Shell) -> tuple[Any, list[Json]]:
         return ended, [each.body for each in server.requests]
 
 
+def test_a_run_that_was_done_is_judged_in_another_clone_and_kept_there(
+    tmp_path: Path,
+) -> None:
+    there = Shell(tmp_path / "there")
+    done = asyncio.run(there.project.run(QUICK, land="none"))
+    assert done["outcome"] == "done"
+    file = tmp_path / "run.tar.gz"
+    packed = there.run("runs", "export", "TASK-1", "-o", str(file))
+    made = Cut(there, done["run"], file)
+    shell, other = (made.clone(tmp_path / name) for name in ("here", "other"))
+    flags = (*FLAGS, "--drop-flags")
+
+    imported = shell.run("runs", "import", str(file), *flags, "--land", "none")
+
+    assert (packed.returncode, imported.returncode) == (0, 0), packed.stderr + imported.stderr
+    assert imported.stderr == (
+        "it is here as after turn 2. It was done where it was packed, which a file does not prove.\n"
+        f"  To have the result judged here: agentflow resume {done['run']}\n"
+    )
+    ended, asked = asyncio.run(_resumed(shell))
+    assert (ended.returncode, asked) == (0, []), ended.stderr
+    report = json.loads(ended.stdout)
+    assert (report["outcome"], report["landed"]) == ("done", done["landed"])
+    kept = f"refs/agentflow/verified/{done['run']}"
+    assert shell.project.git("rev-parse", kept) == done["landed"]["tip"]
+    (listed,) = map(json.loads, shell.run("runs", "list", "--json").stdout.splitlines())
+    assert listed["outcome"] == "done"
+
+    other.project.git("fetch", "-q", "origin", f"{kept}:refs/heads/agentflow/TASK-1")
+    refused = other.run("runs", "import", str(file), *flags)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    told = f"error: the run {done['run']} has landed: it is in the history of agentflow/TASK-1\n"
+    assert refused.stderr == f"{told}  Look at it: git log agentflow/TASK-1\n"
+    assert other.run("runs", "list").stdout == ""
+
+
 def test_a_run_that_asked_is_answered_in_another_clone(cut: Cut, tmp_path: Path) -> None:
     there, here = (cut.clone(tmp_path / name) for name in ("there", "here"))
     for shell in (there, here):

@@ -111,4 +111,9 @@ def import_(
             })
         else:
             data().print(found.run)
-            say(f"it is here as after turn {found.turn}. Go on: agentflow resume {found.run}")
+            here, go_on = f"it is here as after turn {found.turn}.", f"agentflow resume {found.run}"
+            if offer.ended and offer.ended.outcome == "done":
+                say(f"{here} It was done where it was packed, which a file does not prove.")
+                say(f"  To have the result judged here: {go_on}")
+            else:
+                say(f"{here} Go on: {go_on}")
