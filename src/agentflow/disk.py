@@ -20,7 +20,7 @@ REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 TEMPORARY = ".agentflow"
 """What the names of files end with that are not yet whole."""
 
-FREE = "Free disk space or mend permissions, then go on: agentflow resume"
+FREE = "Free disk space or mend permissions."
 
 
 def check_room(folder: Path) -> None:

@@ -33,7 +33,7 @@ def bundle(
         str, typer.Argument(metavar="RUN|TASK", help="A run, or a task for its newest.")
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: <run>.tar here.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="A new file (default: <run>.tar here).")
     ] = None,
     key: SigningKey = None,
 ) -> None:
