@@ -98,7 +98,7 @@ def test_what_is_not_found_names_the_nearest(document: Path, tmp_path: Path) -> 
         find_document("TASK_2", tmp_path, ROOTS)
     with pytest.raises(UsageError, match="no document"):
         find_document("a/tasks.md", tmp_path, ROOTS)
-    with pytest.raises(UsageError, match="no document"):
+    with pytest.raises(UsageError, match="no file or folder"):
         given_documents([tmp_path / "nowhere"])
 
 

@@ -1,5 +1,8 @@
 """Admission: may this task be run now, given what earlier runs of it left?"""
 
+from dataclasses import replace
+from pathlib import Path
+
 from agentflow.errors import Conflict, EnvironmentFailure, UsageError
 from agentflow.markers import marker_path, read_marker
 from agentflow.plan import Plan
@@ -34,6 +37,7 @@ def finished_before(plan: Plan) -> Json | None:
         done = [each for each in done if not (is_replay(each) and not _landed_on(each))] or done
         if done:
             _check_still_true(plan, done[-1])
+        _check_unanswered(plan)
         return {
             **(done[-1] if done else {"type": "result", "task": task, "run": None}),
             **(_kept(plan, done[-1]) if done else {}),
@@ -50,6 +54,36 @@ def finished_before(plan: Plan) -> Json | None:
             + f"Or start anew: {again(plan.order.as_json, '--fresh')}",
         )
     return None
+
+
+def _check_unanswered(plan: Plan) -> None:
+    """Refuse a person's answer to a run whose task another one did: nobody would hear it."""
+    if plan.order.answer is not None:
+        task = plan.task.id
+        raise UsageError(
+            f"{task} is done, and the run {plan.order.resume} asks nothing any more",
+            hint=f"Look at the result: agentflow runs show {task}. Or run the task with --fresh.",
+        )
+
+
+def with_question(plan: Plan) -> Plan:
+    """The plan of a run that begins, with a notice if the task's newest run waits for an answer: it
+    was paid for, and would go on. Whoever gives `--fresh` has said that it does not count."""
+    order, root = plan.order, plan.repository.root
+    asking = None if order.fresh or plan.replay else _asking_run(root, plan.task.id)
+    if asking is None or asking == order.named:
+        return plan
+    told = (
+        f"the run {asking} waits for an answer, and this one begins anew; to go on with that one: "
+    )
+    command = f"agentflow answer {asking} 'your answer'"
+    return replace(plan, notices=(*plan.notices, told + command))
+
+
+def _asking_run(root: Path, task: str) -> str | None:
+    """The newest run of a task, if it waits for an answer."""
+    runs = [report for report in list_runs(root, task) if not is_replay(report)]
+    return str(runs[-1]["run"]) if runs and runs[-1]["outcome"] == "blocked" else None
 
 
 def _is_another_try(plan: Plan) -> bool:

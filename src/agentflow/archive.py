@@ -2,10 +2,13 @@
 
 import io
 import os
+import re
 import tarfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from agentflow.checkouts import remove_folder
@@ -19,6 +22,9 @@ from agentflow.workspace.git import Git
 from agentflow.workspace.repository import Repository
 from agentflow.workspace.secret_places import secret_places
 
+ASIDE = "set aside"
+"""What is said instead of an outcome of what an import found in the cache, where it put its run."""
+_ASIDE = re.compile(r"(?P<run>.+)\.(?:\d+|part)")
 EXPORTED = (JOURNAL, REPORT, "prompt.md")
 
 
@@ -29,7 +35,7 @@ class Old:
     run: str
     outcome: str
     size: int
-    """Bytes on the disk, in its two folders."""
+    """Bytes on the disk, in its folders."""
     stays: str = ""
     """Why it is not removed all the same; empty if it is."""
 
@@ -85,28 +91,47 @@ def _content(path: Path) -> bytes:
 def prune(
     repository: Repository, cache: Path, now: datetime, keep: timedelta, *, really: bool
 ) -> list[Old]:
-    """Remove the journals, clones and refs of runs that began before `keep`; return them, with those
-    that stay all the same. Without `really` nothing is removed."""
+    """Remove the journals, clones and refs of runs that began before `keep`, and what imports of such
+    runs have set aside; return them, with those that stay all the same. Without `really` nothing is
+    removed."""
+    locks, works = repository.locks(cache), cache / repository.key / "runs"
     found: list[Old] = []
     for report in list_runs(repository.root):
         run, task = str(report["run"]), str(report["task"])
         began = started_at(run)
         if began is not None and now - began < keep:
             continue
-        folder, work = repository.root / FOLDER / run, cache / repository.key / "runs" / run
+        folder, work = repository.root / FOLDER / run, works / run
         old = Old(run, str(report["outcome"]), _size(folder) + _size(work))
         if began is None:
             found.append(replace(old, stays="its name does not say when it began"))
             continue
-        try:
-            # The lock is held: nobody may go on with a run that is being removed.
-            with task_lock(repository.locks(cache), task, patience=0.0):
-                found.append(old)
-                if really:
-                    _remove(repository, run, folder, work)
-        except Held as error:
-            found.append(replace(old, stays=error.message))
+        remove = partial(_remove, repository, run, folder, work) if really else None
+        found.append(_removed(old, locks, task, remove))
+    for folder, run in _set_aside(works):
+        began = started_at(run)
+        if began is not None and now - began >= keep:
+            remove = partial(remove_folder, folder) if really else None
+            old = Old(folder.name, ASIDE, _size(folder))
+            found.append(_removed(old, locks, run.rsplit("-", 2)[0], remove))
     return found
+
+
+def _removed(old: Old, locks: Path, task: str, remove: Callable[[], None] | None) -> Old:
+    """Remove what is old, unless a process is at work on its task: it may go on with that."""
+    try:
+        with task_lock(locks, task, patience=0.0):
+            if remove:
+                remove()
+    except Held as error:
+        return replace(old, stays=error.message)
+    return old
+
+
+def _set_aside(works: Path) -> list[tuple[Path, str]]:
+    """What imports have set aside or left unfinished in the cache, and the run that it was."""
+    named = ((path, _ASIDE.fullmatch(path.name)) for path in sorted(works.glob("*.*/")))
+    return [(path, part["run"]) for path, part in named if part]
 
 
 def _remove(repository: Repository, run: str, folder: Path, work: Path) -> None:

@@ -31,6 +31,7 @@ MANIFEST, COMMITS, REPORT, VERDICT = (
     "verdict.json",
 )
 MEMBERS = (MANIFEST, COMMITS, REPORT, VERDICT)
+MADE_BY = "It is a file that `agentflow bundle RUN` writes."
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 MAX_MEMBER = 256 << 20
 """Bytes; the import takes 100 MB of changed files."""
@@ -80,7 +81,9 @@ def write_bundle(repository: Repository, found: VerifiedRun, key: Path | None, f
                 entry.size = len(data)
                 archive.addfile(entry, io.BytesIO(data))
     except FileExistsError as error:
-        raise UsageError(f"{file} is there already", hint="Give another file: -o FILE") from error
+        raise UsageError(
+            f"{file} is there already", hint="Name another file, or remove this one."
+        ) from error
     except OSError as error:
         file.unlink(missing_ok=True)
         raise EnvironmentFailure(f"cannot write {file}: {error.strerror}") from error
@@ -91,9 +94,10 @@ def read_bundle(file: Path) -> Bundle:
     try:
         return _checked(_members(file))
     except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+        raise UsageError(f"cannot read {file}: {error.strerror}", hint=MADE_BY) from error
     except (LookupError, TypeError, ValueError, tarfile.TarError) as error:
-        raise UsageError(f"{file} is no bundle of agentflow, or was changed ({error})") from error
+        told = f"{file} is no bundle of agentflow, or was changed ({error})"
+        raise UsageError(told, hint=MADE_BY) from error
 
 
 def _checked(members: dict[str, bytes]) -> Bundle:

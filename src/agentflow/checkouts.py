@@ -21,6 +21,7 @@ from collections.abc import (
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
+from agentflow.disk import FREE
 from agentflow.environment import Environment, Setup
 from agentflow.errors import EnvironmentFailure, ServiceFailure, ToolFailure
 from agentflow.home_files import home_files, linked_home
@@ -298,7 +299,7 @@ def preparing(folder: Path) -> Generator[None]:
     except OSError as error:
         raise EnvironmentFailure(
             f"cannot prepare {folder}: {error.strerror}",
-            hint="Free disk space, or see to it that the folder can be written.",
+            hint=FREE,
         ) from error
 
 

@@ -3,6 +3,7 @@
 import errno
 import glob
 import os
+import shlex
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 TEMPORARY = ".agentflow"
 """What the names of files end with that are not yet whole."""
 
-FREE = "Free disk space or mend permissions, then go on: agentflow resume"
+FREE = "Free disk space or mend permissions."
 
 
 def check_room(folder: Path) -> None:
@@ -41,11 +42,24 @@ def check_place(file: Path) -> None:
     """
     folder = file.absolute().parent
     if not folder.is_dir():
-        raise UsageError(f"{file} cannot be written: there is no folder {folder}")
+        raise UsageError(
+            f"{file} cannot be written: there is no folder {folder}",
+            hint=f"Make it first: mkdir -p {shlex.quote(str(folder))}",
+        )
     if file.is_dir():
-        raise UsageError(f"{file} cannot be written: it is a folder")
+        raise UsageError(f"{file} cannot be written: it is a folder", hint="Name a file in it.")
     if not os.access(file if file.exists() else folder, os.W_OK):
-        raise UsageError(f"{file} cannot be written: that is not allowed here")
+        raise UsageError(
+            f"{file} cannot be written: that is not allowed here", hint="Name another file."
+        )
+
+
+def check_new(file: Path) -> None:
+    """Raise `UsageError` if a file that somebody asked for is there, or cannot be: what is in it may be
+    the only copy."""
+    if os.path.lexists(file):
+        raise UsageError(f"{file} is there already", hint="Name another file, or remove this one.")
+    check_place(file)
 
 
 def refused(error: OSError) -> EnvironmentFailure:

@@ -22,7 +22,7 @@ from agentflow.plan_checks import mount_plan
 from agentflow.programs import first_word
 from agentflow.records import Backend, Task
 from agentflow.sandbox import CANARY, Choice, bubblewrap, choose, notices
-from agentflow.settings import CONFIG, load_settings, shared_table
+from agentflow.settings import COMMIT, CONFIG, load_settings, shared_table
 from agentflow.trust import Trust, read_trust, widening
 from agentflow.workspace.git import isolated
 from agentflow.workspace.repository import Repository, open_repository
@@ -191,8 +191,7 @@ def _gate_count(settings: Settings, text: str | None, repository: Repository) ->
     if here:
         return Check("config", "ok", f"valid; gates: {', '.join(here)}")
     if text is None and (repository.root / CONFIG).is_file():
-        remedy = "git add .orchestrator && git commit -m 'chore: agentflow'"
-        return Check("config", "missing", f"{CONFIG} is not in the last commit", remedy)
+        return Check("config", "missing", f"{CONFIG} is not in the last commit", COMMIT)
     remedy = f"Add [[gates]] to {CONFIG}." if text is not None else "agentflow init"
     return Check("config", "missing", "no gate is configured that runs here", remedy)
 

@@ -17,7 +17,10 @@ def parse_duration(text: str, *, where: str) -> float:
     parts = _PARTS.findall(plain) if re.fullmatch(rf"(?:{_PARTS.pattern})+", plain) else []
     seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     if not parts or not math.isfinite(seconds):
-        raise UsageError(f"{where}: {text[:40]!r} is not a duration like 45m, 90s or 1h30m")
+        raise UsageError(
+            f"{where}: {text[:40]!r} is not a duration like 45m, 90s or 1h30m",
+            hint="Units are d, h, m and s; a number alone is seconds.",
+        )
     return seconds
 
 

@@ -74,13 +74,14 @@ def check_inside(path: Path, *roots: Path) -> Path:
     )
 
 
-def read_limited(path: Path, limit: int) -> bytes:
-    """Read a file of at most `limit` bytes. Raises `UsageError` naming the file."""
+def read_limited(path: Path, limit: int, hint: str = "") -> bytes:
+    """Read a file of at most `limit` bytes. Raises `UsageError` naming the file; `hint` says where such
+    a file is to be had."""
     try:
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        raise UsageError(f"cannot read {path}: {error.strerror}", hint) from error
     if len(data) > limit:
         raise UsageError(f"{path} is larger than {limit} bytes")
     return data

@@ -39,7 +39,7 @@ from agentflow.staging import redactor_of
 from agentflow.workspace.checkpoint import Checkpoint, write_checkpoint
 from agentflow.workspace.clone import make_repository
 from agentflow.workspace.git import Git
-from agentflow.workspace.land import base_ref, pin_base
+from agentflow.workspace.land import base_ref, branch_tip, pin_base
 from agentflow.workspace.objects import NAME
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
@@ -83,9 +83,16 @@ def order_here(
             f"the commit {base[:12]} that the run began from is not in the history of {onto}",
             hint="Check out a branch that holds it, or name one that you trust: --onto BRANCH.",
         )
-    if run in repository.landed_runs(tip):
-        raise UsageError(f"the run {run} has landed: it is in the history of {onto}")
+    _check_not_landed(repository, run, tip, onto)
     return replace(offer.order, base=base, resume=None, flags=flags)
+
+
+def _check_not_landed(repository: Repository, run: str, tip: str, name: str) -> None:
+    if run in repository.landed_runs(tip):
+        raise UsageError(
+            f"the run {run} has landed: it is in the history of {name}",
+            hint=f"Look at it: git log {name}",
+        )
 
 
 def flag_names(flags: Mapping[str, Any]) -> list[str]:
@@ -105,6 +112,9 @@ def take_in(plan: Plan, world: World, offer: Offer) -> Imported:
             f"the text of {packed.task} here is not the one that the run {run} began with",
             hint="Check out the commit where it began, or begin the task anew.",
         )
+    target = branch_tip(repository, plan.branch) if plan.settings.land == "branch" else None
+    if target:
+        _check_not_landed(repository, run, target, plan.branch)
     cache = state_folder(repository, world.cache, run).parent
     folder = own_folder(repository.root, FOLDER)
     part, begun = (each.with_name(f"{run}.part") for each in (cache, folder / run))

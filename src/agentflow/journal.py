@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from agentflow.disk import FREE
 from agentflow.errors import EnvironmentFailure
 from agentflow.events import Event
 from agentflow.records import Json
@@ -192,5 +193,5 @@ def _told(path: Path) -> Generator[None]:
     except OSError as error:
         raise EnvironmentFailure(
             f"cannot use the journal {path}: {error.strerror}",
-            hint="Free disk space or mend permissions; the run's earlier lines are safe.",
+            hint=FREE,
         ) from error

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agentflow import __version__
 from agentflow.errors import AgentflowError, EnvironmentFailure
+from agentflow.mcp_stdio import serve
 from agentflow.records import Json
 from agentflow.run_processes import RunProcesses
 from agentflow.run_states import run_state, task_states
@@ -236,11 +237,16 @@ def make_server(world: World) -> "MCPServer[Any]":
 
 def serve_stdio(world: World) -> None:
     """Serve one client on standard input and output, until it closes them."""
-    asyncio.run(make_server(world).run_stdio_async())
+    server = make_server(world)
+    server.streamable_http_app()  # it makes the manager, which alone gives the SDK's inner server
+    asyncio.run(serve(server.session_manager.app))
 
 
-def serve_http(world: World, port: int, token: str, announce: Callable[[str], None]) -> None:
-    """Serve clients that know the token, on loopback only; `announce` gets the URL.
+def serve_http(
+    world: World, port: int, token: str, announce: Callable[[str], None], idle: float = IDLE
+) -> None:
+    """Serve clients that know the token, on loopback only; `announce` gets the URL. A session of which
+    nothing was heard for `idle` seconds ends.
 
     Port 0 takes a free one. Raises `EnvironmentFailure` if the port cannot be had.
     """
@@ -257,7 +263,7 @@ def serve_http(world: World, port: int, token: str, announce: Callable[[str], No
     app = make_server(world).streamable_http_app(
         streamable_http_path=PATH,
         max_sessions=MAX_SESSIONS,
-        session_idle_timeout=IDLE,
+        session_idle_timeout=idle,
         transport_security=TransportSecuritySettings(
             allowed_hosts=places, allowed_origins=[f"http://{place}" for place in places]
         ),

@@ -19,6 +19,7 @@ from agentflow.workspace.bundles import MAX_PACK
 PROMPT, CHECKPOINTS = "prompt.md", "checkpoints.bundle"
 MEMBERS = {JOURNAL: MAX_JOURNAL, REPORT: MAX_REPORT, PROMPT: MAX_REPORT, CHECKPOINTS: MAX_PACK}
 """What may stand in the file, and how many bytes each may have."""
+MADE_BY = "It is a file that `agentflow runs export RUN` writes."
 _REGULAR = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
 
 
@@ -41,11 +42,11 @@ def read_packed(file: Path) -> PackedRun:
             run, members = _members(unpacked)
         task = check_id(run.rsplit("-", 2)[0])
     except gzip.BadGzipFile as error:
-        raise UsageError(f"{refused} ({error})") from error
+        raise UsageError(f"{refused} ({error})", hint=MADE_BY) from error
     except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+        raise UsageError(f"cannot read {file}: {error.strerror}", hint=MADE_BY) from error
     except (EOFError, LookupError, UsageError, ValueError, tarfile.TarError, zlib.error) as error:
-        raise UsageError(f"{refused} ({error})") from error
+        raise UsageError(f"{refused} ({error})", hint=MADE_BY) from error
     if CHECKPOINTS not in members or not members.get(JOURNAL):
         raise UsageError(
             f"{file} holds no checkpoints, so the run cannot go on",

@@ -20,6 +20,7 @@ from agentflow.plan_checks import (
     check_gates,
     check_means,
     check_network,
+    check_verifiable,
     mount_plan,
     tracked_secrets,
     uncommitted,
@@ -149,7 +150,9 @@ def _make_plan(
     environment = settings.surroundings(world.environment)
     check_network(environment.agent_network, sandbox.backend)
     gates, by_project = _gates(settings, task, found, environment)
-    check_gates(gates, base_paths, world, environment, by_project=by_project)
+    if not (gates or by_project):
+        check_verifiable(repository, base, base_paths)
+    check_gates(gates, base_paths, world, environment)
     context = gather(
         prompt,
         task,

@@ -9,6 +9,7 @@ from agentflow.configuration import DocumentsSetting
 from agentflow.environment import Environment
 from agentflow.errors import UsageError
 from agentflow.frontmatter import read_limited
+from agentflow.journal import open_regular
 from agentflow.nearest import nearest
 from agentflow.programs import check_program
 from agentflow.prompts.base_tree import is_environment_file
@@ -16,8 +17,9 @@ from agentflow.prompts.profile import missing_documents
 from agentflow.records import MOUNTING, Backend, Boundaries, BuildCommand, Prompt, Task
 from agentflow.sandbox.hosts import parse_rules
 from agentflow.sandbox.policy import Network
-from agentflow.settings import CONFIG
+from agentflow.settings import COMMIT, CONFIG
 from agentflow.strict_json import parse_object
+from agentflow.strict_toml import parse_toml
 from agentflow.words import counted
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
@@ -26,6 +28,8 @@ CHANGING = frozenset({"Bash", "Edit", "Write"})
 """The tools that can change a file."""
 LISTED = 3
 """Paths that a notice names."""
+MAX_CONFIG = 1 << 20
+"""Bytes that are read of a configuration which is not the base's."""
 
 MAX_EVENT = 32 << 20
 """Bytes of the file in which GitHub describes a job's event; its own limit is 25 MB."""
@@ -127,21 +131,42 @@ def check_documents(prompt: Prompt, base_paths: frozenset[str], repository: Repo
         )
 
 
+def check_verifiable(repository: Repository, base: str, base_paths: frozenset[str]) -> None:
+    """Refuse a run without any gate, and say what is missing: the configuration, gates in it, or that
+    it is committed. Raises `UsageError`."""
+    missing = "no gate is configured, so nothing could be verified"
+    changed = {*repository.changed_paths(), *repository.untracked_paths(CONFIG)}
+    if _names_gates(repository.root / CONFIG):
+        where = f"a run takes the gates of its base {base[:12]}, which has none"
+        told, step = (
+            (f"the gates of {CONFIG} are not committed: {where}", f"Commit them: {COMMIT}")
+            if CONFIG in changed
+            else (where, f"Give a --base that has those of {CONFIG}")
+        )
+        raise UsageError(told, hint=f"{step}. Or give --gate 'test=<command>'.")
+    if CONFIG in {*base_paths, *changed}:
+        step = f"Add [[gates]] to {CONFIG} and commit it: {COMMIT}. Or give"
+    else:
+        step = f"Run `agentflow init` (it writes {CONFIG}) and commit what it wrote, or give"
+    raise UsageError(missing, hint=f"{step} --gate 'test=<command>'.")
+
+
+def _names_gates(file: Path) -> bool:
+    """Whether a configuration in the work tree, where anything may stand, names a gate."""
+    try:
+        with open_regular(file) as opened:
+            return bool(parse_toml(opened.read(MAX_CONFIG).decode()).get("gates"))
+    except (OSError, ValueError):
+        return False
+
+
 def check_gates(
     gates: tuple[BuildCommand, ...],
     base_paths: frozenset[str],
     world: World,
     environment: Environment,
-    *,
-    by_project: bool = False,
 ) -> None:
-    """Refuse a run that could not be verified, and commands that nobody can find."""
-    if not (gates or by_project):
-        raise UsageError(
-            "no gate is configured, so nothing could be verified",
-            hint=f"Run `agentflow init`, give --gate 'test=<command>', or add [[gates]] to {CONFIG} "
-            + "and commit it.",
-        )
+    """Refuse gates that could not run, and commands that nobody can find."""
     for gate in gates:
         folder = posixpath.normpath(gate.cwd)
         if not (folder == "." or gate.must_fail_on_base or is_directory(folder, base_paths)):

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 
 from agentflow.boundaries import check_glob, is_path, matches
+from agentflow.disk import FREE
 from agentflow.durations import format_duration
 from agentflow.environment import Setup
 from agentflow.errors import EnvironmentFailure, ToolFailure, UsageError
@@ -254,5 +255,5 @@ def _told(store: Path) -> Generator[None]:
         )
         raise EnvironmentFailure(
             f"what the setup command makes cannot be kept in {store}: {said}",
-            hint="Free disk space, or see to it that the folder can be written.",
+            hint=FREE,
         ) from error

@@ -33,12 +33,15 @@ from agentflow.nearest import nearest
 from agentflow.records import Task
 from agentflow.strict_toml import parse_toml
 from agentflow.trust import NOTHING, WIDENING, Trust, widening
+from agentflow.words import plain
 
 if TYPE_CHECKING:
     from agentflow.workspace.repository import Repository
 
 CONFIG = ".orchestrator/config.toml"
 """The repository's configuration, read as of the base commit."""
+COMMIT = "git add .orchestrator && git commit -m 'chore: agentflow'"
+"""What commits it."""
 
 CHOICES = frozenset({"model", "fallback_model"})
 """Fields of the rule `narrow` that are choices and not limits."""
@@ -268,7 +271,7 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"]))
         raise UsageError(
-            f"{where}: {field}: {first['msg']} (given: {first['input']!r:.80})"
+            f"{where}: {field}: {plain(first['msg'])} (given: {first['input']!r:.80})"
         ) from error
     return {name: _globs_checked(name, getattr(valid, name), where) for name in values}
 

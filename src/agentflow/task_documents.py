@@ -46,7 +46,9 @@ def find_document(name: str, root: Path, roots: Sequence[str], queued: Sequence[
     if path.is_file():
         return _within(path, root)
     if "/" in name or path.suffix == ".md":
-        raise UsageError(f"there is no document {name}")
+        raise UsageError(
+            f"there is no document {name}", hint="Check all that are there: agentflow tasks lint"
+        )
     check_id(name)
     for folder in roots:
         found = root / folder / name / NAME
@@ -90,7 +92,10 @@ def given_documents(paths: Iterable[Path]) -> list[Path]:
         elif path.is_file():
             found.append(path)
         else:
-            raise UsageError(f"there is no document {path}")
+            raise UsageError(
+                f"there is no file or folder {path}",
+                hint="Give one that is there, or none to check all: agentflow tasks lint",
+            )
     return found[:MAX_FILES]
 
 

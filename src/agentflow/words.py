@@ -7,6 +7,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{ending}"
 
 
+def plain(message: str) -> str:
+    """What is wrong with a value, without the class of the error that pydantic puts before it."""
+    return message.removeprefix("Value error, ")
+
+
 def how_to_add(extra: str) -> str:
     """How the packages of an extra are installed. By agentflow's folder and not by its name, which
     is another project's on the public index."""

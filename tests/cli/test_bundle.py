@@ -367,10 +367,20 @@ def test_a_program_that_fails_is_told_and_the_branch_is_there(done: Delivered) -
 def test_a_place_where_no_file_can_be_is_refused_everywhere_alike(done: Delivered) -> None:
     for command in (["report"], ["bundle"], ["attest"], ["runs", "export"]):
         ended = done.run(done.shell.project.root, *command, "TASK-1", "-o", "nowhere/file")
-        told = (
-            f"error: nowhere/file cannot be written: there is no folder {done.shell.project.root}"
-        )
-        assert (ended.returncode, ended.stderr.strip()) == (2, f"{told}/nowhere"), command
+        folder = done.shell.project.root / "nowhere"
+        told = f"error: nowhere/file cannot be written: there is no folder {folder}"
+        assert (ended.returncode, ended.stderr.splitlines()[0]) == (2, told), command
+
+
+def test_what_is_handed_to_others_is_a_new_file(done: Delivered) -> None:
+    """Of a page or a report of CI the newest counts; this may be the only copy of what was signed."""
+    root = done.shell.project.root
+    (root / "notes.json").write_text("mine")
+    for command in (["bundle"], ["attest"], ["runs", "export"]):
+        ended = done.run(root, *command, "TASK-1", "-o", "notes.json")
+        told = "error: notes.json is there already\n  Name another file, or remove this one.\n"
+        assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", told), command
+    assert (root / "notes.json").read_text() == "mine"
 
 
 def test_an_attestation_is_made_signed_and_checked(done: Delivered) -> None:

@@ -199,6 +199,21 @@ def test_an_agent_that_asks_is_answered_and_its_batch_lands(terminal: Terminal) 
     assert "✅ COMPLETE" in terminal.project.git("show", f"agentflow/{TASK}:{PATH}")
 
 
+def test_an_answer_for_a_batch_that_somebody_did_is_refused(terminal: Terminal) -> None:
+    ask = call("Write", file_path=f".orchestrator/complete/{TASK}-batch-1.blocked", content="Who?")
+    url = terminal.serve(turn(ask))
+    asked = terminal.run("phase-6", TASK, "--base-url", url, *GATE, "--one-batch", "--json")
+    assert asked.returncode == 3, asked.stderr
+    run = json.loads(asked.stdout)["batches"][0]["run"]
+    terminal.project.write(PATH, DOCUMENT.replace("⏸️ PENDING", "✅ COMPLETE"))
+    terminal.project.commit("docs: done by hand")
+
+    late = terminal.run("answer", run, "Me.")
+
+    assert late.returncode == 2, late.stdout
+    assert f"the run {run} cannot go on: document or branch changed since" in late.stderr
+
+
 def test_the_document_need_not_be_in_the_work_tree(terminal: Terminal) -> None:
     git = terminal.project.git
     git("branch", f"agentflow/{TASK}")

@@ -1,5 +1,6 @@
 """A disk that is full or read-only: one sentence, exit code 5, and the run goes on once it is not."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from agentflow.records import Json
 from agentflow.runs import newest_run
 from agentflow.workspace.land import keep_verified, land
 from agentflow.workspace.repository import open_repository
+from tests.cli.shell import Shell
 from tests.needs import miss
 from tests.run.project import HELLO, Project, bash, make_project, turn
 from tests.run.test_resume import resumed
@@ -116,11 +118,14 @@ async def test_a_full_disk_stops_a_run_and_it_goes_on_later(
         stopped = await ending(project, watch, land)
         assert stopped["exit_code"] == 5
         assert stopped["reason"].endswith(": No space left on device")
-        assert stopped["hint"].startswith("Free disk space")
+        run = newest_run(project.root, "TASK-1") or ""
+        step = f"go on: agentflow resume {run}"
+        if kind is UserMessage:  # before the first reply
+            step = "begin again: the same command"
+        assert stopped["hint"] == f"Free disk space or mend permissions. Then {step}"
         assert (project.marker("failed"), project.marker("done")) == (None, None)
 
         (disk / "filler").unlink()
-        run = newest_run(project.root, "TASK-1") or ""
         report = await resumed(project, run, TURNS, land=land)
         assert (report["outcome"], report["run"]) == ("done", run)
         target = "main" if land == "current" else "agentflow/TASK-1"
@@ -153,11 +158,12 @@ async def test_a_disk_that_becomes_read_only_stops_a_run_and_it_goes_on_later(
         stopped = await ending(project, watch, land)
         assert stopped["exit_code"] == 5, stopped
         assert "Read-only file system" in stopped["reason"], stopped
-        assert stopped["hint"].startswith("Free disk space or mend permissions"), stopped["reason"]
+        run = newest_run(project.root, "TASK-1") or ""
+        step = f"go on: agentflow resume {run}"
+        assert stopped["hint"] == f"Free disk space or mend permissions. Then {step}"
         assert (project.marker("failed"), project.marker("done")) == (None, None)
 
         remount(disk, "rw")
-        run = newest_run(project.root, "TASK-1") or ""
         report = await resumed(project, run, TURNS, land=land)
         assert (report["outcome"], report["run"]) == ("done", run)
         target = "main" if land == "current" else "agentflow/TASK-1"
@@ -201,3 +207,16 @@ def test_a_full_disk_is_no_conflict_and_the_files_are_brought_to_their_end(tmp_p
         (disk / "filler").unlink()
         assert land(work.repository, made, "current", "", "run-1").tip == made.tip
         assert place.user("git status --porcelain; git rev-parse HEAD") == made.tip
+
+
+def test_where_no_run_goes_on_the_hint_names_none(tmp_path: Path) -> None:
+    shell, run = Shell(tmp_path), "TASK-1-20260101T000000-abcd"
+    report = {"task": "TASK-1", "run": run, "outcome": "done", "exit_code": 0}
+    shell.project.write(f".orchestrator/runs/{run}/report.json", json.dumps(report))
+    shell.project.write(f".orchestrator/runs/{run}/journal.jsonl", "")
+    with small_disk(tmp_path / "disk") as disk:
+        fill(disk)
+        ended = shell.run("report", "TASK-1", "-o", str(disk / "page.html"))
+    told = f"error: cannot write {disk / 'page.html'}: No space left on device\n"
+    assert ended.stderr == f"{told}  Free disk space or mend permissions.\n"
+    assert ended.returncode == 5

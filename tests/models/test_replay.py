@@ -173,7 +173,7 @@ async def test_a_file_that_is_no_recording(tmp_path: Path, old: str, new: str, s
 
 def test_a_recording_is_new_and_has_a_folder(tmp_path: Path) -> None:
     (tmp_path / "there").symlink_to(tmp_path / "nowhere")
-    for path, said in ((tmp_path / "there", "exists"), (tmp_path / "no/such", "is no folder")):
+    for path, said in ((tmp_path / "there", "is there"), (tmp_path / "no/such", "no folder")):
         with pytest.raises(UsageError) as refused:
             Recording(path, HEADER)
         assert said in refused.value.message

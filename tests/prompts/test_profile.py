@@ -38,18 +38,18 @@ def test_every_key_is_read() -> None:
         ({"commits": "me"}, "p.md: agentflow.commits: Input should be 'agent', 'orchestrator'"),
         ({"completion": ""}, "p.md: agentflow.completion: Input should be"),
         ({"variables": "x"}, "p.md: agentflow.variables: Input should be a valid tuple"),
-        ({"output_schema": "{"}, "p.md: agentflow.output_schema: Value error"),
-        ({"output_schema": "[1]"}, "p.md: agentflow.output_schema: Value error, not a JSON obj"),
+        ({"output_schema": "{"}, "p.md: agentflow.output_schema: Expecting property"),
+        ({"output_schema": "[1]"}, "p.md: agentflow.output_schema: not a JSON obj"),
         ({"output_schema": ["x"]}, "p.md: agentflow.output_schema: Input should be a valid dict"),
-        ({"output_schema": "[" * 60_000}, "p.md: agentflow.output_schema: Value error, nested too"),
+        ({"output_schema": "[" * 60_000}, "p.md: agentflow.output_schema: nested too"),
         (
             {"output_schema": '{"properties": {"a": {"pattern": "(a+)+"}}}'},
-            "p.md: agentflow.output_schema: Value error, the schema.properties.a: the keyword "
+            "p.md: agentflow.output_schema: the schema.properties.a: the keyword "
             "'pattern' is not supported",
         ),
         (
             {"output_schema": {"type": "object", "additionalProperties": "false"}},
-            "p.md: agentflow.output_schema: Value error, the schema: 'additionalProperties' holds",
+            "p.md: agentflow.output_schema: the schema: 'additionalProperties' holds",
         ),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from agentflow.archive import prune
 from agentflow.errors import Held, UsageError
-from agentflow.events import Event, ToolStarted
+from agentflow.events import AssistantMessage, Event, Notice, ToolStarted
 from agentflow.order import Order
 from agentflow.plan import make_plan
 from agentflow.records import Json
@@ -133,6 +133,46 @@ async def test_a_question_is_answered_in_the_same_conversation(project: Project)
     assert [block["type"] for block in told["content"]] == ["tool_result", "text"]
     assert told["content"][-1]["text"] == "Say hello."
     assert (project.marker("blocked"), project.marker("done")) == (None, "done")
+
+
+ASK = turn(call("Write", file_path=".orchestrator/complete/TASK-1.blocked", content="Which words?"))
+
+
+async def test_who_begins_anew_is_told_of_the_question_before_anything_is_paid(
+    project: Project,
+) -> None:
+    asks, other = [ASK, turn(HELLO), turn()], [turn(HELLO), turn()]
+    first = await project.run(asks)
+    project.events.clear()
+
+    again = await project.run(asks)
+
+    told = [event for event in project.events if isinstance(event, Notice)]
+    [notice] = [each for each in told if "waits for an answer" in each.text]
+    assert f"agentflow answer {first['run']} 'your answer'" in notice.text
+    paid = next(e for e in project.events if isinstance(e, AssistantMessage))
+    assert project.events.index(notice) < project.events.index(paid)
+    assert notice.text in again["notices"]
+
+    report = await resumed(project, first["run"], asks, answer="Say hello.")
+    assert (report["outcome"], report["run"]) == ("done", first["run"])
+    assert not [text for text in report["notices"] if "waits for an answer" in text]
+
+    fresh = await project.run(other, order=Order("TASK-1", fresh=True))
+    assert (fresh["outcome"], fresh["notices"]) == ("done", report["notices"])
+
+
+async def test_an_answer_that_comes_too_late_is_not_dropped_in_silence(project: Project) -> None:
+    asks, other = [ASK, turn(HELLO), turn()], [turn(HELLO), turn()]
+    first = await project.run(asks)
+    done = await project.run(other)
+    project.requests.clear()
+
+    with pytest.raises(UsageError, match=r"TASK-1 is done, and the run .* asks nothing any more"):
+        await resumed(project, first["run"], asks, answer="Say hello.")
+
+    assert project.requests == []
+    assert (await resumed(project, first["run"], asks))["run"] == done["run"]
 
 
 async def test_the_tool_that_asks_gets_its_answer_days_later(project: Project) -> None:

@@ -22,7 +22,9 @@ def attest(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Default: standard output."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="A new file (default: standard output)."
+        ),
     ] = None,
     key: SigningKey = None,
     allowed_signers: AllowedSigners = None,
@@ -55,14 +57,13 @@ def attest(
 
 def _attest(run: str, output: Path | None, key: Path | None) -> None:
     from agentflow.attestation import attested, statement_of
-    from agentflow.disk import check_place
-    from agentflow.errors import EnvironmentFailure
+    from agentflow.disk import check_new, write_atomically
     from agentflow.verified_runs import verified_run
     from agentflow.workspace.repository import open_repository
     from agentflow.world import World
 
     if output:
-        check_place(output)
+        check_new(output)
     world = World()
     found = verified_run(open_repository(world.directory, world.environment), run)
     text = attested(statement_of(found.report, found.tip), key)
@@ -71,10 +72,7 @@ def _attest(run: str, output: Path | None, key: Path | None) -> None:
     if output is None:
         data().print(text.rstrip("\n"))
         return
-    try:
-        output.write_text(text, "utf-8")
-    except OSError as error:
-        raise EnvironmentFailure(f"cannot write {output}: {error.strerror}") from error
+    write_atomically(output, text)
     data().print(str(output))
 
 
@@ -87,7 +85,8 @@ def _verify(file: Path, signers: Path | None, *, allow_unsigned: bool, json: boo
 
     world = World()
     repository = open_repository(world.directory, world.environment)
-    found = read_attestation(read_limited(file, MAX_FILE), str(file), signers)
+    made_by = "It is a file that `agentflow attest RUN -o FILE` writes."
+    found = read_attestation(read_limited(file, MAX_FILE, made_by), str(file), signers)
     if found.signer is None and not allow_unsigned:
         raise AgentFailed(
             f"{file} is not signed, so anybody can have written it",

@@ -33,7 +33,10 @@ def bundle(
         str, typer.Argument(metavar="RUN|TASK", help="A run, or a task for its newest.")
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: <run>.tar here.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="A new file (default: <run>.tar here)."
+        ),
     ] = None,
     key: SigningKey = None,
 ) -> None:
@@ -43,7 +46,7 @@ def bundle(
     """
     with exit_codes("text"):
         from agentflow.bundles import write_bundle
-        from agentflow.disk import check_place
+        from agentflow.disk import check_new
         from agentflow.verified_runs import verified_run
         from agentflow.workspace.repository import open_repository
         from agentflow.world import World
@@ -52,7 +55,7 @@ def bundle(
         repository = open_repository(world.directory, world.environment)
         found = verified_run(repository, run)
         file = output or Path(f"{found.run}.tar")
-        check_place(file)
+        check_new(file)
         write_bundle(repository, found, key, file)
         if key is None:
             say("the verdict in it is not signed (--key FILE signs it)")

@@ -132,7 +132,8 @@ def _input(path: str | None, *, quiet: bool) -> tuple[str, str]:
     if path is not None and path != "-":
         if Path(path).is_fifo():  # as of `<(command)`: it may never end either
             return read_input(os.open(path, os.O_RDONLY | os.O_NONBLOCK), tell), where
-        return decoded(read_limited(Path(path), MAX_HANDOFF), path), where
+        hint = "Give the file of the block, or paste it: agentflow handoff"
+        return decoded(read_limited(Path(path), MAX_HANDOFF, hint), path), where
     if os.isatty(0):
         say("paste the handoff block; end it with Ctrl-D on a line of its own")
     return read_input(0, tell), where

@@ -106,7 +106,7 @@ def _try(repository: "Repository", world: "World", proposal: "Proposal") -> "tup
 
 def _print_next(proposal: "Proposal", evidence: "Sequence[Evidence]") -> None:
     from agentflow.init.example import EXAMPLE
-    from agentflow.settings import CONFIG
+    from agentflow.settings import COMMIT, CONFIG
     from agentflow.sinks.verdict import print_gates
 
     print_gates(data(), evidence)
@@ -115,7 +115,7 @@ def _print_next(proposal: "Proposal", evidence: "Sequence[Evidence]") -> None:
         say(f"no gate was found: add one to {CONFIG}, or nothing can be verified")
     elif red:
         say(f"does not pass: {', '.join(red)}; correct it in {CONFIG}, or mark it as a comment")
-    steps = [f"look at {CONFIG}", "git add .orchestrator && git commit -m 'chore: agentflow'"]
+    steps = [f"look at {CONFIG}", COMMIT]
     if any(install.hosts for install in proposal.installs):
         steps.append("agentflow trust")
     for step in (*steps, f"agentflow run {EXAMPLE} --dry-run"):

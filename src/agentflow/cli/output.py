@@ -144,6 +144,11 @@ def refuse_arguments(error: Exception, arguments: Sequence[str]) -> int:
     show, say_it = (getattr(error, name, None) for name in ("show", "format_message"))
     if not (callable(show) and callable(say_it)):
         raise error
+    from agentflow.words import plain
+
+    message = getattr(error, "message", None)
+    if isinstance(message, str):
+        vars(error)["message"] = plain(message)
     show()
     wanted = {word for argument in arguments for word in argument.split("=")}
     if wanted & {"--json", "json", "stream-json"}:

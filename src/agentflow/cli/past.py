@@ -118,7 +118,7 @@ def diff(
 def export(
     run: Run,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Default: <run>.tar.gz here.")
+        Path | None, typer.Option("--output", "-o", help="A new file (default: <run>.tar.gz here).")
     ] = None,
     no_checkpoints: Annotated[
         bool, typer.Option("--no-checkpoints", help="Journal, report and prompt only.")
@@ -132,16 +132,14 @@ def export(
     with exit_codes("text"):
         from agentflow.archive import export as pack
         from agentflow.details.secrecy import secrets_of
-        from agentflow.disk import check_place
-        from agentflow.errors import EnvironmentFailure, UsageError
+        from agentflow.disk import check_new
+        from agentflow.errors import EnvironmentFailure
         from agentflow.redaction import redactor
 
         repository, world, report = _found(run)
         name = str(report["run"])
         file = output or Path(f"{name}.tar.gz")
-        if file.exists():
-            raise UsageError(f"{file} is there already", hint="Give another file: --output FILE")
-        check_place(file)
+        check_new(file)
         kept = None if no_checkpoints else _checkpoints(repository, world, name)
         redact = redactor(secrets_of(repository, world.environment))
         try:
@@ -173,11 +171,12 @@ def prune(
 ) -> None:
     """Remove what is left of old runs.
 
-    Journals, clones and refs; landed commits and branches stay.
+    Journals, clones and refs, and what imports have set aside; landed commits and branches stay.
     """
     with exit_codes("json" if json else "text"):
         from datetime import timedelta
 
+        from agentflow.archive import ASIDE
         from agentflow.archive import prune as remove
         from agentflow.durations import parse_duration
         from agentflow.words import counted
@@ -200,5 +199,8 @@ def prune(
             stays = f"  stays: {each.stays}" if each.stays else ""
             data().print(f"{each.run:<40} {each.outcome:<12} {each.size:>12,} bytes{stays}")
         if not json:
-            going = counted(sum(not each.stays for each in old), "run")
-            say(f"{going} would be removed" if dry_run else f"{going} removed")
+            going = [each for each in old if not each.stays]
+            aside = sum(each.outcome == ASIDE for each in going)
+            told = counted(len(going) - aside, "run")
+            told += f" and {counted(aside, 'set-aside folder')}" if aside else ""
+            say(f"{told} would be removed" if dry_run else f"{told} removed")

@@ -1,7 +1,7 @@
 """`agentflow runs import`: a run that was packed on another machine goes on here."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,6 +27,9 @@ from agentflow.cli.options import (
 )
 from agentflow.cli.output import data, exit_codes, print_json, say
 from agentflow.records import SetupNetwork
+
+if TYPE_CHECKING:
+    from agentflow.importing import Imported
 
 
 def import_(
@@ -111,4 +114,14 @@ def import_(
             })
         else:
             data().print(found.run)
-            say(f"it is here as after turn {found.turn}. Go on: agentflow resume {found.run}")
+            _tell(found, was_done=offer.ended is not None and offer.ended.outcome == "done")
+
+
+def _tell(found: "Imported", *, was_done: bool) -> None:
+    """Say where the run stands here, and what to do with it."""
+    here, go_on = f"it is here as after turn {found.turn}.", f"agentflow resume {found.run}"
+    if was_done:
+        say(f"{here} It was done where it was packed, which a file does not prove.")
+        say(f"  To have the result judged here: {go_on}")
+    else:
+        say(f"{here} Go on: {go_on}")

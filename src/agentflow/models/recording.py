@@ -17,7 +17,8 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.disk import check_new
+from agentflow.errors import EnvironmentFailure
 from agentflow.interfaces import Emit, Model
 from agentflow.journal import encoded
 from agentflow.messages import Reply, Request
@@ -36,19 +37,14 @@ class Recording:
     def __init__(self, path: Path, header: Json) -> None:
         """The file is made with the first reply, for its owner only.
 
-        Raises `UsageError` if it is there already, or its folder is not.
+        Raises `UsageError` if it is there already, or cannot be there.
         """
         self.path = path
         self._header: Json = {"format": FORMAT, "version": VERSION, **header}
         self._turn = 0
         self._last: Json = {"messages": []}
         self._file: int | None = None
-        if os.path.lexists(path):
-            raise UsageError(
-                f"--record: {path} exists", hint="Name another file, or remove this one."
-            )
-        if not path.absolute().parent.is_dir():
-            raise UsageError(f"--record: {path.parent} is no folder")
+        check_new(path)
 
     def add(self, asked: Json, reply: Reply) -> None:
         """Write a reply and the shape of its request. Raises `EnvironmentFailure`."""

@@ -20,9 +20,11 @@ from agentflow.models.recording import FORMAT, VERSION
 from agentflow.models.request_shape import PARTS, digest, shape
 from agentflow.records import Json
 from agentflow.strict_json import parse_object
+from agentflow.words import plain
 
 MAX_FILE = 256 << 20
 """Bytes of a recording."""
+MADE_BY = "Make one with `agentflow run TASK --record FILE`."
 DIFF_LINES = 40
 """Lines of a difference that are shown, each cut to `DIFF_WIDTH` characters."""
 DIFF_WIDTH = 200
@@ -238,7 +240,7 @@ def _lines(path: Path) -> list[bytes]:
         with path.open("rb") as file:
             data = file.read(MAX_FILE + 1)
     except OSError as error:
-        raise UsageError(f"--replay: cannot read {path}: {error.strerror}") from error
+        raise UsageError(f"--replay: cannot read {path}: {error.strerror}", hint=MADE_BY) from error
     if len(data) > MAX_FILE:
         raise UsageError(f"--replay: {path} has more than {MAX_FILE:,} bytes")
     return data.split(b"\n")[:-1]
@@ -249,12 +251,12 @@ def _parsed(kind: type[_Kind], raw: bytes, path: Path, number: int) -> _Kind:
         return kind.model_validate(parse_object(raw))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        reason = f"{'.'.join(map(str, first['loc']))}: {plain(first['msg'])}"
     except (ValueError, RecursionError) as error:
         reason = str(error)
     raise UsageError(
         f"--replay: {path}:{number}: not a line of a recording ({reason[:200]})",
-        hint="Make one with `agentflow run TASK --record FILE`.",
+        hint=MADE_BY,
     )
 
 

@@ -54,7 +54,10 @@ def prompt_files(paths: Sequence[Path], root: Path | None) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if not path.exists():
-            raise UsageError(f"there is no file or folder {path}")
+            raise UsageError(
+                f"there is no file or folder {path}",
+                hint="Give one that is there, or none to check all: agentflow prompts lint",
+            )
         found += candidate_files(path) if path.is_dir() else [path]
     return list(dict.fromkeys(found))
 

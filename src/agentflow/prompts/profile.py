@@ -11,6 +11,7 @@ from agentflow.json_schema import check_schema
 from agentflow.nearest import nearest
 from agentflow.records import Commits, Completion, Json, Profile, Section
 from agentflow.strict_json import parse_object
+from agentflow.words import plain
 
 VARIABLES = ("{TASK_ID}", "TASK-XXX")
 """Placeholders that are filled in every prompt; a profile may name more."""
@@ -55,7 +56,7 @@ def read_profile(block: object, *, where: str) -> Profile:
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0])
         near = nearest(key, _Fields.model_fields) if first["type"] == "extra_forbidden" else ""
-        raise UsageError(f"{where}: agentflow.{key}: {first['msg']}{near}") from error
+        raise UsageError(f"{where}: agentflow.{key}: {plain(first['msg'])}{near}") from error
     return Profile(
         fields.variables,
         fields.commits,

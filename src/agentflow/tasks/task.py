@@ -17,6 +17,7 @@ from agentflow.errors import UsageError
 from agentflow.frontmatter import Header, read_markdown
 from agentflow.nearest import nearest
 from agentflow.records import Boundaries, BuildCommand, Expectation, Task
+from agentflow.words import plain
 
 FOLDER = ".orchestrator/tasks"
 LIMITING = frozenset({"allow", "deny", "files", "gates", "max_cost", "max_turns", "timeout"})
@@ -178,7 +179,7 @@ def _fields(header: Header, path: Path) -> _Fields:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0])
         raise UsageError(
-            f"{path}:{header.lines.get(name, 1)}: {name}: {first['msg']} "
+            f"{path}:{header.lines.get(name, 1)}: {name}: {plain(first['msg'])} "
             + f"(given: {first['input']!r:.80})",
         ) from error
 

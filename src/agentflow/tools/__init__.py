@@ -14,6 +14,7 @@ from agentflow.records import Json
 from agentflow.redaction import Redact
 from agentflow.tools import ask, bash, edit, glob, grep, read, write
 from agentflow.tools.tool import Tool, clean, short
+from agentflow.words import plain
 
 TOOLS: dict[str, Tool] = {
     "Read": Tool("Read", read.Input, read.READ_ONLY, read.shape, read.target),
@@ -164,4 +165,5 @@ def _sentence(detail: ErrorDetails, tool: Tool) -> str:
         known = ", ".join(field.alias or key for key, field in tool.input.model_fields.items())
         return f"`{name}` is not a parameter; the parameters are {known}."
     given = short(repr(detail["input"]), 60)
-    return f"`{name}`: {detail['msg'][:1].lower()}{detail['msg'][1:]} (given: {given})."
+    told = plain(detail["msg"])
+    return f"`{name}`: {told[:1].lower()}{told[1:]} (given: {given})."

@@ -85,6 +85,8 @@ class _Series:
             batch = situation.choice.batch
             over = bool(self.done) and (wanted.one or self.done[-1]["id"] == (batch and batch.id))
             if situation.choice.state != "next" or batch is None or over:
+                if wanted.run and not self.done:
+                    raise wanted.changed
                 return self.report(situation, self._ending(situation))
             plan = await plan_batch(wanted, self.world, situation, batch, self.measure)
             report = await run_task(plan, self.world, self.connect, self.sinks, self.account)

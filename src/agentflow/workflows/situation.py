@@ -59,6 +59,14 @@ class Wanted:
         """The command that goes on."""
         return f"agentflow phase-6 {self.task}"
 
+    @property
+    def changed(self) -> UsageError:
+        """What is wrong where the only run that is meant cannot go on."""
+        return UsageError(
+            f"the run {self.run} cannot go on: document or branch changed since",
+            hint=f"Begin what is next: {self.again}",
+        )
+
 
 @record
 class Situation:
@@ -137,10 +145,7 @@ async def plan_batch(
     made = assignment(kept.document, batch, kept.path, choice.tasks, work, declared, held)
     earlier = earlier_order(repository, world.cache, made, situation.base, failed=not wanted.retry)
     if wanted.run and (earlier is None or earlier.resume != wanted.run):
-        raise UsageError(
-            f"the run {wanted.run} cannot go on: document or branch changed since",
-            hint=f"Begin what is next: {wanted.again}",
-        )
+        raise wanted.changed
     order = earlier or Order(base=situation.base, fresh=True, made=made)
     order = replace(order, flags=_flags(wanted), answer=wanted.answer)
     plan = await make_plan(order, world, measure)
