@@ -5,7 +5,7 @@ tasks alone is refused here, before any of them starts.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from agentflow.task_queues import queue_of_base
 from agentflow.tasks.queue import Entry
 from agentflow.tasks.task import FOLDER
 from agentflow.trust import read_trust
+from agentflow.whole_documents import Whole, find_whole
 from agentflow.workspace.land import target_tip
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
@@ -43,6 +44,8 @@ class Item:
     """Ids of others of the backlog."""
     builds_on: Mapping[str, str] = field(default_factory=dict[str, str])
     """Commits of tasks that were done before and that the start does not hold, by the task's id."""
+    whole: Whole | None = None
+    """The document whose batches are the task."""
 
     @property
     def job(self) -> Job:
@@ -126,8 +129,9 @@ def named_tasks(names: Sequence[str], start: Start, world: World) -> Backlog:
 
     Raises `UsageError` for what cannot be run, and for a dependency that is neither named nor done.
     """
-    items = [_item(name, start, world) for name in names]
-    known = {item.task.id for item in items}
+    items = [_document(name, start, world) or _item(name, start, world) for name in names]
+    known = {batch: item.task.id for item in items if item.whole for batch in item.whole.batches}
+    known |= {item.task.id: item.task.id for item in items}
     done = start.done_before()
     for item in items:
         missing = [
@@ -172,7 +176,8 @@ def ready_tasks(start: Start, world: World, *, proposed: bool = False) -> Backlo
             left_out[name] = reason
     done = start.done_before()
     _leave_out_waiting(items, left_out, done)
-    return Backlog(tuple(_linked(item, items.keys(), done) for item in items.values()), left_out)
+    known = {name: name for name in items}
+    return Backlog(tuple(_linked(item, known, done) for item in items.values()), left_out)
 
 
 def _leave_out_waiting(items: dict[str, Item], left_out: dict[str, str], done: DoneBefore) -> None:
@@ -216,12 +221,34 @@ def _item(name: str, start: Start, world: World) -> Item:
     return Item(name, outline.task, outline.settings)
 
 
-def _linked(item: Item, known: Collection[str], done: DoneBefore) -> Item:
-    """The item with what it waits for, and what it builds on."""
-    waits = tuple(name for name in item.task.depends_on if name in known)
-    before = [n for n in item.task.depends_on if n not in known and not done.is_held(n)]
-    commits = {name: commit for name in before if (commit := done.commit(name))}
-    return Item(item.name, item.task, item.settings, waits, commits)
+def _document(name: str, start: Start, world: World) -> Item | None:
+    """The item of a document with batches; None if the name means another task."""
+    target = {"target": start.target} if start.shared else {}
+    flags = {**start.flags, **target}
+    whole = find_whole(name, start.base, flags, start.documents, world, shared=start.shared)
+    if whole and start.land != "branch":
+        raise UsageError(
+            f"{name} is a document, and its batches land on a branch: --land {start.land} is not "
+            "for them",
+            hint=f"Give --land branch, or run it by itself: agentflow phase-6 {name}",
+        )
+    return Item(name, whole.task, whole.settings, whole=whole) if whole else None
+
+
+def _linked(item: Item, known: Mapping[str, str], done: DoneBefore) -> Item:
+    """The item with what it waits for, and what it builds on. `known` are the items by the ids that
+    others may depend on: their own, and those of batches."""
+    waits, commits = dict[str, None](), dict[str, str]()
+    for name in item.task.depends_on:
+        if known.get(name) == name:
+            waits[name] = None
+        elif not done.is_held(name):
+            commit = done.commit(name)
+            if commit:
+                commits[name] = commit
+            else:
+                waits[known[name]] = None
+    return replace(item, waits_for=tuple(waits), builds_on=commits)
 
 
 def natural(name: str) -> tuple[tuple[int, int | str], ...]:

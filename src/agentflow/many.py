@@ -5,12 +5,13 @@ stop them: soon, when each agent has finished its turn, or now.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from agentflow.backlog import Backlog, Item, Start, find_start, named_tasks
 from agentflow.budget import Account, shared_account
-from agentflow.errors import AgentflowError, UsageError
+from agentflow.errors import AgentflowError, Interrupted, UsageError
 from agentflow.events import Clashed, Event
 from agentflow.frozen import record
 from agentflow.interfaces import Emit
@@ -18,15 +19,18 @@ from agentflow.order import Order
 from agentflow.plan import make_plan
 from agentflow.prompts.context import Measure
 from agentflow.records import Json, Neighbour
+from agentflow.repair import clash_message
 from agentflow.resuming import order_of
 from agentflow.run import Connect, run_task
 from agentflow.runs import list_runs, unfinished_run
-from agentflow.scheduler import Job, Slot, drive, schedule
+from agentflow.scheduler import Job, Slot, drive, earlier, schedule
 from agentflow.stopping import Stop, stoppable
-from agentflow.tally import entry, refused, summary
+from agentflow.tally import document_entry, entry, refused, summary
 from agentflow.tasks.task import FOLDER
+from agentflow.whole_documents import Whole
+from agentflow.workflows.batches import Among, run_batches
 from agentflow.workspace.combine import common_base
-from agentflow.workspace.land import target_tip
+from agentflow.workspace.land import branch_tip, target_tip
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
 
@@ -152,27 +156,61 @@ class _Fleet:
             repository = await asyncio.to_thread(
                 open_repository, self.world.directory, self.world.environment
             )
-            base, parts = await asyncio.to_thread(self._base, repository, item)
-            order = await asyncio.to_thread(self._order, repository, item, base)
-            reports = await self._tries(item, order, repository)
+            if item.whole:
+                self.entries[job.id] = await self._batches(item, item.whole, repository)
+            else:
+                self.entries[job.id] = await self._task(item, repository)
         except AgentflowError as error:
             self.entries[job.id] = refused(item, error)
-            return False
-        self.entries[job.id] = {**entry(item, reports), "base_of": parts}
-        return reports[-1]["outcome"] == "done"
+        return self.entries[job.id]["outcome"] == "done"
 
-    async def _tries(self, item: Item, order: Order, repository: Repository) -> list[Json]:
-        """The reports of a task's runs: a result that clashes with others' goes back once."""
+    async def _task(self, item: Item, repository: Repository) -> Json:
+        """What became of a task."""
+        base, parts = await asyncio.to_thread(self._base, repository, item)
+        order = await asyncio.to_thread(self._order, repository, item, base)
+
+        async def begin(listen: Emit, clash: Clashed | None) -> Json:
+            again = clash and await asyncio.to_thread(self._again, repository, item, clash)
+            return await self._run(item, again or order, listen)
+
+        return {**entry(item, await self._tries(begin)), "base_of": parts}
+
+    async def _batches(self, item: Item, whole: Whole, repository: Repository) -> Json:
+        """What became of a document. The batch that clashes begins anew from where the branch is."""
+
+        runs: list[Json] = []
+
+        def ended(report: Json) -> None:
+            runs.append(report)
+            self.told(report)
+
+        among = Among(self.account, partial(self._beside, item.task.id), ended)
+
+        async def begin(listen: Emit, _: Clashed | None) -> Json:
+            sinks = [*self.sinks(item.task.id), listen]
+            work = run_batches(
+                whole.wanted, self.world, self.connect, sinks, self.measure, _nothing, among
+            )
+            try:
+                return await self.stop.watch(asyncio.ensure_future(work))
+            except asyncio.CancelledError as error:
+                raise Interrupted.of(error) from error
+
+        reports = await self._tries(begin)
+        tip = await asyncio.to_thread(branch_tip, repository, whole.wanted.branch)
+        return document_entry(item, reports, runs, tip)
+
+    async def _tries(self, begin: Callable[[Emit, Clashed | None], Awaitable[Json]]) -> list[Json]:
+        """The reports of what began: a result that clashes with others' goes back once."""
         clashes: list[Clashed] = []
 
         def listen(event: Event) -> None:
             if isinstance(event, Clashed):
                 clashes.append(event)
 
-        reports = [await self._run(item, order, listen)]
+        reports = [await begin(listen, None)]
         if reports[-1]["outcome"] == "conflict" and clashes and not self.stop():
-            again = await asyncio.to_thread(self._again, repository, item, clashes[-1])
-            reports.append(await self._run(item, again, listen))
+            reports.append(await begin(listen, clashes[-1]))
         return reports
 
     async def _run(self, item: Item, order: Order, listen: Emit) -> Json:
@@ -224,7 +262,7 @@ class _Fleet:
     def _again(self, repository: Repository, item: Item, clash: Clashed) -> Order:
         """The order to do a task once more, from where the target is now, with both sides."""
         base, _ = self._base(repository, item)
-        made = replace(item.task, text=f"{item.task.text}\n\n{_words(clash)}")
+        made = replace(item.task, text=f"{item.task.text}\n\n{clash_message(clash)}")
         return replace(self.wanted.start.order(item.name), base=base, made=made)
 
     def _beside(self, task: str) -> list[Neighbour]:
@@ -242,18 +280,6 @@ class _Fleet:
         ]
 
 
-def earlier(slots: Sequence[Slot]) -> list[int]:
-    """For each slot a set of all slots that end before it starts, as bits by their place."""
-    places = {slot.job.id: number for number, slot in enumerate(slots)}
-    sets: list[int] = []
-    for slot in slots:
-        found = 0
-        for name in (*slot.job.depends_on, *slot.apart_from):
-            found |= sets[places[name]] | 1 << places[name]
-        sets.append(found)
-    return sets
-
-
 def left_to_do(repository: Repository, task: str) -> str | None:
     """The newest run of a task, if it can go on without a person."""
     runs = list_runs(repository.root, task)
@@ -262,15 +288,5 @@ def left_to_do(repository: Repository, task: str) -> str | None:
     return unfinished_run(repository.root, task)
 
 
-def _words(clash: Clashed) -> str:
-    """What an agent is told whose result did not fit."""
-    if clash.paths:
-        how = f"both changed {', '.join(clash.paths[:20])}"
-    else:
-        how = "the checks fail on both together"
-    return (
-        "---\n\n# This task was done before, and the result did not fit\n\n"
-        f"Others landed meanwhile, and {how}. You start from where the branch is now, with their work "
-        "in it. Do the task here, so that theirs keeps working.\n\n"
-        f"{clash.detail}"
-    )
+def _nothing(_: Json) -> None:
+    """Tell nobody the next step of a document: the next batch begins."""

@@ -1,7 +1,9 @@
-"""Repairs: what the agent is told about a failed verdict, and when telling it again is no use."""
+"""Repairs: what the agent is told about a failed verdict, or about a result that clashed with others',
+and when telling it again is no use."""
 
 import re
 
+from agentflow.events import Clashed
 from agentflow.records import Evidence, Verdict
 
 _INTRODUCTION = (
@@ -44,3 +46,17 @@ def _signature(verdict: Verdict) -> list[str]:
 
 def _plain(evidence: Evidence) -> str:
     return re.sub(r"[0-9a-f]{7,}|\d+", "#", f"{evidence.gate} {evidence.summary} {evidence.detail}")
+
+
+def clash_message(clash: Clashed) -> str:
+    """What an agent is told whose result did not fit."""
+    if clash.paths:
+        how = f"both changed {', '.join(clash.paths[:20])}"
+    else:
+        how = "the checks fail on both together"
+    return (
+        "---\n\n# This task was done before, and the result did not fit\n\n"
+        f"Others landed meanwhile, and {how}. You start from where the branch is now, with their work "
+        "in it. Do the task here, so that theirs keeps working.\n\n"
+        f"{clash.detail}"
+    )

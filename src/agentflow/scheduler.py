@@ -172,6 +172,18 @@ def _check_names(jobs: Sequence[Job], by_id: Mapping[str, Job]) -> None:
             raise UsageError(f"{job.id} depends on {', '.join(unknown)}, which is not among them")
 
 
+def earlier(slots: Sequence[Slot]) -> list[int]:
+    """For each slot a set of all slots that end before it starts, as bits by their place."""
+    places = {slot.job.id: number for number, slot in enumerate(slots)}
+    sets: list[int] = []
+    for slot in slots:
+        found = 0
+        for name in (*slot.job.depends_on, *slot.apart_from):
+            found |= sets[places[name]] | 1 << places[name]
+        sets.append(found)
+    return sets
+
+
 async def drive(
     slots: Sequence[Slot],
     run: Callable[[Job], Awaitable[bool]],

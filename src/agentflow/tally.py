@@ -43,6 +43,28 @@ def entry(item: Item, reports: Sequence[Json]) -> Json:
     }
 
 
+def document_entry(
+    item: Item, reports: Sequence[Json], runs: Sequence[Json], tip: str | None
+) -> Json:
+    """What became of a document, by the reports of its series of batches, and those of their runs.
+    `tip` is where its branch is then; None without one."""
+    last: Json = reports[-1]
+    batches: list[Json] = [batch for report in reports for batch in report["batches"]]
+    landed: list[Json] = [run for run in runs if run.get("landed")]
+    return {
+        **(entry(item, runs) if runs else {**unstarted(item.task, ""), "base_of": []}),
+        **{name: last[name] for name in ("outcome", "exit_code", "reason", "hint", "branch")},
+        "already_done": last["outcome"] == "done" and not batches,
+        "commits": [commit for run in landed for commit in _commits(run)],
+        "landed": {"ref": f"refs/heads/{last['branch']}", "tip": tip} if tip else None,
+        "batches": batches,
+    }
+
+
+def _commits(report: Json) -> list[Json]:
+    return report.get("commits") or []
+
+
 def refused(item: Item, error: AgentflowError) -> Json:
     """What became of a task that was refused before it had a run."""
     return {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -127,11 +128,50 @@ def _check_builds_on_batches(project: Project) -> None:
     assert backlog.items[0].builds_on == {f"{TASK}-batch-2": tip}
 
 
-def test_a_document_beside_other_tasks_is_refused_by_name(terminal: Terminal) -> None:
-    terminal.project.write(".orchestrator/tasks/A.md", "---\nallow: [a/]\n---\n\n# A\n")
-    refused = terminal.run("run", "A", TASK, "--prompt", "phase-6", *GATE)
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert f"agentflow phase-6 {TASK}" in refused.stderr
+def test_a_document_beside_other_tasks(terminal: Terminal, tmp_path: Path) -> None:
+    header = "---\nallow: [a/]\nprompt: plain\n---\n\n"
+    terminal.project.write(".orchestrator/tasks/A.md", f"{header}# Do A\n")
+    talks = {"# Task A:": [turn(bash("echo x > a/x.txt")), turn()]}
+    url = terminal.serve(turn(bash(WORK)), turn(), conversations=talks)
+    order = ("run", TASK, "A", "--base-url", url, *GATE)
+
+    planned = terminal.run(*order, "--dry-run")
+    ended = terminal.run(*order, "--junit", str(tmp_path / "junit.xml"))
+    streamed = terminal.run(*order, "--output-format", "stream-json").stdout.splitlines()
+
+    assert planned.stdout.splitlines()[2:] == [
+        "wave 1",
+        f"  {TASK}  batch 1: Greeting; batch 2: Farewell"
+        f"  [app/hello.txt, app/bye.txt, task-tracking/{TASK}/tasks.md]",
+        "  A              Do A  [a/]",
+    ]
+    assert ended.returncode == 0, ended.stderr
+    row = ended.stdout.splitlines()[1].split()
+    assert (row[:3], row[-2]) == ([TASK, "done", "2"], f"agentflow/{TASK}")
+    told = [line.split(None, 1)[1] for line in ended.stderr.splitlines()]
+    assert f"{TASK}-batch-2 task done" in told
+    finished(terminal)
+    names = re.findall(r'<testsuite name="([^"]+)"', (tmp_path / "junit.xml").read_text())
+    assert names == [f"{TASK}-batch-1", f"{TASK}-batch-2", "A"]
+    assert [json.loads(line)["type"] for line in streamed] == ["result", "tasks"]
+    assert json.loads(streamed[-1])["tasks"][0]["already_done"] is True
+
+
+def test_a_name_alone_means_the_document_if_it_means_no_task(terminal: Terminal) -> None:
+    planned = terminal.run("run", TASK, *GATE, "--dry-run")
+    assert f"task       {TASK}-batch-1" in planned.stdout, planned.stderr
+    other = terminal.run("run", TASK, *GATE, "--dry-run", "--prompt", "plain")
+    assert f"there is no task '{TASK}'" in other.stderr
+    queue = f"### {TASK}: Queued\n\n**Status:** pending\n\nDo it.\n"
+    terminal.project.write("task_queue.md", queue)
+    queued = terminal.run("run", TASK, *GATE, "--dry-run")
+    assert f"task       {TASK}  Queued" in queued.stdout, queued.stderr
+    asked = terminal.run("run", TASK, *GATE, "--dry-run", "--prompt", "phase-6")
+    assert f"task       {TASK}-batch-1" in asked.stdout
+    (terminal.project.root / "task_queue.md").unlink()
+    terminal.project.write(f".orchestrator/tasks/{TASK}.md", "# A task file\n")
+    filed = terminal.run("run", TASK, *GATE, "--dry-run")
+    assert f"task       {TASK}  A task file" in filed.stdout, filed.stderr
 
 
 def test_two_at_once_are_refused(terminal: Terminal) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agentflow.backlog import find_start, named_tasks, ready_tasks
@@ -64,6 +64,7 @@ class Fleet:
         script = {"turns": [turn()], "conversations": self.talks, "limits": dict(limits or {})}
         async with ScriptedServer(read_script(script)) as server:
             given = {"base_url": server.url, "gates": [GATE], "prompt": "plain", **flags}
+            given = {name: value for name, value in given.items() if value is not None}
             world = self.project.world
             start = find_start(base, given, world)
             backlog = named_tasks(names, start, world) if names else ready_tasks(start, world)
@@ -103,3 +104,17 @@ def _connect(plan: Plan) -> OpenModel:
 def outcomes(report: Json) -> dict[str, str]:
     """What became of each task."""
     return {task["task"]: task["outcome"] for task in report["tasks"]}
+
+
+def commit_beside(fleet: Fleet, branch: str, path: str, text: str) -> str:
+    """Commit a file on a branch that is not checked out; return the commit."""
+    git = fleet.project.git
+    kept = fleet.project.root.parent / f"beside-{branch}"
+    if not kept.exists():
+        git("worktree", "add", "--quiet", "--detach", str(kept), branch)
+    beside = replace(fleet.project, root=kept)
+    beside.git("checkout", "--quiet", "--detach", branch)
+    beside.write(path, text)
+    made = beside.commit("somebody else")
+    git("update-ref", f"refs/heads/{branch}", made)
+    return made

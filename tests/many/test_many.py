@@ -9,7 +9,7 @@ import pytest
 
 from agentflow.events import Event, GateFinished, ToolFinished
 from agentflow.stopping import Stop
-from tests.many.fleet import Fleet, outcomes, writes
+from tests.many.fleet import Fleet, commit_beside, outcomes, writes
 from tests.run.project import bash, call, turn
 
 pytestmark = pytest.mark.sandbox
@@ -95,7 +95,7 @@ async def test_a_textual_conflict_goes_back_once_with_both_sides(fleet: Fleet) -
     def meddle(task: str, event: Event) -> None:
         judged = isinstance(event, GateFinished) and event.evidence.gate == "build:test"
         if task == "A" and judged and not moved:
-            moved.append(_commit_beside(fleet, "release", "app/main.py", "print('by hand')\n"))
+            moved.append(commit_beside(fleet, "release", "app/main.py", "print('by hand')\n"))
 
     report = await fleet.run("A", "B", target="release", watch=meddle)
 
@@ -124,7 +124,7 @@ async def test_a_result_that_fails_with_what_landed_goes_back_and_the_target_sta
     def meddle(task: str, event: Event) -> None:
         judged = isinstance(event, GateFinished) and event.evidence.gate == "build:test"
         if task == "A" and judged and not moved:
-            moved.append(_commit_beside(fleet, "release", "other.txt", "x\n"))
+            moved.append(commit_beside(fleet, "release", "other.txt", "x\n"))
 
     report = await fleet.run("A", target="release", watch=meddle, gates=[gate], max_repairs=0)
 
@@ -170,7 +170,7 @@ async def test_a_result_that_conflicts_twice_ends_with_7_and_is_kept(fleet: Flee
     def meddle(task: str, event: Event) -> None:
         if isinstance(event, GateFinished) and event.evidence.gate == "build:test":
             now = git("rev-parse", "release")
-            _commit_beside(fleet, "release", "app/hello.txt", f"by hand after {now}\n")
+            commit_beside(fleet, "release", "app/hello.txt", f"by hand after {now}\n")
 
     report = await fleet.run("A", target="release", watch=meddle)
 
@@ -181,20 +181,6 @@ async def test_a_result_that_conflicts_twice_ends_with_7_and_is_kept(fleet: Flee
         kept = git("show", f"refs/agentflow/verified/{run}:app/hello.txt")
         assert kept == "by the agent"
     assert git("show", "release:app/hello.txt").startswith("by hand")
-
-
-def _commit_beside(fleet: Fleet, branch: str, path: str, text: str) -> str:
-    """Commit a file on a branch that is not checked out; return the commit."""
-    git = fleet.project.git
-    kept = fleet.project.root.parent / f"beside-{branch}"
-    if not kept.exists():
-        git("worktree", "add", "--quiet", "--detach", str(kept), branch)
-    beside = replace(fleet.project, root=kept)
-    beside.git("checkout", "--quiet", "--detach", branch)
-    beside.write(path, text)
-    made = beside.commit("somebody else")
-    git("update-ref", f"refs/heads/{branch}", made)
-    return made
 
 
 async def test_who_works_beside_an_agent_is_told_to_it(fleet: Fleet) -> None:

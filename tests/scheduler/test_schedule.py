@@ -4,9 +4,8 @@ import random
 import pytest
 
 from agentflow.errors import UsageError
-from agentflow.many import earlier
 from agentflow.overlaps import overlap
-from agentflow.scheduler import Job, schedule
+from agentflow.scheduler import Job, earlier, schedule
 
 
 def waves(*jobs: Job) -> list[tuple[str, int, tuple[str, ...]]]:

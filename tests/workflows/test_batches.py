@@ -1,5 +1,7 @@
 """Phase 6 from document to document: real git, sandbox and gates, a scripted model."""
 
+import asyncio
+import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,6 +84,7 @@ async def phase6(project: Project, *runs: Sequence[Json], **wanted: Any) -> tupl
     watch = wanted.pop("watch", project.events.append)
     servers = [ScriptedServer(read_script({"turns": list(turns)})) for turns in runs]
     steps: list[Json] = []
+    told = wanted.pop("told", steps.append)
     waiting = iter(servers)
 
     def connect(_: Plan) -> OpenModel:
@@ -98,7 +101,7 @@ async def phase6(project: Project, *runs: Sequence[Json], **wanted: Any) -> tupl
             connect,
             [watch],
             command_values,
-            steps.append,
+            told,
         )
     finally:
         for server in servers:
@@ -241,6 +244,22 @@ async def test_a_batch_that_was_cut_off_goes_on_where_it_was(tracked: Project) -
     assert len(tracked.requests) == 2
     assert [step["batch"]["id"] for step in steps] == ["1"]
     assert tracked.git("show", f"agentflow/{TASK}~1:app/more.txt") == "x"
+
+
+async def test_what_landed_is_reported_though_a_signal_comes_between_two_batches(
+    tracked: Project,
+) -> None:
+    """When the first one's next step has been told, and the second has no run yet."""
+
+    def told(_: Json) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel(signal.SIGTERM)
+
+    report, _ = await phase6(tracked, FIRST, told=told)
+
+    assert (report["outcome"], report["exit_code"]) == ("interrupted", 143)
+    assert [each["outcome"] for each in report["batches"]] == ["done"]
 
 
 @pytest.mark.parametrize(

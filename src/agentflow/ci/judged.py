@@ -61,10 +61,19 @@ def judged_of(report: Json, root: Path) -> tuple[Judged, ...]:
 def _parts(report: Json, root: Path) -> Iterator[Judged]:
     for each in _objects(report.get("runs")):
         yield from judged_of(each, root)
-    for each in (*_objects(report.get("batches")), *_objects(report.get("tasks"))):
-        run = str(each.get("run") or "")
-        found = read_report(root / FOLDER / run) if run and "/" not in run else each
-        yield _run({**found, "outcome": each.get("outcome")})
+    for each in _objects(report.get("tasks")):
+        if _objects(each.get("batches")):
+            yield from judged_of(each, root)
+        else:
+            yield _part(each, root)
+    for each in _objects(report.get("batches")):
+        yield _part(each, root)
+
+
+def _part(each: Json, root: Path) -> Judged:
+    run = str(each.get("run") or "")
+    found = read_report(root / FOLDER / run) if run and "/" not in run else each
+    return _run({**found, "outcome": each.get("outcome")})
 
 
 def _objects(value: object) -> list[Json]:

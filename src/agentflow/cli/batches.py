@@ -25,25 +25,17 @@ if TYPE_CHECKING:
     from agentflow.world import World
 
 
-def batches_apply(
-    task: str, prompt: str | None, base: str | None, flags: Mapping[str, Any]
-) -> bool:
-    """Whether a task given to `run` is one of batches: a prompt for phase 6, no task file, and a
-    document, where phase 6 would find it: at the branch's tip, in the base, or in the work tree.
+def batches_apply(task: str, base: str | None, flags: Mapping[str, Any]) -> bool:
+    """Whether a task given to `run` is a document with batches: see `means_document`."""
+    from agentflow.tasks.task import FOLDER, names_a_file
 
-    Raises `UsageError` for a base that is none.
-    """
-    from agentflow.prompts.search import plain_name
-    from agentflow.tasks.task import FOLDER
-
-    if prompt is None or not plain_name(prompt).startswith("phase-6"):
-        return False
-    if "/" in task or task.endswith(".md") or Path(FOLDER, f"{task}.md").exists():
-        return False
-    from agentflow.workflows.situation import Wanted, has_document
+    if names_a_file(task) or Path(FOLDER, f"{task}.md").exists():
+        return False  # most are: the rest is imported for others alone
+    from agentflow.whole_documents import means_document
+    from agentflow.workflows.situation import Wanted
     from agentflow.world import World
 
-    return has_document(Wanted(task, base, flags=flags, documents=desk().setting), World())
+    return means_document(Wanted(task, base, flags=flags, documents=desk().setting), World())
 
 
 def execute_batches(

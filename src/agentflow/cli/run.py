@@ -63,7 +63,7 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="TASK…",
-            help="A task's id (of a file or a queue), a task file's path, or - for standard input.",
+            help="A task's id (of a file, a queue or a tasks.md), a task file's path, or - for standard input.",
             autocompletion=complete_task,
         ),
     ] = None,
@@ -164,12 +164,11 @@ def run(
         manner = Manner(output_format, dry_run=dry_run, quiet=quiet, verbose=verbose)
         if all_ or len(names) > 1:
             _check_several(names, all_, text, arguments, replies)
-            _refuse_documents([name for name in names if batches_apply(name, prompt, base, flags)])
             several = Several(names, jobs, keep_going, accept_followups, fresh, base, flags)
             report = execute_many(several, manner)
             publish(report)
             raise exit_of(report)
-        if task is not None and batches_apply(task, prompt, base, flags):
+        if task is not None and batches_apply(task, base, flags):
             _refuse_replies(replies, "are for one run, and this task has several batches")
             report = execute_batches(
                 task, base, flags, output_format, dry_run=dry_run, quiet=quiet, verbose=verbose
@@ -203,17 +202,6 @@ def _refuse_replies(replies: object, why: str) -> None:
 
     if replies:
         raise UsageError(f"--record and --replay {why}")
-
-
-def _refuse_documents(names: list[str]) -> None:
-    from agentflow.errors import UsageError
-
-    if names:
-        raise UsageError(
-            f"{names[0]} is a document with batches, which is not run beside other tasks",
-            hint=f"agentflow phase-6 {names[0]}. A task may wait for one of its batches: "
-            + f"depends_on: {names[0]}-batch-1",
-        )
 
 
 def _check_several(

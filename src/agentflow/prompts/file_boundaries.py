@@ -105,7 +105,7 @@ def _unused(place: str, why: str) -> Planned:
 def _used(row: _Row, place: str, base_paths: frozenset[str]) -> Planned:
     opening = [glob for glob in row.allow if opens_protected(glob)]
     allow = tuple(
-        each for glob in row.allow if glob not in opening for each in _unnamed(glob, base_paths)
+        each for glob in row.allow if glob not in opening for each in unnamed(glob, base_paths)
     )
     refused = tuple(
         f"{place}: the plan cannot allow {one_line(glob, 200)}, which is protected"
@@ -118,7 +118,7 @@ def _used(row: _Row, place: str, base_paths: frozenset[str]) -> Planned:
     return Planned(allow, row.deny, (f"{told}{denied}", *refused))
 
 
-def _unnamed(glob: str, base_paths: frozenset[str]) -> tuple[str, ...]:
+def unnamed(glob: str, base_paths: frozenset[str]) -> tuple[str, ...]:
     """Globs for the same paths that do not name a file literally: who names one in `allow` excuses
     it from the tamper gate, and a plan must not."""
     folder, slash, name = glob.rpartition("/")

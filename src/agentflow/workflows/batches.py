@@ -1,16 +1,18 @@
 """Phase 6: the batches of a document, one run each, until none is left or one fails."""
 
+import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agentflow.budget import Account, shared_account
-from agentflow.errors import AgentflowError, Conflict
+from agentflow.errors import AgentflowError, Conflict, Interrupted
+from agentflow.frozen import record
 from agentflow.interfaces import Emit
 from agentflow.kept_documents import find_kept
 from agentflow.markers import write_marker
 from agentflow.plan import Plan, make_plan
 from agentflow.prompts.context import Measure
-from agentflow.records import Json
+from agentflow.records import Json, Neighbour
 from agentflow.run import Connect, run_task
 from agentflow.runs import task_lock
 from agentflow.tasks.document import Batch
@@ -32,6 +34,18 @@ from agentflow.workspace.land import branch_tip
 from agentflow.world import World
 
 
+@record
+class Among:
+    """What batches share with other runs of the same call."""
+
+    account: Account
+    """What all of them spend."""
+    beside: Callable[[], Sequence[Neighbour] | None]
+    """The tasks that others work on by then; None if there are no others."""
+    ended: Callable[[Json], None]
+    """Gets the report of each run."""
+
+
 async def run_batches(
     wanted: Wanted,
     world: World,
@@ -39,6 +53,7 @@ async def run_batches(
     sinks: Sequence[Emit],
     measure: Measure,
     told: Callable[[Json], None],
+    among: Among | None = None,
 ) -> Json:
     """Run batch after batch; return the report of all of them. `told` gets each next step.
 
@@ -47,16 +62,18 @@ async def run_batches(
     situation = look(wanted, world)
     check(situation)
     account = shared_account(wanted.flags, "all batches together", world.clock)
-    series = _Series(wanted, world, connect, sinks, measure, told, account)
+    alone = Among(account, lambda: None, lambda _: None)
+    series = _Series(wanted, world, connect, sinks, measure, told, among or alone)
     with task_lock(situation.repository.locks(world.cache), wanted.task):
         try:
             return await series.work()
-        except AgentflowError as error:
+        except (AgentflowError, asyncio.CancelledError) as error:
             if not series.done:
                 raise
             # What has landed is reported, whatever is wrong with the rest.
             series.step = None
-            return series.report(situation, Ending.of(error))
+            known = error if isinstance(error, AgentflowError) else Interrupted.of(error)
+            return series.report(situation, Ending.of(known))
 
 
 @dataclass
@@ -69,8 +86,7 @@ class _Series:
     sinks: Sequence[Emit]
     measure: Measure
     told: Callable[[Json], None]
-    account: Account
-    """What all batches of this call spend."""
+    among: Among
     done: list[Json] = field(default_factory=list[Json])
     step: Json | None = None
     """The newest one."""
@@ -81,16 +97,16 @@ class _Series:
         """Run batch after batch, to the report of all."""
         await self._end_what_was_cut_short()
         while True:
-            wanted, situation = self.wanted, look(self.wanted, self.world)
+            wanted, situation = self.wanted, await asyncio.to_thread(look, self.wanted, self.world)
             batch = situation.choice.batch
             over = bool(self.done) and (wanted.one or self.done[-1]["id"] == (batch and batch.id))
             if situation.choice.state != "next" or batch is None or over:
                 if wanted.run and not self.done:
                     raise wanted.changed
                 return self.report(situation, self._ending(situation))
-            plan = await plan_batch(wanted, self.world, situation, batch, self.measure)
-            report = await run_task(plan, self.world, self.connect, self.sinks, self.account)
-            self.done.append(_entry(batch, report))
+            beside = self.among.beside()
+            plan = await plan_batch(wanted, self.world, situation, batch, self.measure, beside)
+            report = await self._run(batch, plan)
             if report["outcome"] != "done":
                 return self._stopped(situation, plan, report)
             try:
@@ -107,9 +123,14 @@ class _Series:
             return
         batch, order = found
         plan = await make_plan(order, self.world, self.measure)
-        report = await run_task(plan, self.world, self.connect, self.sinks, self.account)
-        self.done.append(_entry(batch, report))
+        report = await self._run(batch, plan)
         self._tell(situation, batch, report)
+
+    async def _run(self, batch: Batch, plan: Plan) -> Json:
+        report = await run_task(plan, self.world, self.connect, self.sinks, self.among.account)
+        self.done.append(_entry(batch, report))
+        self.among.ended(report)
+        return report
 
     def _complete(self, situation: Situation, batch: Batch, report: Json) -> None:
         """Write down what git does not have, and tell the next step."""
@@ -141,9 +162,12 @@ class _Series:
         """The report after a run that did not end well; a failed batch is marked so."""
         hint = report["hint"]
         if report["outcome"] == "failed" and situation.choice.batch:
-            repository, kept = situation.repository, situation.kept
-            locks = repository.locks(self.world.cache)
-            batch = situation.choice.batch
+            repository, now = situation.repository, situation
+            if self.wanted.shared:  # others moved the branch, and it is marked where that is now
+                now = look(self.wanted, self.world)
+                plan = replace(plan, base=now.base)
+            kept, locks = now.kept, repository.locks(self.world.cache)
+            batch = find_batch(kept.document, situation.choice.batch.id)
             commit = escalate(plan, repository, kept, batch, report, locks)
             self.escalation = escalation(kept, batch, report, commit, self.wanted.again)
             hint = f"Look at it: agentflow runs show {report['run']}. Mend task or plan, then: "

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from agentflow.boundaries import check_glob, is_path, matches
+from agentflow.boundaries import check_glob, is_path, matches, opens_protected
 from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.tasks.document import DeclaredFile, TaskEntry
@@ -52,6 +52,12 @@ def declared_by(tasks: Sequence[TaskEntry], there: Collection[str]) -> Declared:
             files[path] = None
     kept = tuple(path for path in files if path not in deleted)
     return Declared(kept, tuple(deleted), tuple(areas), tuple(unplaced))
+
+
+def written(declared: Declared) -> tuple[str, ...]:
+    """Globs of what a batch changes, as it declares; what a document says opens no protected path."""
+    globs = (*declared.files, *declared.deleted, *declared.areas)
+    return tuple(glob for glob in globs if not opens_protected(glob))
 
 
 def _place(file: DeclaredFile) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
+from agentflow.boundaries import matches
 from agentflow.configuration import DocumentsSetting
 from agentflow.errors import UsageError
 from agentflow.frozen import record
@@ -13,13 +14,15 @@ from agentflow.markers import read_marker
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
 from agentflow.prompts.context import Measure
+from agentflow.prompts.file_boundaries import unnamed
+from agentflow.records import Neighbour
 from agentflow.resuming import earlier_order, order_of
 from agentflow.runs import list_runs
 from agentflow.tasks.document import Batch, TaskEntry, batch_task_id
 from agentflow.tasks.next_batch import NextBatch, is_for, next_batch
 from agentflow.tasks.task import check_id
 from agentflow.workflows.assignment import assignment, commit_message
-from agentflow.workflows.declared import Declared, declared_by
+from agentflow.workflows.declared import Declared, declared_by, written
 from agentflow.workflows.holding import holder
 from agentflow.workflows.ledger import batch_ledger, check_place
 from agentflow.workspace.land import branch_tip
@@ -48,11 +51,21 @@ class Wanted:
     """A person's words to the agent of that run, which asked."""
     flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
     documents: DocumentsSetting = field(default_factory=DocumentsSetting)
+    shared: bool = False
+    """Whether others land on the same branch meanwhile."""
+    within: tuple[str, ...] = ()
+    """What batches may write, each what it declares of it and what is there; none means that nothing
+    but the settings bounds them."""
 
     @property
     def branch(self) -> str:
         """The branch on which all batches land."""
         return str(self.flags.get("target") or f"agentflow/{self.task}")
+
+    @property
+    def run_flags(self) -> dict[str, Any]:
+        """The settings of each batch's run."""
+        return {"prompt": PROMPT, **self.flags, "target": self.branch, "land": "branch"}
 
     @property
     def again(self) -> str:
@@ -129,9 +142,15 @@ def check(situation: Situation) -> None:
 
 
 async def plan_batch(
-    wanted: Wanted, world: World, situation: Situation, batch: Batch, measure: Measure
+    wanted: Wanted,
+    world: World,
+    situation: Situation,
+    batch: Batch,
+    measure: Measure,
+    beside: Sequence[Neighbour] | None = None,
 ) -> Plan:
-    """The plan of the run for one batch: of the one that was cut off, if there is one.
+    """The plan of the run for one batch: of the one that was cut off, if there is one. `beside` as
+    in `make_plan`.
 
     Raises as `make_plan` does, and `UsageError` for a batch that could not be marked COMPLETE, or
     for another run than the one that is wanted.
@@ -147,8 +166,9 @@ async def plan_batch(
     if wanted.run and (earlier is None or earlier.resume != wanted.run):
         raise wanted.changed
     order = earlier or Order(base=situation.base, fresh=True, made=made)
-    order = replace(order, flags=_flags(wanted), answer=wanted.answer)
-    plan = await make_plan(order, world, measure)
+    flags = {**wanted.run_flags, **_bounds(wanted, declared, repository.paths(situation.base))}
+    order = replace(order, flags=flags, answer=wanted.answer, shared_target=wanted.shared)
+    plan = await make_plan(order, world, measure, beside)
     message = commit_message(batch, choice.tasks)
     ledger = batch_ledger(kept, batch, choice.tasks, message, wanted.documents.roots, held)
     if held:  # a gate that is to fail before the work cannot: the base has the work
@@ -156,6 +176,16 @@ async def plan_batch(
         plan = replace(plan, gates=gates)
     notices = (*choice.notices, *_unsaid(batch), *_unmeasured(kept, choice.tasks, declared))
     return replace(plan, ledger=ledger, notices=(*notices, *plan.notices))
+
+
+def _bounds(wanted: Wanted, declared: Declared, there: frozenset[str]) -> dict[str, Any]:
+    """The boundaries of a batch as flags give them, if it has some that the settings do not give."""
+    own = written(declared)
+    found = [
+        glob for glob in wanted.within if glob in own or any(matches(glob, path) for path in there)
+    ]
+    allow = [each for glob in found or wanted.within for each in unnamed(glob, there)]
+    return {"allow": allow} if allow else {}
 
 
 def _check_declared(kept: Kept, batch: Batch, declared: Declared) -> None:
@@ -194,10 +224,6 @@ def _unmeasured(kept: Kept, tasks: Sequence[TaskEntry], declared: Declared) -> l
     return [*told, *unread]
 
 
-def _flags(wanted: Wanted) -> dict[str, Any]:
-    return {"prompt": PROMPT, **wanted.flags, "target": wanted.branch, "land": "branch"}
-
-
 def cut_short(wanted: Wanted, world: World, situation: Situation) -> tuple[Batch, Order] | None:
     """The finished batch whose run landed last, with the order to bring that run to its end, if it
     died before it had said all: its report, its marker, or that the whole task is done."""
@@ -218,6 +244,6 @@ def cut_short(wanted: Wanted, world: World, situation: Situation) -> tuple[Batch
     if said or not batch.finished or name not in landed:
         return None
     try:
-        return batch, replace(order_of(repository, world.cache, name), flags=_flags(wanted))
+        return batch, replace(order_of(repository, world.cache, name), flags=wanted.run_flags)
     except UsageError:
         return None
