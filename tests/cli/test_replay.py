@@ -101,7 +101,7 @@ def test_a_run_is_recorded_and_replayed(terminal: Terminal, tmp_path: Path) -> N
     again = terminal.run(
         "run", "TASK-1", *GATE, "--fresh", "--base-url", url, "--record", str(tape)
     )
-    assert (again.returncode, "exists" in again.stderr) == (2, True)
+    assert (again.returncode, "is there already" in again.stderr) == (2, True)
 
     project.write(".orchestrator/prompts/plain.md", "Do what the task says.\nBe quick.\n")
     code, report = replay(terminal, tape)
