@@ -8,7 +8,7 @@ from agentflow.markers import marker_path, read_marker
 from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.resuming import Resumption
-from agentflow.runs import again, landed_by, list_runs, unfinished_run
+from agentflow.runs import FOLDER, again, is_fork, landed_by, list_runs, unfinished_run
 from agentflow.spending import is_replay
 from agentflow.workspace.land import branch_tip, check_target, target_tip
 from agentflow.workspace.signing import check_signing
@@ -87,12 +87,17 @@ def _asking_run(root: Path, task: str) -> str | None:
 
 
 def _is_another_try(plan: Plan) -> bool:
-    """Whether a run that goes on was begun after the one that did the task: a fork of that."""
-    runs = list_runs(plan.repository.root, plan.task.id)
+    """Whether a run that goes on is a fork that was begun after the run which did the task."""
+    root, resumed = plan.repository.root, plan.order.resume
+    runs = list_runs(root, plan.task.id)
     names = [report["run"] for report in runs]
     done = [report["run"] for report in runs if report["outcome"] == "done"]
-    resumed = plan.order.resume
-    return resumed in names and bool(done) and names.index(resumed) > names.index(done[-1])
+    return (
+        resumed in names
+        and bool(done)
+        and names.index(resumed) > names.index(done[-1])
+        and is_fork(root / FOLDER / str(resumed))
+    )
 
 
 def _landed_on(report: Json) -> str | None:

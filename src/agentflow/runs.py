@@ -255,9 +255,15 @@ def _was_answered(journal: Path) -> bool:
     return "assistant" in line_kinds(journal, MAX_JOURNAL)
 
 
+def is_fork(folder: Path) -> bool:
+    """Whether the run in a folder was begun with the conversation of another one."""
+    kinds = line_kinds(folder / JOURNAL, MAX_JOURNAL)
+    return sum(kind == RunStarted.type for kind in kinds) > 1
+
+
 def is_begun(folder: Path) -> bool:
-    """Whether a process ever worked at the run in a folder: at one that was forked none does until it
-    is resumed. Then its last line says how it begins, after the lines that it was given."""
+    """Whether a process ever worked at the run in a folder: at a fork none does until it is resumed.
+    Then its last line says how it begins, after the lines that it was given."""
     lines, last = 0, ""
     for kind in line_kinds(folder / JOURNAL, MAX_JOURNAL):
         lines, last = lines + 1, kind

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.order import Order
 from tests.cli.shell import Shell
-from tests.run.project import HELLO, bash, turn
+from tests.run.project import HELLO, bash, call, turn
 
 pytestmark = pytest.mark.sandbox
 
@@ -105,3 +106,29 @@ def test_who_goes_back_in_it_is_shown_a_way_that_leads_on(
     beyond = shell.run("runs", "rewind", report["run"], "--to", "99")
     assert (beyond.returncode, "fork" in beyond.stderr) == (2, False)
     assert "there is no checkpoint of turn 99" in beyond.stderr
+
+
+def test_an_answer_to_another_run_of_a_task_that_is_done_is_refused(
+    bwrap: str, tmp_path: Path
+) -> None:
+    """Of two runs that asked, the older one was answered."""
+    shell = Shell(tmp_path)
+    question = {"question": "Which word?", "header": "Word", "options": [], "multiSelect": False}
+    asking = [turn(call("AskUserQuestion", questions=[question])), turn(HELLO), turn()]
+    shell.project.write(
+        ".orchestrator/prompts/asker.md",
+        "---\nname: asker\ntools: Write, AskUserQuestion\n---\nAsk, then write.\n",
+    )
+    shell.project.commit()
+    first, second = (
+        asyncio.run(shell.project.run(asking, prompt="asker"))["run"] for _ in range(2)
+    )
+
+    async def answered(run: str) -> subprocess.CompletedProcess[str]:
+        async with ScriptedServer(read_script({"turns": asking})) as server:
+            return await asyncio.to_thread(shell.run, "answer", run, "hi", "--base-url", server.url)
+
+    assert asyncio.run(answered(first)).returncode == 0
+    refused = asyncio.run(answered(second))
+    assert refused.returncode == 2
+    assert f"TASK-1 is done, and the run {second} asks nothing any more" in refused.stderr
