@@ -15,6 +15,7 @@ from agentflow.records import Task
 from agentflow.task_queues import queue_of_base
 from agentflow.tasks.document import Batch, batch_task_id
 from agentflow.tasks.next_batch import is_for
+from agentflow.tasks.statuses import PASSED_OVER
 from agentflow.tasks.task import FOLDER, names_a_file
 from agentflow.workflows.declared import declared_by, written
 from agentflow.workflows.situation import PROMPT, Wanted, check, has_document, look
@@ -78,7 +79,7 @@ def find_whole(
     check(situation)
     repository, kept = situation.repository, situation.kept
     ours = [batch for batch in kept.document.batches if is_for(batch)]
-    left = [batch for batch in ours if not batch.over]
+    left = [batch for batch in ours if not batch.over and batch.status not in PASSED_OVER]
     title = "; ".join(f"batch {batch.id}: {batch.name}" for batch in left) or "no batch is left"
     task = Task(name, title[:200], "", tracking_id=kept.document.task_id)
     order = Order(base=situation.base, made=task, flags=wanted.run_flags)

@@ -162,6 +162,18 @@ def test_what_bounds_a_document(beside: Fleet) -> None:
     assert waves(project, TASK, "app", "docs") == {TASK: 1, "app": 1, "docs": 1}
 
 
+def test_what_is_deferred_is_nothing_that_it_may_change(beside: Fleet) -> None:
+    batch = "## Batch 2: Farewell ⏸️ PENDING"
+    deferred = DOCUMENT.replace(batch, batch.replace("PENDING", "DEFERRED"))
+    beside.project.write(PATH, deferred)
+    beside.project.commit("docs: later")
+
+    found = whole(beside.project)
+
+    assert found.task.title == "batch 1: Greeting"
+    assert found.wanted.within == ("app/hello.txt",)
+
+
 async def test_all_land_on_one_branch_with_the_document(beside: Fleet) -> None:
     beside.task("A", writes("a/x.txt"), header="allow: [a/]\nprompt: plain")
     beside.task(
