@@ -5,7 +5,7 @@ from dataclasses import replace
 from agentflow.errors import UsageError
 from agentflow.events import RunResumed, RunStarted
 from agentflow.journal import Journal
-from agentflow.markers import own_folder, remove_markers
+from agentflow.markers import own_folder, read_marker, remove_markers
 from agentflow.plan import Plan
 from agentflow.resuming import (
     checkpoints_of,
@@ -52,10 +52,12 @@ def rewind(repository: Repository, world: World, report: dict[str, object], turn
         remove_locks(state.directory)
         kept = checkpoints_of(repository, state, run)
         wanted = checkpoint_at(kept, turn)
-        if report["outcome"] == "done":
+        done = f"the run {run}" if report["outcome"] == "done" else ""
+        done = done or (task if read_marker(repository.root, task) == "done" else "")
+        if done:
             raise UsageError(
-                f"the run {run} is done, and what it verified stays",
-                hint=f"Begin another one there: agentflow runs fork {run} --at {turn}",
+                f"{done} is done, and what was verified stays",
+                hint=f"Begin another run there: agentflow runs fork {run} --at {turn}",
             )
         folder = own_folder(repository.root, FOLDER) / run
         # The files first: lines beyond a checkpoint are done again, files ahead of lines are not.

@@ -132,3 +132,6 @@ def test_an_answer_to_another_run_of_a_task_that_is_done_is_refused(
     refused = asyncio.run(answered(second))
     assert refused.returncode == 2
     assert f"TASK-1 is done, and the run {second} asks nothing any more" in refused.stderr
+    back = shell.run("runs", "rewind", second, "--to", "0")
+    assert (back.returncode, "TASK-1 is done, and what was verified" in back.stderr) == (2, True)
+    assert shell.project.marker("done") == "done"

@@ -69,7 +69,7 @@ def test_what_landed_nowhere_is_not_said_to_have_landed(terminal: Terminal) -> N
         "  to run it again, give --fresh",
     ]
     back = terminal.run("runs", "rewind", report["run"], "--to", "1")
-    assert "is done, and what it verified stays" in back.stderr
+    assert "is done, and what was verified stays" in back.stderr
 
 
 def test_a_run_is_recorded_and_replayed(terminal: Terminal, tmp_path: Path) -> None:
