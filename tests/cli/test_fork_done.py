@@ -113,7 +113,7 @@ def test_an_answer_to_another_run_of_a_task_that_is_done_is_refused(
 ) -> None:
     """Of two runs that asked, the older one was answered."""
     shell = Shell(tmp_path)
-    question = {"question": "Which word?", "header": "Word", "options": [], "multiSelect": False}
+    question: dict[str, Any] = {"question": "Which word?", "header": "Word", "options": []}
     asking = [turn(call("AskUserQuestion", questions=[question])), turn(HELLO), turn()]
     shell.project.write(
         ".orchestrator/prompts/asker.md",
