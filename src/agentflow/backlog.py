@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentflow.configuration import DocumentsSetting, Settings
 from agentflow.done_before import DoneBefore
@@ -22,12 +22,14 @@ from agentflow.scheduler import Job
 from agentflow.settings import CONFIG, load_settings
 from agentflow.task_queues import queue_of_base
 from agentflow.tasks.queue import Entry
-from agentflow.tasks.task import FOLDER
+from agentflow.tasks.task import FOLDER, names_a_file
 from agentflow.trust import read_trust
-from agentflow.whole_documents import Whole, find_whole
 from agentflow.workspace.land import target_tip
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
+
+if TYPE_CHECKING:
+    from agentflow.whole_documents import Whole
 
 _NUMBER = re.compile(r"(\d+)")
 
@@ -44,7 +46,7 @@ class Item:
     """Ids of others of the backlog."""
     builds_on: Mapping[str, str] = field(default_factory=dict[str, str])
     """Commits of tasks that were done before and that the start does not hold, by the task's id."""
-    whole: Whole | None = None
+    whole: "Whole | None" = None
     """The document whose batches are the task."""
 
     @property
@@ -223,9 +225,15 @@ def _item(name: str, start: Start, world: World) -> Item:
 
 def _document(name: str, start: Start, world: World) -> Item | None:
     """The item of a document with batches; None if the name means another task."""
+    if names_a_file(name) or Path(start.repository.root, FOLDER, f"{name}.md").exists():
+        return None
+    from agentflow.whole_documents import find_whole  # it brings all that reads documents
+
     target = {"target": start.target} if start.shared else {}
     flags = {**start.flags, **target}
-    whole = find_whole(name, start.base, flags, start.documents, world, shared=start.shared)
+    whole = find_whole(
+        name, start.base, start.repository, flags, start.documents, world, shared=start.shared
+    )
     if whole and start.land != "branch":
         raise UsageError(
             f"{name} is a document, and its batches land on a branch: --land {start.land} is not "

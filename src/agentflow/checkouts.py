@@ -310,9 +310,9 @@ def temporary_folder(parent: Path, prefix: str) -> Path:
         return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
 
 
-def remove_folder(folder: Path) -> None:
-    """Delete a folder that hostile code has filled; what cannot be deleted stays.
+def remove_folder(*folders: Path) -> None:
+    """Delete folders that hostile code has filled; what cannot be deleted stays.
 
     By `rm`, because Python's own removal recurses once for each nested folder.
     """
-    subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, check=False)
+    subprocess.run(["rm", "-rf", "--", *folders], capture_output=True, check=False)

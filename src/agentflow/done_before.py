@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from agentflow.configuration import DocumentsSetting
-from agentflow.kept_documents import left_of
 from agentflow.markers import read_marker
 from agentflow.records import Json
 from agentflow.runs import list_runs
@@ -34,9 +33,13 @@ class DoneBefore:
     def left_of(self, name: str) -> str | None:
         """Why a document is not complete in the start; empty if it is, None for what is none."""
         if name not in self._left:
-            found = left_of(self._repository, self._base, name, self._documents, self._held)
-            self._left[name] = found
+            self._left[name] = self._left_at(name, self._base, self._held)
         return self._left[name]
+
+    def _left_at(self, name: str, commit: str, landed: frozenset[str]) -> str | None:
+        from agentflow.kept_documents import left_of  # it brings all that reads documents
+
+        return left_of(self._repository, commit, name, self._documents, landed)
 
     def commit(self, name: str) -> str | None:
         """Where a task landed that is done, or a document's last batch, if one can build on it."""
@@ -77,5 +80,4 @@ class DoneBefore:
         yield from (tip for tip in reversed(tips) if self._repository.holds(tip))
 
     def _is_complete(self, name: str, tip: str) -> bool:
-        landed = self._repository.landed_tasks(tip)
-        return left_of(self._repository, tip, name, self._documents, landed) == ""
+        return self._left_at(name, tip, self._repository.landed_tasks(tip)) == ""

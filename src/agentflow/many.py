@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from agentflow.backlog import Backlog, Item, Start, find_start, named_tasks
 from agentflow.budget import Account, shared_account
@@ -27,12 +28,13 @@ from agentflow.scheduler import Job, Slot, drive, earlier, schedule
 from agentflow.stopping import Stop, stoppable
 from agentflow.tally import document_entry, entry, refused, summary
 from agentflow.tasks.task import FOLDER
-from agentflow.whole_documents import Whole
-from agentflow.workflows.batches import Among, run_batches
 from agentflow.workspace.combine import common_base
 from agentflow.workspace.land import branch_tip, target_tip
-from agentflow.workspace.repository import Repository, open_repository
+from agentflow.workspace.repository import Repository
 from agentflow.world import World
+
+if TYPE_CHECKING:
+    from agentflow.whole_documents import Whole
 
 
 @record
@@ -153,9 +155,7 @@ class _Fleet:
         """Run one task to its end; return whether it is done."""
         item = self.items[job.id]
         try:
-            repository = await asyncio.to_thread(
-                open_repository, self.world.directory, self.world.environment
-            )
+            repository = self.wanted.start.repository
             if item.whole:
                 self.entries[job.id] = await self._batches(item, item.whole, repository)
             else:
@@ -175,8 +175,10 @@ class _Fleet:
 
         return {**entry(item, await self._tries(begin)), "base_of": parts}
 
-    async def _batches(self, item: Item, whole: Whole, repository: Repository) -> Json:
+    async def _batches(self, item: Item, whole: "Whole", repository: Repository) -> Json:
         """What became of a document. The batch that clashes begins anew from where the branch is."""
+
+        from agentflow.workflows.batches import Among, run_batches  # few calls need it
 
         runs: list[Json] = []
 

@@ -1,6 +1,8 @@
-"""Threads for plain work that must not be left half done."""
+"""Threads for plain work that must not be left half done, or done twice."""
 
 import asyncio
+import functools
+import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
@@ -19,6 +21,19 @@ async def to_the_end(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
         with suppress(asyncio.CancelledError):
             await asyncio.shield(work)
     return work.result()
+
+
+def once(function: Callable[P, T]) -> Callable[P, T]:
+    """The function with its results kept: of several threads that ask at the same time one finds out,
+    and the others wait, which `functools.cache` does not see to. Arguments are hashable."""
+    lock, kept = threading.Lock(), functools.cache(function)
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        with lock:
+            return kept(*args, **kwargs)
+
+    return call
 
 
 def on_this_loop(

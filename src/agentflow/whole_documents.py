@@ -19,7 +19,7 @@ from agentflow.tasks.statuses import PASSED_OVER
 from agentflow.tasks.task import FOLDER, names_a_file
 from agentflow.workflows.declared import declared_by, written
 from agentflow.workflows.situation import PROMPT, Wanted, check, has_document, look
-from agentflow.workspace.repository import Repository, open_repository
+from agentflow.workspace.repository import Repository
 from agentflow.world import World
 
 
@@ -36,7 +36,7 @@ class Whole:
     """Ids of its batches' tasks, which others may depend on."""
 
 
-def means_document(wanted: Wanted, world: World) -> bool:
+def means_document(wanted: Wanted, repository: Repository) -> bool:
     """Whether the name that a caller gave means a document with batches, where phase 6 would find it:
     at the branch's tip, in the base, or in the work tree.
 
@@ -47,10 +47,9 @@ def means_document(wanted: Wanted, world: World) -> bool:
     asked = prompt is not None and plain_name(prompt).startswith(PROMPT)
     if names_a_file(wanted.task) or (prompt is not None and not asked):
         return False
-    repository = open_repository(world.directory, world.environment)
     if Path(repository.root, FOLDER, f"{wanted.task}.md").exists():
         return False
-    return has_document(wanted, world) and (asked or not _is_queued(wanted, repository))
+    return has_document(wanted, repository) and (asked or not _is_queued(wanted, repository))
 
 
 def _is_queued(wanted: Wanted, repository: Repository) -> bool:
@@ -61,6 +60,7 @@ def _is_queued(wanted: Wanted, repository: Repository) -> bool:
 def find_whole(
     name: str,
     base: str,
+    repository: Repository,
     flags: Mapping[str, Any],
     documents: DocumentsSetting,
     world: World,
@@ -73,11 +73,11 @@ def find_whole(
     Raises `UsageError` as `check` and `make_outline` do.
     """
     wanted = Wanted(name, base, flags=flags, documents=documents, shared=shared)
-    if not means_document(wanted, world):
+    if not means_document(wanted, repository):
         return None
     situation = look(wanted, world)
     check(situation)
-    repository, kept = situation.repository, situation.kept
+    kept = situation.kept
     ours = [batch for batch in kept.document.batches if is_for(batch)]
     left = [batch for batch in ours if not batch.over and batch.status not in PASSED_OVER]
     title = "; ".join(f"batch {batch.id}: {batch.name}" for batch in left) or "no batch is left"

@@ -198,11 +198,14 @@ class Workbench:
 
         Renamed first: its sandbox may take a moment to die, and must not write into a new tree.
         """
-        for each in self.folder.iterdir() if self.folder.is_dir() else ():
-            if each.name != STATE:
-                dead = self.folder / f"dead-{self._world.entropy(8).hex()}"
-                each.rename(dead)
-                remove_folder(dead)
+        found = list(self.folder.iterdir()) if self.folder.is_dir() else []
+        dead = [
+            each.rename(self.folder / f"dead-{self._world.entropy(8).hex()}")
+            for each in found
+            if each.name != STATE
+        ]
+        if dead:
+            remove_folder(*dead)
 
     @property
     def _kept(self) -> Path:

@@ -361,11 +361,11 @@ def test_help_does_not_import_what_is_heavy(project: Project) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [["version"], ["runs", "list", "--json"], ["prompts", "list"],
-     ["run", "TASK-1", *GATE, "--dry-run"]],
-    ids=lambda arguments: arguments[0],
+     ["run", "TASK-1", *GATE, "--dry-run"], ["run", "--all", *GATE, "--dry-run"]],
+    ids=lambda arguments: " ".join(arguments[:2]),
 )  # fmt: skip
 def test_what_asks_no_model_does_not_import_the_sdk(project: Project, arguments: list[str]) -> None:
-    others = {"dbos", "mcp", "opentelemetry", "psycopg", "starlette", "uvicorn"}
+    others = {"markdown_it", "dbos", "mcp", "opentelemetry", "psycopg", "starlette", "uvicorn"}
     assert _imports(project, *arguments).isdisjoint({"anthropic", "httpx2", *others})
 
 

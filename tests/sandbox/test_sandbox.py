@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,18 @@ def test_a_bubblewrap_that_does_not_contain_is_found_out(
     program.write_text(f'#!/bin/sh\n[ "$1" = --help ] && exit\n{script}\n')
     program.chmod(0o755)
     assert probe(str(tmp_path)) == reason
+
+
+@pytest.mark.sandbox
+def test_runs_that_begin_at_once_try_bubblewrap_once(tmp_path: Path, bwrap: str) -> None:
+    program = tmp_path / "bwrap"
+    program.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/tried\nexec {bwrap} "$@"\n')
+    program.chmod(0o755)
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(probe, [str(tmp_path)] * 4)) == [None] * 4
+
+    assert (tmp_path / "tried").read_text().split() == ["--help", "--args"]
 
 
 def test_refused_namespaces_are_explained(tmp_path: Path) -> None:

@@ -33,9 +33,10 @@ def batches_apply(task: str, base: str | None, flags: Mapping[str, Any]) -> bool
         return False  # most are: the rest is imported for others alone
     from agentflow.whole_documents import means_document
     from agentflow.workflows.situation import Wanted
-    from agentflow.world import World
 
-    return means_document(Wanted(task, base, flags=flags, documents=desk().setting), World())
+    here = desk()
+    wanted = Wanted(task, base, flags=flags, documents=here.setting)
+    return here.repository is not None and means_document(wanted, here.repository)
 
 
 def execute_batches(

@@ -1,7 +1,6 @@
 """Places where an agent's tools run: a literal registry of back ends, and the door to them."""
 
 import contextlib
-import functools
 import json
 import os
 import subprocess
@@ -20,6 +19,7 @@ from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Policy
 from agentflow.sandbox.services import start_services
 from agentflow.sandbox.traffic import Account
+from agentflow.threads import once
 
 
 def _open_landlock(
@@ -156,7 +156,7 @@ def notices(backend: Backend) -> tuple[str, ...]:
     )
 
 
-@functools.cache
+@once
 def probe(search: str | None = None) -> str | None:
     """Return why bubblewrap does not contain a process here, and the remedy; None if it does.
 
@@ -188,7 +188,7 @@ def probe(search: str | None = None) -> str | None:
     return None
 
 
-@functools.cache
+@once
 def probe_landlock() -> str | None:
     """The same for Landlock."""
     from agentflow.sandbox import landlock

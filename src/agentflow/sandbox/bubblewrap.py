@@ -1,7 +1,6 @@
 """The bubblewrap back end: turns a policy into mounts and namespaces, and the toolbox into PID 1."""
 
 import contextlib
-import functools
 import os
 import shutil
 import socket
@@ -32,6 +31,7 @@ from agentflow.sandbox.seccomp import assemble
 from agentflow.sandbox.services import service_variables
 from agentflow.sandbox.traffic import Account, Traffic
 from agentflow.sandbox.tree import TreeMounts, refuse_sockets
+from agentflow.threads import once
 
 NAMESPACES = (
     *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"),
@@ -222,7 +222,7 @@ def advice(message: str, kernel: Path = Path("/proc/sys")) -> str:
     )
 
 
-@functools.cache
+@once
 def _has_bind_fd(executable: str) -> bool:
     """Tell whether mounts can be named by descriptor (0.10, and security updates before it)."""
     shown = subprocess.run([executable, "--help"], capture_output=True, check=False, env={})

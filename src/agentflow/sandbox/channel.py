@@ -17,7 +17,9 @@ from agentflow.errors import EnvironmentFailure, ToolFailure
 from agentflow.frozen import record
 from agentflow.records import Json
 from agentflow.sandbox.answers import Answer, is_result, read_answer, read_object
+from agentflow.sandbox.bytecode import keep_bytecode
 from agentflow.sandbox.policy import Session
+from agentflow.threads import once
 
 TOOLBOX = Path(__file__).resolve().parent.parent / "toolbox"
 """The program that answers the calls: a directory."""
@@ -27,6 +29,8 @@ LINE_LIMIT = 64 * 1024**2
 
 STDERR_LIMIT = 64 * 1024
 """Bytes kept of what the process writes to standard error."""
+
+_keep_bytecode = once(keep_bytecode)
 
 START_PATIENCE = 30.0
 CALL_PATIENCE = 60.0
@@ -92,6 +96,7 @@ class Channel:
         `patience` is how many seconds a call may take beyond its own `timeout` argument.
         Raises `EnvironmentFailure` with the process's last words if it never is.
         """
+        _keep_bytecode(TOOLBOX)
         ours, theirs = socket.socketpair()
         stderr = _bounded_file(STDERR_LIMIT)
         streams = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)

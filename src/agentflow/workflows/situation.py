@@ -119,12 +119,11 @@ def look(wanted: Wanted, world: World) -> Situation:
     return Situation(repository, base, kept, next_batch(kept.document, retry=wanted.retry))
 
 
-def has_document(wanted: Wanted, world: World) -> bool:
+def has_document(wanted: Wanted, repository: Repository) -> bool:
     """Whether `look` would find a document. Raises `UsageError` for a base that is none."""
-    repository = open_repository(world.directory, world.environment)
     tip = branch_tip(repository, wanted.branch) or repository.resolve(wanted.base or "HEAD")
     paths = paths_of(wanted.task, wanted.documents.roots)
-    held = repository.paths(tip)
+    held = repository.modes(tip)
     return any(path in held or (repository.root / path).is_file() for path in paths)
 
 

@@ -30,18 +30,30 @@ set -eu
 cd "$AGENTFLOW_TREE"
 export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_ATTR_NOSYSTEM=1
 export GIT_NO_REPLACE_OBJECTS=1 GIT_GRAFT_FILE=/dev/null GIT_OPTIONAL_LOCKS=0
-head=$(git --git-dir="$AGENTFLOW_GIT" rev-parse --verify 'HEAD^{commit}')
+head=
+line() { if [ -f "$1" ]; then read -r head < "$1" || true; fi; }
+line "$AGENTFLOW_GIT/HEAD"
+case $head in 'ref: refs/'*) name=${head#ref: }; head=; line "$AGENTFLOW_GIT/$name"; esac
+case $head in *[!0-9a-f]*) head=; esac
+[ "${#head}" -ge 40 ] || head=$(git --git-dir="$AGENTFLOW_GIT" rev-parse --verify 'HEAD^{commit}')
 export GIT_DIR="$AGENTFLOW_KEPT/git" GIT_WORK_TREE="$AGENTFLOW_TREE"
-rm -f "$GIT_DIR/index.lock"
+lock="$GIT_DIR/index.lock"
+if [ -e "$lock" ] || [ -L "$lock" ]; then rm -f "$lock"; fi
 git -c advice.addEmbeddedRepo=false add -A --ignore-errors || echo incomplete
 tree=$(git write-tree)
 printf '%s\n%s\n' "$head" "$tree" > "$AGENTFLOW_KEPT/tips"
-if [ "$head $tree" = "$AGENTFLOW_LAST" ]; then rm -f "$AGENTFLOW_KEPT/pack"; exit 0; fi
+if [ "$head $tree" = "$AGENTFLOW_LAST" ]; then
+  if [ -e "$AGENTFLOW_KEPT/pack" ]; then rm -f "$AGENTFLOW_KEPT/pack"; fi
+  exit 0
+fi
 printf '%s\n' "$head" "$tree" $(printf '^%s ' $AGENTFLOW_LAST) |
   git pack-objects --quiet --revs --stdout > "$AGENTFLOW_KEPT/pack"
 """
 """Run in the agent's own sandbox between its calls: by a git directory with our configuration, so
-what the agent configured decides nothing. It may spoil its own checkpoint; that is data."""
+what the agent configured decides nothing. It may spoil its own checkpoint; that is data.
+
+It runs after every turn that may have changed something, and each process takes a millisecond: HEAD
+is read here where it is a plain file, and nothing is removed that is not there."""
 
 PATIENCE = 1.0
 """Seconds that a lock may belong to a git that is alive."""

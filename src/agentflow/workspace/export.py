@@ -24,18 +24,16 @@ export GIT_NO_REPLACE_OBJECTS=1 GIT_GRAFT_FILE=/dev/null
 head=$(git rev-parse --verify 'HEAD^{commit}')
 GIT_INDEX_FILE="$AGENTFLOW_SCRATCH/agentflow-export-index"
 export GIT_INDEX_FILE
-rm -f "$GIT_INDEX_FILE"
 git read-tree "$head"
 git -c core.fsmonitor=false -c advice.addEmbeddedRepo=false add -A
 tree=$(git write-tree)
-rm -f "$GIT_INDEX_FILE"
 printf '%s\n%s\n' "$head" "$tree" > "$AGENTFLOW_EXPORT/tips"
 printf '%s\n%s\n^%s\n' "$head" "$tree" "$AGENTFLOW_BASE" |
   git pack-objects --quiet --revs --stdout > "$AGENTFLOW_EXPORT/pack"
 """
 """Run in a fresh sandbox when all processes of the agent are dead: writes the commit that HEAD
 names, the tree of the files as they lie there, and all objects that the base does not have. The
-index is our own: the agent's may hide changes, be locked, or be amid a merge."""
+index is our own, in a folder that was made for it: the agent's may hide changes, be locked, or be amid a merge."""
 
 _NAME = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 

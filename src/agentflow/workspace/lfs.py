@@ -66,7 +66,9 @@ class Pointer:
 
 def content_stores(repository: Repository) -> tuple[Path, ...]:
     """The folders that may hold LFS objects of this repository: its own, then borrowed ones."""
-    configured = repository.git.text("config", "--type=path", "--default", "", "lfs.storage")
+    configured = ""
+    if "lfs.storage" in repository.settings:
+        configured = repository.git.text("config", "--type=path", "--default", "", "lfs.storage")
     own = repository.common_dir / (configured or "lfs")
     borrowed = (store.parent / "lfs" for store in repository.object_stores)
     return tuple(dict.fromkeys(folder / "objects" for folder in (own, *borrowed)))
