@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -55,8 +55,11 @@ def queue_paths(root: Path) -> list[Path]:
     return [root / name for name in PATHS if os.path.lexists(root / name)]
 
 
-def read_queue_file(path: Path, root: Path) -> QueueFile:
-    """Read a queue of a work tree, or one that the user names anywhere else.
+def read_queue_file(
+    path: Path, root: Path, is_elsewhere: Callable[[str], bool] = lambda _: False
+) -> QueueFile:
+    """Read a queue of a work tree, or one that the user names anywhere else. `is_elsewhere` says
+    whether a task is there that no queue holds: to depend on it is no problem.
 
     Raises `UsageError` for one of the work tree that leads out of it by a link, is too large, is
     no UTF-8, or holds no task.
@@ -65,17 +68,19 @@ def read_queue_file(path: Path, root: Path) -> QueueFile:
         check_inside(path, root)
     if not path.is_file():
         raise UsageError(f"{path} is no file")
-    return _parsed(path, read_limited(path, MAX_TASK), str(path))
+    return _parsed(path, read_limited(path, MAX_TASK), str(path), is_elsewhere)
 
 
-def _parsed(path: Path, data: bytes, where: str) -> QueueFile:
+def _parsed(
+    path: Path, data: bytes, where: str, is_elsewhere: Callable[[str], bool] = lambda _: False
+) -> QueueFile:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(f"{where} is not UTF-8 text (byte {error.start})") from error
     if "\0" in text:
         raise UsageError(f"{where} is not text (a NUL byte)")
-    return QueueFile(path, text, read_queue(text, where=where))
+    return QueueFile(path, text, read_queue(text, where=where, is_elsewhere=is_elsewhere))
 
 
 def queue_of_base(repository: Repository, base: str) -> QueueFile | None:

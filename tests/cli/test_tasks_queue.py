@@ -55,6 +55,26 @@ def test_lint_has_the_tasks_and_the_problems(shell: Shell) -> None:
     assert "2 documents, 0 batches, 5 queued tasks, 1 error" in wrong.stderr
 
 
+def test_lint_knows_task_files_documents_and_their_batches(shell: Shell) -> None:
+    """What `run` takes for a dependency is no problem; TASK-1 is a file."""
+    there = ("TASK-1", "TASK_2025_001", "TASK_2025_001-batch-1")
+    gone = ("TASK-7", "TASK_2025_002")
+    for number, name in enumerate((*there, *gone), 2):
+        text = f"### TASK-{number}: a\n**Status:** pending\n**Depends On:** {name}\n"
+        with queue(shell).open("a", encoding="utf-8") as file:
+            file.write(text.replace(f"TASK-{number}:", f"Q-{number}:"))
+    shell.project.write("task-tracking/TASK_2025_001/tasks.md", "## Batch 1: a PENDING\n")
+
+    ended = shell.run("tasks", "lint", str(queue(shell)), "--json")
+
+    (file,) = json.loads(ended.stdout)["files"]
+    told = [each["message"] for each in file["problems"] if each["code"] == "depends-unknown"]
+    assert told == [
+        "Q-5 depends on TASK-7, which is not there",
+        "Q-6 depends on TASK_2025_002, which is not there",
+    ]
+
+
 def test_next_knows_a_document_that_is_complete(shell: Shell) -> None:
     queue(shell).write_text("### TASK-1: a\n**Status:** pending\n**Depends On:** TASK_2025_001\n")
     place = "task-tracking/TASK_2025_001/tasks.md"

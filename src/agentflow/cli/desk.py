@@ -32,6 +32,17 @@ class Desk:
 
         return find_document(name, self.root, self.setting.roots, queued)
 
+    def has_task(self, name: str) -> bool:
+        """Whether a task file has this name, or a document, or one of a document's batches."""
+        from agentflow.task_documents import NAME
+        from agentflow.tasks.task import FOLDER, names_a_file
+
+        if names_a_file(name):
+            return False
+        task = name.partition("-batch-")[0]
+        places = (Path(folder, task, NAME) for folder in self.setting.roots)
+        return any((self.root / each).is_file() for each in (Path(FOLDER, f"{name}.md"), *places))
+
     def elsewhere(self, path: Path, task: str) -> str:
         """Where another version of a document is: on the branch of its task; empty if nowhere."""
         branch = f"agentflow/{task}"

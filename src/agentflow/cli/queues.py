@@ -57,7 +57,7 @@ def describe_queue(path: Path, here: Desk) -> "Json":
     from agentflow.tasks.queue_shown import describe, describe_refusal
 
     try:
-        return describe(str(path), read_queue_file(path, here.root).queue)
+        return describe(str(path), read_queue_file(path, here.root, here.has_task).queue)
     except UsageError as error:
         return describe_refusal(str(path), error.message)
 

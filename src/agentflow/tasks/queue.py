@@ -6,7 +6,7 @@ said twice in two ways are problems with a line.
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from agentflow.errors import UsageError
@@ -118,8 +118,10 @@ class _Section:
     """The offsets of the lines in the text."""
 
 
-def read_queue(text: str, *, where: str) -> Queue:
-    """Read a queue.
+def read_queue(
+    text: str, *, where: str, is_elsewhere: Callable[[str], bool] = lambda _: False
+) -> Queue:
+    """Read a queue. `is_elsewhere` says whether a task is there that the queue does not hold.
 
     Raises `UsageError` naming `where`, for a text that is too long, or holds no task.
     """
@@ -143,7 +145,7 @@ def read_queue(text: str, *, where: str) -> Queue:
             f"{where} holds no task", hint="Write `### TASK-001: what`, and its fields below."
         )
     needs = [(each.id, each.line, each.depends_on) for each in entries.values()]
-    problems += [*unknown(needs), *cycles(needs)]
+    problems += [*unknown(needs, is_elsewhere), *cycles(needs)]
     return Queue(tuple(entries.values()), tuple(sorted(problems, key=lambda each: each.line)))
 
 

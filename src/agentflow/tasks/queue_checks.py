@@ -1,6 +1,6 @@
 """What is wrong with the dependencies of a queue as a whole."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from agentflow.tasks.document import Problem
 
@@ -8,12 +8,12 @@ Need = tuple[str, int, Sequence[str]]
 """A task's id, its line, and the ids that it depends on."""
 
 
-def unknown(needs: Sequence[Need]) -> Iterator[Problem]:
-    """Dependencies that the queue does not hold."""
+def unknown(needs: Sequence[Need], is_elsewhere: Callable[[str], bool]) -> Iterator[Problem]:
+    """Dependencies that neither the queue holds nor, as `is_elsewhere` says, another place."""
     known = {name for name, _, _ in needs}
     for identifier, line, depends_on in needs:
         for name in depends_on:
-            if name not in known:
+            if name not in known and not is_elsewhere(name):
                 told = f"{identifier} depends on {name}, which is not there"
                 yield Problem(line, "error", "depends-unknown", told)
 
