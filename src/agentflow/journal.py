@@ -29,14 +29,18 @@ class Journal:
     Each line is `{"n": from 0, "at": ISO time in UTC, "type": …, …the event's fields}`.
     """
 
-    def __init__(self, path: Path, now: Callable[[], datetime]) -> None:
-        """Open or continue the journal at `path`; a torn last line is cut off.
+    def __init__(
+        self, path: Path, now: Callable[[], datetime], began: datetime | None = None
+    ) -> None:
+        """Open or continue the journal at `path`; a torn last line is cut off. `began` is the time of the
+        first line, if that is still to be written.
 
         Raises `EnvironmentFailure` if it cannot be read or written, or a line in its middle is
         corrupt.
         """
         self.path = path
         self._now = now
+        self._began = began
         with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -58,7 +62,8 @@ class Journal:
         """
         if not event.durable:
             return
-        text = line_text(self._count, self._now(), event)
+        at = self._began if self._began and not self._count else self._now()
+        text = line_text(self._count, at, event)
         data = text.encode("utf-8", "backslashreplace")
         with _told(self.path):
             try:

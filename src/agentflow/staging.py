@@ -53,7 +53,8 @@ def set_stage(
     named = past.run if past else plan.order.named
     run = named or new_run(plan.repository.root, plan.task.id, started, world.entropy(2))
     folder = own_folder(plan.repository.root, FOLDER) / run
-    journal = Journal(folder / JOURNAL, world.now)
+    # Commits have this time, and another process knows it by the first line alone.
+    journal = Journal(folder / JOURNAL, world.now, started)
     if past is None:
         text = f"{rendered.system}\n---\n\n{rendered.first_message}"
         write_atomically(folder / "prompt.md", text)

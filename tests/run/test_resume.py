@@ -5,6 +5,7 @@ import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -54,6 +55,18 @@ async def test_a_run_out_of_turns_goes_on_with_more(project: Project) -> None:
     assert project.git("show", "agentflow/TASK-1:app/log.txt") == "once"
     assert report["total_cost_usd"] > stopped["total_cost_usd"]
     assert project.marker("done") == "done"
+
+
+async def test_commits_have_the_time_that_the_first_line_tells(project: Project) -> None:
+    """A process that goes on has no other: by another second, the commits would have other names."""
+    start, ticks = datetime(2026, 1, 1, tzinfo=UTC), count()
+    project.world = replace(project.world, now=lambda: start + timedelta(seconds=0.7 * next(ticks)))
+
+    report = await project.run(TURNS)
+
+    first = datetime.fromisoformat(project.journal(report["run"])[0]["at"])
+    dated = project.git("log", "-1", "--format=%ct", report["landed"]["tip"])
+    assert int(dated) == int(first.timestamp())
 
 
 async def test_locks_of_a_dead_git_are_removed_and_ignored_files_are_not_kept(
