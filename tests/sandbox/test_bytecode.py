@@ -1,20 +1,30 @@
 """The toolbox's bytecode: there before a sandbox starts, as its source is."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from agentflow.sandbox.bytecode import keep_bytecode
+KEEP = (
+    "import sys, pathlib; from agentflow.sandbox.bytecode import keep_bytecode; "
+    "keep_bytecode(pathlib.Path(sys.argv[1]))"
+)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+def folder(tmp_path: Path) -> Path:
     (tmp_path / "part.py").write_text("value = 1\n")
     (tmp_path / "__main__.py").write_text("import part; print(part.value)\n")
     return tmp_path
+
+
+def keep(folder: Path, *options: str) -> None:
+    """As a process does that was started with these options, and no such variables."""
+    variables = {name: value for name, value in os.environ.items() if "PYTHON" not in name}
+    command = [sys.executable, *options, "-c", KEEP, str(folder)]
+    subprocess.run(command, env=variables, check=True)
 
 
 def compiled(folder: Path) -> list[str]:
@@ -31,15 +41,15 @@ def taken(folder: Path) -> bool:
 
 def test_what_is_missing_or_old_is_compiled_and_what_is_current_stays(folder: Path) -> None:
     assert not taken(folder)
-    keep_bytecode(folder)
+    keep(folder)
     assert (taken(folder), compiled(folder)) == (True, ["part"])
     file = next((folder / "__pycache__").iterdir())
     before = file.stat().st_ino
-    keep_bytecode(folder)
+    keep(folder)
     assert file.stat().st_ino == before
     (folder / "part.py").write_text("value = 22\n")
     assert not taken(folder)
-    keep_bytecode(folder)
+    keep(folder)
     assert taken(folder)
 
 
@@ -48,29 +58,24 @@ def test_one_by_its_sources_hash_is_current(folder: Path) -> None:
     subprocess.run([*command, str(folder / "part.py")], check=True)
     file = next((folder / "__pycache__").iterdir())
     before = file.stat().st_ino
-    keep_bytecode(folder)
+    keep(folder)
     assert (file.stat().st_ino, taken(folder)) == (before, True)
 
 
 def test_a_module_that_cannot_be_compiled_is_left_to_who_imports_it(folder: Path) -> None:
     (folder / "part.py").write_text("value =\n")
     (folder / "other.py").write_text("value = 1\n")
-    keep_bytecode(folder)
+    keep(folder)
     assert compiled(folder) == ["other"]
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("dont_write_bytecode", True), ("pycache_prefix", "x")]
-)
-def test_who_wants_none_gets_none(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: object
-) -> None:
-    monkeypatch.setattr(sys, name, value)
-    keep_bytecode(folder)
+@pytest.mark.parametrize("option", ["-B", "-Xpycache_prefix=elsewhere"])
+def test_who_wants_none_gets_none(folder: Path, option: str) -> None:
+    keep(folder, option)
     assert compiled(folder) == []
 
 
 def test_a_folder_that_cannot_be_written_to_stays_as_it_is(folder: Path) -> None:
     (folder / "__pycache__").write_text("in the way")
-    keep_bytecode(folder)
+    keep(folder)
     assert not taken(folder)
