@@ -3,9 +3,10 @@
 import asyncio
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from agentflow.disk import write_atomically
+from agentflow.disk import FREE, write_atomically
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.events import Notice, RunFinished
 from agentflow.followups import needs_elsewhere, write_followups
@@ -13,7 +14,7 @@ from agentflow.markers import Kind, marker_path, own_folder, write_marker
 from agentflow.records import Json
 from agentflow.redacted import redacted_event
 from agentflow.report import known_runs
-from agentflow.runs import REPORT
+from agentflow.runs import REPORT, again
 from agentflow.spending import total
 from agentflow.stage import Stage
 from agentflow.threads import to_the_end
@@ -27,8 +28,25 @@ async def close(stage: Stage, finished: RunFinished) -> Json:
     """Write the report and, last of all, the marker; return the report.
 
     Whoever is told to stop meanwhile stops after that. Raises `Fenced` if another process has the
-    run.
+    run, `EnvironmentFailure` if the disk does not take the end.
     """
+    try:
+        return await _close(stage, replace(finished, hint=_next_step(finished.hint, stage)))
+    except EnvironmentFailure as error:
+        error.hint = _next_step(error.hint, stage)
+        raise
+
+
+def _next_step(hint: str, stage: Stage) -> str:
+    """The hint; where the disk is why, it also says how the run goes on after that."""
+    if hint != FREE:
+        return hint
+    go_on = f"go on: agentflow resume {stage.run}"
+    anew = f"begin again: {again(stage.plan.order.as_json)}"
+    return f"{FREE} Then {go_on if stage.summary.turns else anew}"
+
+
+async def _close(stage: Stage, finished: RunFinished) -> Json:
     if finished != stage.history.finished:
         stage.emit(finished)
     if stage.bench.is_ready:

@@ -9,8 +9,8 @@ from agentflow.budget import Account
 from agentflow.checkpoints import Checkpoints
 from agentflow.closing import close
 from agentflow.conversation import Word
-from agentflow.disk import FREE, check_room, refused
-from agentflow.errors import AgentFailed, AgentflowError, EnvironmentFailure, Interrupted
+from agentflow.disk import check_room, refused
+from agentflow.errors import AgentFailed, AgentflowError, Interrupted
 from agentflow.events import LandingDone, RepairStarted, RunFinished
 from agentflow.interfaces import Emit, Model
 from agentflow.markers import remove_markers
@@ -20,7 +20,7 @@ from agentflow.plan import Plan
 from agentflow.records import Candidate, Evidence, Json
 from agentflow.repair import repair_message, same_failure
 from agentflow.resuming import adjusted, resume
-from agentflow.runs import again, task_lock
+from agentflow.runs import task_lock
 from agentflow.stage import Stage
 from agentflow.staging import ready, set_stage
 from agentflow.threads import to_the_end
@@ -60,11 +60,7 @@ async def run_task(
         open_model = connect(plan)
         remove_markers(plan.repository.root, plan.task.id)
         stage = set_stage(plan, world, sinks, replaceable, past, account, relay)
-        try:
-            return await close(stage, stage.history.finished or await _to_an_end(stage, open_model))
-        except EnvironmentFailure as error:
-            _with_next_step(error, stage)
-            raise
+        return await close(stage, stage.history.finished or await _to_an_end(stage, open_model))
 
 
 async def _to_an_end(stage: Stage, open_model: OpenModel) -> RunFinished:
@@ -79,21 +75,12 @@ async def _to_an_end(stage: Stage, open_model: OpenModel) -> RunFinished:
             landed = await land_result(stage, candidate)
             stage.emit(LandingDone(landed.ref, landed.tip, landed.replaced))
     except AgentflowError as error:
-        return RunFinished.of(_with_next_step(error, stage))
+        return RunFinished.of(error)
     except OSError as error:
-        return RunFinished.of(_with_next_step(refused(error), stage))
+        return RunFinished.of(refused(error))
     except asyncio.CancelledError as error:
         return RunFinished.of(Interrupted.of(error))
     return RunFinished("done", 0, "", "")
-
-
-def _with_next_step(error: AgentflowError, stage: Stage) -> AgentflowError:
-    """The error; where the disk is why, its hint also says how the run goes on after that."""
-    if error.hint == FREE:
-        go_on = f"go on: agentflow resume {stage.run}"
-        anew = f"begin again: {again(stage.plan.order.as_json)}"
-        error.hint = f"{FREE} Then {go_on if stage.summary.turns else anew}"
-    return error
 
 
 async def _work(stage: Stage, open_model: OpenModel) -> Candidate:
