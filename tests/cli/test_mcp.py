@@ -24,6 +24,17 @@ from tests.forks.programs import agentflow
 from tests.run.project import HELLO, call, turn
 
 TOKEN = "a-token-for-the-tests"
+HANDSHAKE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+"""What a client of the protocol of 2025 says first."""
 CONFIG = """prompt = "plain"
 [[gates]]
 name = "test"
@@ -218,16 +229,6 @@ async def test_a_handoff_gives_questions_and_then_its_contract(place: Place) -> 
 
 
 async def test_only_who_knows_the_token_and_the_place_is_heard(place: Place) -> None:
-    hello = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "initialize",
-        "params": {
-            "protocolVersion": "2025-06-18",
-            "capabilities": {},
-            "clientInfo": {"name": "test", "version": "1"},
-        },
-    }
     accepted = {"Accept": "application/json, text/event-stream"}
     async with place.listening() as url, httpx2.AsyncClient(timeout=30) as client:
         codes: list[int] = []
@@ -238,12 +239,12 @@ async def test_only_who_knows_the_token_and_the_place_is_heard(place: Place) -> 
             {**bearer(TOKEN), "Origin": "http://evil.example"},
             bearer(TOKEN),
         ):
-            answer = await client.post(url, json=hello, headers={**accepted, **headers})
+            answer = await client.post(url, json=HANDSHAKE, headers={**accepted, **headers})
             codes.append(answer.status_code)
         assert codes == [401, 401, 421, 403, 200]
         for method in ("GET", "DELETE", "OPTIONS"):
             assert (await client.request(method, url)).status_code == 401
-        in_address = await client.post(f"{url}?token={TOKEN}", json=hello, headers=accepted)
+        in_address = await client.post(f"{url}?token={TOKEN}", json=HANDSHAKE, headers=accepted)
         assert in_address.status_code == 401
         giant = b'"' + b"x" * (16 << 20) + b'"'
         kind = {**accepted, "Content-Type": "application/json"}
@@ -252,17 +253,19 @@ async def test_only_who_knows_the_token_and_the_place_is_heard(place: Place) -> 
         for odd in (b"", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 50_000):
             answer = await client.post(url, content=odd, headers={**kind, **bearer(TOKEN)})
             assert answer.status_code == 400
-        again = await client.post(url, json=hello, headers={**accepted, **bearer(TOKEN)})
+        again = await client.post(url, json=HANDSHAKE, headers={**accepted, **bearer(TOKEN)})
         assert again.status_code == 200
         own = {**accepted, **bearer(TOKEN)}
         session = {**own, "Mcp-Session-Id": again.headers["mcp-session-id"]}
-        opened = [(await client.post(url, json=hello, headers=own)).status_code for _ in range(80)]
+        opened = [
+            (await client.post(url, json=HANDSHAKE, headers=own)).status_code for _ in range(80)
+        ]
         assert opened == [200] * (MAX_SESSIONS - 2) + [503] * (82 - MAX_SESSIONS)
         ping = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
         assert (await client.post(url, json=ping, headers=session)).status_code == 200
         assert (await client.delete(url, headers=session)).status_code == 200
         assert (await client.post(url, json=ping, headers=session)).status_code == 404
-        assert (await client.post(url, json=hello, headers=own)).status_code == 200
+        assert (await client.post(url, json=HANDSHAKE, headers=own)).status_code == 200
         assert url.startswith("http://127.0.0.1:")
 
 

@@ -13,6 +13,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.cli.shell import Shell
+from tests.cli.test_mcp import HANDSHAKE
 from tests.forks.programs import agentflow
 
 TOKEN = "a-token-for-the-tests"
@@ -22,16 +23,6 @@ from agentflow.world import World
 
 serve_http(World(), 0, {TOKEN!r}, lambda url: print(url, flush=True), idle=0.5)
 """
-HELLO = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    },
-}
 PING = '{"jsonrpc": "2.0", "id": 7, "method": "ping"}'
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600
 """Of JSON-RPC 2.0, 5.1."""
@@ -126,7 +117,7 @@ async def test_a_session_that_nobody_uses_ends_and_one_that_listens_does_not(
                 assert not (await client.call_tool("list_tasks", {})).is_error
                 await listens.wait()
                 mine = sessions[0]
-                begun = await connection.post(url, json=HELLO)
+                begun = await connection.post(url, json=HANDSHAKE)
                 assert await expired(connection, url, begun.headers["mcp-session-id"])
                 assert not (await client.call_tool("list_tasks", {})).is_error
                 assert set(sessions) == {mine, begun.headers["mcp-session-id"]}

@@ -73,8 +73,7 @@ def test_ctrl_c_ends_the_waiting_alone(shell: Shell) -> None:
         assert waiting.stderr.readline() == told
         waiting.send_signal(signal.SIGINT)
         output, talk = waiting.communicate(timeout=30)
-    # A signal that comes while the line is being written has it written again.
-    assert (waiting.returncode, output, talk.removeprefix(told)) == (130, "", "interrupted\n")
+    assert (waiting.returncode, output, talk) == (130, "", "interrupted\n")
 
 
 @pytest.mark.usefixtures("bwrap")

@@ -6,7 +6,8 @@ import resource
 import shlex
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -80,30 +81,33 @@ def test_a_failure_looks_the_same_in_a_fork(tmp_path: Path) -> None:
         assert ended.stderr.endswith("ZeroDivisionError: division by zero\n")
 
 
-def served(*arguments: str, **variables: str) -> "tuple[subprocess.Popen[str], str]":
-    """A scripted model as a process, and its URL."""
+@contextmanager
+def served(*arguments: str, **variables: str) -> Generator[subprocess.Popen[str]]:
+    """A scripted model as a process, which has told its URL; it ends with the block."""
     script = Path(__file__).parents[1] / "site/replies.yaml"
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*arguments, *forked("agentflow.models.scripted", str(script))],
         env={"PATH": os.environ["PATH"], **variables}, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    return process, process.stdout.readline().strip()
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("http://127.0.0.1:")
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGKILL, -9), (signal.SIGHUP, -1)]
 )  # fmt: skip
 def test_signals_reach_a_fork(number: signal.Signals, code: int) -> None:
-    process, url = served()
-    assert url
-    assert b"caller.py" in command_of(process.pid)
-    process.send_signal(number)
-    assert process.stdout is not None
-    with patiently():
-        assert process.stdout.read() == ""  # when the last process that could write has ended
-    assert process.wait(PATIENCE) == code
-    process.stdout.close()
+    with served() as process:
+        assert b"caller.py" in command_of(process.pid)
+        process.send_signal(number)
+        assert process.stdout is not None
+        with patiently():
+            assert process.stdout.read() == ""  # when the last process that could write has ended
+        assert process.wait(PATIENCE) == code
 
 
 @pytest.mark.parametrize("how", ["a variable", "a locale", "a namespace", "no server"])
@@ -115,12 +119,12 @@ def test_what_a_fork_cannot_be_gets_an_interpreter(how: str) -> None:
         ended = subprocess.run(command, capture_output=True, text=True, check=True)
         assert ended.stdout.startswith("agentflow ")
         return
-    process, url = served(*unshared, **variables.get(how, {}))
-    assert url
-    assert b"caller.py" not in command_of(process.pid)
-    process.terminate()
-    assert process.communicate()[0] == ""
-    assert process.returncode == 0
+    with served(*unshared, **variables.get(how, {})) as process:
+        assert b"caller.py" not in command_of(process.pid)
+        process.terminate()
+        assert process.stdout is not None
+        assert process.stdout.read() == ""
+        assert process.wait(PATIENCE) == 0
 
 
 def test_a_shell_finds_the_program() -> None:
