@@ -3,12 +3,21 @@
 from dataclasses import replace
 from pathlib import Path
 
+from agentflow.done_runs import done_run
 from agentflow.errors import Conflict, EnvironmentFailure, UsageError
 from agentflow.markers import marker_path, read_marker
 from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.resuming import Resumption
-from agentflow.runs import FOLDER, again, is_fork, landed_by, list_runs, unfinished_run
+from agentflow.runs import (
+    FOLDER,
+    again,
+    is_fork,
+    landed_by,
+    landed_on,
+    list_runs,
+    unfinished_run,
+)
 from agentflow.spending import is_replay
 from agentflow.workspace.land import branch_tip, check_target, target_tip
 from agentflow.workspace.signing import check_signing
@@ -32,15 +41,13 @@ def finished_before(plan: Plan) -> Json | None:
         return None
     if read_marker(root, task) == "done":
         _check_ours(plan)
-        done = [report for report in list_runs(root, task) if report["outcome"] == "done"]
-        # A replay that landed nowhere was a trial: it is not the task's result.
-        done = [each for each in done if not (is_replay(each) and not _landed_on(each))] or done
+        done = done_run(root, task)
         if done:
-            _check_still_true(plan, done[-1])
-        _check_unanswered(plan)
+            _check_still_true(plan, done)
+        _check_unanswered(plan, done)
         return {
-            **(done[-1] if done else {"type": "result", "task": task, "run": None}),
-            **(_kept(plan, done[-1]) if done else {}),
+            **(done or {"type": "result", "task": task, "run": None}),
+            **(_kept(plan, done) if done else {}),
             "outcome": "done",
             "exit_code": 0,
             "already_done": True,
@@ -56,13 +63,14 @@ def finished_before(plan: Plan) -> Json | None:
     return None
 
 
-def _check_unanswered(plan: Plan) -> None:
+def _check_unanswered(plan: Plan, done: Json | None) -> None:
     """Refuse a person's answer to a run whose task another one did: nobody would hear it."""
     if plan.order.answer is not None:
         task = plan.task.id
         raise UsageError(
             f"{task} is done, and the run {plan.order.resume} asks nothing any more",
-            hint=f"Look at the result: agentflow runs show {task}. Or run the task with --fresh.",
+            hint=f"Look at the result: agentflow runs show {done['run'] if done else task}. Or run "
+            "the task with --fresh.",
         )
 
 
@@ -100,12 +108,6 @@ def _is_another_try(plan: Plan) -> bool:
     )
 
 
-def _landed_on(report: Json) -> str | None:
-    """The ref on which a run landed; None for one that landed on none."""
-    landed: Json = report.get("landed") or {}
-    return landed.get("ref")
-
-
 def _kept(plan: Plan, report: Json) -> Json:
     """`kept`: the run's own ref, if nothing else keeps its commits; else nothing."""
     landed: Json = report.get("landed") or {}
@@ -138,7 +140,7 @@ def _check_still_true(plan: Plan, report: Json) -> None:
     if report.get("task_sha256") not in {None, plan.task.sha256}:
         raise UsageError(f"{plan.task.id} was done, but its text changed since", hint=again)
     landed: Json = report.get("landed") or {}
-    if _landed_on(report) and not plan.repository.holds(str(landed["tip"])):
+    if landed_on(report) and not plan.repository.holds(str(landed["tip"])):
         raise UsageError(
             f"{plan.task.id} was done, but its commit {str(landed['tip'])[:12]} is on no branch",
             hint=again,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from agentflow.done_runs import done_run
 from agentflow.errors import AgentflowError, UsageError
 from agentflow.line_kinds import line_kinds
 from agentflow.markers import read_marker
@@ -32,7 +33,7 @@ def repository_of(world: World, wanted: str) -> Repository:
 
 
 def run_state(world: World, wanted: str) -> Json:
-    """Where a run stands, or a task's newest one.
+    """Where a run stands, or of a task that which did it, else its newest one.
 
     `state` is `running`, `done`, `failed`, `blocked` or `stopped`; every other field is that of the
     report, and there once the run has ended. Raises `UsageError` for an unknown name.
@@ -43,6 +44,8 @@ def run_state(world: World, wanted: str) -> Json:
     if run == newest_run(repository.root, task) and is_running(repository.locks(world.cache), task):
         turns, last = _progress(repository.root / FOLDER / run / JOURNAL)
         return {"run": run, "task": task, "state": "running", "turns": turns, "progress": last}
+    done = done_run(repository.root, task) if task == wanted else None
+    run = str(done["run"]) if done else run
     report = result_of(repository, run)
     fields, outcome = shown(report), str(report["outcome"])
     reply = report.get("reply")

@@ -297,6 +297,12 @@ def last_line(folder: Path) -> float:
         return 0.0
 
 
+def landed_on(report: Json) -> str | None:
+    """The ref on which a run landed; None for one that landed on none."""
+    landed: Json = report.get("landed") or {}
+    return landed.get("ref")
+
+
 def landed_by(root: Path, task: str, tip: str) -> str | None:
     """The run of this task that landed exactly this commit, or None."""
     for report in reversed(list_runs(root, task)):

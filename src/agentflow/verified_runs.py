@@ -6,6 +6,7 @@ which a run keeps its base.
 
 from pathlib import Path
 
+from agentflow.done_runs import done_run
 from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.records import Json
@@ -33,10 +34,13 @@ class VerifiedRun:
 
 
 def verified_run(repository: Repository, wanted: str) -> VerifiedRun:
-    """The run of this name, or a task's newest that has begun and is no replay. Raises `UsageError` if
-    it verified no commit here, and for a replay: what is handed on says which model wrote it."""
+    """The run of this name, or of a task that which did it, else its newest that has begun and is no
+    replay. Raises `UsageError` if it verified no commit here, and for a replay: what is handed on says
+    which model wrote it."""
     root = repository.root
     report = find_report(root, wanted, lambda each: is_replay(each) or not _is_begun(root, each))
+    done = done_run(root, wanted) if report["task"] == wanted else None
+    report = done if done and not is_replay(done) else report
     run, task, outcome = str(report["run"]), str(report["task"]), report["outcome"]
     if is_replay(report):
         raise UsageError(

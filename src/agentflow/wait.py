@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from agentflow.done_runs import done_run
 from agentflow.errors import UsageError
 from agentflow.nearest import nearest
 from agentflow.records import Json
@@ -77,14 +78,18 @@ class _Watch:
         if self.run and self.run != newest and _has_report(root, self.run):
             return result_of(self._repository, self.run)
         if not at_work:
-            return result_of(self._repository, self._begun() or newest)
+            return result_of(self._repository, self._settled() or newest)
         if not _has_report(root, newest):
             self.run = newest
         return None
 
-    def _begun(self) -> str | None:
-        """The task's newest run that a process ever worked at: a fork waits for `agentflow resume`."""
+    def _settled(self) -> str | None:
+        """The run that did the task, else its newest that a process ever worked at: a fork waits for
+        `agentflow resume`."""
         root = self._repository.root
+        done = done_run(root, self._task)
+        if done:
+            return str(done["run"])
         runs = (str(report["run"]) for report in reversed(list_runs(root, self._task)))
         return next((run for run in runs if is_begun(root / FOLDER / run)), None)
 

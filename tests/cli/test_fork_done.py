@@ -3,6 +3,7 @@
 import asyncio
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.order import Order
+from agentflow.run_states import run_state
+from agentflow.verified_runs import verified_run
+from agentflow.workspace.repository import open_repository
 from tests.cli.shell import Shell
 from tests.run.project import HELLO, bash, call, turn
 
@@ -132,6 +136,14 @@ def test_an_answer_to_another_run_of_a_task_that_is_done_is_refused(
     refused = asyncio.run(answered(second))
     assert refused.returncode == 2
     assert f"TASK-1 is done, and the run {second} asks nothing any more" in refused.stderr
+    assert f"agentflow runs show {first}" in refused.stderr
+    waited = shell.run("wait", "TASK-1", "--json")
+    assert (waited.returncode, json.loads(waited.stdout)["run"]) == (0, first)
+    assert json.loads(shell.run("attest", "TASK-1").stdout)["predicate"]["run"] == first
+    repository = open_repository(shell.project.root, shell.project.world.environment)
+    assert verified_run(repository, "TASK-1").run == first
+    state = run_state(replace(shell.project.world, directory=shell.project.root), "TASK-1")
+    assert (state["run"], state["state"]) == (first, "done")
     back = shell.run("runs", "rewind", second, "--to", "0")
     assert (back.returncode, "TASK-1 is done, and what was verified" in back.stderr) == (2, True)
     assert shell.project.marker("done") == "done"
