@@ -4,6 +4,7 @@ import errno
 import glob
 import os
 import shlex
+import stat
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -51,6 +52,17 @@ def check_place(file: Path) -> None:
     if not os.access(file if file.exists() else folder, os.W_OK):
         raise UsageError(
             f"{file} cannot be written: that is not allowed here", hint="Name another file."
+        )
+
+
+def check_replaceable(file: Path) -> None:
+    """The same for a file that takes the place of one that is there: a device, a pipe or a link would
+    be gone."""
+    check_place(file)
+    if os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):
+        raise UsageError(
+            f"{file} cannot be written: it is no plain file",
+            hint="Name another file, or - for standard output.",
         )
 
 

@@ -1,5 +1,6 @@
 """What is refused for a name, a file or a value that is wrong: one sentence, and what to do next."""
 
+import os
 import re
 
 import pytest
@@ -99,3 +100,16 @@ def test_no_library_s_words_stand_before_what_is_wrong(shell: Shell) -> None:
     assert "gates: write distinct `name: command` lines" in found[2][1]
     asked = shell.run("run", "TASK-1", "--land", "foo", "--output-format", "json")
     assert "\"Invalid value for '--land': 'foo' is not one of" in asked.stdout
+
+
+def test_a_page_replaces_a_file_and_nothing_else(shell: Shell) -> None:
+    """It is put in the place of what is there: a device or a link would be gone."""
+    root = shell.project.root
+    os.mkfifo(root / "pipe")
+    (root / "link").symlink_to("README.md")
+    for name in ("pipe", "link"):
+        before = (root / name).lstat()
+        told = f"error: {name} cannot be written: it is no plain file\n"
+        said = _said(shell, f"report TASK-1 -o {name}")
+        assert said == (2, f"{told}  Name another file, or - for standard output.\n")
+        assert (root / name).lstat() == before

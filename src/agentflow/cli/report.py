@@ -33,10 +33,10 @@ def report(
         import sys
         import webbrowser
 
-        from agentflow.disk import check_place, write_atomically
+        from agentflow.disk import check_replaceable, write_atomically
 
         if output and str(output) != "-":
-            check_place(output)
+            check_replaceable(output)
         page, file = _page(run)
         if str(output) == "-":
             sys.stdout.write(page)
