@@ -135,6 +135,7 @@ def named_tasks(names: Sequence[str], start: Start, world: World) -> Backlog:
     known = {batch: item.task.id for item in items if item.whole for batch in item.whole.batches}
     known |= {item.task.id: item.task.id for item in items}
     done = start.done_before()
+    _check_documents(items)
     for item in items:
         missing = [
             name
@@ -241,6 +242,19 @@ def _document(name: str, start: Start, world: World) -> Item | None:
             hint=f"Give --land branch, or run it by itself: agentflow phase-6 {name}",
         )
     return Item(name, whole.task, whole.settings, whole=whole) if whole else None
+
+
+def _check_documents(items: Sequence[Item]) -> None:
+    """Refuse who depends on a document that no run can complete, before anything is paid."""
+    aside = {item.task.id: item.whole.aside for item in items if item.whole and item.whole.aside}
+    for item in items:
+        for name in item.task.depends_on:
+            if name in aside:
+                raise UsageError(
+                    f"{item.task.id} depends on {name}, which stays incomplete: {aside[name][0]}",
+                    hint="Take it up or give it up, and commit that: "
+                    + f"agentflow tasks set {name} --batch N --status PENDING or SKIPPED",
+                )
 
 
 def _linked(item: Item, known: Mapping[str, str], done: DoneBefore) -> Item:

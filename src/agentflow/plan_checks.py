@@ -100,8 +100,9 @@ def check_dependencies(
         if why:
             raise UsageError(
                 f"{task.id} depends on {name}, which is not complete in the base {base[:12]}: {why}",
-                hint=f"Run it first: agentflow phase-6 {name}. Or give a --base that holds all that "
-                "it landed.",
+                hint=f"Run it first: agentflow phase-6 {name} (a batch that is set aside must be taken "
+                f"up or given up: agentflow tasks set {name} --batch N --status PENDING or SKIPPED). Or "
+                "give a --base that holds all that it landed.",
             )
 
 

@@ -34,6 +34,8 @@ class Whole:
     """`allow` is all that its batches may write, and the document itself; none means anything."""
     batches: tuple[str, ...]
     """Ids of its batches' tasks, which others may depend on."""
+    aside: tuple[str, ...] = ()
+    """Which batches of the backend developer are set aside, as words: it is not complete without."""
 
 
 def means_document(wanted: Wanted, repository: Repository) -> bool:
@@ -93,6 +95,7 @@ def find_whole(
         task,
         settings.model_copy(update={"allow": writes}),
         tuple(batch_task_id(kept.document, batch) for batch in ours),
+        tuple(f"batch {b.id} is {b.status}" for b in ours if not b.over and b not in left),
     )
 
 

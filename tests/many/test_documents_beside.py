@@ -174,6 +174,23 @@ def test_what_is_deferred_is_nothing_that_it_may_change(beside: Fleet) -> None:
     assert found.wanted.within == ("app/hello.txt",)
 
 
+@pytest.mark.parametrize("status", ["DEFERRED", "BLOCKED"])
+def test_who_depends_on_what_nobody_completes_is_refused_before_anything_is_paid(
+    beside: Fleet, status: str
+) -> None:
+    batch = "## Batch 2: Farewell ⏸️ PENDING"
+    beside.project.write(PATH, DOCUMENT.replace(batch, batch.replace("PENDING", status)))
+    beside.task("NEXT", [], header=f"allow: [next/]\nprompt: plain\ndepends_on: {TASK}")
+    beside.task("ONE", [], header=f"allow: [one/]\nprompt: plain\ndepends_on: {TASK}-batch-1")
+    beside.project.commit("docs: later")
+
+    told = f"NEXT depends on {TASK}, which stays incomplete: batch 2 is {status}"
+    with pytest.raises(UsageError, match=told) as caught:
+        waves(beside.project, TASK, "NEXT")
+    assert "--status PENDING or SKIPPED" in caught.value.hint
+    assert waves(beside.project, TASK, "ONE") == {TASK: 1, "ONE": 2}
+
+
 async def test_all_land_on_one_branch_with_the_document(beside: Fleet) -> None:
     beside.task("A", writes("a/x.txt"), header="allow: [a/]\nprompt: plain")
     beside.task(

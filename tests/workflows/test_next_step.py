@@ -136,6 +136,8 @@ def test_what_is_deferred_holds_up_nobody_and_is_named(
     named = [line for line in as_text(found).splitlines() if line.startswith("- Set aside: ")]
     assert named == [f"- Set aside: batch {name} is {status}" for name, status in aside.items()]
     assert found["progress"]["frontend_pending"] == (third == "PENDING")
+    ours = "agentflow phase-6 TASK_2025_001" if (kind, following) == ("backend", "2") else None
+    assert found["agentflow"] == ours, "a command that would do nothing is none"
 
 
 def test_where_no_batch_can_be_done_now_the_block_says_so() -> None:

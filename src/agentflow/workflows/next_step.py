@@ -41,7 +41,7 @@ def next_step(document: Document, batch: Batch, sha: str, files: Sequence[str]) 
         "commits": _commits(document, sha),
         "expect": _EXPECT[kind],
         "command": f"{_WORKFLOW[kind]} {task}",
-        "agentflow": f"agentflow phase-6 {task}" if kind == "backend" else None,
+        "agentflow": f"agentflow phase-6 {task}" if kind == "backend" and following else None,
     }
 
 
