@@ -11,10 +11,11 @@ from typing import Any, get_args
 
 import pytest
 
-from agentflow.configuration import HookSetting, Settings
+from agentflow.configuration import Settings
 from agentflow.environment import Hook, HookedTool
 from agentflow.errors import EnvironmentFailure
 from agentflow.hooks import Hooks
+from agentflow.setting_tables import HookSetting
 from agentflow.tools import TOOLS
 from tests.patience import PATIENCE
 

@@ -5,16 +5,10 @@ from typing import Any
 
 import pytest
 
-from agentflow.configuration import (
-    RULES,
-    EnvironmentSetting,
-    GateSetting,
-    Price,
-    SandboxSetting,
-    Settings,
-)
+from agentflow.configuration import RULES, Settings
 from agentflow.errors import UsageError
 from agentflow.records import Boundaries, BuildCommand, Limits, ProcessLimits, Task
+from agentflow.setting_tables import EnvironmentSetting, GateSetting, Price, SandboxSetting
 from agentflow.settings import CONFIG, load_settings, resolve_settings, user_file
 from agentflow.trust import NOTHING, Trust
 

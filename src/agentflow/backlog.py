@@ -10,7 +10,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agentflow.configuration import DocumentsSetting, Settings
+from agentflow.configuration import Settings
 from agentflow.done_before import DoneBefore
 from agentflow.errors import UsageError
 from agentflow.frozen import record
@@ -19,6 +19,7 @@ from agentflow.order import Order
 from agentflow.outline import make_outline
 from agentflow.records import Landing, Neighbour, Task
 from agentflow.scheduler import Job
+from agentflow.setting_tables import DocumentsSetting
 from agentflow.settings import CONFIG, load_settings
 from agentflow.task_queues import queue_of_base
 from agentflow.tasks.queue import Entry

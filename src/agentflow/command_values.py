@@ -8,7 +8,6 @@ that agent and gates get.
 import asyncio
 
 from agentflow.checkouts import Checkouts, remove_folder, temporary_folder
-from agentflow.configuration import CommandVariable
 from agentflow.environment import Environment
 from agentflow.errors import EnvironmentFailure, ToolFailure
 from agentflow.interfaces import Sandbox
@@ -18,6 +17,7 @@ from agentflow.prompts.references import MAX_TEXT
 from agentflow.prompts.variables import NONE, Commands
 from agentflow.records import BuildCommand, Json
 from agentflow.sandbox import require
+from agentflow.setting_tables import CommandVariable
 
 _SCRIPT = """\
 exec 2> "${TMPDIR:-/tmp}/agentflow-errors"

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from functools import cached_property
 
-from agentflow.configuration import DocumentsSetting
 from agentflow.markers import read_marker
 from agentflow.records import Json
 from agentflow.runs import list_runs
+from agentflow.setting_tables import DocumentsSetting
 from agentflow.workspace.land import branch_tip
 from agentflow.workspace.repository import Repository
 

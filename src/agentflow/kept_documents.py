@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
-from agentflow.configuration import DocumentsSetting
 from agentflow.errors import UsageError
 from agentflow.frozen import record
+from agentflow.setting_tables import DocumentsSetting
 from agentflow.task_documents import NAME, looks_in
 from agentflow.tasks.document import Batch, Document, batch_task_id
 from agentflow.tasks.next_batch import is_for

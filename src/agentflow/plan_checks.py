@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agentflow.boundaries import MountPlan, literal_prefix, matches, plan_mounts, without_denials
-from agentflow.configuration import DocumentsSetting
 from agentflow.environment import Environment
 from agentflow.errors import UsageError
 from agentflow.frontmatter import read_limited
@@ -17,6 +16,7 @@ from agentflow.prompts.profile import missing_documents
 from agentflow.records import MOUNTING, Backend, Boundaries, BuildCommand, Prompt, Task
 from agentflow.sandbox.hosts import parse_rules
 from agentflow.sandbox.policy import Network
+from agentflow.setting_tables import DocumentsSetting
 from agentflow.settings import COMMIT, CONFIG
 from agentflow.strict_json import parse_object
 from agentflow.strict_toml import parse_toml

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from pathlib import Path
 
-from agentflow.configuration import QueueSetting
 from agentflow.disk import write_atomically
 from agentflow.errors import Conflict, Held, UsageError
 from agentflow.frontmatter import check_inside, read_limited
@@ -15,6 +14,7 @@ from agentflow.frozen import record
 from agentflow.markers import read_marker
 from agentflow.records import Task
 from agentflow.runs import task_lock
+from agentflow.setting_tables import QueueSetting
 from agentflow.tasks.queue import Entry, Queue, read_queue
 from agentflow.tasks.queue_edit import find_entry, set_status, status_token
 from agentflow.tasks.queue_headings import PATHS

@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agentflow.configuration import DocumentsSetting, Settings
+from agentflow.configuration import Settings
 from agentflow.frozen import record
 from agentflow.order import Order
 from agentflow.outline import make_outline
 from agentflow.prompts.search import plain_name
 from agentflow.records import Task
+from agentflow.setting_tables import DocumentsSetting
 from agentflow.task_queues import queue_of_base
 from agentflow.tasks.document import Batch, batch_task_id
 from agentflow.tasks.next_batch import is_for

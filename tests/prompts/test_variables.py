@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentflow.configuration import DocumentsSetting, FileVariable
 from agentflow.errors import UsageError
 from agentflow.order import Order
 from agentflow.plan import make_plan
@@ -25,6 +24,7 @@ from agentflow.prompts.variables import (
 )
 from agentflow.records import Boundaries, Task
 from agentflow.runs import task_lock
+from agentflow.setting_tables import DocumentsSetting, FileVariable
 from tests.prompts.trees import tree
 from tests.run.project import Project, make_project
 

@@ -19,9 +19,10 @@ from typer.core import TyperCommand, TyperGroup
 import agentflow.judges
 from agentflow import errors
 from agentflow.cli import COMMANDS, EXIT_CODES, application
-from agentflow.configuration import RULES, Settings, as_bytes, as_seconds
+from agentflow.configuration import RULES, Settings
 from agentflow.events import EVENTS
 from agentflow.gates import DECISIVE
+from agentflow.setting_tables import as_bytes, as_seconds
 from agentflow.tally import WORST
 from tests.site.attribute_docs import field_docs, field_types
 

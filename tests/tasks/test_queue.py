@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentflow.configuration import QueueSetting
 from agentflow.errors import UsageError
+from agentflow.setting_tables import QueueSetting
 from agentflow.tasks.queue import Queue, read_queue
 from agentflow.tasks.queue_task import make_task
 from tests.growth import check_growth

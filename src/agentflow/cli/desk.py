@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from agentflow.frozen import record
 
 if TYPE_CHECKING:
-    from agentflow.configuration import DocumentsSetting
+    from agentflow.setting_tables import DocumentsSetting
     from agentflow.tasks.document import Document
     from agentflow.workspace.repository import Repository
 
@@ -81,8 +81,8 @@ def root_here() -> Path:
 
 def desk() -> Desk:
     """The repository's settings at HEAD; without a repository, this folder and the defaults."""
-    from agentflow.configuration import DocumentsSetting
     from agentflow.errors import AgentflowError
+    from agentflow.setting_tables import DocumentsSetting
     from agentflow.settings import settings_at
     from agentflow.workspace.repository import open_repository
     from agentflow.world import World

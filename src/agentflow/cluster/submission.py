@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from agentflow.configuration import GateSetting
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.frozen import record
 from agentflow.models.endpoint import keys
@@ -18,6 +17,7 @@ from agentflow.outline import found_for
 from agentflow.plan_checks import check_dependencies
 from agentflow.records import BuildCommand, Json, Task
 from agentflow.redaction import redactor
+from agentflow.setting_tables import GateSetting
 from agentflow.settings import settings_at
 from agentflow.workspace.mirror import (
     check_address,

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from agentflow.configuration import Globs, Seconds, Table
 from agentflow.models.scripted.script import Turn
 from agentflow.records import Json, Landing
+from agentflow.setting_tables import Globs, Seconds, Table
 
 
 def _as_tuple(value: Any) -> Any:

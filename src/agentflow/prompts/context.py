@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.boundaries import matches
-from agentflow.configuration import FileVariable, Settings
+from agentflow.configuration import Settings
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside, read_limited
 from agentflow.frozen import record
@@ -37,6 +37,7 @@ from agentflow.prompts.variables import (
 )
 from agentflow.records import MOUNTING, Boundaries, Neighbour, Promise, Prompt, Skill, Task
 from agentflow.runs import is_running, list_runs
+from agentflow.setting_tables import FileVariable
 from agentflow.tasks.task import check_id, find_task, read_task
 from agentflow.workspace.repository import Repository
 from agentflow.world import World

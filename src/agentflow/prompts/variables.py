@@ -19,7 +19,6 @@ import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from agentflow.configuration import CommandVariable, FileVariable
 from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.neutral import one_line
@@ -27,6 +26,7 @@ from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.lessons import relevant_lessons
 from agentflow.prompts.references import MAX_TEXT, Reference
 from agentflow.records import Boundaries, Task
+from agentflow.setting_tables import CommandVariable, FileVariable
 
 NONE = "none recorded"
 ALONE = "none, you work alone"

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from agentflow.configuration import QueueSetting
 from agentflow.errors import UsageError
 from agentflow.records import Task
+from agentflow.setting_tables import QueueSetting
 from agentflow.tasks.queue import Entry, Queue, plain
 from agentflow.tasks.task import check_id
 

@@ -6,7 +6,6 @@ from dataclasses import field, replace
 from typing import Any
 
 from agentflow.boundaries import matches
-from agentflow.configuration import DocumentsSetting
 from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.kept_documents import Kept, find_kept, paths_of
@@ -18,6 +17,7 @@ from agentflow.prompts.file_boundaries import unnamed
 from agentflow.records import Neighbour
 from agentflow.resuming import earlier_order, order_of
 from agentflow.runs import list_runs
+from agentflow.setting_tables import DocumentsSetting
 from agentflow.tasks.document import Batch, TaskEntry, batch_task_id
 from agentflow.tasks.next_batch import NextBatch, is_for, next_batch
 from agentflow.tasks.task import check_id
