@@ -34,7 +34,8 @@ from agentflow.events import (
 from agentflow.history import History, Line, counting, decode, goes_on_at, read_history
 from agentflow.journal import Journal, load
 from agentflow.messages import Usage
-from agentflow.records import Evidence, Json
+from agentflow.records import Json
+from agentflow.results import Evidence
 from tests.growth import check_growth
 
 BEGUN = RunStarted("r", "TASK-1", "h", "t", "p", "s", "m", "b", "none", "x", (), "", "1")

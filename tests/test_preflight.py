@@ -17,8 +17,9 @@ from agentflow.interfaces import Sandbox
 from agentflow.order import Order
 from agentflow.plan import make_plan
 from agentflow.preflight import check_base, surroundings
-from agentflow.records import BuildCommand, Evidence
+from agentflow.records import BuildCommand
 from agentflow.redaction import redactor
+from agentflow.results import Evidence
 from agentflow.sandbox.policy import Provided
 from agentflow.workbench import Workbench
 from tests.patience import PATIENCE

@@ -11,7 +11,7 @@ from agentflow.ci.judged import Judged
 from agentflow.ci.summary import summary
 from agentflow.errors import EnvironmentFailure
 from agentflow.pull_requests import MAX_BODY, Proposal, cut, open_or_update
-from agentflow.records import Evidence
+from agentflow.results import Evidence
 from agentflow.workspace.repository import Repository, open_repository
 from tests.run.project import make_project
 

@@ -2,9 +2,10 @@
 
 from agentflow.events import AssistantMessage, Collected, GateFinished, Notice, UserMessage
 from agentflow.messages import Reply, ToolCall, Usage
-from agentflow.records import Criterion, Evidence, Fault, Json
+from agentflow.records import Json
 from agentflow.redacted import HELD, redacted_event, redacted_reply
 from agentflow.redaction import redactor
+from agentflow.results import Criterion, Evidence, Fault
 
 SECRET = "s3cr3t-value"
 REDACT = redactor([SECRET, "toolu_01", "EqQB"])

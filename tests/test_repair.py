@@ -1,7 +1,7 @@
 """Repairs: the message to the agent, and the same failure twice."""
 
-from agentflow.records import Evidence, Verdict
 from agentflow.repair import repair_message, same_failure
+from agentflow.results import Evidence, Verdict
 
 PASSED = Evidence("commit", "passed", "1 commit")
 FAILED = Evidence("build test", "failed", "exit code 1", "1 failed in 0.5 s\n```\nx\n```")

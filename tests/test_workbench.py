@@ -13,8 +13,9 @@ from agentflow.events import Event, Notice
 from agentflow.gates.command import Change, Commands
 from agentflow.order import Order
 from agentflow.plan import make_plan
-from agentflow.records import BuildCommand, Candidate, Json
+from agentflow.records import BuildCommand, Json
 from agentflow.redaction import redactor
+from agentflow.results import Candidate
 from agentflow.sandbox.policy import Provided
 from agentflow.workbench import Workbench
 from tests.run.project import GATE, Project

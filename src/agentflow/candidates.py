@@ -24,8 +24,8 @@ from agentflow.gates.promises import compare_promises
 from agentflow.interfaces import Audit, Gate
 from agentflow.judges import audits_of, gates_of
 from agentflow.messages import Ending
-from agentflow.records import Candidate, Evidence, Ledger, Verdict
 from agentflow.replies import measure_reply
+from agentflow.results import Candidate, Evidence, Ledger, Verdict
 from agentflow.stage import Stage
 from agentflow.tasks.commit_messages import subject_notices
 from agentflow.workspace.bookkeeping import with_bookkeeping

@@ -26,14 +26,7 @@ from agentflow.environment import Environment, Setup
 from agentflow.errors import EnvironmentFailure, ServiceFailure, ToolFailure
 from agentflow.home_files import home_files, linked_home
 from agentflow.policies import Policies
-from agentflow.records import (
-    MOUNTING,
-    WORKSPACE,
-    Backend,
-    BuildCommand,
-    Json,
-    ProcessLimits,
-)
+from agentflow.records import MOUNTING, WORKSPACE, Backend, BuildCommand, Json, ProcessLimits
 from agentflow.redaction import redactor
 from agentflow.sandbox import open_sandbox
 from agentflow.sandbox.channel import Channel

@@ -25,13 +25,7 @@ from agentflow.environment import (
     Variables,
 )
 from agentflow.errors import UsageError
-from agentflow.records import (
-    Boundaries,
-    BuildCommand,
-    Landing,
-    Limits,
-    ServerKind,
-)
+from agentflow.records import Boundaries, BuildCommand, Landing, Limits, ServerKind
 from agentflow.setting_tables import (
     AbsolutePath,
     ChecklistSetting,

@@ -15,7 +15,8 @@ from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.interfaces import Emit
 from agentflow.neutral import visible
-from agentflow.records import Candidate, Json, Landed
+from agentflow.records import Json
+from agentflow.results import Candidate, Landed
 from agentflow.tasks.task import FOLDER
 from agentflow.verify import Brought, Question, verify_commits
 from agentflow.workspace.bundles import bundle_tips, index_bundle

@@ -31,7 +31,8 @@ from agentflow.events import (
 )
 from agentflow.frozen import record
 from agentflow.messages import Ending, Usage, thoughts
-from agentflow.records import Evidence, Json, Verdict
+from agentflow.records import Json
+from agentflow.results import Evidence, Verdict
 from agentflow.retelling import Retelling
 
 MILESTONES = (AgentEnded, RepairStarted, UserMessage, Verified, LandingDone, RunFinished)

@@ -10,7 +10,8 @@ from agentflow.frozen import record
 from agentflow.hooks import Hooks, Tell
 from agentflow.interfaces import Audit, Gate, Toolkit
 from agentflow.messages import ToolCall, ToolResult
-from agentflow.records import Candidate, Evidence, Json
+from agentflow.records import Json
+from agentflow.results import Candidate, Evidence
 
 MEND = "What it refuses is decided by your configuration: look at [[hooks]]."
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from agentflow.environment import Variables
 from agentflow.gates.pinned import pinned_manifests
 from agentflow.provisions import Provisions
-from agentflow.records import Candidate
+from agentflow.results import Candidate
 from agentflow.sandbox.policy import Provided
 from agentflow.workspace.substitute import with_contents
 

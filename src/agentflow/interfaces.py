@@ -5,7 +5,8 @@ from typing import Protocol
 
 from agentflow.events import Event
 from agentflow.messages import Reply, Request, ToolCall, ToolResult
-from agentflow.records import Candidate, Evidence, Json
+from agentflow.records import Json
+from agentflow.results import Candidate, Evidence
 
 
 class Emit(Protocol):

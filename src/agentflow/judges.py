@@ -19,8 +19,8 @@ from agentflow.gates.setup import SetupGate
 from agentflow.gates.tamper import TamperGate
 from agentflow.interfaces import Audit, Gate
 from agentflow.plan import Plan
-from agentflow.records import Candidate, Evidence
 from agentflow.redaction import Redact
+from agentflow.results import Candidate, Evidence
 from agentflow.workbench import Workbench
 from agentflow.workspace.git import Git
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from agentflow.candidates import authorship, judge_again
 from agentflow.errors import Conflict, Held
 from agentflow.events import Clashed, Combined
-from agentflow.records import Candidate, Landed, Verdict
 from agentflow.repair import repair_message
+from agentflow.results import Candidate, Landed, Verdict
 from agentflow.runs import task_lock
 from agentflow.stage import Stage
 from agentflow.staging import ready

@@ -12,7 +12,8 @@ from agentflow.gates.command import Change, call, folder_problem
 from agentflow.installation import Installation
 from agentflow.interfaces import Emit
 from agentflow.plan import Plan
-from agentflow.records import BuildCommand, Candidate
+from agentflow.records import BuildCommand
+from agentflow.results import Candidate
 from agentflow.sandbox.channel import Channel
 from agentflow.words import counted
 from agentflow.workspace.export import Export, ExportRefused

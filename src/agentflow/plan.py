@@ -42,7 +42,6 @@ from agentflow.records import (
     Boundaries,
     BuildCommand,
     Effort,
-    Ledger,
     Limits,
     Neighbour,
     Promise,
@@ -51,6 +50,7 @@ from agentflow.records import (
     Skill,
     Task,
 )
+from agentflow.results import Ledger
 from agentflow.sandbox import Choice, choose
 from agentflow.sandbox import notices as sandbox_notices
 from agentflow.threads import on_this_loop

@@ -17,7 +17,8 @@ from agentflow.file_locks import locked
 from agentflow.gates.command import Change, Commands
 from agentflow.interfaces import Emit
 from agentflow.journal import open_regular
-from agentflow.records import BuildCommand, Evidence, Json
+from agentflow.records import BuildCommand, Json
+from agentflow.results import Evidence
 from agentflow.sandbox.policy import Provided
 from agentflow.strict_json import parse_object
 

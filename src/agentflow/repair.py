@@ -4,7 +4,7 @@ and when telling it again is no use."""
 import re
 
 from agentflow.events import Clashed
-from agentflow.records import Evidence, Verdict
+from agentflow.results import Evidence, Verdict
 
 _INTRODUCTION = (
     "Your result was checked on a clean checkout of the commit and did not pass. "

@@ -18,7 +18,8 @@ from agentflow.gates.shapes.resolving import Resolver
 from agentflow.gates.shapes.shape import Shape
 from agentflow.gates.shapes.type_text import type_text
 from agentflow.neutral import one_line
-from agentflow.records import Candidate, Handed, Json, Task
+from agentflow.records import Handed, Json, Task
+from agentflow.results import Candidate
 from agentflow.shown_reports import shown
 from agentflow.tasks.handoff import endpoints_in
 from agentflow.workspace.git import Git

@@ -38,7 +38,8 @@ from agentflow.events import (
 )
 from agentflow.history import Line, decode, read_history
 from agentflow.journal import load
-from agentflow.records import LEFT_TO_CI, Json
+from agentflow.records import Json
+from agentflow.results import LEFT_TO_CI
 from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, again, list_runs
 from agentflow.spending import Spending, usage_json
 

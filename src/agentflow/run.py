@@ -17,8 +17,9 @@ from agentflow.markers import remove_markers
 from agentflow.messages import Ending
 from agentflow.models.opening import OpeningModel
 from agentflow.plan import Plan
-from agentflow.records import Candidate, Evidence, Json
+from agentflow.records import Json
 from agentflow.repair import repair_message, same_failure
+from agentflow.results import Candidate, Evidence
 from agentflow.resuming import adjusted, resume
 from agentflow.runs import task_lock
 from agentflow.stage import Stage

@@ -11,11 +11,7 @@ from agentflow.environment import (
     HookEvent,
 )
 from agentflow.errors import UsageError
-from agentflow.records import (
-    UPLOAD,
-    Backend,
-    ProcessLimits,
-)
+from agentflow.records import UPLOAD, Backend, ProcessLimits
 from agentflow.sizes import parse_size
 
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"

@@ -3,7 +3,8 @@ there and of its type."""
 
 from typing import Any, cast, get_args
 
-from agentflow.records import Criterion, Evidence, Fault, Json, Status
+from agentflow.records import Json, Status
+from agentflow.results import Criterion, Evidence, Fault
 
 _NUMBER_LIMIT = 1e15
 _NUMBER = None

@@ -26,11 +26,12 @@ from agentflow.metered import MeteredModel
 from agentflow.models import catalog
 from agentflow.models.redacting import RedactingModel
 from agentflow.plan import Plan
-from agentflow.records import Candidate, Json
+from agentflow.records import Json
 from agentflow.redacted import redacted_event
 from agentflow.redaction import Redact
 from agentflow.repair import repair_message
 from agentflow.report import Summary
+from agentflow.results import Candidate
 from agentflow.resuming import kept_lines, run_started
 from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.scope import find_scope

@@ -19,9 +19,10 @@ from agentflow.models import catalog
 from agentflow.models.endpoint import keys
 from agentflow.plan import Plan
 from agentflow.preflight import check_base, surroundings
-from agentflow.records import Evidence, Rendered
+from agentflow.records import Rendered
 from agentflow.redaction import Redact, redactor
 from agentflow.report import Summary
+from agentflow.results import Evidence
 from agentflow.resuming import Resumption
 from agentflow.runs import FOLDER, JOURNAL, REPORT, new_run
 from agentflow.stage import Stage, asking

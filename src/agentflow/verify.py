@@ -25,8 +25,9 @@ from agentflow.gates.tamper import TamperGate
 from agentflow.installation import Installation
 from agentflow.interfaces import Emit, Gate
 from agentflow.provisions import Provisions
-from agentflow.records import Backend, Candidate, Json, Task, Verdict
+from agentflow.records import Backend, Json, Task
 from agentflow.redaction import Redact, redactor
+from agentflow.results import Candidate, Verdict
 from agentflow.sandbox import notices, require
 from agentflow.sandbox.traffic import Traffic
 from agentflow.settings import CONFIG, load_settings

@@ -12,8 +12,9 @@ from agentflow.documents import untracked_documents
 from agentflow.environment import Environment, Setup
 from agentflow.interfaces import Emit
 from agentflow.plan import Plan
-from agentflow.records import WORKSPACE, Candidate, Json
+from agentflow.records import WORKSPACE, Json
 from agentflow.redaction import Redact
+from agentflow.results import Candidate
 from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.policy import Mount, Network, Provided
 from agentflow.sandbox.traffic import Traffic

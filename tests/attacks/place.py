@@ -18,7 +18,8 @@ from agentflow.errors import EnvironmentFailure
 from agentflow.messages import ToolCall, ToolResult
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
-from agentflow.records import WORKSPACE, Candidate, Json
+from agentflow.records import WORKSPACE, Json
+from agentflow.results import Candidate
 from agentflow.sandbox.channel import Channel
 from agentflow.settings import user_file
 from agentflow.tools import Toolkit

@@ -20,7 +20,8 @@ from agentflow.ci.judged import Judged, judged_of
 from agentflow.ci.junit import junit
 from agentflow.ci.sarif import sarif
 from agentflow.ci.summary import summary
-from agentflow.records import Evidence, Fault, Json
+from agentflow.records import Json
+from agentflow.results import Evidence, Fault
 
 SCHEMAS = Path(__file__).parent / "schemas"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -10,7 +10,8 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agentflow.records import Boundaries, Candidate
+from agentflow.records import Boundaries
+from agentflow.results import Candidate
 from agentflow.workspace.export import ExportRefused, import_pack
 from agentflow.workspace.importer import make_candidate
 from tests.effort import FACTOR

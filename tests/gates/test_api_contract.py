@@ -8,7 +8,7 @@ import pytest
 from agentflow.ci.judged import Judged
 from agentflow.ci.sarif import sarif
 from agentflow.gates.api_contract import MAX_FILE, ApiContractAudit
-from agentflow.records import Evidence, Fault
+from agentflow.results import Evidence, Fault
 from tests.workspace.place import Work
 
 CONTRACT = "POST /v1/mails { to: string, tags?: string[] } -> 201 { id: string, to: string }"

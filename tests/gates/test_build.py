@@ -8,8 +8,9 @@ import pytest
 from agentflow.gates.build import BuildGate, own_scripts
 from agentflow.gates.command import DETAIL_LINES, MAX_COMPARED, MAX_LIST, Change, Checkout, Commands
 from agentflow.gates.sameness import fingerprint
-from agentflow.records import Boundaries, BuildCommand, Candidate, Evidence, Verdict
+from agentflow.records import Boundaries, BuildCommand
 from agentflow.redaction import redactor
+from agentflow.results import Candidate, Evidence, Verdict
 from tests.growth import check_growth, repeated
 from tests.workspace.place import Work
 

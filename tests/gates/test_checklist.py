@@ -8,7 +8,7 @@ import pytest
 from agentflow.gates.checklist import MAX_ITEMS, ChecklistAudit, Item, checklist
 from agentflow.gates.looks import asked_looks
 from agentflow.gates.secrets import SecretsGate
-from agentflow.records import Candidate, Criterion, Evidence
+from agentflow.results import Candidate, Criterion, Evidence
 from tests.growth import check_growth
 from tests.workspace.place import Work
 

@@ -4,7 +4,8 @@ import pytest
 
 from agentflow.gates.boundaries import BoundariesGate
 from agentflow.gates.commit import CommitGate
-from agentflow.records import Boundaries, Candidate, Change, Commit, Commits, Evidence, Expectation
+from agentflow.records import Boundaries, Commits, Expectation
+from agentflow.results import Candidate, Change, Commit, Evidence
 
 BASE = "b" * 40
 CHANGE = Change("A", "app/x", "100644", "c" * 40)

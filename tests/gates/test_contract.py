@@ -12,7 +12,8 @@ from agentflow.gates.claims import LISTED, changed_paths
 from agentflow.gates.contract import ContractAudit
 from agentflow.prompts.loader import load_prompt
 from agentflow.prompts.search import builtin_folder
-from agentflow.records import Candidate, Change, Commit, Evidence, Json, Profile
+from agentflow.records import Json, Profile
+from agentflow.results import Candidate, Change, Commit, Evidence
 from agentflow.tools import DEFAULT_TOOLS
 from tests.growth import check_growth
 

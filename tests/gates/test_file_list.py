@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentflow.gates.file_list import FileListAudit, asks_for_files, listed_files
-from agentflow.records import Candidate, Change, Commit, Evidence
+from agentflow.results import Candidate, Change, Commit, Evidence
 from tests.growth import check_growth, repeated
 
 

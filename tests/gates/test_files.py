@@ -1,7 +1,7 @@
 """The files gate: declared files there in the result and hold something."""
 
 from agentflow.gates.files import FilesGate
-from agentflow.records import Evidence
+from agentflow.results import Evidence
 from tests.workspace.place import Work
 
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentflow.gates.promises import PromisesAudit, compare_promises
-from agentflow.records import Candidate, Promise
+from agentflow.records import Promise
+from agentflow.results import Candidate
 from tests.growth import check_growth
 
 KNOWN = (

@@ -7,7 +7,8 @@ import pytest
 from agentflow.gates.build import BuildGate
 from agentflow.gates.command import Checkout
 from agentflow.gates.junit import CaseResult, read_junit, shortcoming
-from agentflow.records import Boundaries, BuildCommand, Evidence
+from agentflow.records import Boundaries, BuildCommand
+from agentflow.results import Evidence
 from tests.workspace.place import Work
 
 PASSED = '<testcase classname="tests.test_f" name="test_f[1]" time="0"/>'

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from agentflow.gates.secrets import MAX_FINDINGS, SecretsGate, fingerprint
-from agentflow.records import Evidence
+from agentflow.results import Evidence
 from agentflow.secret_rules import RULES, findings
 from tests.growth import check_growth, repeated
 from tests.workspace.place import Work

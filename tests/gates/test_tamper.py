@@ -4,7 +4,8 @@ import pytest
 
 from agentflow.gates.runners import SKIPS, holds_tests, is_gate_input, is_test
 from agentflow.gates.tamper import TamperGate, touched_measures
-from agentflow.records import Boundaries, Evidence
+from agentflow.records import Boundaries
+from agentflow.results import Evidence
 from tests.workspace.place import Work
 
 

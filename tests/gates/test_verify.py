@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from agentflow.events import Event, GateFinished, GateStarted
 from agentflow.gates import verify
-from agentflow.records import Candidate, Evidence, Status, Verdict
+from agentflow.records import Status
+from agentflow.results import Candidate, Evidence, Verdict
 
 CANDIDATE = Candidate("b" * 40, "t" * 40)
 

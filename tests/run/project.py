@@ -14,7 +14,8 @@ from agentflow.models.anthropic import open_model
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
-from agentflow.records import Json, Ledger
+from agentflow.records import Json
+from agentflow.results import Ledger
 from agentflow.run import OpenModel, run_task
 from agentflow.world import World
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agentflow.records import Bookkeeping, Ledger
+from agentflow.results import Bookkeeping, Ledger
 from tests.run.project import HELLO, Project, bash, call, turn
 
 pytestmark = pytest.mark.sandbox

@@ -29,7 +29,8 @@ from agentflow.events import (
     Verified,
 )
 from agentflow.messages import Usage
-from agentflow.records import Criterion, Evidence, FileStat, Json
+from agentflow.records import Json
+from agentflow.results import Criterion, Evidence, FileStat
 
 BEGAN = datetime(2026, 11, 20, 19, 33, 18, tzinfo=UTC)
 RUN = "TASK-1-20261120T193318-abcd"

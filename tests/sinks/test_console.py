@@ -5,7 +5,7 @@ import io
 import pytest
 
 from agentflow.events import BaseCheckFinished
-from agentflow.records import Evidence
+from agentflow.results import Evidence
 from agentflow.sinks.console import ConsoleSink
 from agentflow.sinks.printer import PlainPrinter
 from tests.sinks.sample import BEGAN

@@ -14,8 +14,8 @@ import pytest
 
 from agentflow.events import Event, GateFinished
 from agentflow.progress import Progress, progressed
-from agentflow.records import Evidence
 from agentflow.report import Summary
+from agentflow.results import Evidence
 from agentflow.sinks.console import ConsoleSink
 from agentflow.sinks.live import LiveView, live_rows
 from agentflow.sinks.printer import PlainPrinter

@@ -5,7 +5,8 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agentflow.records import Boundaries, Candidate, Commits
+from agentflow.records import Boundaries, Commits
+from agentflow.results import Candidate
 from agentflow.workspace.clone import Clone, make_clone, make_repository
 from agentflow.workspace.export import EXPORT_SCRIPT, Export, import_pack
 from agentflow.workspace.git import Git

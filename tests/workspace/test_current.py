@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agentflow.errors import Conflict
-from agentflow.records import Candidate, Landed
+from agentflow.results import Candidate, Landed
 from agentflow.workspace.land import check_target, keep_verified, land
 from agentflow.workspace.repository import open_repository
 from tests.workspace.place import Place, Work

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agentflow.records import Candidate
+from agentflow.results import Candidate
 from agentflow.workspace.importer import MAX_BLOB, MAX_CHANGES, MAX_COMMIT, MAX_COMMITS, MAX_TOTAL
 from tests.workspace.place import Place, Work
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from agentflow.errors import Conflict, EnvironmentFailure
-from agentflow.records import Candidate, Landed
+from agentflow.results import Candidate, Landed
 from agentflow.workspace.land import (
     branch_tip,
     check_target,

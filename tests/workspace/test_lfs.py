@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agentflow.records import Boundaries, Candidate
+from agentflow.records import Boundaries
+from agentflow.results import Candidate
 from agentflow.workspace.clone import Clone, make_clone
 from agentflow.workspace.importer import make_candidate
 from agentflow.workspace.lfs import REFUSED, content_stores

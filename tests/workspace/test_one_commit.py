@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from agentflow.records import Candidate
+from agentflow.results import Candidate
 from agentflow.workspace.one_commit import one_commit
 from tests.workspace.place import AUTHORSHIP, Work
 

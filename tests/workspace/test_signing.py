@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from agentflow.errors import EnvironmentFailure
-from agentflow.records import Boundaries, Candidate
+from agentflow.records import Boundaries
+from agentflow.results import Candidate
 from agentflow.workspace.importer import make_candidate
 from agentflow.workspace.land import keep_verified, land
 from agentflow.workspace.repository import Repository, open_repository

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from agentflow.frozen import record
-from agentflow.records import Evidence, Json
+from agentflow.records import Json
+from agentflow.results import Evidence
 from agentflow.runs import FOLDER, read_report, started_at
 from agentflow.shown_reports import evidence_of, shown
 

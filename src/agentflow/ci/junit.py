@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from agentflow.ci.judged import Judged
 from agentflow.neutral import one_line, xml_text
-from agentflow.records import Evidence
+from agentflow.results import Evidence
 
 MAX_DETAIL = 20_000
 """Characters of what a gate found, the last ones."""

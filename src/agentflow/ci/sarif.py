@@ -12,7 +12,8 @@ from urllib.parse import quote
 from agentflow import __version__
 from agentflow.ci.judged import Judged
 from agentflow.neutral import neutral, one_line
-from agentflow.records import Evidence, Fault, Json
+from agentflow.records import Json
+from agentflow.results import Evidence, Fault
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 RULES = {

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from agentflow.ci.judged import Judged
 from agentflow.durations import format_duration
 from agentflow.neutral import code_block, code_span
-from agentflow.records import Evidence
+from agentflow.results import Evidence
 from agentflow.spending import REPLAYED
 from agentflow.words import counted
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from agentflow.init.proposal import Proposal
     from agentflow.init.writing import Written
-    from agentflow.records import Evidence
+    from agentflow.results import Evidence
     from agentflow.workspace.repository import Repository
     from agentflow.world import World
 

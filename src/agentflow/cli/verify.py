@@ -76,7 +76,7 @@ def flags_of(gates: list[str], allow: list[str]) -> dict[str, Any]:
 def print_found(found: "Json") -> None:
     """The verdict, gate by gate."""
     from agentflow.neutral import one_line
-    from agentflow.records import Evidence
+    from agentflow.results import Evidence
     from agentflow.sinks.verdict import print_gates
 
     printer = data()

@@ -4,7 +4,8 @@ from typing import Literal
 
 from agentflow.frozen import record
 from agentflow.messages import Usage
-from agentflow.records import Evidence, Json
+from agentflow.records import Json
+from agentflow.results import Evidence
 
 Sign = Literal[" ", "+", "-"]
 

@@ -3,7 +3,8 @@
 from typing import ClassVar
 
 from agentflow.frozen import record
-from agentflow.records import Evidence, Json
+from agentflow.records import Json
+from agentflow.results import Evidence
 
 
 @record

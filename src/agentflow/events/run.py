@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from agentflow.errors import AgentflowError
 from agentflow.frozen import record
-from agentflow.records import Candidate, FileStat, Json
+from agentflow.records import Json
+from agentflow.results import Candidate, FileStat
 
 
 @record

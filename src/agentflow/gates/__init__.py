@@ -7,7 +7,7 @@ from functools import partial
 
 from agentflow.events import GateFinished, GateStarted
 from agentflow.interfaces import Audit, Emit, Gate
-from agentflow.records import Candidate, Evidence, Verdict
+from agentflow.results import Candidate, Evidence, Verdict
 
 DECISIVE = frozenset({"commit", "boundaries", "setup"})
 """Gates without which there is nothing that the others could judge."""

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from agentflow.frozen import record
-from agentflow.records import Change
+from agentflow.results import Change
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import contents, sizes
 

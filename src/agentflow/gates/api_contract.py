@@ -14,7 +14,7 @@ from agentflow.gates.shapes.expected import expected_shapes
 from agentflow.gates.shapes.matching import Match, Matcher
 from agentflow.gates.shapes.shape import Shape
 from agentflow.neutral import one_line
-from agentflow.records import Candidate, Evidence, Fault
+from agentflow.results import Candidate, Evidence, Fault
 from agentflow.words import counted
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import blobs_at, changes_between, contents, sizes

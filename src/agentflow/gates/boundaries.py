@@ -1,7 +1,8 @@
 """The boundaries gate: did every commit stay within the task's paths and within policy?"""
 
 from agentflow.frozen import record
-from agentflow.records import Boundaries, Candidate, Evidence
+from agentflow.records import Boundaries
+from agentflow.results import Candidate, Evidence
 
 
 @record

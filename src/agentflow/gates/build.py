@@ -12,8 +12,9 @@ from agentflow.frozen import record
 from agentflow.gates.command import Change, Checkout, Commands, several
 from agentflow.gates.pinned import pinned_manifests
 from agentflow.gates.tamper import touched_measures
-from agentflow.records import LEFT_TO_CI, Boundaries, BuildCommand, Candidate, Evidence
+from agentflow.records import Boundaries, BuildCommand
 from agentflow.redaction import Redact, value_redactor
+from agentflow.results import LEFT_TO_CI, Candidate, Evidence
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import changes_between
 from agentflow.workspace.recreate import with_files_of

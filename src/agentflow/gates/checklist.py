@@ -11,7 +11,7 @@ from agentflow.gates.added import added_lines
 from agentflow.gates.kinds import KINDS, fitting, plain_name, words_of
 from agentflow.gates.looks import LOOKS, Look, Seen, asked_looks, see
 from agentflow.neutral import one_line
-from agentflow.records import Candidate, Criterion, Evidence
+from agentflow.results import Candidate, Criterion, Evidence
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import changes_between
 

@@ -12,7 +12,8 @@ from typing import Any, cast
 from agentflow.boundaries import matches
 from agentflow.gates.kinds import fitting, kind_of, plain_name
 from agentflow.neutral import one_line
-from agentflow.records import WORKSPACE, Candidate, Evidence, Json
+from agentflow.records import WORKSPACE, Json
+from agentflow.results import Candidate, Evidence
 
 LISTED = 10
 """Differences of one sort that are named one by one."""

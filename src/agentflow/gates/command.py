@@ -25,8 +25,9 @@ from agentflow.gates.fetching import fetch
 from agentflow.gates.reports import judge_report, remove_report
 from agentflow.gates.sameness import fingerprint
 from agentflow.interfaces import Sandbox
-from agentflow.records import BuildCommand, Evidence, Json
+from agentflow.records import BuildCommand, Json
 from agentflow.redaction import Redact
+from agentflow.results import Evidence
 from agentflow.workspace.git import Git
 
 DETAIL_LINES = 60

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from agentflow.frozen import record
-from agentflow.records import Candidate, Commits, Evidence, Expectation
+from agentflow.records import Commits, Expectation
+from agentflow.results import Candidate, Evidence
 from agentflow.words import counted
 
 LISTED = 30

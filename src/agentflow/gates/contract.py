@@ -8,7 +8,8 @@ from agentflow.gates.answer import missing_headings, read_answer
 from agentflow.gates.claims import differences, false_passes
 from agentflow.json_schema import outline, problems
 from agentflow.neutral import one_line
-from agentflow.records import Candidate, Evidence, Json, Profile
+from agentflow.records import Json, Profile
+from agentflow.results import Candidate, Evidence
 from agentflow.words import counted
 
 REPORT_HEADINGS = ("Implemented", "Tests", "Promises Verified", "Notes")

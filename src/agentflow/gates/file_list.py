@@ -12,7 +12,8 @@ from agentflow.frozen import record
 from agentflow.gates.answer import MAX_ANSWER
 from agentflow.gates.claims import LISTED, changed_paths
 from agentflow.neutral import one_line
-from agentflow.records import WORKSPACE, Candidate, Evidence
+from agentflow.records import WORKSPACE
+from agentflow.results import Candidate, Evidence
 from agentflow.words import counted
 
 MAX_FILES = 1000

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from agentflow.boundaries import matches
 from agentflow.frozen import record
 from agentflow.neutral import one_line
-from agentflow.records import Candidate, Evidence
+from agentflow.results import Candidate, Evidence
 from agentflow.words import counted
 from agentflow.workspace.git import Git
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from agentflow.records import Evidence
+from agentflow.results import Evidence
 
 KINDS: dict[str, frozenset[str]] = {
     "typecheck": frozenset({

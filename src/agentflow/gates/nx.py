@@ -16,7 +16,8 @@ from agentflow.boundaries import matches
 from agentflow.environment import Environment
 from agentflow.frozen import record
 from agentflow.neutral import one_line
-from agentflow.records import BuildCommand, Candidate, Evidence, Json
+from agentflow.records import BuildCommand, Json
+from agentflow.results import Candidate, Evidence
 from agentflow.strict_json import parse_object
 from agentflow.words import counted
 from agentflow.workspace.git import Git

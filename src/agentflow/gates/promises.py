@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from agentflow.frozen import record
 from agentflow.gates.answer import MAX_ANSWER
 from agentflow.neutral import one_line
-from agentflow.records import Candidate, Evidence, Json, Promise
+from agentflow.records import Json, Promise
+from agentflow.results import Candidate, Evidence
 from agentflow.words import counted
 
 MAX_CLAIMS = 200

@@ -10,8 +10,8 @@ from agentflow.boundaries import matches
 from agentflow.frozen import record
 from agentflow.gates.added import Added, added_lines
 from agentflow.gates.runners import is_test
-from agentflow.records import Candidate, Evidence, Fault
 from agentflow.redaction import Redact, value_redactor
+from agentflow.results import Candidate, Evidence, Fault
 from agentflow.secret_rules import entropy, findings
 from agentflow.words import counted
 from agentflow.workspace.git import Git

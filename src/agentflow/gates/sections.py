@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from agentflow.frozen import record
 from agentflow.gates.answer import MAX_ANSWER
 from agentflow.gates.file_list import listed_files
-from agentflow.records import Candidate, Evidence, Section
+from agentflow.records import Section
+from agentflow.results import Candidate, Evidence
 
 HEADINGS: dict[Section, str] = {
     "implemented": "Implemented",

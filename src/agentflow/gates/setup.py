@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from agentflow.errors import EnvironmentFailure
 from agentflow.frozen import record
-from agentflow.records import Candidate, Evidence
+from agentflow.results import Candidate, Evidence
 
 Install = Callable[[Candidate], Awaitable[bool]]
 """Installs what a candidate asks for; False if that is what the base asks for. Raises

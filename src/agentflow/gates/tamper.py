@@ -19,7 +19,8 @@ from agentflow.gates.runners import (
     shadows_a_module,
     steers_from_anywhere,
 )
-from agentflow.records import Boundaries, Candidate, Change, Evidence, Fault
+from agentflow.records import Boundaries
+from agentflow.results import Candidate, Change, Evidence, Fault
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import blobs_at, changes_between, contents
 

@@ -13,8 +13,9 @@ from agentflow.init.proposal import Proposal
 from agentflow.init.rendering import render
 from agentflow.interfaces import Emit
 from agentflow.provisions import Provisions
-from agentflow.records import Backend, Evidence
+from agentflow.records import Backend
 from agentflow.redaction import redactor
+from agentflow.results import Evidence
 from agentflow.sandbox import require
 from agentflow.sandbox.traffic import Traffic
 from agentflow.workspace.repository import Repository

@@ -10,15 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from agentflow.environment import Environment
 from agentflow.frozen import record
 from agentflow.json_schema import outline
-from agentflow.records import (
-    WORKSPACE,
-    Boundaries,
-    BuildCommand,
-    Neighbour,
-    Profile,
-    Promise,
-    Task,
-)
+from agentflow.records import WORKSPACE, Boundaries, BuildCommand, Neighbour, Profile, Promise, Task
 
 LISTED_NEIGHBOURS = 40
 """Tasks of others that are listed."""

@@ -34,7 +34,7 @@ from agentflow.events import (
 from agentflow.messages import blocks_in, calls_in
 from agentflow.neutral import neutral, one_line
 from agentflow.progress import Progress, progressed
-from agentflow.records import Evidence
+from agentflow.results import Evidence
 from agentflow.sinks.live import LiveView
 from agentflow.sinks.printer import MARKS, STYLES, Printer, Span
 from agentflow.words import counted

@@ -5,7 +5,8 @@ from textwrap import indent, wrap
 
 from agentflow.durations import format_duration
 from agentflow.neutral import neutral, one_line
-from agentflow.records import Evidence, Json, Verdict
+from agentflow.records import Json
+from agentflow.results import Evidence, Verdict
 from agentflow.shown_reports import evidence_of, shown
 from agentflow.sinks.console import gate_line, last_lines
 from agentflow.sinks.printer import Printer, Span

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agentflow.errors import UsageError
 from agentflow.kept_documents import Kept, paths_of
-from agentflow.records import Bookkeeping, Ledger
+from agentflow.results import Bookkeeping, Ledger
 from agentflow.task_documents import rewrite
 from agentflow.tasks.document import Batch, Document, TaskEntry
 from agentflow.tasks.markdown_lines import with_ends

@@ -23,7 +23,8 @@ from agentflow.markers import own_folder, read_marker
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
 from agentflow.prompts.context import Measure
-from agentflow.records import Candidate, Json
+from agentflow.records import Json
+from agentflow.results import Candidate
 from agentflow.resuming import earlier_order
 from agentflow.run import Connect, run_task
 from agentflow.runs import FOLDER, REPORT, read_report, task_lock

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from agentflow.records import Candidate, Commit
+from agentflow.results import Candidate, Commit
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import changes_between
 from agentflow.workspace.recreate import Authorship, with_trailers

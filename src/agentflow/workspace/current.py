@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from agentflow.disk import check_room
 from agentflow.errors import Conflict
-from agentflow.records import Candidate, Change
+from agentflow.results import Candidate, Change
 from agentflow.workspace.git import Git, GitError, by_gitpython
 from agentflow.workspace.objects import changes_between
 from agentflow.workspace.repository import Repository

@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from agentflow.boundaries import violation
 from agentflow.frozen import record
-from agentflow.records import Boundaries, Candidate, Change, Commit
+from agentflow.records import Boundaries
+from agentflow.results import Candidate, Change, Commit
 from agentflow.workspace.export import Export
 from agentflow.workspace.git import Git
 from agentflow.workspace.importer import MAX_BLOB, MAX_CHANGES, MAX_TOTAL

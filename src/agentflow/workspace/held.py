@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from agentflow.records import Candidate
+from agentflow.results import Candidate
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import commit_at
 from agentflow.workspace.recreate import MAX_STAT, deleted, inserted, statistics

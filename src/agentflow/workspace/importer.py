@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agentflow.boundaries import violation
-from agentflow.records import Boundaries, Candidate, Change, Commit, Commits, Fault
+from agentflow.records import Boundaries, Commits
+from agentflow.results import Candidate, Change, Commit, Fault
 from agentflow.workspace.export import Export
 from agentflow.workspace.git import Git
 from agentflow.workspace.lfs import REFUSED, new_contents

@@ -6,7 +6,8 @@ from pathlib import PurePosixPath
 
 from agentflow.disk import FREE, check_room
 from agentflow.errors import Conflict, EnvironmentFailure
-from agentflow.records import Candidate, Landed, Landing
+from agentflow.records import Landing
+from agentflow.results import Candidate, Landed
 from agentflow.workspace.current import current_branch, land_current
 from agentflow.workspace.git import Git, GitError, by_gitpython
 from agentflow.workspace.refs import CANDIDATE

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from agentflow.frozen import record
-from agentflow.records import Commit
+from agentflow.results import Commit
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import contents, sizes
 from agentflow.workspace.repository import Repository

@@ -5,7 +5,7 @@ import io
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
-from agentflow.records import Change, Commit
+from agentflow.results import Change, Commit
 from agentflow.workspace.git import Git
 
 NAME = r"[0-9a-f]{40}(?:[0-9a-f]{24})?"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agentflow.frozen import record
-from agentflow.records import Candidate, Commit, FileStat
+from agentflow.results import Candidate, Commit, FileStat
 from agentflow.workspace.git import Git
 from agentflow.workspace.objects import printable
 from agentflow.workspace.refs import CANDIDATE, move_ref
