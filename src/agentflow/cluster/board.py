@@ -114,7 +114,7 @@ class Board:
         """Cancel a run that waits or is at work. Raises `UsageError` for one that has ended."""
         if entry.state not in {"waiting", "running"}:
             raise UsageError(f"{entry.run} has ended: {entry.outcome}")
-        self.note(entry.run, reason=reason)
+        self.note(entry.run, cancelled=reason)
         self._client.cancel_workflow(entry.run)
 
     def retry(self, entry: Entry) -> None:
@@ -146,7 +146,7 @@ class Board:
         self._go_on(entry)
 
     def _go_on(self, entry: Entry) -> None:
-        ended = ("outcome", "exit_code", "reason", "report", "summary")
+        ended = ("outcome", "exit_code", "reason", "report", "summary", "cancelled")
         self.note(entry.run, **dict.fromkeys((*ended, "starts", "deadline")))
         self._client.rewind_workflow(entry.run, application_version=VERSION, queue_name=QUEUE)
 

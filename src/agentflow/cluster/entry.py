@@ -47,7 +47,9 @@ class Entry:
     def report(self) -> Json:
         """The run's report, or what there is of one."""
         report = _kept(self.facts.get("report") or self.facts.get("summary"))
-        reason = str(self.facts.get("reason") or report.get("reason") or "")
+        told = self.facts.get("reason") or report.get("reason")
+        if self.state == "cancelled":  # its worker only tells that it was stopped
+            told = self.facts.get("cancelled") or told
         code = _CODES.get(self.state, self.facts.get("exit_code"))
         if self.state == "ended" and code is None:
             code = EnvironmentFailure.exit_code
@@ -59,7 +61,7 @@ class Entry:
             "outcome": self.outcome,
             "exit_code": code,
             "title": report.get("title") or self.facts.get("title", ""),
-            "reason": reason,
+            "reason": str(told or ""),
             "cluster": self.as_json,
         }
 
