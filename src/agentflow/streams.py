@@ -21,18 +21,39 @@ before; what is said is not missed."""
 _failures = list[OSError]()
 
 
-class _Tolerant(io.FileIO):
-    """A descriptor on which writing always succeeds."""
+class _Tolerant(io.BufferedWriter):
+    """A descriptor on which writing always succeeds.
+
+    Nothing below this is Python's: a signal between two of its steps would have what is written
+    already written again.
+    """
 
     def write(self, data: "Buffer", /) -> int:  # pyright: ignore[reportImplicitOverride]
-        try:
-            while (written := super().write(data)) is None:
+        view = memoryview(data).cast("B")
+        done = 0
+        while done < len(view):
+            try:
+                done += super().write(view[done:])
+            except BlockingIOError as error:
+                done += error.characters_written
+                _wait_for_room(self.fileno())
+            except OSError as error:
+                self._fail(error)
+                break
+        return len(view)
+
+    def flush(self) -> None:  # pyright: ignore[reportImplicitOverride]
+        while True:
+            try:
+                return super().flush()
+            except BlockingIOError:
                 _wait_for_room(self.fileno())  # whoever started us lets writing not wait
-        except OSError as error:
-            if self.fileno() == 1 and error.errno != errno.EPIPE:
-                _failures.append(error)
-            return memoryview(data).nbytes
-        return written
+            except OSError as error:
+                return self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        if self.fileno() == 1 and error.errno != errno.EPIPE:
+            _failures.append(error)
 
 
 def _wait_for_room(descriptor: int) -> None:
@@ -54,10 +75,10 @@ def hold_standard_streams() -> None:
 
 
 def _tolerant(number: int, known: TextIO | None) -> TextIO:
-    raw = _Tolerant(number, "w", closefd=False)
+    binary = _Tolerant(io.FileIO(number, "w", closefd=False))
     encoding = known.encoding if known else "utf-8"
-    lines = number == 2 or raw.isatty()
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding, "replace", line_buffering=lines)
+    lines = number == 2 or binary.isatty()
+    return io.TextIOWrapper(binary, encoding, "replace", line_buffering=lines)
 
 
 def lost() -> OSError | None:

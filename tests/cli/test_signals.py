@@ -249,3 +249,48 @@ def test_a_signal_while_the_last_words_are_written(tmp_path: Path, number: signa
     assert process.stdout is not None
     process.stdout.close()
     process.stderr.close()
+
+
+WRITTEN = """
+import os, sys
+from agentflow.signals import raise_on_signals
+from agentflow.streams import hold_standard_streams
+hold_standard_streams()
+raise_on_signals()
+left = {moment}
+def interrupt(frame, event, _):
+    global left
+    if event in ("return", "c_return") and frame.f_code.co_filename.endswith("streams.py"):
+        left -= 1
+        if left == 0:
+            sys.setprofile(None)
+            os.kill(os.getpid(), {number})
+sys.setprofile(interrupt)
+try:
+    print("once", file=sys.{stream}, flush=True)
+except KeyboardInterrupt:
+    pass
+sys.setprofile(None)
+print("more", file=sys.{stream}, flush=True)
+os._exit(left)
+"""
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@SIGNALS
+def test_a_signal_while_a_line_is_written_writes_nothing_twice(
+    number: signal.Signals, stream: str
+) -> None:
+    """After each step of ours in writing, until there are no more."""
+    for moment in range(1, 20):
+        script = WRITTEN.format(number=int(number), moment=moment, stream=stream)
+        told = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=False
+        )
+        shown = told.stdout + told.stderr
+        assert "Traceback" not in shown
+        assert shown in {"once\nmore\n", "more\n"}, f"moment {moment}"
+        if told.returncode:  # it was over before that many
+            assert (moment > 2, shown) == (True, "once\nmore\n")
+            return
+    pytest.fail("there are more moments")
