@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from tests.forks.programs import on_path
+
 ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
 
@@ -35,7 +37,7 @@ class Runner:
         self.environment = {
             **environment,
             **{name: str(file) for name, file in self.files.items()},
-            "PATH": f"{programs}:{environment['PATH']}",
+            "PATH": f"{on_path()}:{programs}:{environment['PATH']}",
             "GITHUB_ACTIONS": "true",
             "GITHUB_WORKSPACE": str(workspace),
             "GITHUB_ACTION_PATH": str(ROOT),

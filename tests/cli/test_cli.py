@@ -394,9 +394,12 @@ def test_a_full_disk_is_one_sentence(terminal: Terminal) -> None:
     assert terminal.project.marker("done") is None
 
 
-def run_with_streams(terminal: Terminal, line: str) -> subprocess.CompletedProcess[str]:
+def run_with_streams(
+    terminal: Terminal, line: str, command: Callable[..., list[str]] = agentflow
+) -> subprocess.CompletedProcess[str]:
+    """`line` follows the command; bash stays its parent, and ends as it does."""
     return subprocess.run(
-        ["bash", "-c", f"{shlex.join(agentflow())} {line}"],
+        ["bash", "-c", f"{shlex.join(command())} {line}; exit $?"],
         cwd=terminal.project.root,
         env=terminal.environment,
         capture_output=True,
@@ -429,7 +432,9 @@ def test_what_was_to_be_shown_and_could_not_be_is_a_failure(
 ) -> None:
     dry = "run TASK-1 --new-gate test=true --prompt plain --dry-run"
     for line in (*SHOWN, dry):
-        ended = run_with_streams(terminal, f"{line} {place}")
+        of_its_shell = "--show-completion" in line  # who started it is asked for
+        command = fresh_agentflow if of_its_shell else agentflow
+        ended = run_with_streams(terminal, f"{line} {place}", command)
         told = f"error: standard output was not written: {why}"
         assert (ended.returncode, ended.stderr.splitlines()[-1]) == (5, told), line
         assert "Traceback" not in ended.stderr

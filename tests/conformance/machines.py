@@ -17,21 +17,21 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import agentflow.run  # noqa: F401  # pyright: ignore[reportUnusedImport]  # before the fork
 from agentflow.cli.cluster import site_of
 from agentflow.cluster.board import Board, submit
 from agentflow.cluster.database import open_client, refusals
 from agentflow.cluster.entry import Entry
 from agentflow.cluster.submission import find_submissions
 from agentflow.cluster.worker import LOST, Manner, work
-from agentflow.models.anthropic import import_sdk
 from agentflow.records import Json
 from agentflow.world import World
 from tests.conformance.postgresql import Server
+from tests.forks.imports import import_database, import_most
 from tests.forks.programs import scripted_model
 from tests.run.project import Project, make_project
 
-import_sdk()
+import_most()
+import_database()
 
 SILENCE = 2.0
 """Seconds after which a stopped worker counts as dead."""

@@ -1,7 +1,7 @@
 """Processes that are killed: each runs TASK-1, several tasks, the batches of a document or a handoff, or
 goes on with that, and dies at a given moment.
 
-They are forked by a server that has imported the SDK, so that a kill costs no import.
+They are forked by a server that has imported everything, so that a kill costs no import.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from agentflow.events import Event
 from agentflow.handoff_parts import prepare
 from agentflow.many import Wanted as Several
 from agentflow.many import run_many
-from agentflow.models.anthropic import import_sdk, open_model
+from agentflow.models.anthropic import open_model
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
 from agentflow.resuming import order_of
@@ -39,8 +39,9 @@ from agentflow.workflows.pointers import bump
 from agentflow.workflows.situation import Wanted
 from agentflow.workspace.repository import open_repository
 from agentflow.world import World
+from tests.forks.imports import import_most
 
-import_sdk()
+import_most()
 
 AUDITED = frozenset({
     *("subprocess.Popen", "os.rename", "os.remove", "os.truncate"),

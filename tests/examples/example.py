@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +120,10 @@ class Example:
         return await self.project.run(change.turns, order=order, **given)
 
     def secret(self) -> Change:
-        """The feature with a token in one of its files."""
-        folder = self.recipe.feature.edits[0][0].rpartition("/")[0]
-        return self.recipe.feature.with_file(f"{folder}/{SECRET_FILE}", f"token: {SECRET}\n")
+        """The feature with a token in one of its files, and nothing checked."""
+        feature = replace(self.recipe.feature, check="true")
+        folder = feature.edits[0][0].rpartition("/")[0]
+        return feature.with_file(f"{folder}/{SECRET_FILE}", f"token: {SECRET}\n")
 
     def marker(self, task: str, kind: str) -> bool:
         """Whether the task has a marker of this kind."""

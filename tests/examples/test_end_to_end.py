@@ -150,6 +150,7 @@ async def test_an_afternoon_with_the_repository(
     feature = await example.run(recipe.feature)
 
     assert (feature["outcome"], feature["exit_code"]) == ("done", 0), feature
+    assert _refused_calls(example, feature["run"]) == []
     assert GATES[recipe.name] <= _passed(feature)
     assert example.marker(FEATURE, "done")
     tip = feature["landed"]["tip"]
@@ -189,6 +190,19 @@ async def test_an_afternoon_with_the_repository(
     assert "test" in red["reason"]
     assert "--allow-red-base" in red["hint"]
     assert example.project.requests == []
+
+
+def _refused_calls(example: Example, run: str) -> list[Json]:
+    """Answers to the agent's calls, its own checks among them, that are errors."""
+    answers: list[Json] = [
+        block
+        for line in example.project.journal(run)
+        if line["type"] == "user"
+        for block in line["message"]["content"]
+        if "tool_use_id" in block
+    ]
+    assert len(answers) > 2
+    return [each for each in answers if each.get("is_error")]
 
 
 def _setups(example: Example) -> list[SetupFinished]:

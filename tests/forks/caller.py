@@ -87,6 +87,7 @@ def _follow(server: _socket.socket) -> None:
 
     for number in SIGNALS:
         signal.signal(number, tell)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     status = server.recv(4)
     code = os.waitstatus_to_exitcode(int.from_bytes(status, "big")) if status else 70
     if code < 0:
@@ -99,9 +100,11 @@ def main() -> None:
     """Be the program."""
     address, module, *arguments = sys.argv[1:]
     if not needs_interpreter():
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until the fork can be told
         server = _asked(address, module, arguments)
         if server is not None:
             _follow(server)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
 
 

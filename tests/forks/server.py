@@ -5,7 +5,6 @@ its standard input, and its forks with it.
 """
 
 import fcntl
-import gc
 import marshal
 import os
 import resource
@@ -16,38 +15,15 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from pkgutil import walk_packages
 from typing import Literal
 
-os.environ["PYDANTIC_DISABLE_PLUGINS"] = (
-    "__all__"  # as the program does, before pydantic is imported
-)
+from tests.forks.caller import AGREED, MOST, SIGNALS, surroundings
+from tests.forks.imports import import_for, import_most
 
-import agentflow
-from agentflow import cli
-from agentflow.models.anthropic import import_sdk
-from tests.forks.caller import AGREED, MOST, surroundings
-
-APART = ("cluster", "mcp_server", "sinks.spans", "toolbox", "web")
-"""What few programs import, or none: not imported before it is asked for."""
-CONNECTION = ("anyio._backends._asyncio", "h11", "httpcore2")
-"""What the SDK imports when it talks to a server."""
-DATABASE = (
-    "agentflow.cluster.worker", "dbos", "dbos._sys_db_postgres",
-    "sqlalchemy.dialects.postgresql.psycopg",
-)  # fmt: skip
-HEAVY = {
-    "mcp": ("agentflow.mcp_server",),
-    "ui": ("agentflow.web.server",),
-    **dict.fromkeys(("cluster", "submit", "wait", "worker"), DATABASE),
-}
-"""What a command alone would wait for: imported when it is asked for the first time."""
 LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 _CREDENTIALS = struct.Struct("3i")
 
@@ -83,6 +59,7 @@ class Request:
         sys.stderr = sys.__stderr__ = _stream(2, "w", "backslashreplace")
         sys.path[0] = str(Path.cwd())
         sys.argv = ["", *map(os.fsdecode, self.arguments)]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         runpy.run_module(self.module, run_name="__main__", alter_sys=True)
 
 
@@ -150,7 +127,7 @@ class Server:
         if request is None:
             os.close(caller)
             return None
-        _prepare(request)
+        import_for([os.fsdecode(each) for each in request.arguments], request.environment)
         with suppress(BrokenPipeError):
             os.write(caller, AGREED)
         child = os.fork()
@@ -216,32 +193,10 @@ def _read(connection: socket.socket, own: tuple[str, ...]) -> Request | None:
     return Request(module, arguments, environment, mask, directory, descriptors, caller)
 
 
-def _prepare(request: Request) -> None:
-    """Import what the program alone would."""
-    command = os.fsdecode(request.arguments[0]) if request.arguments else ""
-    names = [*HEAVY.get(command, ())]
-    if b"AGENTFLOW_DATABASE_URL" in request.environment:
-        names += DATABASE
-    for name in names:
-        import_module(name)
-
-
-def _modules() -> Iterator[str]:
-    """Modules of agentflow that are worth importing before anybody asks."""
-    for each in walk_packages(agentflow.__path__, "agentflow."):
-        inner = each.name.removeprefix("agentflow.")
-        if not inner.endswith("__main__") and not inner.startswith(APART):
-            yield each.name
-
-
 def main() -> None:
     """Serve; in a fork, be the program, whose end is the interpreter's."""
-    cli.application()
-    import_sdk()
-    for name in (*_modules(), *CONNECTION):
-        import_module(name)
-    gc.collect()
-    gc.freeze()
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # what comes to a fork early waits
+    import_most()
     asked = Server(int(sys.argv[1])).serve()
     if asked is not None:
         asked.become()
