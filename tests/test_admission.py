@@ -57,6 +57,7 @@ async def test_a_marker_alone_is_enough(project: Project) -> None:
         "type": "result",
         "task": "TASK-1",
         "run": None,
+        "reason": ".orchestrator/complete/TASK-1.done says so, and no report of it is here",
         "outcome": "done",
         "exit_code": 0,
         "already_done": True,

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 
 from agentflow.errors import EnvironmentFailure, Held
+from agentflow.run_reports import MAX_REPORT, REPORT, read_report
 from agentflow.runs import (
     FOLDER,
     JOURNAL,
     MAX_JOURNAL,
-    MAX_REPORT,
-    REPORT,
     choose_run,
     is_running,
     landed_by,
@@ -24,7 +23,6 @@ from agentflow.runs import (
     new_run,
     newest_run,
     open_runs,
-    read_report,
     run_name,
     task_lock,
     unfinished_run,

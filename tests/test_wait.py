@@ -4,10 +4,12 @@ import json
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agentflow.errors import UsageError
+from agentflow.markers import write_marker
 from agentflow.records import Json
 from agentflow.runs import FOLDER, task_lock
 from agentflow.wait import INTERVAL, NO_RESULT, wait_for_end
@@ -176,6 +178,53 @@ def test_a_task_that_nobody_knows_is_refused(room: Room, name: str) -> None:
             timeout=None, clock=lambda: 0.0, sleep=lambda _: None, tell=room.told.append,
         )  # fmt: skip
     assert not list(room.project.world.cache.glob("**/*"))
+
+
+def _kept(room: Room, **report: Any) -> None:
+    told = {"task": "TASK-1", "run": FIRST, "outcome": "failed", **report}
+    room.project.write(".orchestrator/reports/TASK-1.json", json.dumps(told))
+
+
+def test_a_run_that_was_pruned_has_ended(room: Room) -> None:
+    _kept(room)
+    assert ended(room.wait()) == (FIRST, "failed", 1)
+    assert room.told == []
+
+    (room.project.root / ".orchestrator/tasks/TASK-1.md").unlink()
+    assert ended(room.wait()) == (FIRST, "failed", 1)
+
+
+def test_a_run_that_was_pruned_does_not_count_while_another_begins(room: Room) -> None:
+    _kept(room)
+    room.hold()
+    found = room.wait(lambda: room.begin(SECOND), lambda: room.end(SECOND, "done"), room.release)
+    assert ended(found) == (SECOND, "done", 0)
+
+
+@pytest.mark.parametrize("given", [{"outcome": "unfinished"}, {"run": "TASK-2"}, {"landed": 1}])
+def test_a_kept_report_that_says_nothing_ends_no_waiting(room: Room, given: dict[str, Any]) -> None:
+    _kept(room, **given)
+    assert room.wait(timeout=1) is None
+
+
+def test_a_kept_report_of_the_repository_ends_no_waiting(room: Room) -> None:
+    _kept(room)
+    room.project.git("add", "-f", ".orchestrator/reports/TASK-1.json")
+    assert room.wait(timeout=1) is None
+
+
+def test_a_task_that_only_its_marker_calls_done_is_done(room: Room) -> None:
+    write_marker(room.project.root, "TASK-1", "failed")
+    assert room.wait(timeout=1) is None
+    write_marker(room.project.root, "TASK-1", "done")
+    found = room.wait()
+    assert found == {
+        "type": "result",
+        "task": "TASK-1",
+        "run": None,
+        "outcome": "done",
+        "exit_code": 0,
+    }
 
 
 def test_a_task_without_a_file_is_known_by_its_runs(room: Room) -> None:

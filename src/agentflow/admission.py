@@ -42,12 +42,13 @@ def finished_before(plan: Plan) -> Json | None:
     if read_marker(root, task) == "done":
         _check_ours(plan)
         done = done_run(root, task)
+        if done and plan.order.resume and _is_gone(plan, done):
+            return None
         if done:
             _check_still_true(plan, done)
         _check_unanswered(plan, done)
         return {
-            **(done or {"type": "result", "task": task, "run": None}),
-            **(_kept(plan, done) if done else {}),
+            **({**done, **_kept(plan, done)} if done else _by_marker(plan)),
             "outcome": "done",
             "exit_code": 0,
             "already_done": True,
@@ -108,12 +109,23 @@ def _is_another_try(plan: Plan) -> bool:
     )
 
 
+def _by_marker(plan: Plan) -> Json:
+    """What is said of a task that only its marker calls done: of what another program ran, or whose
+    reports somebody removed."""
+    task = plan.task.id
+    path = marker_path(plan.repository.root, task, "done").relative_to(plan.repository.root)
+    said = f"{path} says so, and no report of it is here"
+    return {"type": "result", "task": task, "run": None, "reason": said}
+
+
 def _kept(plan: Plan, report: Json) -> Json:
     """`kept`: the run's own ref, if nothing else keeps its commits; else nothing."""
     landed: Json = report.get("landed") or {}
     if not landed or landed.get("ref") or plan.repository.holds(str(landed["tip"])):
         return {}
-    return {"kept": f"refs/agentflow/verified/{report['run']}"}
+    ref = f"refs/agentflow/verified/{report['run']}"
+    there = plan.repository.git.succeeds("rev-parse", "--verify", "--quiet", ref)
+    return {"kept": ref} if there else {}
 
 
 def _check_ours(plan: Plan) -> None:
@@ -139,12 +151,16 @@ def _check_still_true(plan: Plan, report: Json) -> None:
     again = "Give --fresh to run it again."
     if report.get("task_sha256") not in {None, plan.task.sha256}:
         raise UsageError(f"{plan.task.id} was done, but its text changed since", hint=again)
-    landed: Json = report.get("landed") or {}
-    if landed_on(report) and not plan.repository.holds(str(landed["tip"])):
+    if _is_gone(plan, report):
         raise UsageError(
-            f"{plan.task.id} was done, but its commit {str(landed['tip'])[:12]} is on no branch",
+            f"{plan.task.id} was done, but its commit {report['landed']['tip'][:12]} is on no branch",
             hint=again,
         )
+
+
+def _is_gone(plan: Plan, report: Json) -> bool:
+    """Whether no branch holds what a run landed on one."""
+    return bool(landed_on(report)) and not plan.repository.holds(report["landed"]["tip"])
 
 
 def admit(plan: Plan, past: Resumption | None = None) -> str | None:

@@ -16,7 +16,8 @@ from agentflow.errors import EnvironmentFailure, Held
 from agentflow.frozen import record
 from agentflow.journal import open_regular
 from agentflow.redaction import Redact
-from agentflow.runs import FOLDER, JOURNAL, REPORT, list_runs, started_at, task_lock
+from agentflow.run_reports import REPORT
+from agentflow.runs import FOLDER, JOURNAL, list_runs, started_at, task_lock
 from agentflow.workspace.checkpoint import bundle
 from agentflow.workspace.git import Git
 from agentflow.workspace.repository import Repository

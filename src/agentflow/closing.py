@@ -14,12 +14,12 @@ from agentflow.markers import Kind, marker_path, own_folder, write_marker
 from agentflow.records import Json
 from agentflow.redacted import redacted_event
 from agentflow.report import known_runs
-from agentflow.runs import REPORT, again
+from agentflow.run_reports import KEPT, REPORT
+from agentflow.runs import again
 from agentflow.spending import total
 from agentflow.stage import Stage
 from agentflow.threads import to_the_end
 
-REPORTS = ".orchestrator/reports"
 MARKED: dict[str, Kind] = {"done": "done", "failed": "failed", "blocked": "blocked"}
 """Outcomes that leave a marker. The others may be continued or tried again."""
 
@@ -104,7 +104,7 @@ def _record(stage: Stage, finished: RunFinished) -> Json:
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
     write_atomically(_report(stage), text, alone=True)
     with suppress(EnvironmentFailure):  # a copy under a fixed name; the run has its own
-        write_atomically(own_folder(root, REPORTS) / f"{task}.json", text, alone=True)
+        write_atomically(own_folder(root, KEPT) / f"{task}.json", text, alone=True)
     stage.journal.close()
     if kind:
         write_marker(root, task, kind)

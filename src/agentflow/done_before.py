@@ -5,6 +5,7 @@ from functools import cached_property
 
 from agentflow.markers import read_marker
 from agentflow.records import Json
+from agentflow.run_reports import kept_report
 from agentflow.runs import list_runs
 from agentflow.setting_tables import DocumentsSetting
 from agentflow.workspace.land import branch_tip
@@ -67,7 +68,8 @@ class DoneBefore:
         return {each["task"]: each for each in done}
 
     def _landed(self, name: str) -> str:
-        landed: Json = self._reports.get(name, {}).get("landed") or {}
+        report = self._reports.get(name) or kept_report(self._repository.root, name) or {}
+        landed: Json = report.get("landed") or {}
         return str(landed.get("tip", ""))
 
     def _tips(self, name: str) -> Iterator[str]:

@@ -34,7 +34,8 @@ from agentflow.redacted import redacted_event
 from agentflow.redaction import Redact
 from agentflow.report import Summary
 from agentflow.resuming import run_started, state_folder
-from agentflow.runs import FOLDER, JOURNAL, REPORT, RESUMABLE, task_lock
+from agentflow.run_reports import REPORT
+from agentflow.runs import FOLDER, JOURNAL, RESUMABLE, task_lock
 from agentflow.staging import redactor_of
 from agentflow.workspace.checkpoint import Checkpoint, write_checkpoint
 from agentflow.workspace.clone import make_repository

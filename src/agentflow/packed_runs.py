@@ -12,7 +12,8 @@ from pathlib import Path
 from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.journal import open_regular
-from agentflow.runs import JOURNAL, MAX_JOURNAL, MAX_REPORT, REPORT, started_at
+from agentflow.run_reports import MAX_REPORT, REPORT
+from agentflow.runs import JOURNAL, MAX_JOURNAL, started_at
 from agentflow.tasks.task import check_id
 from agentflow.workspace.bundles import MAX_PACK
 

@@ -13,7 +13,8 @@ from agentflow.resuming import (
     run_started,
     state_of,
 )
-from agentflow.runs import FOLDER, JOURNAL, REPORT, check_no_replay, landed_by, new_run, task_lock
+from agentflow.run_reports import REPORT
+from agentflow.runs import FOLDER, JOURNAL, check_no_replay, landed_by, new_run, task_lock
 from agentflow.spending import is_replay
 from agentflow.workspace.checkpoint import (
     Checkpoint,

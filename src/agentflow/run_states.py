@@ -8,7 +8,8 @@ from agentflow.line_kinds import line_kinds
 from agentflow.markers import read_marker
 from agentflow.records import Json
 from agentflow.replies import reply_block
-from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, REPORT, find_report, is_running, newest_run
+from agentflow.run_reports import REPORT
+from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, find_report, is_running, newest_run
 from agentflow.shown_reports import shown
 from agentflow.task_queues import queue_paths, read_queue_file
 from agentflow.tasks.task import FOLDER as TASKS
@@ -113,7 +114,7 @@ def task_states(world: World) -> list[Json]:
 def _standing(repository: Repository, locks: Path, task: str) -> Json:
     run = newest_run(repository.root, task)
     if run is None:
-        return {"state": "new", "run": None}
+        return {"state": read_marker(repository.root, task) or "new", "run": None}
     if is_running(locks, task):
         return {"state": "running", "run": run}
     return {"state": read_marker(repository.root, task) or "stopped", "run": run}

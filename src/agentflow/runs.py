@@ -3,7 +3,6 @@
 import fcntl
 import glob
 import os
-import re
 import shlex
 import time
 from collections.abc import Callable, Generator
@@ -11,20 +10,17 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import cast
 
 from agentflow.errors import EnvironmentFailure, Held, UsageError
 from agentflow.events import RunStarted
 from agentflow.file_locks import open_lock, try_lock
-from agentflow.journal import open_regular
 from agentflow.line_kinds import line_kinds
 from agentflow.nearest import nearest
 from agentflow.records import Json
+from agentflow.run_reports import KEPT, NAME, kept_report, read_report
 from agentflow.spending import is_replay
-from agentflow.strict_json import parse_object
 
 FOLDER = ".orchestrator/runs"
-REPORT = "report.json"
 JOURNAL = "journal.jsonl"
 OUTCOMES = (
     "done", "failed", "blocked", "budget", "environment", "provider", "conflict", "interrupted",
@@ -45,11 +41,8 @@ PID_WIDTH = 10
 """Characters of the process's number in a lock's file."""
 PATIENCE = 0.3
 """Seconds until a process that was killed has let go of its lock."""
-MAX_REPORT = 16 << 20
 MAX_JOURNAL = 64 << 20
-"""Bytes that are read of files in the work tree."""
-
-_NAME = re.compile(r"(?P<task>.+)-(?P<time>\d{8}T\d{6})-[0-9a-f]{4}")
+"""Bytes that are read of a journal in the work tree."""
 
 
 def run_name(task: str, now: datetime, entropy: bytes) -> str:
@@ -67,7 +60,7 @@ def new_run(root: Path, task: str, now: datetime, entropy: bytes) -> str:
 
 def started_at(run: str) -> datetime | None:
     """When a run began, as its name says; None for what is no run's name."""
-    found = _NAME.fullmatch(run)
+    found = NAME.fullmatch(run)
     try:
         return (
             datetime.strptime(found["time"], "%Y%m%dT%H%M%S").replace(tzinfo=UTC) if found else None
@@ -119,7 +112,7 @@ def list_runs(root: Path, task: str | None = None) -> list[Json]:
 
 def _named(root: Path) -> dict[str, str]:
     """The runs of a work tree and their tasks, by the names of their folders, oldest first."""
-    parts = (_NAME.fullmatch(path.name) for path in (root / FOLDER).glob("*/"))
+    parts = (NAME.fullmatch(path.name) for path in (root / FOLDER).glob("*/"))
     found = {part[0]: part["task"] for part in parts if part}
     return dict(sorted(found.items(), key=lambda each: each[0].rsplit("-", 2)[1:]))
 
@@ -127,43 +120,8 @@ def _named(root: Path) -> dict[str, str]:
 def newest_run(root: Path, task: str) -> str | None:
     """The name of a task's newest run in a work tree, or None."""
     names = (path.name for path in (root / FOLDER).glob(f"{glob.escape(task)}-*/"))
-    parts = (_NAME.fullmatch(name) for name in names)
+    parts = (NAME.fullmatch(name) for name in names)
     return max((found[0] for found in parts if found and found["task"] == task), default=None)
-
-
-def read_report(folder: Path) -> Json:
-    """A run's report, or what its folder's name says if it has none that fits.
-
-    The folder lies in the work tree, so a repository may have brought anything.
-    """
-    parts = _NAME.fullmatch(folder.name)
-    task = parts["task"] if parts else folder.name
-    bare: Json = {"task": task, "run": folder.name, "outcome": "unfinished", "exit_code": None}
-    try:
-        with open_regular(folder / REPORT) as file:
-            data = file.read(MAX_REPORT + 1)
-        report = parse_object(data) if len(data) <= MAX_REPORT else bare
-    except (OSError, ValueError, RecursionError):
-        return bare
-    return report if _fits(report, bare) else bare
-
-
-def _fits(report: Json, bare: Json) -> bool:
-    """Whether a report speaks of its own run, with fields of the types that are read here."""
-    return (
-        report.get("task") == bare["task"]
-        and report.get("run") == bare["run"]
-        and isinstance(report.get("outcome"), str)
-        and isinstance(report.get("task_sha256"), str | None)
-        and _is_landing(report.get("landed"))
-    )
-
-
-def _is_landing(landed: object) -> bool:
-    if not isinstance(landed, dict):
-        return landed is None
-    fields = cast(Json, landed)
-    return isinstance(fields.get("tip"), str) and isinstance(fields.get("ref"), str | None)
 
 
 def unfinished_run(root: Path, task: str) -> str | None:
@@ -202,6 +160,12 @@ def find_report(root: Path, wanted: str, skip: Callable[[Json], bool] = lambda _
     match = [run for run, task in named.items() if wanted in {run, task}]
     match = match or [run for run, task in named.items() if task.startswith(f"{wanted}-batch-")]
     if not match:
+        kept = kept_report(root, wanted)
+        if kept:
+            raise UsageError(
+                f"no run of {wanted} is here any more",
+                hint=f"How its last one ended ({kept['outcome']}) is in {KEPT}/{wanted}.json",
+            )
         raise UsageError(
             f"there is no run or task {wanted!r} here{nearest(wanted, list(named))}",
             hint="List them: agentflow runs list",
@@ -304,8 +268,8 @@ def landed_on(report: Json) -> str | None:
 
 
 def landed_by(root: Path, task: str, tip: str) -> str | None:
-    """The run of this task that landed exactly this commit, or None."""
-    for report in reversed(list_runs(root, task)):
+    """The run of this task that landed exactly this commit, be it pruned, or None."""
+    for report in (*reversed(list_runs(root, task)), kept_report(root, task) or Json()):
         landed: Json = report.get("landed") or {}
         if landed.get("tip") == tip:
             return str(report["run"])

@@ -24,7 +24,8 @@ from agentflow.redaction import Redact, redactor
 from agentflow.report import Summary
 from agentflow.results import Evidence
 from agentflow.resuming import Resumption
-from agentflow.runs import FOLDER, JOURNAL, REPORT, new_run
+from agentflow.run_reports import REPORT
+from agentflow.runs import FOLDER, JOURNAL, new_run
 from agentflow.stage import Stage, asking
 from agentflow.workbench import Workbench
 from agentflow.workspace.land import pin_base

@@ -10,7 +10,8 @@ from agentflow.done_runs import done_run
 from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.records import Json
-from agentflow.runs import FOLDER, REPORT, find_report, is_begun, list_runs
+from agentflow.run_reports import REPORT
+from agentflow.runs import FOLDER, find_report, is_begun, list_runs
 from agentflow.spending import is_replay
 from agentflow.workspace.git import GitError
 from agentflow.workspace.land import base_ref

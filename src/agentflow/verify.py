@@ -24,6 +24,7 @@ from agentflow.gates.setup import SetupGate
 from agentflow.gates.tamper import TamperGate
 from agentflow.installation import Installation
 from agentflow.interfaces import Emit, Gate
+from agentflow.markers import read_marker
 from agentflow.provisions import Provisions
 from agentflow.records import Backend, Json, Task
 from agentflow.redaction import Redact, redactor
@@ -237,9 +238,11 @@ def _branch_tip(task: str, repository: Repository) -> str:
     for ref in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"):
         if repository.git.succeeds("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"):
             return repository.resolve(ref)
+    done = read_marker(repository.root, task) == "done"
+    again = f"again: agentflow run {task} --fresh" if done else f"first: agentflow run {task}"
     raise UsageError(
         f"there is no branch {branch}, where {task} would have landed",
-        hint=f"Run it first: agentflow run {task}. Or give a revision instead.",
+        hint=f"Run it {again}. Or give a revision instead.",
     )
 
 

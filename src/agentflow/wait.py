@@ -5,9 +5,11 @@ from pathlib import Path
 
 from agentflow.done_runs import done_run
 from agentflow.errors import UsageError
+from agentflow.markers import read_marker
 from agentflow.nearest import nearest
 from agentflow.records import Json
-from agentflow.runs import FOLDER, REPORT, is_begun, is_running, list_runs, newest_run, read_report
+from agentflow.run_reports import KEPT, REPORT, kept_report, read_report
+from agentflow.runs import FOLDER, is_begun, is_running, list_runs, newest_run
 from agentflow.tasks.task import FOLDER as TASKS
 from agentflow.tasks.task import check_id
 from agentflow.workspace.repository import Repository
@@ -70,10 +72,11 @@ class _Watch:
         """The report of a run that has ended, or None."""
         root = self._repository.root
         newest = newest_run(root, self._task)
-        # The lock is asked for only when there is a run: to ask is to hold it for a moment, in
+        # The lock is asked for only when there is something to say: to ask is to hold it for a moment, in
         # which a run that begins would be refused.
         if newest is None:
-            return None
+            pruned = self._pruned()
+            return None if pruned and is_running(self._locks, self._task) else pruned
         at_work = is_running(self._locks, self._task)
         if self.run and self.run != newest and _has_report(root, self.run):
             return result_of(self._repository, self.run)
@@ -82,6 +85,17 @@ class _Watch:
         if not _has_report(root, newest):
             self.run = newest
         return None
+
+    def _pruned(self) -> Json | None:
+        """What a task came to of which no run is here any more, or of which only a marker tells."""
+        root, task = self._repository.root, self._task
+        kept = kept_report(root, task)
+        code = _exit_code(kept) if kept else None
+        if kept and code is not None and not self._repository.tracks(f"{KEPT}/{task}.json"):
+            return {**kept, "exit_code": code}
+        if read_marker(root, task) != "done":
+            return None
+        return {"type": "result", "task": task, "run": None, "outcome": "done", "exit_code": 0}
 
     def _settled(self) -> str | None:
         """The run that did the task, else its newest that a process ever worked at: a fork waits for
@@ -97,7 +111,8 @@ class _Watch:
 def _check_known(root: Path, task: str) -> None:
     check_id(task)
     known = {path.stem for path in (root / TASKS).glob("*.md")}
-    if task not in known and newest_run(root, task) is None:
+    has_run = newest_run(root, task) is not None or kept_report(root, task) is not None
+    if task not in known and not has_run:
         raise UsageError(
             f"there is no task and no run of {task!r} here{nearest(task, known)}",
             hint="List the runs with `agentflow runs list`.",

@@ -13,7 +13,8 @@ import pytest
 
 from agentflow.cli.completion import complete_outcome, complete_prompt, complete_run, complete_task
 from agentflow.journal import Journal, follow
-from agentflow.runs import FOLDER, JOURNAL, REPORT, task_lock
+from agentflow.run_reports import REPORT
+from agentflow.runs import FOLDER, JOURNAL, task_lock
 from agentflow.workspace.repository import open_repository
 from tests.forks.programs import agentflow
 from tests.test_history import BEGUN, reply

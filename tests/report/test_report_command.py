@@ -13,7 +13,8 @@ from agentflow.pages.report import render_report
 from agentflow.records import Json
 from agentflow.redaction import redactor
 from agentflow.report import Summary
-from agentflow.runs import FOLDER, JOURNAL, REPORT, find_report
+from agentflow.run_reports import REPORT
+from agentflow.runs import FOLDER, JOURNAL, find_report
 from agentflow.strict_json import parse_object
 from agentflow.workspace.repository import open_repository
 from tests.cli.shell import EVIL, Shell

@@ -16,7 +16,8 @@ from agentflow.journal import Journal
 from agentflow.markers import write_marker
 from agentflow.records import Json
 from agentflow.report import Summary
-from agentflow.runs import FOLDER, JOURNAL, REPORT, run_name
+from agentflow.run_reports import REPORT
+from agentflow.runs import FOLDER, JOURNAL, run_name
 from tests.cli.shell import Shell
 from tests.forks.programs import agentflow
 from tests.sinks.sample import events, started

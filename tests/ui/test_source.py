@@ -8,7 +8,8 @@ from pathlib import Path
 
 from agentflow.events import AssistantMessage, RunStarted
 from agentflow.journal import Journal
-from agentflow.runs import FOLDER, JOURNAL, REPORT, task_lock
+from agentflow.run_reports import REPORT
+from agentflow.runs import FOLDER, JOURNAL, task_lock
 from agentflow.web.following import Follower
 from agentflow.web.local import LocalSource
 from agentflow.web.shelf import Shelf

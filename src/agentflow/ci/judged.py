@@ -9,7 +9,8 @@ from typing import Any, cast
 from agentflow.frozen import record
 from agentflow.records import Json
 from agentflow.results import Evidence
-from agentflow.runs import FOLDER, read_report, started_at
+from agentflow.run_reports import read_report
+from agentflow.runs import FOLDER, started_at
 from agentflow.shown_reports import evidence_of, shown
 
 

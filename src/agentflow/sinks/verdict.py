@@ -106,6 +106,8 @@ def _print_done_before(printer: Printer, report: Json) -> None:
     if landed and report["kept"]:
         put = f"git branch agentflow/{report['task']} {landed['tip'][:12]}"
         printer.print(neutral(f"  kept on {report['kept']}; to land it: {put}"))
+    if report["reason"] and not report["run"]:  # no run of it is known here
+        printer.print(neutral(f"  {report['reason']}"))
     printer.print("  to run it again, give --fresh")
 
 

@@ -14,8 +14,9 @@ from agentflow.errors import AgentflowError
 from agentflow.markers import FOLDER as MARKERS
 from agentflow.records import Json
 from agentflow.redaction import redactor
+from agentflow.run_reports import REPORT, read_report
 from agentflow.run_states import task_states
-from agentflow.runs import FOLDER, JOURNAL, REPORT, is_running, last_line, read_report
+from agentflow.runs import FOLDER, JOURNAL, is_running, last_line
 from agentflow.task_queues import queue_paths
 from agentflow.tasks.task import FOLDER as TASKS
 from agentflow.waves import waves_json

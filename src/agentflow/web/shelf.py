@@ -5,7 +5,8 @@ from pathlib import Path
 
 from agentflow.details.board import RunRow
 from agentflow.records import Json
-from agentflow.runs import FOLDER, JOURNAL, REPORT, read_report, started_at
+from agentflow.run_reports import REPORT, read_report
+from agentflow.runs import FOLDER, JOURNAL, started_at
 from agentflow.shown_reports import shown
 from agentflow.spending import of_report
 from agentflow.web.following import Follower

@@ -10,7 +10,7 @@ from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any
 
-from agentflow.closing import MARKED, REPORTS
+from agentflow.closing import MARKED
 from agentflow.disk import write_atomically
 from agentflow.errors import Blocked, UsageError
 from agentflow.events import HandoffAsked
@@ -24,7 +24,8 @@ from agentflow.models.endpoint import keys
 from agentflow.records import Json
 from agentflow.redacted import redacted_event
 from agentflow.redaction import redactor
-from agentflow.runs import FOLDER, JOURNAL, REPORT, list_runs, run_name, task_lock
+from agentflow.run_reports import KEPT, REPORT
+from agentflow.runs import FOLDER, JOURNAL, list_runs, run_name, task_lock
 from agentflow.strict_json import parse_object
 from agentflow.tasks.handoff import Handoff
 from agentflow.tasks.handoff_questions import Question, Reading, questions_json
@@ -129,7 +130,7 @@ def block(
         journal.close()
         text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
         write_atomically(folder / REPORT, text)
-        write_atomically(own_folder(root, REPORTS) / f"{task}.json", text)
+        write_atomically(own_folder(root, KEPT) / f"{task}.json", text)
         write_marker(root, task, "blocked")
     return report
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.budget import shared_account
-from agentflow.closing import REPORTS
 from agentflow.disk import write_atomically
 from agentflow.errors import AgentflowError, Conflict, UsageError
 from agentflow.events import Event
@@ -27,7 +26,8 @@ from agentflow.records import Json
 from agentflow.results import Candidate
 from agentflow.resuming import earlier_order
 from agentflow.run import Connect, run_task
-from agentflow.runs import FOLDER, REPORT, read_report, task_lock
+from agentflow.run_reports import KEPT, REPORT, read_report
+from agentflow.runs import FOLDER, task_lock
 from agentflow.strict_json import parse_object
 from agentflow.workflows.endings import Ending
 from agentflow.workflows.together import verify_together
@@ -231,7 +231,7 @@ def _landed(link: Link, world: World, told: Callable[[str], None]) -> Json:
     report = {**_kept(link), "landed": landed, "branch": link.branch}
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
     write_atomically(link.directory / FOLDER / link.run / REPORT, text)
-    write_atomically(own_folder(link.directory, REPORTS) / f"{link.task}.json", text)
+    write_atomically(own_folder(link.directory, KEPT) / f"{link.task}.json", text)
     return report
 
 
