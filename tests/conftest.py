@@ -1,5 +1,6 @@
 """Fixtures that several folders share."""
 
+import signal
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,10 @@ from tests.run.project import Project, make_project
 
 if TYPE_CHECKING:
     from tests.conformance.postgresql import Server
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background command ignores Ctrl-C, and so would every process that a test interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "agentflow", deadline=None, derandomize=FACTOR == 1, max_examples=100 * FACTOR

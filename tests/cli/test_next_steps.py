@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -102,14 +103,19 @@ def test_no_library_s_words_stand_before_what_is_wrong(shell: Shell) -> None:
     assert "\"Invalid value for '--land': 'foo' is not one of" in asked.stdout
 
 
+def _identity(path: Path) -> tuple[int, int, int]:
+    found = path.lstat()
+    return found.st_ino, found.st_mode, found.st_mtime_ns
+
+
 def test_a_page_replaces_a_file_and_nothing_else(shell: Shell) -> None:
     """It is put in the place of what is there: a device or a link would be gone."""
     root = shell.project.root
     os.mkfifo(root / "pipe")
     (root / "link").symlink_to("README.md")
     for name in ("pipe", "link"):
-        before = (root / name).lstat()
+        before = _identity(root / name)
         told = f"error: {name} cannot be written: it is no plain file\n"
         said = _said(shell, f"report TASK-1 -o {name}")
         assert said == (2, f"{told}  Name another file, or - for standard output.\n")
-        assert (root / name).lstat() == before
+        assert _identity(root / name) == before

@@ -32,6 +32,9 @@ def terminal(project: Project, tmp_path: Path) -> Iterator[Terminal]:
     terminal.close()
 
 
+OTHERS = "batch 3 is for frontend-developer"
+
+
 def finished(terminal: Terminal) -> None:
     """Check that each batch is there once, with its bookkeeping."""
     git, branch = terminal.project.git, f"agentflow/{TASK}"
@@ -92,11 +95,12 @@ def test_what_is_printed_and_what_json_says(terminal: Terminal) -> None:
         [
             f"done  {TASK}",
             "  reason   no batch is left for the backend developer",
-            "  note     batch 3 is for frontend-developer",
+            f"  note     {OTHERS}",
             f"  branch   agentflow/{TASK}",
         ],
     )
     finished(terminal)
+    _check_changes_here_are_told(terminal, order)
     shown = terminal.run("tasks", "next", TASK)
     assert shown.stderr.startswith(f"note: agentflow/{TASK} has another version: git show ")
     assert terminal.run("tasks", "next", TASK, "--json").stdout.startswith("{")
@@ -116,6 +120,23 @@ def test_a_failed_batch_is_taken_up_when_asked(terminal: Terminal) -> None:
     assert (stopped.returncode, report["reason"]) == (1, "batch 1 is marked FAILED")
     assert report["hint"] == f"To try it again: agentflow phase-6 {TASK} --retry"
     assert f"task       {TASK}-batch-1" in planned.stdout, planned.stderr
+
+
+def _check_changes_here_are_told(terminal: Terminal, order: tuple[str, ...]) -> None:
+    """The document that counts is the branch's, whatever somebody writes beside it, committed or not."""
+    project, branch = terminal.project, f"agentflow/{TASK}"
+    told = f"{PATH} was changed here, which is not seen: that of {branch} counts. See: git diff {branch}"
+    text = (project.root / PATH).read_text()
+    project.write(PATH, project.git("show", f"{branch}:{PATH}") + "\n")
+    assert json.loads(terminal.run(*order, "--json").stdout)["notices"] == [OTHERS]
+    project.write(PATH, text + "\n## Batch 4: More ⏸️ PENDING\n")
+    assert json.loads(terminal.run(*order, "--json").stdout)["notices"] == [
+        f"{told} -- {PATH}",
+        OTHERS,
+    ]
+    project.commit("docs: batch 4")
+    assert told in terminal.run(*order).stdout
+    project.git("revert", "--no-edit", "HEAD")
 
 
 def _check_builds_on_batches(project: Project) -> None:

@@ -108,6 +108,9 @@ def test_a_failed_batch_needs_a_person(shell: Shell) -> None:
 
     assert shell.run("tasks", "next", "TASK_7").returncode == 3
     assert shell.run("tasks", "next", "TASK_7", "--retry").returncode == 0
+    shell.run("tasks", "set", "TASK_7", "--batch", "2", "--status", "BLOCKED", "--json")
+    blocked = shell.run("tasks", "next", "TASK_7")
+    assert (blocked.returncode, blocked.stdout) == (3, "blocked  2  Service (line 8)\n")
 
 
 @pytest.mark.parametrize(

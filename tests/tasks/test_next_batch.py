@@ -35,6 +35,16 @@ def test_what_each_status_means(status: str, expected: tuple[str, str, str | Non
     assert found("1: a - COMPLETE", f"2: b - {status}", "3: c - PENDING") == expected
 
 
+@pytest.mark.parametrize(
+    ("status", "state"), [("BLOCKED", "blocked"), ("DEFERRED", "none"), ("SKIPPED", "complete")]
+)
+def test_what_is_blocked_is_named_when_nothing_else_is_left(status: str, state: str) -> None:
+    name = "2" if state == "blocked" else None
+    assert found("1: a - COMPLETE", f"2: b - {status}") == (state, name, None)
+    theirs = f"3: c - {status}\n**Assigned To**: frontend-developer\n"
+    assert found("1: a - COMPLETE", theirs)[0] == ("none" if state == "blocked" else state)
+
+
 def test_what_failed_is_taken_up_when_asked() -> None:
     assert found("1: a - FAILED", retry=True) == ("next", "1", "do")
 
@@ -116,7 +126,6 @@ def test_the_end() -> None:
         None,
         None,
     )
-    assert found("1: a - COMPLETE", "2: b - BLOCKED") == ("none", None, None)
     assert next_batch(parse_tasks_md("")).state == "none"
 
 

@@ -198,7 +198,7 @@ def next_(
     """Name the next batch for the backend developer, or the next task of a queue, and why others
     wait.
 
-    Exits with 3 if a person must act first: what is left failed, waits, or cannot be read.
+    Exits with 3 if a person must act first: what is left failed, is blocked, waits, or cannot be read.
     """
     with exit_codes("json" if json else "text"):
         from agentflow.neutral import one_line
@@ -229,7 +229,7 @@ def next_(
             data().print(f"{found.work or found.state}{name}")
             for each in found.tasks:
                 data().print(f"  {each.id:<6} {each.status or '?':<12} {one_line(each.name, 80)}")
-        if found.state in {"failed", "undecided", "waiting"}:
+        if found.state in {"failed", "undecided", "waiting", "blocked"}:
             raise typer.Exit(3)
 
 

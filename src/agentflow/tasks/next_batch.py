@@ -9,8 +9,8 @@ from agentflow.tasks.document import Batch, Document, TaskEntry
 from agentflow.tasks.document_checks import Waits
 from agentflow.tasks.statuses import PASSED_OVER, Status
 
-State = Literal["next", "complete", "failed", "undecided", "waiting", "none"]
-"""`none`: nothing is left for this developer, though the document is not complete."""
+State = Literal["next", "complete", "failed", "undecided", "waiting", "blocked", "none"]
+"""`blocked`: what is left for this developer is BLOCKED; `none`: nothing is left for this developer, though the document is not complete."""
 Work = Literal["do", "finish", "verify"]
 """`finish`: the unfinished tasks only; `verify`: it is there already, check and commit it."""
 
@@ -44,7 +44,7 @@ class NextBatch:
 
     state: State
     batch: Batch | None = None
-    """Also the one that stopped the search: `failed`, `undecided`."""
+    """Also the one that stopped the search (`failed`, `undecided`), or the first that is `blocked`."""
     work: Work | None = None
     tasks: tuple[TaskEntry, ...] = ()
     notices: tuple[str, ...] = ()
@@ -80,8 +80,16 @@ def next_batch(
             return _found(batch, tuple(notices), tuple(waiting))
     if waiting:
         return NextBatch("waiting", notices=tuple(notices), waiting=tuple(waiting))
+    return _nothing_left(document, developer, tuple(notices))
+
+
+def _nothing_left(document: Document, developer: str | None, notices: tuple[str, ...]) -> NextBatch:
+    ours = (batch for batch in document.batches if is_for(batch, developer))
+    blocked = next((batch for batch in ours if batch.status == "BLOCKED"), None)
+    if blocked:
+        return NextBatch("blocked", blocked, notices=notices)
     complete = bool(document.batches) and all(batch.over for batch in document.batches)
-    return NextBatch("complete" if complete else "none", notices=tuple(notices))
+    return NextBatch("complete" if complete else "none", notices=notices)
 
 
 def _found(batch: Batch, notices: tuple[str, ...], waiting: tuple[Waiting, ...]) -> NextBatch:

@@ -29,6 +29,7 @@ from agentflow.workflows.situation import (
     cut_short,
     look,
     plan_batch,
+    unseen,
 )
 from agentflow.workspace.land import branch_tip
 from agentflow.world import World
@@ -190,6 +191,8 @@ class _Series:
                 )
             case "waiting":
                 ending = _waiting(situation)
+            case "blocked":
+                ending = _blocked(situation, self.wanted)
             case "undecided":
                 ending = Ending.of(situation.undecided)
             case "next" if choice.batch and self.done[-1]["id"] == choice.batch.id:
@@ -211,7 +214,7 @@ class _Series:
             "branch": wanted.branch if branch_tip(situation.repository, wanted.branch) else None,
             "document": situation.kept.path,
             "batches": list(self.done),
-            "notices": list(situation.choice.notices),
+            "notices": [*unseen(wanted, situation), *situation.choice.notices],
             "next_step": self.step,
             "escalation": self.escalation,
         }
@@ -227,6 +230,18 @@ def _entry(batch: Batch, report: Json) -> Json:
         "bookkeeping": report["bookkeeping"] and report["bookkeeping"]["tip"],
         "notices": list(report["notices"]),
     }
+
+
+def _blocked(situation: Situation, wanted: Wanted) -> Ending:
+    """How it ends where a person must act on a batch before anything is left to do."""
+    name = situation.choice.batch.id if situation.choice.batch else ""
+    tip = branch_tip(situation.repository, wanted.branch)
+    where = f", and commit that on {wanted.branch}" if tip and situation.kept.tracked else ""
+    return Ending(
+        reason=f"batch {name} is BLOCKED, and no other is left for the backend developer",
+        hint=f"When it can be done: agentflow tasks set {wanted.task} --batch {name} --status PENDING"
+        + where,
+    )
 
 
 def _waiting(situation: Situation) -> Ending:

@@ -23,7 +23,9 @@ def next_step(document: Document, batch: Batch, sha: str, files: Sequence[str]) 
     still = waiting or frontend or aside
     kind = "completion" if not still else "backend" if is_for(still[0]) else "frontend"
     task = document.task_id
-    following = next_batch(document).batch if waiting else (frontend or [None])[0]
+    found = next_batch(document)
+    ours = None if found.state == "blocked" else found.batch
+    following = ours if waiting else (frontend or [None])[0]
     return {
         "batch": {"id": batch.id, "name": batch.name, "tasks": len(batch.tasks), "commit": sha},
         "deliverables": _deliverables(batch, files),

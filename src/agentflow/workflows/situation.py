@@ -119,6 +119,22 @@ def look(wanted: Wanted, world: World) -> Situation:
     return Situation(repository, base, kept, next_batch(kept.document, retry=wanted.retry))
 
 
+def unseen(wanted: Wanted, situation: Situation) -> tuple[str, ...]:
+    """A notice, if the document of the work tree says what neither the branch nor the commit where it
+    parted from HEAD says: that is not what the batches are read from."""
+    repository, kept = situation.repository, situation.kept
+    tip, file = branch_tip(repository, wanted.branch), repository.root / kept.path
+    if tip is None or not kept.tracked or not file.is_file():
+        return ()
+    here = file.read_bytes().decode("utf-8", "replace")
+    listed = repository.git.text("rev-parse", f"{tip}...HEAD")  # ends with where they parted
+    commits = (tip, listed.split()[-1].removeprefix("^"))
+    if here in {repository.read(commit, kept.path) for commit in commits}:
+        return ()
+    told = f"{kept.path} was changed here, which is not seen: that of {wanted.branch} counts"
+    return (f"{told}. See: git diff {wanted.branch} -- {kept.path}",)
+
+
 def has_document(wanted: Wanted, repository: Repository) -> bool:
     """Whether `look` would find a document. Raises `UsageError` for a base that is none."""
     tip = branch_tip(repository, wanted.branch) or repository.resolve(wanted.base or "HEAD")
@@ -173,7 +189,8 @@ async def plan_batch(
     if held:  # a gate that is to fail before the work cannot: the base has the work
         gates = tuple(replace(gate, must_fail_on_base=False) for gate in plan.gates)
         plan = replace(plan, gates=gates)
-    notices = (*choice.notices, *_unsaid(batch), *_unmeasured(kept, choice.tasks, declared))
+    notices = (*unseen(wanted, situation), *choice.notices, *_unsaid(batch))
+    notices += tuple(_unmeasured(kept, choice.tasks, declared))
     return replace(plan, ledger=ledger, notices=(*notices, *plan.notices))
 
 
