@@ -107,6 +107,22 @@ async def test_only_a_branch_as_a_run_of_ours_left_it_may_be_replaced(project: P
         admit(await make(project, fresh=True))
 
 
+async def test_a_question_that_waits_is_named_where_its_branch_is_in_the_way(
+    project: Project,
+) -> None:
+    project.git("branch", "agentflow/TASK-1", project.git("commit-tree", "HEAD^{tree}", "-m", "x"))
+    report(project, FIRST, outcome="blocked", exit_code=3)
+
+    with pytest.raises(Conflict, match="exists and is not the base") as caught:
+        admit(await make(project))
+    assert caught.value.hint.startswith(
+        f"The run {FIRST} waits for an answer: agentflow answer {FIRST} 'your answer'. Give --base "
+    )
+    with pytest.raises(Conflict) as caught:
+        admit(await make(project, fresh=True))
+    assert "answer" not in caught.value.hint
+
+
 async def test_what_landing_would_refuse_is_refused_now(project: Project) -> None:
     with pytest.raises(Conflict, match="main is checked out"):
         admit(await make(project, target="main"))

@@ -188,7 +188,16 @@ def admit(plan: Plan, past: Resumption | None = None) -> str | None:
     if plan.order.shared_target:
         _check_shared(plan)
         return None
-    check_target(repository, plan.settings.land, plan.branch, plan.base, replaceable=replaceable)
+    try:
+        check_target(
+            repository, plan.settings.land, plan.branch, plan.base, replaceable=replaceable
+        )
+    except Conflict as error:
+        asking = None if past or plan.order.fresh else _asking_run(repository.root, plan.task.id)
+        if asking:  # its branch is an earlier run's, which it may replace
+            told = f"The run {asking} waits for an answer: agentflow answer {asking} 'your answer'"
+            error.hint = f"{told}. {error.hint}"
+        raise
     return replaceable
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agentflow.events import AssistantMessage, RunStarted
 from agentflow.journal import Journal
+from agentflow.markers import write_marker
 from agentflow.run_reports import REPORT
 from agentflow.runs import FOLDER, JOURNAL, task_lock
 from agentflow.web.following import Follower
@@ -106,6 +107,23 @@ def test_a_run_at_work_is_the_one_that_was_written_to_last(other: Place) -> None
     source.forget()
     assert source.board().at_work == ()
     assert source.details("TASK-4") is None
+
+
+def test_a_task_that_is_done_asks_nothing(other: Place) -> None:
+    """An answer to a newer run of it is refused."""
+    source = LocalSource(other.shell.project.world)
+    views = Views(source, "form")
+    run = {"run": other.runs["TASK-3"]}
+
+    def asked() -> tuple[bool, bool]:
+        source.forget()
+        pages = (views.overview({}), views.run(run))
+        needs, own = (str(page.regions[0].html) for page in pages)
+        return "archived_at" in needs, 'name="text"' in own
+
+    assert asked() == (True, True)
+    write_marker(other.root, "TASK-3", "done")
+    assert asked() == (False, False)
 
 
 def test_what_git_holds_of_a_secret_is_on_no_page(tmp_path: Path) -> None:

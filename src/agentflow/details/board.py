@@ -1,5 +1,6 @@
 """What a dashboard shows: runs as rows, agents at work, tasks in their plan, what was spent."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from agentflow.frozen import record
@@ -84,3 +85,10 @@ class Board:
     at_work: tuple[AtWork, ...]
     problem: str = ""
     """What of this may be old: one sentence."""
+    settled: frozenset[str] = frozenset()
+    """Tasks that are done though a newer run of them asks something: no answer is taken there."""
+
+
+def newest_of(rows: Sequence[RunRow]) -> dict[str, RunRow]:
+    """The newest run of each task; `rows` are ordered, oldest first."""
+    return {row.task: row for row in rows}

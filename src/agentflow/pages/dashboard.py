@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from agentflow.details.board import AtWork, Board, Plan, RunRow
+from agentflow.details.board import AtWork, Board, Plan, RunRow, newest_of
 from agentflow.details.records import Details
 from agentflow.frozen import record
 from agentflow.pages.bars import columns, shares
@@ -79,8 +79,8 @@ def file_of(name: str) -> tuple[str, str] | None:
 
 def overview(board: Board, plan: Plan, form_token: str) -> Page:
     """What needs a person, what is at work, what comes next, what was."""
-    newest = {row.task: row for row in board.rows}
-    asking = [row for row in newest.values() if row.outcome == "blocked"]
+    newest = newest_of(board.rows).values()
+    asking = [row for row in newest if row.outcome == "blocked" and row.task not in board.settled]
     ended = [row for row in board.rows if row.outcome != "running"]
     today = f"{board.at:%Y-%m-%d}"
     spent = total(r.report for r in board.rows if r.began and f"{r.began:%Y-%m-%d}" == today)
@@ -106,11 +106,11 @@ def run_list(rows: Sequence[RunRow], wanted: Filter, pages: int, count: int) -> 
 
 def run_page(
     row: RunRow, details: Details, parts: Markup, at_work: AtWork | None, beside: Sequence[str],
-    form_token: str, *, is_newest: bool,
+    form_token: str, *, is_newest: bool, is_settled: bool,
 ) -> Page:  # fmt: skip
     """One run: what it is, what may be done, and everything that a report shows."""
     can = {
-        "answer": is_newest and row.outcome == "blocked",
+        "answer": is_newest and row.outcome == "blocked" and not is_settled,
         "resume": is_newest and row.outcome in RESUMABLE - {"blocked"},
         "retry": is_newest and row.outcome not in {"running", "waiting"},
         "cancel": at_work is not None or row.outcome == "waiting",

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from agentflow.backlog import find_start, ready_tasks
 from agentflow.cancelling import holder
-from agentflow.details.board import AtWork, Board, Plan, RunRow, TaskCard
+from agentflow.details.board import AtWork, Board, Plan, RunRow, TaskCard, newest_of
 from agentflow.details.reading import read_details
 from agentflow.details.records import Details
 from agentflow.details.secrecy import secrets_of
 from agentflow.errors import AgentflowError
 from agentflow.markers import FOLDER as MARKERS
+from agentflow.markers import read_marker
 from agentflow.records import Json
 from agentflow.redaction import redactor
 from agentflow.run_reports import REPORT, read_report
@@ -80,7 +81,9 @@ class LocalSource:
                     holder(self._locks, task),
                 )
             )
-        return Board(self._world.now(), tuple(rows), tuple(at_work))
+        asking = [task for task, row in newest_of(rows).items() if row.outcome == "blocked"]
+        settled = (task for task in asking if read_marker(self._root, task) == "done")
+        return Board(self._world.now(), tuple(rows), tuple(at_work), settled=frozenset(settled))
 
     def _running(self, rows: list[RunRow]) -> dict[str, str]:
         """The tasks that are at work, each with its run: the one that was written to last."""

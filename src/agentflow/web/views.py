@@ -67,6 +67,7 @@ class Views:
         return run_page(
             row, details, self._rendered(name, details), at_work, _beside(board, at_work),
             self._form_token, is_newest=newest.run == name,
+            is_settled=row.task in board.settled,
         )  # fmt: skip
 
     def _rendered(self, name: str, details: Details) -> Markup:
