@@ -17,8 +17,9 @@ from agentflow.interfaces import Emit
 from agentflow.neutral import visible
 from agentflow.records import Json
 from agentflow.results import Candidate, Landed
+from agentflow.subjects import Brought, Question
 from agentflow.tasks.task import FOLDER
-from agentflow.verify import Brought, Question, verify_commits
+from agentflow.verify import verify_commits
 from agentflow.workspace.bundles import bundle_tips, index_bundle
 from agentflow.workspace.git import Git
 from agentflow.workspace.land import branch_tip, check_target, keep_verified, land

@@ -104,7 +104,7 @@ def land(
         from agentflow.bundles import read_bundle
         from agentflow.delivery import Delivery, deliver
         from agentflow.sinks.console import ConsoleSink
-        from agentflow.verify import Question
+        from agentflow.subjects import Question
         from agentflow.world import World
 
         packed = read_bundle(file)

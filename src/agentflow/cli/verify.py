@@ -45,7 +45,8 @@ def verify(
     """
     with exit_codes(output_format), publishing(what, junit, sarif) as publish:
         from agentflow.sinks.console import ConsoleSink
-        from agentflow.verify import Question, verify_commits
+        from agentflow.subjects import Question
+        from agentflow.verify import verify_commits
         from agentflow.world import World
 
         question = Question(what, base, flags_of(gate or [], allow or []))

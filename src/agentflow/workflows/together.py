@@ -10,8 +10,9 @@ from agentflow.checkouts import remove_folder, temporary_folder
 from agentflow.interfaces import Emit
 from agentflow.records import Json, Task
 from agentflow.settings import CONFIG, load_settings
+from agentflow.subjects import Question
 from agentflow.trust import read_trust
-from agentflow.verify import Question, verify_commits
+from agentflow.verify import verify_commits
 from agentflow.workspace.joint import Joined, make_joint
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
