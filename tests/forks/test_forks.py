@@ -97,6 +97,15 @@ def served(*arguments: str, **variables: str) -> Generator[subprocess.Popen[str]
             process.kill()
 
 
+@pytest.fixture
+def hung_up() -> Generator[None]:
+    """A hang-up ends processes, also where the tests were started to outlive one (`nohup`)."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hung_up")
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGKILL, -9), (signal.SIGHUP, -1)]
 )  # fmt: skip
