@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from agentflow.many import left_to_do
 from agentflow.order import Order
+from agentflow.workspace.repository import open_repository
 from tests.cli.shell import Shell
 from tests.cli.test_fork_done import FIRST, fork
 from tests.run.project import HELLO, turn
@@ -92,6 +94,8 @@ def test_a_fork_of_a_run_that_went_on_to_do_the_task_does_not_begin(
     assert f"TASK-1 was done by {source}, and the run {name} has not begun" in refused.stderr
     again = shell.run("run", "TASK-1", "--resume", "--gate", "test=true", "--output-format", "json")
     assert (again.returncode, json.loads(again.stdout)["run"]) == (0, source)
+    repository = open_repository(shell.project.root, shell.project.world.environment)
+    assert left_to_do(repository, "TASK-1") is None, "beside other tasks"
 
 
 def test_a_run_that_was_left_does_not_go_on_when_another_did_its_task(shell: Shell) -> None:
@@ -117,3 +121,14 @@ def test_a_fork_may_not_replace_what_landed_where_others_land(shell: Shell, land
     assert f"{report['run']} landed on {place}, where others may have built on it" in refused.stderr
     assert "--fresh --land branch --target agentflow/TASK-1" in refused.stderr
     assert len(shell.run("runs", "list", "--json").stdout.splitlines()) == 1
+
+
+def test_a_fork_that_lands_elsewhere_than_the_result_replaces_nothing(shell: Shell) -> None:
+    left = ran(shell, max_turns=2, land="current")["run"]
+    done = ran(shell, order=Order("TASK-1", fresh=True))
+    assert done["landed"]["ref"] == "refs/heads/agentflow/TASK-1"
+
+    name = fork(shell, left, 1)
+    report = asyncio.run(resumed(shell.project, name, FIRST, max_turns=9))
+
+    assert (report["outcome"], report["landed"]["ref"]) == ("done", "refs/heads/main")
