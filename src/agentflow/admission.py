@@ -3,23 +3,23 @@
 from dataclasses import replace
 from pathlib import Path
 
-from agentflow.done_runs import done_run
+from agentflow.done_runs import done_run, is_another_try
 from agentflow.errors import Conflict, EnvironmentFailure, UsageError
 from agentflow.markers import marker_path, read_marker
 from agentflow.plan import Plan
 from agentflow.records import Json
-from agentflow.resuming import Resumption
+from agentflow.resuming import Resumption, among_others, checkpoints_of, state_of
 from agentflow.runs import (
     FOLDER,
     again,
-    is_fork,
+    is_begun,
     landed_by,
     landed_on,
     list_runs,
     unfinished_run,
 )
 from agentflow.spending import is_replay
-from agentflow.workspace.land import branch_tip, check_target, target_tip
+from agentflow.workspace.land import IN_THE_WAY, branch_tip, check_target, target_tip
 from agentflow.workspace.signing import check_signing
 
 
@@ -37,16 +37,16 @@ def finished_before(plan: Plan) -> Json | None:
     Raises `Unfinished` naming the run that was, `UsageError` for a marker that is not ours.
     """
     root, task = plan.repository.root, plan.task.id
-    if plan.order.fresh or _is_another_try(plan):
+    resumed = plan.order.resume
+    if plan.order.fresh or (resumed and is_another_try(root, task, resumed)):
         return None
     if read_marker(root, task) == "done":
         _check_ours(plan)
         done = done_run(root, task)
-        if done and plan.order.resume and _is_gone(plan, done):
+        if done and resumed and _is_gone(plan, done):
             return None
         if done:
             _check_still_true(plan, done)
-        _check_unanswered(plan, done)
         return {
             **({**done, **_kept(plan, done)} if done else _by_marker(plan)),
             "outcome": "done",
@@ -54,25 +54,44 @@ def finished_before(plan: Plan) -> Json | None:
             "already_done": True,
         }
     left = unfinished_run(root, task)
-    if left and plan.order.resume is None:
+    if left and resumed is None:
         raise Unfinished(
             left,
             f"the run {left} of {task} was left unfinished",
-            hint=f"Go on with: agentflow resume {task}. "
-            + f"Or start anew: {again(plan.order.as_json, '--fresh')}",
+            hint=f"Go on with: agentflow resume {task}. " + f"Or start anew: {_anew(plan)}",
         )
     return None
 
 
-def _check_unanswered(plan: Plan, done: Json | None) -> None:
-    """Refuse a person's answer to a run whose task another one did: nobody would hear it."""
+def _anew(plan: Plan) -> str:
+    """The command that runs the plan's task again, whatever was done before."""
+    resumed = plan.order.resume
+    command = f"the command that began {resumed}" if resumed else "the same command"
+    return again(plan.order.as_json, "--fresh", command)
+
+
+def refuse_other(plan: Plan, cache: Path, done: Json) -> None:
+    """Refuse a person's answer to a run of a task that is done, as nobody would hear it, and to go on
+    with another run than the one that did it."""
+    task, run, other = plan.task.id, plan.order.resume, done["run"]
+    hint = f"Look at the result: agentflow runs show {other or task}"
     if plan.order.answer is not None:
-        task = plan.task.id
         raise UsageError(
-            f"{task} is done, and the run {plan.order.resume} asks nothing any more",
-            hint=f"Look at the result: agentflow runs show {done['run'] if done else task}. Or run "
-            "the task with --fresh.",
+            f"{task} is done, and the run {run} asks nothing any more",
+            hint=f"{hint}. Or begin anew: {_anew(plan)}",
         )
+    if run is None or other in {None, run}:
+        return
+    begun = is_begun(plan.repository.root / FOLDER / run)
+    if not among_others(plan, done):
+        state = state_of(plan.repository, cache, run)
+        turn = checkpoints_of(plan.repository, state, run)[-1].turn
+        hint += f". Another try from where {run} is: agentflow runs fork {run} --at {turn}"
+    raise UsageError(
+        f"{task} was done by {other}, and the run {run} "
+        + ("does not go on" if begun else "has not begun"),
+        hint=hint,
+    )
 
 
 def with_question(plan: Plan) -> Plan:
@@ -93,20 +112,6 @@ def _asking_run(root: Path, task: str) -> str | None:
     """The newest run of a task, if it waits for an answer."""
     runs = [report for report in list_runs(root, task) if not is_replay(report)]
     return str(runs[-1]["run"]) if runs and runs[-1]["outcome"] == "blocked" else None
-
-
-def _is_another_try(plan: Plan) -> bool:
-    """Whether a run that goes on is a fork that was begun after the run which did the task."""
-    root, resumed = plan.repository.root, plan.order.resume
-    runs = list_runs(root, plan.task.id)
-    names = [report["run"] for report in runs]
-    done = [report["run"] for report in runs if report["outcome"] == "done"]
-    return (
-        resumed in names
-        and bool(done)
-        and names.index(resumed) > names.index(done[-1])
-        and is_fork(root / FOLDER / str(resumed))
-    )
 
 
 def _by_marker(plan: Plan) -> Json:
@@ -142,19 +147,19 @@ def _check_ours(plan: Plan) -> None:
     if plan.repository.tracks(path) or (marker.parent / ".git").exists():
         raise UsageError(
             f"{path} is committed to git, so it does not say that {plan.task.id} is done",
-            hint=f"Remove it: git rm --cached {path}. Or give --fresh.",
+            hint=f"Remove it: git rm --cached {path}. Or begin anew: {_anew(plan)}",
         )
 
 
 def _check_still_true(plan: Plan, report: Json) -> None:
     """Refuse to call a task done that is another one now, or whose commits are gone."""
-    again = "Give --fresh to run it again."
+    hint = f"To run it again: {_anew(plan)}"
     if report.get("task_sha256") not in {None, plan.task.sha256}:
-        raise UsageError(f"{plan.task.id} was done, but its text changed since", hint=again)
+        raise UsageError(f"{plan.task.id} was done, but its text changed since", hint=hint)
     if _is_gone(plan, report):
         raise UsageError(
             f"{plan.task.id} was done, but its commit {report['landed']['tip'][:12]} is on no branch",
-            hint=again,
+            hint=hint,
         )
 
 
@@ -190,7 +195,12 @@ def admit(plan: Plan, past: Resumption | None = None) -> str | None:
         return None
     try:
         check_target(
-            repository, plan.settings.land, plan.branch, plan.base, replaceable=replaceable
+            repository,
+            plan.settings.land,
+            plan.branch,
+            plan.base,
+            replaceable=replaceable,
+            hint=_in_the_way(past),
         )
     except Conflict as error:
         asking = None if past or plan.order.fresh else _asking_run(repository.root, plan.task.id)
@@ -199,6 +209,15 @@ def admit(plan: Plan, past: Resumption | None = None) -> str | None:
             error.hint = f"{told}. {error.hint}"
         raise
     return replaceable
+
+
+def _in_the_way(past: Resumption | None) -> str:
+    """What to do about a branch that would have to be replaced; of a run that goes on base and target
+    stand."""
+    if past is None:
+        return IN_THE_WAY
+    rid = "Rename it (git branch -m {0} NAME) or remove it (git branch -D {0})"
+    return f"{rid}, then go on: agentflow resume {past.run}"
 
 
 def _check_shared(plan: Plan) -> None:

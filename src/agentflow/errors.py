@@ -21,6 +21,9 @@ ToolFailure stands apart: the model reads it and goes on.
 import signal
 from typing import ClassVar
 
+ANEW = "Begin the task anew: agentflow run TASK --fresh"
+"""The next step where a run cannot go on, for those who do not know its task: `runs.anew` names it."""
+
 
 class AgentflowError(Exception):
     """What went wrong, in one sentence, and what to do next."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, cast
 
 from agentflow.conversation import RUNNABLE, Conversation
-from agentflow.errors import EnvironmentFailure
+from agentflow.errors import ANEW, EnvironmentFailure
 from agentflow.events import (
     EVENTS,
     AgentEnded,
@@ -130,7 +130,7 @@ def decoded(lines: Iterable[Json]) -> Iterator[Line]:
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise EnvironmentFailure(
                 f"line {number + 1} of the journal is no event of this version ({kind[:60]})",
-                hint="Start over with --fresh.",
+                hint=ANEW,
             ) from error
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from agentflow.disk import FREE
-from agentflow.errors import EnvironmentFailure
+from agentflow.errors import ANEW, EnvironmentFailure
 from agentflow.events import Event
 from agentflow.records import Json
 from agentflow.strict_json import parse_object
@@ -141,7 +141,7 @@ def lines(path: Path, again: Callable[[], bool] = lambda: False) -> Iterator[Jso
         except (ValueError, RecursionError) as error:
             raise EnvironmentFailure(
                 f"{path}:{number}: the journal is damaged ({error})",
-                hint="Restore the line from a copy, or start over with --fresh.",
+                hint=f"Restore the line from a copy. {ANEW}",
             ) from error
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from agentflow.backlog import Backlog, Item, Start, find_start, named_tasks
 from agentflow.budget import Account, shared_account
+from agentflow.done_runs import is_superseded
 from agentflow.errors import AgentflowError, Interrupted, UsageError
 from agentflow.events import Clashed, Event
 from agentflow.frozen import record
@@ -283,11 +284,12 @@ class _Fleet:
 
 
 def left_to_do(repository: Repository, task: str) -> str | None:
-    """The newest run of a task, if it can go on without a person."""
-    runs = list_runs(repository.root, task)
-    if runs and runs[-1]["outcome"] == "conflict":
-        return str(runs[-1]["run"])
-    return unfinished_run(repository.root, task)
+    """The newest run of a task, if it can go on without a person, and no other did the task since."""
+    root = repository.root
+    runs = list_runs(root, task)
+    conflict = bool(runs) and runs[-1]["outcome"] == "conflict"
+    left = str(runs[-1]["run"]) if conflict else unfinished_run(root, task)
+    return None if left and is_superseded(root, task, left) else left
 
 
 def _nothing(_: Json) -> None:

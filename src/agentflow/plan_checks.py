@@ -94,7 +94,8 @@ def check_dependencies(
     if unknown:
         raise UsageError(
             f"{task.id} depends on {', '.join(unknown)}, which the base {base[:12]} does not hold",
-            hint="Run it first, or give a --base that holds its landed commits.",
+            hint="Run it first, or begin from a commit that holds what it landed: "
+            f"agentflow run {task.id} --base REV",
         )
     for name, why in left.items():
         if why:
@@ -102,7 +103,7 @@ def check_dependencies(
                 f"{task.id} depends on {name}, which is not complete in the base {base[:12]}: {why}",
                 hint=f"Run it first: agentflow phase-6 {name} (a batch that is set aside must be taken "
                 f"up or given up: agentflow tasks set {name} --batch N --status PENDING or SKIPPED). Or "
-                "give a --base that holds all that it landed.",
+                f"begin from a commit that holds all that it landed: agentflow run {task.id} --base REV",
             )
 
 
@@ -142,7 +143,10 @@ def check_verifiable(repository: Repository, base: str, base_paths: frozenset[st
         told, step = (
             (f"the gates of {CONFIG} are not committed: {where}", f"Commit them: {COMMIT}")
             if CONFIG in changed
-            else (where, f"Give a --base that has those of {CONFIG}")
+            else (
+                where,
+                f"Have `agentflow run` begin from one that has those of {CONFIG}: --base REV",
+            )
         )
         raise UsageError(told, hint=f"{step}. Or give --gate 'test=<command>'.")
     if CONFIG in {*base_paths, *changed}:

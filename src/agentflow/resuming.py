@@ -19,14 +19,12 @@ from agentflow.markers import own_folder
 from agentflow.order import Order, read_order
 from agentflow.plan import Plan
 from agentflow.records import Json, Rendered, Task
-from agentflow.runs import FOLDER, JOURNAL, list_runs
+from agentflow.runs import FOLDER, JOURNAL, anew, landed_on, list_runs
 from agentflow.strict_json import parse_object
 from agentflow.workspace.checkpoint import Checkpoint, read_checkpoints, remove_locks
 from agentflow.workspace.git import Git, GitError, isolated
 from agentflow.workspace.land import base_ref
 from agentflow.workspace.repository import Repository
-
-ANEW = "Start anew with --fresh."
 
 
 @record
@@ -67,6 +65,15 @@ def run_started(plan: Plan, run: str, replaceable: str | None) -> RunStarted:
     )
 
 
+def among_others(plan: Plan, done: Json) -> bool:
+    """Whether a run landed where this plan's would, and where others may have built on it: on no
+    branch of the task's own. Then nothing replaces it."""
+    task, branch = plan.task, plan.lands_on
+    own = plan.settings.land == "branch" and branch == f"agentflow/{task.tracking_id or task.id}"
+    there = landed_on(done) == f"refs/heads/{branch}"
+    return there and not own and plan.repository.holds(done["landed"]["tip"])
+
+
 def state_folder(repository: Repository, cache: Path, run: str) -> Path:
     """Where our repository of a run is, or would be."""
     return cache / repository.key / "runs" / run / "state.git"
@@ -76,7 +83,9 @@ def state_of(repository: Repository, cache: Path, run: str) -> Git:
     """Our repository of a run. Raises `UsageError` if it is gone."""
     folder = state_folder(repository, cache, run)
     if not folder.is_dir():
-        raise UsageError(f"nothing is kept of the run {run}, so it cannot go on", hint=ANEW)
+        raise UsageError(
+            f"nothing is kept of the run {run}, so it cannot go on", hint=anew(repository.root, run)
+        )
     return isolated(folder)
 
 
@@ -85,14 +94,18 @@ def base_of(repository: Repository, run: str) -> str:
     try:
         return repository.git.text("rev-parse", "--verify", base_ref(run))
     except GitError as error:
-        raise UsageError(f"the base of the run {run} is gone", hint=ANEW) from error
+        raise UsageError(
+            f"the base of the run {run} is gone", hint=anew(repository.root, run)
+        ) from error
 
 
 def checkpoints_of(repository: Repository, state: Git, run: str) -> list[Checkpoint]:
     """All checkpoints of a run, oldest first. Raises `UsageError` if there are none."""
     found = read_checkpoints(state, run, base_of(repository, run))
     if not found:
-        raise UsageError(f"the run {run} ended before its first checkpoint", hint=ANEW)
+        raise UsageError(
+            f"the run {run} ended before its first checkpoint", hint=anew(repository.root, run)
+        )
     return found
 
 
@@ -103,7 +116,8 @@ def order_of(repository: Repository, cache: Path, run: str) -> Order:
         return read_order(started[-1]["order"], base=str(started[-1]["base"]), resume=run)
     except (LookupError, ValueError) as error:
         raise UsageError(
-            f"the run {run} was begun by another version of agentflow", hint=ANEW
+            f"the run {run} was begun by another version of agentflow",
+            hint=anew(repository.root, run),
         ) from error
 
 
@@ -158,11 +172,13 @@ def resume(plan: Plan, cache: Path, run: str) -> Resumption:
     _agree(path, b"".join(each.journal for each in kept))
     history = read_history(decode(load(path)), kept[-1].lines)
     if history.started is None:
-        raise EnvironmentFailure(f"{path} does not say how the run began", hint=ANEW)
+        raise EnvironmentFailure(
+            f"{path} does not say how the run began", hint=anew(repository.root, run)
+        )
     if history.started.task_sha256 != plan.task.sha256:
         raise UsageError(
             f"the text of {plan.task.id} changed since the run {run} began",
-            hint="Take the change back, or start anew with --fresh.",
+            hint=f"{anew(repository.root, run)}. Or take the change back",
         )
     return Resumption(run, history.started, history, kept[-1])
 

@@ -2,20 +2,33 @@
 
 from dataclasses import replace
 
-from agentflow.errors import UsageError
+from agentflow.done_runs import done_run
+from agentflow.errors import Conflict, UsageError
 from agentflow.events import RunResumed, RunStarted
 from agentflow.journal import Journal
 from agentflow.markers import own_folder, read_marker, remove_markers
 from agentflow.plan import Plan
+from agentflow.records import Json
 from agentflow.resuming import (
+    among_others,
     checkpoints_of,
     resume,
     run_started,
     state_of,
 )
 from agentflow.run_reports import REPORT
-from agentflow.runs import FOLDER, JOURNAL, check_no_replay, landed_by, new_run, task_lock
+from agentflow.runs import (
+    FOLDER,
+    JOURNAL,
+    again,
+    check_no_replay,
+    is_begun,
+    landed_by,
+    new_run,
+    task_lock,
+)
 from agentflow.spending import is_replay
+from agentflow.strict_json import parse_object
 from agentflow.workspace.checkpoint import (
     Checkpoint,
     move_to,
@@ -43,16 +56,25 @@ def checkpoint_at(kept: list[Checkpoint], turn: int) -> Checkpoint:
 def rewind(repository: Repository, world: World, report: dict[str, object], turn: int) -> None:
     """Set a run back to the end of a turn; it goes on from there when it is resumed.
 
-    What it paid since stays counted. Raises `UsageError` for a run that is done, a replay, and a turn that
-    is not there, `Held` for a task that is at work.
+    What it paid since stays counted. Raises `UsageError` for a run that is done, a replay, a turn that
+    is not there, and one from before a fork began, `Held` for a task that is at work.
     """
     run, task = str(report["run"]), str(report["task"])
-    check_no_replay(run, replay=is_replay(report))
+    check_no_replay(repository.root, run, replay=is_replay(report))
     with task_lock(repository.locks(world.cache), task):
         state = state_of(repository, world.cache, run)
         remove_locks(state.directory)
         kept = checkpoints_of(repository, state, run)
         wanted = checkpoint_at(kept, turn)
+        folder = own_folder(repository.root, FOLDER) / run
+        first = next(each for each in reversed(kept) if _begins(each) or each is kept[0])
+        if wanted.lines < first.lines:
+            raise UsageError(
+                f"the run {run} is a fork that begins after turn {first.turn}",
+                hint=f"Begin another one there: agentflow runs fork {run} --at {turn}",
+            )
+        if wanted is first and not is_begun(folder):
+            return
         done = f"the run {run}" if report["outcome"] == "done" else ""
         done = done or (task if read_marker(repository.root, task) == "done" else "")
         if done:
@@ -60,7 +82,6 @@ def rewind(repository: Repository, world: World, report: dict[str, object], turn
                 f"{done} is done, and what was verified stays",
                 hint=f"Begin another run there: agentflow runs fork {run} --at {turn}",
             )
-        folder = own_folder(repository.root, FOLDER) / run
         # The files first: lines beyond a checkpoint are done again, files ahead of lines are not.
         move_to(state, run, wanted.commit, kept[-1].commit)
         journal = Journal(folder / JOURNAL, world.now)
@@ -70,16 +91,32 @@ def rewind(repository: Repository, world: World, report: dict[str, object], turn
         remove_markers(repository.root, task)
 
 
+def _begins(checkpoint: Checkpoint) -> bool:
+    """Whether a run began with this checkpoint."""
+    lines = checkpoint.journal.splitlines()
+    return any(parse_object(line)["type"] == RunStarted.type for line in lines)
+
+
 def fork(plan: Plan, world: World, source: str, turn: int) -> str:
     """Begin another run where a turn of `source` ended, with its conversation and files; return
     its name. It has spent nothing, and goes on when it is resumed.
 
-    Raises `UsageError` for a turn that is not there, and for a replay.
+    Raises `UsageError` for a turn that is not there, and for a replay, `Conflict` if it would have to
+    replace what landed where others land too.
     """
     repository = plan.repository
     with task_lock(repository.locks(world.cache), plan.task.id):
+        done = done_run(repository.root, plan.task.id)
+        if done and among_others(plan, done):
+            command = f"the command that began {source}"
+            flags = f"--fresh --land branch --target agentflow/{plan.task.id}"
+            raise Conflict(
+                f"{done['run']} landed on {plan.lands_on}, where others may have built on it, so no "
+                "other run replaces it",
+                hint=f"Begin anew on a branch of its own: {again(plan.order.as_json, flags, command)}",
+            )
         past = resume(plan, world.cache, source)
-        check_no_replay(source, replay=past.started.replay)
+        check_no_replay(repository.root, source, replay=past.started.replay)
         old = state_of(repository, world.cache, source)
         kept = checkpoints_of(repository, old, source)
         wanted = checkpoint_at(kept, turn)
@@ -97,7 +134,7 @@ def fork(plan: Plan, world: World, source: str, turn: int) -> str:
         earlier = b"".join(each.journal for each in kept[: kept.index(wanted) + 1])
         (begun / JOURNAL).write_bytes(earlier)
         journal = Journal(begun / JOURNAL, world.now)
-        journal.append(_begun(plan, run, past.started))
+        journal.append(_begun(plan, run, past.started, done))
         lines, size = journal.extent
         added = journal.read(wanted.size, size)
         journal.close()
@@ -108,14 +145,16 @@ def fork(plan: Plan, world: World, source: str, turn: int) -> str:
     return run
 
 
-def _begun(plan: Plan, run: str, source: RunStarted) -> RunStarted:
+def _begun(plan: Plan, run: str, source: RunStarted, done: Json | None) -> RunStarted:
     """How the new run began: with the words of the old one, unless it has another prompt. It may
-    replace what a run of the task landed, be it the old one."""
+    replace what a run of the task landed, be it the old one, and is another try of the run that is
+    `done`."""
     tip = branch_tip(plan.repository, plan.branch)
     ours = tip and landed_by(plan.repository.root, plan.task.id, tip)
     begun = run_started(plan, run, tip if ours else source.replaceable)
     system = plan.rendered.system if begun.prompt_sha256 != source.prompt_sha256 else source.system
-    return replace(begun, system=system, first_message=source.first_message)
+    instead_of = done and str(done["run"])
+    return replace(begun, system=system, first_message=source.first_message, instead_of=instead_of)
 
 
 def turns_of(words: str | None, kept: list[Checkpoint]) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from agentflow.admission import admit, finished_before, with_question
+from agentflow.admission import admit, finished_before, refuse_other, with_question
 from agentflow.agent import Agent
 from agentflow.budget import Account
 from agentflow.checkpoints import Checkpoints
@@ -54,6 +54,7 @@ async def run_task(
     with task_lock(plan.repository.locks(world.cache), plan.task.id):
         done = finished_before(plan)
         if done:
+            refuse_other(plan, world.cache, done)
             return done
         past = resume(plan, world.cache, plan.order.resume) if plan.order.resume else None
         plan = adjusted(plan, past) if past else with_question(plan)

@@ -22,6 +22,7 @@ from agentflow.spending import is_replay
 
 FOLDER = ".orchestrator/runs"
 JOURNAL = "journal.jsonl"
+TASKS = ".orchestrator/tasks"
 OUTCOMES = (
     "done", "failed", "blocked", "budget", "environment", "provider", "conflict", "interrupted",
     "unfinished", "running", "waiting",
@@ -190,39 +191,41 @@ def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
         )
     report = find_report(root, wanted, is_replay)
     name, outcome = str(report["run"]), str(report["outcome"])
-    check_no_replay(name, replay=is_replay(report))
+    check_no_replay(root, name, replay=is_replay(report))
     if blocked and outcome != "blocked":
         raise UsageError(f"the run {name} asks nothing: it is {outcome}")
     if outcome == "done" or outcome not in {*RESUMABLE, "failed"}:
-        raise UsageError(f"the run {name} is {outcome}", hint="Run the task again with --fresh.")
+        raise UsageError(f"the run {name} is {outcome}", hint=anew(root, name))
     return name
 
 
-def check_no_replay(run: str, *, replay: bool) -> None:
+def check_no_replay(root: Path, run: str, *, replay: bool) -> None:
     """Raise `UsageError` for a run that asked no model: none goes on where it ended."""
     if replay:
         raise UsageError(
             f"the run {run} repeats a recording, and cannot go on",
-            hint="Run the task again: with --fresh --replay FILE, or by a model.",
+            hint=f"{anew(root, run)} (by a model, or from a recording again: --replay FILE)",
         )
 
 
-def again(order: Json, extra: str = "") -> str:
-    """The command that asks for the same and gives `extra`, or words for one that is not known:
+def again(order: Json, extra: str = "", command: str = "the same command") -> str:
+    """The command that asks for the same and gives `extra`, or words for a `command` that is not known:
     free text, a document and flags would have to be given again."""
     if order.get("text") is None and order.get("task") and not order.get("flags"):
         return " ".join(("agentflow run", shlex.quote(str(order["task"])), *extra.split()))
-    return f"the same command with {extra}" if extra else "the same command"
+    return f"{command} with {extra}" if extra else command
+
+
+def anew(root: Path, run: str) -> str:
+    """The next step where a run cannot go on."""
+    task = NAME.fullmatch(run)
+    if task and (root / TASKS / f"{task['task']}.md").is_file():
+        return f"Begin anew: agentflow run {task['task']} --fresh"
+    return f"Begin anew by the command that began {run}; `agentflow run` takes --fresh for that"
 
 
 def _was_answered(journal: Path) -> bool:
     return "assistant" in line_kinds(journal, MAX_JOURNAL)
-
-
-def is_fork(folder: Path) -> bool:
-    """Whether the run in a folder was begun with the conversation of another one."""
-    kinds = line_kinds(folder / JOURNAL, MAX_JOURNAL)
-    return sum(kind == RunStarted.type for kind in kinds) > 1
 
 
 def is_begun(folder: Path) -> bool:

@@ -94,7 +94,9 @@ def test_one_that_is_older_than_the_result_does_not_go_on(
 
     ended = shell.run("resume", name, "--output-format", "json")
 
-    assert (ended.returncode, json.loads(ended.stdout)["run"]) == (0, later["run"])
+    told = json.loads(ended.stdout)
+    assert (ended.returncode, told["outcome"]) == (2, "usage")
+    assert told["reason"] == f"TASK-1 was done by {later['run']}, and the run {name} has not begun"
 
 
 def test_who_goes_back_in_it_is_shown_a_way_that_leads_on(

@@ -193,7 +193,9 @@ def _asked(repository: "Repository", world: "World", run: str) -> "Pasted | None
 
 
 def unfinished(order: "Order") -> "Order":
-    """The order to go on with the task's unfinished run; the same order if there is none."""
+    """The order to go on with the task's unfinished run; the same order if there is none, or if
+    another run did the task since."""
+    from agentflow.done_runs import is_superseded
     from agentflow.resuming import order_of
     from agentflow.runs import unfinished_run
     from agentflow.workspace.repository import open_repository
@@ -202,7 +204,7 @@ def unfinished(order: "Order") -> "Order":
     world = World()
     repository = open_repository(world.directory, world.environment)
     left = unfinished_run(repository.root, order.task or "")
-    if left is None:
+    if left is None or is_superseded(repository.root, order.task or "", left):
         return order
     earlier = order_of(repository, world.cache, left)
     return replace(earlier, flags={**earlier.flags, **order.flags})

@@ -45,6 +45,8 @@ class RunStarted:
     """Each glob, denials with a leading `!`, and who enforces it: `boundaries.Label`."""
     replay: bool = False
     """Whether the replies are those of a recording."""
+    instead_of: str | None = None
+    """Of a fork: the run that had done the task when it was made. Only of that one it is another try."""
 
 
 @record

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import field, replace
 from pathlib import Path
 
-from agentflow.errors import EnvironmentFailure
+from agentflow.errors import ANEW, EnvironmentFailure
 from agentflow.frozen import record
 from agentflow.records import Json
 from agentflow.strict_json import parse_object
@@ -154,7 +154,7 @@ def _parsed(name: str, raw: bytes) -> Checkpoint:
         return Checkpoint(name, tree=tree, journal=journal, **parse_object(facts))
     except (ValueError, TypeError) as error:
         raise EnvironmentFailure(
-            f"the checkpoint {name[:12]} is damaged ({error})", hint="Start over with --fresh."
+            f"the checkpoint {name[:12]} is damaged ({error})", hint=ANEW
         ) from error
 
 

@@ -13,7 +13,7 @@ from agentflow.workspace.git import Git, GitError, by_gitpython
 from agentflow.workspace.objects import changes_between
 from agentflow.workspace.repository import Repository
 
-_HINT = "Commit, move or stash what is in the way, or use --land branch."
+_HINT = "Commit, move or stash what is in the way. Or have `agentflow run` make a branch: --land branch."
 
 
 def current_branch(repository: Repository, base: str) -> str:
@@ -22,7 +22,8 @@ def current_branch(repository: Repository, base: str) -> str:
         ref = repository.git.text("symbolic-ref", "--quiet", "HEAD")
     except GitError as error:
         raise Conflict(
-            "--land current needs a branch, but HEAD is detached", hint="Use --land branch."
+            "--land current needs a branch, but HEAD is detached",
+            hint="Check one out: git switch NAME. Or have `agentflow run` make one: --land branch.",
         ) from error
     if repository.git.text("rev-parse", "--verify", "HEAD") != base:
         raise Conflict(

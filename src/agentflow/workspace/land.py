@@ -17,6 +17,14 @@ PAUSES = (0.1, 0.4, 1.5, None)
 """Seconds to wait before storing is tried again. Who works in the repository meanwhile can make it
 fail: a work tree that is just being added names no commit yet, and git then trusts no object."""
 
+IN_THE_WAY = (
+    "Give --base {0} to build on it, or --target for another name. --fresh replaces a "
+    "branch that a run made which is still known here; any other: git branch -D {0}"
+)
+"""What to do about a branch that a run would have to replace, before the run exists."""
+ELSEWHERE = "Or let it land elsewhere: `agentflow run` and `agentflow land` take --target"
+"""What commands that land can be given: a run that goes on cannot."""
+
 
 def pin_base(repository: Repository, run: str, base: str) -> None:
     """Keep the base alive until the run is pruned."""
@@ -43,8 +51,7 @@ def check_target(
     base: str,
     *,
     replaceable: str | None,
-    hint: str = "Give --base {0} to build on it, or --target for another name. --fresh replaces a "
-    "branch that a run made which is still known here; any other: git branch -D {0}",
+    hint: str = IN_THE_WAY,
 ) -> None:
     """Refuse before any spend what landing would refuse at the end.
 
@@ -73,7 +80,7 @@ def target_tip(repository: Repository, landing: Landing, branch: str) -> str | N
 def _check_name(repository: Repository, branch: str) -> str | None:
     """Return the branch's tip, if it is there. Raise `Conflict` for a name that no branch can have, here
     or anywhere."""
-    git, hint = repository.git, "Give --target another name."
+    git, hint = repository.git, f"Correct the name. {ELSEWHERE}."
     try:
         # The command also expands `@{-1}`: only what it leaves as it is names a branch.
         if git.text("check-ref-format", "--branch", branch) != branch:
@@ -86,10 +93,14 @@ def _check_name(repository: Repository, branch: str) -> str | None:
     taken = [*_above(repository, branch), *(name for name, _, _ in found if name != branch)]
     if taken:
         raise Conflict(
-            f"the branch {branch} cannot be made beside the branch {taken[0]}", hint=hint
+            f"the branch {branch} cannot be made beside the branch {taken[0]}",
+            hint=f"Rename that one: git branch -m {taken[0]} NAME. {ELSEWHERE}.",
         )
     if any(link for _, _, link in found):
-        raise Conflict(f"the branch {branch} is only another name of a branch", hint=hint)
+        raise Conflict(
+            f"the branch {branch} is only another name of a branch",
+            hint=f"Remove that name: git symbolic-ref -d refs/heads/{branch}. {ELSEWHERE}.",
+        )
     return found[0][1] if found else None
 
 
@@ -114,9 +125,8 @@ def _not_checked_out(repository: Repository, ref: str, *, ours: bool = False) ->
             continue
         raise Conflict(
             f"the branch {ref.removeprefix('refs/heads/')} is checked out in {place}",
-            hint="Check out another branch there, give --target another name, or have `agentflow run` "
-            + "move the branch that you are on: --land current. `git worktree prune` forgets work "
-            + "trees that are gone.",
+            hint=f"Check out another branch there. {ELSEWHERE}; to move the branch that you are on: "
+            + "`agentflow run` with --land current. `git worktree prune` forgets work trees that are gone.",
         )
 
 
