@@ -76,6 +76,8 @@ def test_a_fork_whose_task_another_one_did_says_so(shell: Shell) -> None:
     assert f"agentflow runs show {first}" in told["hint"]
     another = f"runs fork {second} --at 0"
     assert f"agentflow {another}" in told["hint"]
+    alone = shell.run("resume")
+    assert (alone.returncode, "no run here can go on" in alone.stderr) == (2, True)
     third = shell.run(*another.split()).stdout.strip()
     last = asyncio.run(resumed(shell.project, third, [turn(HELLO), turn()]))
     assert (last["outcome"], last["run"]) == ("done", third)
