@@ -76,8 +76,6 @@ def test_a_fork_whose_task_another_one_did_says_so(shell: Shell) -> None:
     assert f"agentflow runs show {first}" in told["hint"]
     another = f"runs fork {second} --at 0"
     assert f"agentflow {another}" in told["hint"]
-    alone = shell.run("resume")
-    assert (alone.returncode, "no run here can go on" in alone.stderr) == (2, True)
     third = shell.run(*another.split()).stdout.strip()
     last = asyncio.run(resumed(shell.project, third, [turn(HELLO), turn()]))
     assert (last["outcome"], last["run"]) == ("done", third)
@@ -96,6 +94,8 @@ def test_a_fork_of_a_run_that_went_on_to_do_the_task_does_not_begin(
     assert refused.returncode == 2
     assert f"TASK-1 was done by {source}, and the run {name} has not begun" in refused.stderr
     assert ("agentflow runs fork" in refused.stderr) == ("target" not in flags)
+    alone = shell.run("resume")
+    assert (alone.returncode, "no run here can go on" in alone.stderr) == (2, True)
     again = shell.run("run", "TASK-1", "--resume", "--gate", "test=true", "--output-format", "json")
     assert (again.returncode, json.loads(again.stdout)["run"]) == (0, source)
     repository = open_repository(shell.project.root, shell.project.world.environment)
