@@ -10,19 +10,18 @@ from typing import Any
 
 import pytest
 
+from agentflow.done_runs import choose_run, open_runs
 from agentflow.errors import EnvironmentFailure, Held
 from agentflow.run_reports import MAX_REPORT, REPORT, read_report
 from agentflow.runs import (
     FOLDER,
     JOURNAL,
     MAX_JOURNAL,
-    choose_run,
     is_running,
     landed_by,
     list_runs,
     new_run,
     newest_run,
-    open_runs,
     run_name,
     task_lock,
     unfinished_run,

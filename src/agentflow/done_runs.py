@@ -1,14 +1,25 @@
-"""The run that did a task, which counts whatever newer runs of the task came to or wait for."""
+"""The run that did a task, which counts whatever newer runs of the task came to or wait for; and which
+runs can go on."""
 
 from pathlib import Path
 
-from agentflow.errors import EnvironmentFailure
+from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.events import RunStarted
 from agentflow.journal import lines
 from agentflow.markers import read_marker
 from agentflow.records import Json
 from agentflow.run_reports import kept_report
-from agentflow.runs import FOLDER, JOURNAL, landed_on, list_runs
+from agentflow.runs import (
+    FOLDER,
+    JOURNAL,
+    RESUMABLE,
+    anew,
+    check_no_replay,
+    find_report,
+    landed_on,
+    list_runs,
+    was_answered,
+)
 from agentflow.spending import is_replay
 
 
@@ -36,6 +47,41 @@ def is_superseded(root: Path, task: str, run: str) -> bool:
     """Whether another run did the task, and this one is no other try of it: it does not go on."""
     done = done_run(root, task)
     return done is not None and done["run"] not in {run, _instead_of(root / FOLDER / run)}
+
+
+def open_runs(root: Path) -> list[str]:
+    """The newest run of each task that can go on, oldest first: one whose task another did cannot."""
+    newest = {report["task"]: report for report in list_runs(root) if not is_replay(report)}
+    return [
+        str(report["run"])
+        for report in newest.values()
+        if report["outcome"] in RESUMABLE
+        and was_answered(root / FOLDER / str(report["run"]) / JOURNAL)
+        and not is_superseded(root, str(report["task"]), str(report["run"]))
+    ]
+
+
+def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
+    """The run that a person means: by its name, by its task, or the only one that can go on.
+
+    `blocked` says that it must be waiting for an answer. Raises `UsageError`.
+    """
+    if wanted is None:
+        names = open_runs(root)
+        if len(names) == 1:
+            return names[0]
+        raise UsageError(
+            "several runs can go on" if names else "no run here can go on",
+            hint=f"Name one: {', '.join(names)}" if names else "List them: agentflow runs list",
+        )
+    report = find_report(root, wanted, is_replay)
+    name, outcome = str(report["run"]), str(report["outcome"])
+    check_no_replay(root, name, replay=is_replay(report))
+    if blocked and outcome != "blocked":
+        raise UsageError(f"the run {name} asks nothing: it is {outcome}")
+    if outcome == "done" or outcome not in {*RESUMABLE, "failed"}:
+        raise UsageError(f"the run {name} is {outcome}", hint=anew(root, name))
+    return name
 
 
 def _instead_of(folder: Path) -> str | None:

@@ -67,9 +67,9 @@ def run_started(plan: Plan, run: str, replaceable: str | None) -> RunStarted:
 
 def among_others(plan: Plan, done: Json) -> bool:
     """Whether a run landed where this plan's would, and where others may have built on it: on no
-    branch of the task's own. Then nothing replaces it."""
-    task, branch = plan.task, plan.lands_on
-    own = plan.settings.land == "branch" and branch == f"agentflow/{task.tracking_id or task.id}"
+    branch of the task's own. Then nothing replaces it. A document's batches have one together."""
+    branch = plan.lands_on
+    own = plan.settings.land == "branch" and branch == f"agentflow/{plan.task.id}"
     there = landed_on(done) == f"refs/heads/{branch}"
     return there and not own and plan.repository.holds(done["landed"]["tip"])
 

@@ -108,12 +108,10 @@ def fork(plan: Plan, world: World, source: str, turn: int) -> str:
     with task_lock(repository.locks(world.cache), plan.task.id):
         done = done_run(repository.root, plan.task.id)
         if done and among_others(plan, done):
-            command = f"the command that began {source}"
-            flags = f"--fresh --land branch --target agentflow/{plan.task.id}"
             raise Conflict(
                 f"{done['run']} landed on {plan.lands_on}, where others may have built on it, so no "
                 "other run replaces it",
-                hint=f"Begin anew on a branch of its own: {again(plan.order.as_json, flags, command)}",
+                hint=_beside(plan, source),
             )
         past = resume(plan, world.cache, source)
         check_no_replay(repository.root, source, replay=past.started.replay)
@@ -143,6 +141,19 @@ def fork(plan: Plan, world: World, source: str, turn: int) -> str:
         pin_base(repository, run, plan.base)
         begun.rename(folder)
     return run
+
+
+def _beside(plan: Plan, source: str) -> str:
+    """What to do for another solution where the first one stays."""
+    task = plan.task
+    if task.tracking_id:
+        return (
+            f"Write a batch that changes it into the document on {plan.lands_on}, then: "
+            f"agentflow phase-6 {task.tracking_id}"
+        )
+    flags = f"--fresh --land branch --target agentflow/{task.id}"
+    command = again(plan.order.as_json, flags, f"the command that began {source}")
+    return f"Begin anew on a branch of its own: {command}"
 
 
 def _begun(plan: Plan, run: str, source: RunStarted, done: Json | None) -> RunStarted:

@@ -132,18 +132,7 @@ def unfinished_run(root: Path, task: str) -> str | None:
     if not runs or runs[-1]["outcome"] not in LEFT:
         return None
     name = str(runs[-1]["run"])
-    return name if _was_answered(root / FOLDER / name / JOURNAL) else None
-
-
-def open_runs(root: Path) -> list[str]:
-    """The newest run of each task that can go on, oldest first."""
-    newest = {report["task"]: report for report in list_runs(root) if not is_replay(report)}
-    return [
-        str(report["run"])
-        for report in newest.values()
-        if report["outcome"] in RESUMABLE
-        and _was_answered(root / FOLDER / str(report["run"]) / JOURNAL)
-    ]
+    return name if was_answered(root / FOLDER / name / JOURNAL) else None
 
 
 def is_here(root: Path, wanted: str) -> bool:
@@ -176,29 +165,6 @@ def find_report(root: Path, wanted: str, skip: Callable[[Json], bool] = lambda _
     return next((each for each in chain([newest], reports) if not skip(each)), newest)
 
 
-def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
-    """The run that a person means: by its name, by its task, or the only one that can go on.
-
-    `blocked` says that it must be waiting for an answer. Raises `UsageError`.
-    """
-    if wanted is None:
-        names = open_runs(root)
-        if len(names) == 1:
-            return names[0]
-        raise UsageError(
-            "several runs can go on" if names else "no run here can go on",
-            hint=f"Name one: {', '.join(names)}" if names else "List them: agentflow runs list",
-        )
-    report = find_report(root, wanted, is_replay)
-    name, outcome = str(report["run"]), str(report["outcome"])
-    check_no_replay(root, name, replay=is_replay(report))
-    if blocked and outcome != "blocked":
-        raise UsageError(f"the run {name} asks nothing: it is {outcome}")
-    if outcome == "done" or outcome not in {*RESUMABLE, "failed"}:
-        raise UsageError(f"the run {name} is {outcome}", hint=anew(root, name))
-    return name
-
-
 def check_no_replay(root: Path, run: str, *, replay: bool) -> None:
     """Raise `UsageError` for a run that asked no model: none goes on where it ended."""
     if replay:
@@ -224,7 +190,8 @@ def anew(root: Path, run: str) -> str:
     return f"Begin anew by the command that began {run}; `agentflow run` takes --fresh for that"
 
 
-def _was_answered(journal: Path) -> bool:
+def was_answered(journal: Path) -> bool:
+    """Whether the model said anything in a run."""
     return "assistant" in line_kinds(journal, MAX_JOURNAL)
 
 

@@ -77,6 +77,11 @@ def test_until_it_begins_the_first_is_the_result(done: tuple[Shell, dict[str, An
     assert report["run"] in attested.stdout
     bundled = shell.run("bundle", "TASK-1", "-o", "work.zip")
     assert bundled.returncode == 0, bundled.stderr
+    newest = shell.run("runs", "show", "TASK-1", "--json")
+    assert json.loads(newest.stdout)["run"] == name
+    assert name in shell.run("report", "TASK-1").stdout
+    assert f"both ends are turn 0 of {name}" in shell.run("runs", "diff", "TASK-1").stderr
+    assert shell.run("runs", "export", "TASK-1").stdout == f"{name}.tar.gz\n"
     listed = map(json.loads, shell.run("runs", "list", "--json").stdout.splitlines())
     assert {each["run"]: each["outcome"] for each in listed} == {
         report["run"]: "done",

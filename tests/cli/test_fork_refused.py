@@ -59,6 +59,7 @@ def test_a_fork_is_not_rewound_to_before_it_began(shell: Shell) -> None:
     assert refused.returncode == 2
     assert f"agentflow runs fork {name} --at 0" in refused.stderr
     assert shell.run("runs", "rewind", name, "--to", "1").returncode == 0
+    assert shell.project.journal(name)[-1]["type"] == "agentflow.run_resumed"
 
 
 def test_a_fork_whose_task_another_one_did_says_so(shell: Shell) -> None:
@@ -80,11 +81,11 @@ def test_a_fork_whose_task_another_one_did_says_so(shell: Shell) -> None:
     assert (last["outcome"], last["run"]) == ("done", third)
 
 
-@pytest.mark.parametrize("land", ["branch", "none"])
+@pytest.mark.parametrize("flags", [{}, {"land": "none"}, {"target": "release"}])
 def test_a_fork_of_a_run_that_went_on_to_do_the_task_does_not_begin(
-    shell: Shell, land: str
+    shell: Shell, flags: dict[str, Any]
 ) -> None:
-    source = ran(shell, max_turns=2, land=land)["run"]
+    source = ran(shell, max_turns=2, **flags)["run"]
     name = fork(shell, source, 1)
     done = asyncio.run(resumed(shell.project, source, FIRST, max_turns=9))
     assert (done["outcome"], done["run"], name > source) == ("done", source, True)
@@ -92,6 +93,9 @@ def test_a_fork_of_a_run_that_went_on_to_do_the_task_does_not_begin(
     refused = shell.run("resume", name)
     assert refused.returncode == 2
     assert f"TASK-1 was done by {source}, and the run {name} has not begun" in refused.stderr
+    assert ("agentflow runs fork" in refused.stderr) == ("target" not in flags)
+    alone = shell.run("resume")
+    assert (alone.returncode, "no run here can go on" in alone.stderr) == (2, True)
     again = shell.run("run", "TASK-1", "--resume", "--gate", "test=true", "--output-format", "json")
     assert (again.returncode, json.loads(again.stdout)["run"]) == (0, source)
     repository = open_repository(shell.project.root, shell.project.world.environment)
@@ -108,12 +112,21 @@ def test_a_run_that_was_left_does_not_go_on_when_another_did_its_task(shell: She
     assert f"TASK-1 was done by {done}, and the run {left} does not go on" in refused.stderr
 
 
-@pytest.mark.parametrize("land", ["branch", "current"])
-def test_a_fork_may_not_replace_what_landed_where_others_land(shell: Shell, land: str) -> None:
-    flags: dict[str, Any] = {"branch": {"target": "release"}, "current": {"land": "current"}}[land]
+@pytest.mark.parametrize(
+    ("flags", "place"),
+    [
+        ({"target": "release"}, "release"),
+        ({"land": "current"}, "main"),
+        ({"land": "current"}, "agentflow/TASK-1"),
+    ],
+)
+def test_a_fork_may_not_replace_what_landed_where_others_land(
+    shell: Shell, flags: dict[str, Any], place: str
+) -> None:
+    if "/" in place:
+        shell.project.git("switch", "-qc", place)
     report = ran(shell, **flags)
     assert report["outcome"] == "done"
-    place = report["landed"]["ref"].removeprefix("refs/heads/")
 
     refused = shell.run("runs", "fork", report["run"], "--at", "0")
 
@@ -121,6 +134,9 @@ def test_a_fork_may_not_replace_what_landed_where_others_land(shell: Shell, land
     assert f"{report['run']} landed on {place}, where others may have built on it" in refused.stderr
     assert "--fresh --land branch --target agentflow/TASK-1" in refused.stderr
     assert len(shell.run("runs", "list", "--json").stdout.splitlines()) == 1
+    if place == "release":
+        shell.project.git("branch", "-D", place)
+        fork(shell, report["run"])  # nothing of it is there any more
 
 
 def test_a_fork_that_lands_elsewhere_than_the_result_replaces_nothing(shell: Shell) -> None:

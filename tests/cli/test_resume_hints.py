@@ -93,6 +93,15 @@ def test_a_hint_names_no_option_that_it_has_not(
     assert fits(hint), hint
 
 
+def test_nor_does_one_of_a_fork(left: tuple[Shell, str]) -> None:
+    shell, run = left
+    of_another_text(shell)
+    refused = shell.run("runs", "fork", run, "--at", "1")
+    assert refused.returncode == 2
+    assert "agentflow run TASK-1 --fresh" in refused.stderr
+    assert fits(refused.stderr), refused.stderr
+
+
 async def test_what_it_says_of_a_branch_in_the_way_leads_on(left: tuple[Shell, str]) -> None:
     shell, run = left
     in_the_way(shell)

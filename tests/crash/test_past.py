@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from agentflow.done_runs import open_runs
 from agentflow.plan import make_plan
 from agentflow.resuming import Resumption, order_of, resume
-from agentflow.runs import list_runs, newest_run, open_runs
+from agentflow.runs import list_runs, newest_run
 from agentflow.workspace.repository import open_repository
 from tests.crash.test_kills import lives
 from tests.crash.victim import Life

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from agentflow.archive import prune
+from agentflow.done_runs import choose_run, open_runs
 from agentflow.errors import Held, UsageError
 from agentflow.events import AssistantMessage, Event, Notice, ToolStarted
 from agentflow.order import Order
@@ -18,7 +19,7 @@ from agentflow.plan import make_plan
 from agentflow.records import Json
 from agentflow.resuming import order_of, state_of
 from agentflow.rewinding import fork, rewind
-from agentflow.runs import choose_run, open_runs, task_lock
+from agentflow.runs import task_lock
 from agentflow.workspace.checkpoint import ref_of
 from agentflow.workspace.repository import open_repository
 from tests.run.project import HELLO, Project, bash, call, turn

@@ -8,19 +8,22 @@ from typing import Any
 import pytest
 
 from agentflow.command_values import command_values
-from agentflow.errors import UsageError
+from agentflow.errors import Conflict, UsageError
 from agentflow.events import AgentEnded, Event, GateFinished
 from agentflow.markers import read_marker
 from agentflow.models.anthropic import open_model
 from agentflow.models.scripted import ScriptedServer, read_script
-from agentflow.plan import Plan
+from agentflow.plan import Plan, make_plan
 from agentflow.records import Json
+from agentflow.resuming import order_of
+from agentflow.rewinding import fork
 from agentflow.run import OpenModel
 from agentflow.runs import list_runs
 from agentflow.tasks.tasks_md import MAX_DOCUMENT
 from agentflow.workflows.batches import run_batches
 from agentflow.workflows.next_step import as_text
 from agentflow.workflows.situation import Wanted, check, look
+from agentflow.workspace.repository import open_repository
 from tests.run.project import Project, bash, call, turn
 
 pytestmark = pytest.mark.sandbox
@@ -228,6 +231,20 @@ async def test_a_batch_that_fails_lands_nothing_and_says_why_and_can_be_tried_ag
     retried, _ = await phase6(tracked, FIRST, retry=True, one=True)
     assert retried["outcome"] == "done"
     assert "## Batch 1: Greeting ✅ COMPLETE" in shown(tracked)
+
+
+async def test_a_batch_that_is_done_is_not_forked(tracked: Project) -> None:
+    """What follows it stands on it, on the same branch."""
+    report, _ = await phase6(tracked, FIRST, one=True)
+    run = report["batches"][0]["run"]
+    repository = open_repository(tracked.root, tracked.world.environment)
+    plan = await make_plan(order_of(repository, tracked.world.cache, run), tracked.world)
+
+    with pytest.raises(Conflict, match=f"{run} landed on agentflow/{TASK}") as refused:
+        fork(plan, tracked.world, run, 0)
+
+    assert refused.value.hint.endswith(f"agentflow phase-6 {TASK}")
+    assert [each["run"] for each in list_runs(tracked.root)] == [run]
 
 
 async def test_a_batch_that_was_cut_off_goes_on_where_it_was(tracked: Project) -> None:

@@ -23,7 +23,7 @@ def complete_run(incomplete: str) -> list[str]:
 
 def complete_open_run(incomplete: str) -> list[str]:
     """Runs that can go on."""
-    from agentflow.runs import open_runs
+    from agentflow.done_runs import open_runs
 
     return _fitting(open_runs(_root()), incomplete)
 

@@ -111,6 +111,8 @@ def diff(
         text = difference(state, old.tree, new.tree, stat=stat)
         if text:
             data().print(neutral(text))
+        elif first == last:
+            say(f"no file changed: both ends are turn {last} of {name}")
         else:
             say(f"no file changed in the turns {first + 1} to {last}")
 

@@ -143,9 +143,9 @@ def _go_on(
     quiet: bool,
     verbose: bool,
 ) -> "Json":
+    from agentflow.done_runs import choose_run
     from agentflow.errors import UsageError
     from agentflow.resuming import order_of
-    from agentflow.runs import choose_run
     from agentflow.workspace.repository import open_repository
     from agentflow.world import World
 
