@@ -189,7 +189,7 @@ def admit(plan: Plan, past: Resumption | None = None) -> str | None:
             return replaceable
     else:
         ours = plan.order.fresh and tip and landed_by(repository.root, plan.task.id, tip)
-        replaceable = tip if ours else None
+        replaceable = tip if ours and _is_alone(plan, tip) else None
     if plan.order.shared_target:
         _check_shared(plan)
         return None
@@ -209,6 +209,13 @@ def admit(plan: Plan, past: Resumption | None = None) -> str | None:
             error.hint = f"{told}. {error.hint}"
         raise
     return replaceable
+
+
+def _is_alone(plan: Plan, tip: str | None) -> bool:
+    """Whether nothing of others is lost with a branch: below what the task landed on one that somebody
+    named may be what others did."""
+    own = plan.branch == f"agentflow/{plan.task.id}"
+    return own or plan.repository.is_only_of(plan.task.id, plan.base, str(tip))
 
 
 def _in_the_way(past: Resumption | None) -> str:

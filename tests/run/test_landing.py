@@ -107,6 +107,25 @@ async def test_fresh_replaces_a_branch_of_ours_and_keeps_the_old_one(project: Pr
     assert project.git("rev-parse", kept) == first["landed"]["tip"]
 
 
+async def test_fresh_takes_nothing_of_others_from_a_branch_that_was_named(
+    project: Project,
+) -> None:
+    """Below what the task landed may be what others did."""
+    tree, head = project.git("rev-parse", "HEAD^{tree}"), project.git("rev-parse", "HEAD")
+    theirs = project.git("commit-tree", tree, "-p", head, "-m", "fix: theirs")
+    project.git("branch", "release", theirs)
+    first = await project.run(TURNS, order=Order("TASK-1", base="release"), target="release")
+    other = [turn(call("Write", file_path="app/hello.txt", content="other\n")), turn()]
+
+    with pytest.raises(Conflict, match="the branch release exists and is not the base"):
+        await project.run(other, order=Order("TASK-1", fresh=True), target="release")
+    again = Order("TASK-1", base=theirs, fresh=True)
+    second = await project.run(other, order=again, target="release")
+
+    assert project.git("log", "--format=%s", "release").splitlines()[1] == "fix: theirs"
+    assert project.git("rev-parse", second["landed"]["replaced"]) == first["landed"]["tip"]
+
+
 async def test_fresh_does_not_replace_a_branch_that_somebody_moved(project: Project) -> None:
     await project.run(TURNS)
     tree = project.git("rev-parse", "main^{tree}")

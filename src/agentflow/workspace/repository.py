@@ -142,10 +142,18 @@ class Repository:
         """The runs whose landed commits are ancestors of a commit, by their trailers."""
         return self._trailers("Agentflow-Run", commit)
 
+    def is_only_of(self, task: str, commit: str, tip: str) -> bool:
+        """Whether all that `tip` has and `commit` has not was landed by runs of one task."""
+        return set(self._said("Agentflow-Task", "%x2C", f"{commit}..{tip}")) <= {task}
+
     def _trailers(self, key: str, commit: str) -> frozenset[str]:
-        """Only trailers count, whatever else a message says, and whatever git is configured to
-        show."""
-        trailers = f"%(trailers:key={key},valueonly,unfold,separator=%x00)"
+        said = self._said(key, "%x00", "--basic-regexp", f"--grep=^{key}: ", commit)
+        return frozenset(filter(None, map(str.strip, said)))
+
+    def _said(self, key: str, separator: str, *wanted: str) -> list[str]:
+        """What the trailers of this key say in each commit that is wanted. Only trailers count, whatever
+        else a message says, and whatever git is configured to show."""
+        trailers = f"%(trailers:key={key},valueonly,unfold,separator={separator})"
         log = self.git.text(
             "-c",
             "trailer.separators=:",
@@ -153,12 +161,10 @@ class Repository:
             "-z",
             "--no-show-signature",
             "--encoding=UTF-8",
-            "--basic-regexp",
-            f"--grep=^{key}: ",
             f"--format=tformat:{trailers}",
-            commit,
+            *wanted,
         )
-        return frozenset(filter(None, map(str.strip, log.split("\0"))))
+        return log.split("\0")[:-1]
 
     def recent(self, commit: str, count: int) -> tuple[str, ...]:
         """The newest commits up to this one, the newest first: short name and subject."""
