@@ -64,7 +64,7 @@ async def test_a_marker_alone_is_enough(project: Project) -> None:
     }
 
 
-@pytest.mark.parametrize("outcome", ["budget", "provider", "interrupted", None])
+@pytest.mark.parametrize("outcome", ["budget", "provider", "interrupted", "environment", None])
 async def test_an_unfinished_run_is_named(project: Project, outcome: str | None) -> None:
     project.write(f".orchestrator/runs/{FIRST}/journal.jsonl", '{"type": "assistant"}\n')
     if outcome:

@@ -139,7 +139,7 @@ def test_a_report_that_does_not_fit_counts_as_unfinished(tmp_path: Path, text: s
         ("done", False),
         ("failed", False),
         ("blocked", False),
-        ("environment", False),
+        ("environment", True),
         ("conflict", False),
     ],
 )
@@ -152,7 +152,9 @@ def test_only_the_newest_run_can_be_left_unfinished(
     assert unfinished_run(tmp_path, "B") is None
 
 
-@pytest.mark.parametrize("outcome", ["budget", "provider", "interrupted", "unfinished"])
+@pytest.mark.parametrize(
+    "outcome", ["budget", "provider", "interrupted", "unfinished", "environment"]
+)
 def test_a_run_that_the_model_never_answered_holds_nobody_up(tmp_path: Path, outcome: str) -> None:
     add(tmp_path, "A-20250101T000001-0000", answered=False, outcome=outcome)
     assert unfinished_run(tmp_path, "A") is None

@@ -5,7 +5,7 @@ import glob
 import os
 import shlex
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -33,7 +33,7 @@ RESUMABLE = frozenset({
     *("blocked", "environment", "conflict"),
 })
 """Outcomes after which a run can go on; a run that was killed has none."""
-LEFT = RESUMABLE - {"blocked", "environment", "conflict"}
+LEFT = RESUMABLE - {"blocked", "conflict"}
 """Those after which a new run of the task would lose what was paid for."""
 
 MOST_AHEAD = timedelta(minutes=1)
@@ -125,11 +125,11 @@ def newest_run(root: Path, task: str) -> str | None:
     return max((found[0] for found in parts if found and found["task"] == task), default=None)
 
 
-def unfinished_run(root: Path, task: str) -> str | None:
-    """The newest run of a task, if it could be continued: it ended early, and the model had
-    answered."""
+def unfinished_run(root: Path, task: str, outcomes: Collection[str] = LEFT) -> str | None:
+    """The newest run of a task, if it could be continued: it ended in one of these ways, and the model
+    had answered."""
     runs = [report for report in list_runs(root, task) if not is_replay(report)]
-    if not runs or runs[-1]["outcome"] not in LEFT:
+    if not runs or runs[-1]["outcome"] not in outcomes:
         return None
     name = str(runs[-1]["run"])
     return name if was_answered(root / FOLDER / name / JOURNAL) else None

@@ -197,13 +197,13 @@ def unfinished(order: "Order") -> "Order":
     another run did the task since."""
     from agentflow.done_runs import is_superseded
     from agentflow.resuming import order_of
-    from agentflow.runs import unfinished_run
+    from agentflow.runs import RESUMABLE, unfinished_run
     from agentflow.workspace.repository import open_repository
     from agentflow.world import World
 
     world = World()
     repository = open_repository(world.directory, world.environment)
-    left = unfinished_run(repository.root, order.task or "")
+    left = unfinished_run(repository.root, order.task or "", RESUMABLE)
     if left is None or is_superseded(repository.root, order.task or "", left):
         return order
     earlier = order_of(repository, world.cache, left)

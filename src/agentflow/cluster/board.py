@@ -258,7 +258,8 @@ def _attached(last: Entry, made: Submission, *, fresh: bool) -> Entry | None:
                 hint="Give --fresh to run it again.",
             )
         return last
-    if last.outcome in LEFT:
+    unpaid = last.outcome == "environment" and not last.report.get("num_turns")
+    if last.outcome in LEFT and not unpaid:
         raise UsageError(
             f"the run {last.run} of {made.task.id} was left unfinished ({last.outcome})",
             hint=f"Go on with: agentflow cluster retry {last.run}. Or give --fresh.",

@@ -178,7 +178,7 @@ def _places(report: Json) -> Iterator[tuple[str, str]]:
     if report["hint"]:
         yield "next", report["hint"]
     step = _next_step(report)
-    if step and step != report["hint"]:
+    if step and step not in report["hint"]:
         yield "next", step
 
 
@@ -189,12 +189,12 @@ def _next_step(report: Json) -> str:
     match report["outcome"]:
         case "done":
             return _look(report)
+        case "budget" | "interrupted" | "provider" | "environment" if report["num_turns"]:
+            return f"agentflow resume {report['run']}"
         case "environment" | "blocked" if report["hint"]:
             return ""
         case "blocked":
             return f"agentflow answer {report['run']} 'your answer'"
-        case "budget" | "interrupted" | "provider" if report["num_turns"]:
-            return f"agentflow resume {report['run']}"
         case _:
             return f"{report.get('again') or 'the same command'}{block}"
 
