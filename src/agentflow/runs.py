@@ -192,10 +192,23 @@ def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
     name, outcome = str(report["run"]), str(report["outcome"])
     check_no_replay(name, replay=is_replay(report))
     if blocked and outcome != "blocked":
-        raise UsageError(f"the run {name} asks nothing: it is {outcome}")
-    if outcome == "done" or outcome not in {*RESUMABLE, "failed"}:
+        raise UsageError(f"the run {name} asks nothing: it is {outcome}", hint=next_of(report))
+    if not _goes_on(report):
         raise UsageError(f"the run {name} is {outcome}", hint="Run the task again with --fresh.")
     return name
+
+
+def _goes_on(report: Json) -> bool:
+    """Whether `choose_run` takes this run, where it need not ask anything."""
+    return not is_replay(report) and report["outcome"] in {*RESUMABLE, "failed"}
+
+
+def next_of(report: Json) -> str:
+    """What a person can do with a run that is here."""
+    name = report["run"]
+    if _goes_on(report):
+        return f"Go on with it: agentflow resume {name}"
+    return f"Look at it: agentflow runs show {name}"
 
 
 def check_no_replay(run: str, *, replay: bool) -> None:
