@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agentflow.admission import Unfinished, admit, finished_before
-from agentflow.errors import Conflict
+from agentflow.errors import Conflict, UsageError
 from agentflow.markers import write_marker
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
@@ -126,8 +126,9 @@ async def test_a_question_that_waits_is_named_where_its_branch_is_in_the_way(
 async def test_what_landing_would_refuse_is_refused_now(project: Project) -> None:
     with pytest.raises(Conflict, match="main is checked out"):
         admit(await make(project, target="main"))
-    with pytest.raises(Conflict, match="not a valid branch name"):
-        admit(await make(project, target="a..b"))
+    for name in ("a..b", "-x", "@{-1}", "HEAD"):
+        with pytest.raises(UsageError, match="not a valid branch name"):
+            await make(project, target=name)
     project.git("checkout", "-q", "--detach")
     with pytest.raises(Conflict, match="HEAD is detached"):
         admit(await make(project, land="current"))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from agentflow.boundaries import (
     PROTECTED,
+    as_written,
     check_glob,
     is_path,
     literal_prefix,
@@ -364,3 +365,8 @@ def test_mounts_keep_their_word(
     )
     if all(label == "kernel-exact" for _, label in plan.labels):
         assert not kernel or violation(boundaries, path) is None
+
+
+def test_braces_around_one_name_are_not_shown() -> None:
+    shown = {"src/{b1.txt}": "src/b1.txt", "{a}": "a", "{a,b}/{c}": "{a,b}/c", "src/**": "src/**"}
+    assert {glob: as_written(glob) for glob in shown} == shown

@@ -49,6 +49,7 @@ def examined(
     environment: dict[str, str] | None = None,
     user: str = "",
     reason: str | None = None,
+    directory: Path | None = None,
 ) -> dict[str, Check]:
     folder = tmp_path / "config" / "agentflow"
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +59,7 @@ def examined(
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         **(environment or {}),
     }
-    world = World(repository.root, variables, tmp_path / "cache")
+    world = World(directory or repository.root, variables, tmp_path / "cache")
     problem, _, remedy = (reason or "").partition("; ")
     checks = examine(
         world, lambda wanted: Choice(wanted, problem, remedy), lambda: ALL_HOLD, lambda: "0.12.0"
@@ -202,7 +203,11 @@ def test_a_configuration_that_is_not_committed(tmp_path: Path) -> None:
     (repository.root / CONFIG).write_text(GATE)
     found = examined(tmp_path, repository, user=LOCAL)["config"]
     assert (found.status, found.detail) == ("missing", f"{CONFIG} is not in the last commit")
-    assert found.remedy.startswith("git add .orchestrator")
+    assert found.remedy.startswith("git add .orchestrator ")
+    below = repository.root / "app"
+    below.mkdir()
+    below_it = examined(tmp_path, repository, user=LOCAL, directory=below)["config"]
+    assert below_it.remedy.startswith("git add ../.orchestrator ")
 
 
 def test_the_sandbox(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a plan is refused for, in words that name the next step."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,8 @@ async def test_gates_that_are_not_committed_are_told(project: Project, before: s
     assert message.startswith(f"the gates of {CONFIG} are not committed")
     assert message.endswith(f"the gates of its base {base}, which has none")
     assert "git add .orchestrator && git commit" in hint
+    project.world = replace(project.world, directory=project.root / "app")
+    assert "git add ../.orchestrator && git commit" in (await refused(project))[1]
 
 
 async def test_a_configuration_that_is_not_committed_and_has_no_gate(project: Project) -> None:

@@ -25,7 +25,7 @@ from agentflow.task_queues import queue_of_base
 from agentflow.tasks.queue import Entry
 from agentflow.tasks.task import FOLDER, names_a_file
 from agentflow.trust import read_trust
-from agentflow.workspace.land import target_tip
+from agentflow.workspace.land import check_name, target_tip
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
 
@@ -105,7 +105,7 @@ def find_start(base: str | None, flags: Mapping[str, Any], world: World) -> Star
     Raises `UsageError` for a `base` that is not where such a branch is.
     """
     repository = open_repository(world.directory, world.environment)
-    commit = repository.resolve(base or "HEAD")
+    commit = repository.head if base is None else repository.resolve(base)
     trust = read_trust(repository.common_dir, world.environment)
     config = repository.read(commit, CONFIG)
     settings = load_settings(flags, world.environment, config, Task("", "", ""), trust)
@@ -118,6 +118,8 @@ def find_start(base: str | None, flags: Mapping[str, Any], world: World) -> Star
         base is not None,
         settings.documents,
     )
+    if start.land == "branch" and start.target:
+        check_name(repository, start.target)
     tip = target_tip(repository, start.land, start.target) if start.shared else None
     if tip and base and tip != commit:
         raise UsageError(

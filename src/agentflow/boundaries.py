@@ -59,6 +59,12 @@ def check_glob(glob: str, *, where: str) -> str:
     return normal
 
 
+def as_written(glob: str) -> str:
+    """The glob as people write it: braces around one name are ours, and say that nobody named the file
+    in `allow` (`prompts.file_boundaries`)."""
+    return _BRACES.sub(lambda found: found[0] if "," in found[1] else found[1], glob)
+
+
 def is_path(glob: str) -> bool:
     """Whether a checked glob names one file, without wildcards or a trailing `/`."""
     return not _WILDCARDS.search(glob) and not glob.endswith("/")

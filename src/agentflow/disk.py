@@ -66,6 +66,16 @@ def check_replaceable(file: Path) -> None:
         )
 
 
+def check_writable(file: Path) -> None:
+    """The same for a file that is written where it is: a pipe that nobody reads would hold up whoever
+    writes. A link to a plain file is one."""
+    check_place(file)
+    if file.exists() and not file.is_file():
+        raise UsageError(
+            f"{file} cannot be written: it is no plain file", hint="Name another file."
+        )
+
+
 def check_new(file: Path) -> None:
     """Raise `UsageError` if a file that somebody asked for is there, or cannot be: what is in it may be
     the only copy."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from agentflow.boundaries import matches
+from agentflow.boundaries import as_written, matches
 from agentflow.canaries import Prove, outdated, prove
 from agentflow.configuration import Settings
 from agentflow.errors import AgentflowError, EnvironmentFailure, UsageError
@@ -22,7 +22,7 @@ from agentflow.plan_checks import mount_plan
 from agentflow.programs import first_word
 from agentflow.records import Backend, Task
 from agentflow.sandbox import CANARY, Choice, bubblewrap, choose, notices
-from agentflow.settings import COMMIT, CONFIG, load_settings, shared_table
+from agentflow.settings import CONFIG, how_to_commit, load_settings, shared_table
 from agentflow.trust import Trust, read_trust, widening
 from agentflow.workspace.git import isolated
 from agentflow.workspace.repository import Repository, open_repository
@@ -112,7 +112,7 @@ def _boundaries(settings: Settings, paths: frozenset[str], sandbox: Choose) -> I
     backend = sandbox(settings.sandbox.backend).backend
     labels = mount_plan(settings.boundaries, paths, backend).labels
     if labels:
-        detail = ", ".join(f"{glob} {label}" for glob, label in labels)
+        detail = ", ".join(f"{as_written(glob)} {label}" for glob, label in labels)
         yield Check("boundaries", "ok", detail)
 
 
@@ -177,7 +177,7 @@ def _configuration(
         yield Check("config", "wrong", error.message, error.hint)
         return
     yield settings
-    yield _gate_count(settings, text, repository)
+    yield _gate_count(settings, text, repository, world.directory)
     try:
         trust.check(wanted, CONFIG)
     except UsageError as error:
@@ -186,12 +186,15 @@ def _configuration(
         yield Check("trust", "ok", "granted" if wanted else "nothing asks for it")
 
 
-def _gate_count(settings: Settings, text: str | None, repository: Repository) -> Check:
+def _gate_count(
+    settings: Settings, text: str | None, repository: Repository, directory: Path
+) -> Check:
     here = [gate.name for gate in settings.gates if gate.where == "here"]
     if here:
         return Check("config", "ok", f"valid; gates: {', '.join(here)}")
     if text is None and (repository.root / CONFIG).is_file():
-        return Check("config", "missing", f"{CONFIG} is not in the last commit", COMMIT)
+        remedy = how_to_commit(repository.root, directory)
+        return Check("config", "missing", f"{CONFIG} is not in the last commit", remedy)
     remedy = f"Add [[gates]] to {CONFIG}." if text is not None else "agentflow init"
     return Check("config", "missing", "no gate is configured that runs here", remedy)
 

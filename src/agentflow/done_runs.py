@@ -18,6 +18,7 @@ from agentflow.runs import (
     find_report,
     landed_on,
     list_runs,
+    next_of,
     was_answered,
 )
 from agentflow.spending import is_replay
@@ -78,7 +79,7 @@ def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
     name, outcome = str(report["run"]), str(report["outcome"])
     check_no_replay(root, name, replay=is_replay(report))
     if blocked and outcome != "blocked":
-        raise UsageError(f"the run {name} asks nothing: it is {outcome}")
+        raise UsageError(f"the run {name} asks nothing: it is {outcome}", hint=next_of(report))
     if outcome == "done" or outcome not in {*RESUMABLE, "failed"}:
         raise UsageError(f"the run {name} is {outcome}", hint=anew(root, name))
     return name

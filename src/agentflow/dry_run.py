@@ -1,5 +1,6 @@
 """A plan in words: what a run would do, and the exact text that the model would read first."""
 
+from agentflow.boundaries import as_written
 from agentflow.durations import format_duration
 from agentflow.neutral import neutral
 from agentflow.plan import Plan
@@ -77,7 +78,7 @@ def describe(plan: Plan) -> str:
     """Return the plan as text."""
     facts = describe_json(plan)
     cost = "no limit" if plan.limits.max_cost is None else f"${plan.limits.max_cost:.2f}"
-    boundaries = [f"  {b['glob']:<32} {b['enforced_by']}" for b in facts["boundaries"]]
+    boundaries = [f"  {as_written(b['glob']):<32} {b['enforced_by']}" for b in facts["boundaries"]]
     lines = [
         f"task       {facts['task']}  {facts['title']}",
         f"prompt     {facts['prompt']['name']} ({facts['prompt']['path']})",

@@ -34,8 +34,8 @@ from agentflow.redacted import redacted_event
 from agentflow.redaction import Redact
 from agentflow.report import Summary
 from agentflow.resuming import run_started, state_folder
-from agentflow.run_reports import REPORT
-from agentflow.runs import FOLDER, JOURNAL, RESUMABLE, task_lock
+from agentflow.run_reports import REPORT, read_report
+from agentflow.runs import FOLDER, JOURNAL, RESUMABLE, next_of, task_lock
 from agentflow.staging import redactor_of
 from agentflow.workspace.checkpoint import Checkpoint, write_checkpoint
 from agentflow.workspace.clone import make_repository
@@ -161,14 +161,16 @@ def _build(plan: Plan, world: World, offer: Offer, part: Path, begun: Path) -> i
 def _check_absent(repository: Repository, run: str) -> None:
     """Raise `UsageError` if a work tree of this repository has the run: they share its refs, and those
     with one folder name its checkpoints."""
-    hint = f"Go on with it: agentflow resume {run}"
-    if os.path.lexists(repository.root / FOLDER / run):
-        raise UsageError(f"the run {run} is here already", hint=hint)
+    here = repository.root / FOLDER / run
+    if os.path.lexists(here):
+        raise UsageError(f"the run {run} is here already", hint=next_of(read_report(here)))
     for line in repository.git.text("worktree", "list", "--porcelain").splitlines():
         word, _, place = line.partition(" ")
-        if word == "worktree" and os.path.lexists(Path(place) / FOLDER / run):
+        there = Path(place) / FOLDER / run
+        if word == "worktree" and os.path.lexists(there):
             raise UsageError(
-                f"the run {run} is in another work tree: {place}", hint=f"{hint} (there)"
+                f"the run {run} is in another work tree: {place}",
+                hint=f"{next_of(read_report(there))} (there)",
             )
 
 

@@ -6,8 +6,9 @@ from pathlib import Path, PurePosixPath
 
 from agentflow.errors import UsageError
 from agentflow.frozen import record
+from agentflow.nearest import nearest
 from agentflow.setting_tables import DocumentsSetting
-from agentflow.task_documents import NAME, looks_in
+from agentflow.task_documents import NAME, all_documents, known_tasks, looks_in
 from agentflow.tasks.document import Batch, Document, batch_task_id
 from agentflow.tasks.next_batch import is_for
 from agentflow.tasks.task import FOLDER
@@ -35,11 +36,24 @@ def find_kept(
     """
     kept = kept_at(repository, commit, task, roots, prefixes)
     if kept is None:
-        raise UsageError(
-            f"there is no {NAME} of {task}, neither in {commit[:12]} nor in your work tree",
-            hint=f"Write {paths_of(task, roots)[0]}, or set [documents] roots.",
-        )
+        raise _absent(repository, commit, task, roots)
     return kept
+
+
+def _absent(repository: Repository, commit: str, task: str, roots: Sequence[str]) -> UsageError:
+    """What is wrong where a task has no document: it is another kind of task, or its name is."""
+    told = f"there is no {NAME} of {task}, neither in {commit[:12]} nor in your work tree"
+    if Path(repository.root, FOLDER, f"{task}.md").is_file():
+        return UsageError(told, hint=f"{task} is a task of one file: agentflow run {task}")
+    known = {
+        *(path.split("/")[-2] for path in repository.modes(commit) if _is_document(path, roots)),
+        *(path.parent.name for path in all_documents(repository.root, roots)),
+    }
+    return UsageError(told + nearest(task, sorted(known)), hint=known_tasks(known, task, roots))
+
+
+def _is_document(path: str, roots: Sequence[str]) -> bool:
+    return path.endswith(f"/{NAME}") and str(PurePosixPath(path).parents[1]) in roots
 
 
 def kept_at(

@@ -20,7 +20,15 @@ from agentflow.prompts.profiles import choose_profile, wish
 from agentflow.prompts.templates import check_template
 from agentflow.records import Prompt, Task
 from agentflow.settings import CONFIG, load_settings, user_file
-from agentflow.tasks.task import FOLDER, check_id, find_task, names_a_file, read_task, text_task
+from agentflow.tasks.task import (
+    FOLDER,
+    before_init,
+    check_id,
+    find_task,
+    names_a_file,
+    read_task,
+    text_task,
+)
 from agentflow.tools import DEFAULT_TOOLS
 from agentflow.trust import read_trust
 from agentflow.workspace.repository import Repository
@@ -51,8 +59,8 @@ def found_for(
 ) -> tuple[Task, tuple[str, ...], Base]:
     """The task that an order names, notices, and the commit to start from. Raises `UsageError`."""
     task, notices = _task(order, repository, world)
-    revision = order.base or task.base
-    base = repository.resolve(revision) if revision else repository.head
+    revision = task.base if order.base is None else order.base
+    base = repository.head if revision is None else repository.resolve(revision)
     locks = repository.locks(world.cache)
     return task, notices, Base(repository, base, repository.paths(base), locks)
 
@@ -82,7 +90,8 @@ def _task(order: Order, repository: Repository, world: World) -> tuple[Task, tup
         return text_task(order.text), ()
     if order.task is None:
         raise UsageError(
-            "no task given", hint="Give a task id, a path, --text, or - for standard input."
+            "no task given",
+            hint=f"{before_init(repository.root)}Give a task id, a path, --text, or - for standard input.",
         )
     if names_a_file(order.task):
         return read_task(find_task(order.task, repository.root))
@@ -100,7 +109,7 @@ def _from_queue(
         queued_task,
     )  # 14 ms that task files do not need
 
-    base = repository.resolve(revision) if revision else repository.head
+    base = repository.head if revision is None else repository.resolve(revision)
     held = queue_of_base(repository, base)
     names = [entry.id for entry in held.queue.entries] if held else []
     if held is None or name not in names:

@@ -54,6 +54,7 @@ from agentflow.results import Ledger
 from agentflow.sandbox import Choice, choose
 from agentflow.sandbox import notices as sandbox_notices
 from agentflow.threads import on_this_loop
+from agentflow.workspace.land import check_name
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.workspace.signing import Signing, find_signing
 from agentflow.world import World
@@ -137,6 +138,8 @@ def _make_plan(
     task, notices, found = found_for(order, repository, world)
     base, base_paths = found.commit, found.paths
     settings, prompt, planned = settle(order, world, task, found)
+    if settings.land == "branch" and settings.target:
+        check_name(repository, settings.target)
     check_dependencies(task, repository, base, settings.documents)
     check_means(task, prompt)
     check_event(world.environment, allowed=settings.allow_foreign_head)
@@ -151,7 +154,7 @@ def _make_plan(
     check_network(environment.agent_network, sandbox.backend)
     gates, by_project = _gates(settings, task, found, environment)
     if not (gates or by_project):
-        check_verifiable(repository, base, base_paths)
+        check_verifiable(repository, base, base_paths, world.directory)
     check_gates(gates, base_paths, world, environment)
     context = gather(
         prompt,

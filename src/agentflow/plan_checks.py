@@ -4,7 +4,14 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from agentflow.boundaries import MountPlan, literal_prefix, matches, plan_mounts, without_denials
+from agentflow.boundaries import (
+    MountPlan,
+    as_written,
+    literal_prefix,
+    matches,
+    plan_mounts,
+    without_denials,
+)
 from agentflow.environment import Environment
 from agentflow.errors import UsageError
 from agentflow.frontmatter import read_limited
@@ -17,7 +24,7 @@ from agentflow.records import MOUNTING, Backend, Boundaries, BuildCommand, Promp
 from agentflow.sandbox.hosts import parse_rules
 from agentflow.sandbox.policy import Network
 from agentflow.setting_tables import DocumentsSetting
-from agentflow.settings import COMMIT, CONFIG
+from agentflow.settings import CONFIG, how_to_commit
 from agentflow.strict_json import parse_object
 from agentflow.strict_toml import parse_toml
 from agentflow.words import counted
@@ -133,15 +140,18 @@ def check_documents(prompt: Prompt, base_paths: frozenset[str], repository: Repo
         )
 
 
-def check_verifiable(repository: Repository, base: str, base_paths: frozenset[str]) -> None:
+def check_verifiable(
+    repository: Repository, base: str, base_paths: frozenset[str], directory: Path
+) -> None:
     """Refuse a run without any gate, and say what is missing: the configuration, gates in it, or that
-    it is committed. Raises `UsageError`."""
+    it is committed. `directory` is where the command was given. Raises `UsageError`."""
+    commit = how_to_commit(repository.root, directory)
     missing = "no gate is configured, so nothing could be verified"
     changed = {*repository.changed_paths(), *repository.untracked_paths(CONFIG)}
     if _names_gates(repository.root / CONFIG):
         where = f"a run takes the gates of its base {base[:12]}, which has none"
         told, step = (
-            (f"the gates of {CONFIG} are not committed: {where}", f"Commit them: {COMMIT}")
+            (f"the gates of {CONFIG} are not committed: {where}", f"Commit them: {commit}")
             if CONFIG in changed
             else (
                 where,
@@ -150,7 +160,7 @@ def check_verifiable(repository: Repository, base: str, base_paths: frozenset[st
         )
         raise UsageError(told, hint=f"{step}. Or give --gate 'test=<command>'.")
     if CONFIG in {*base_paths, *changed}:
-        step = f"Add [[gates]] to {CONFIG} and commit it: {COMMIT}. Or give"
+        step = f"Add [[gates]] to {CONFIG} and commit it: {commit}. Or give"
     else:
         step = f"Run `agentflow init` (it writes {CONFIG}) and commit what it wrote, or give"
     raise UsageError(missing, hint=f"{step} --gate 'test=<command>'.")
@@ -212,12 +222,12 @@ def check_boundaries(
     if idle and len(idle) == len(boundaries.allow):
         folders = {path.rpartition("/")[0] for path in base_paths}
         raise UsageError(
-            f"the boundary {idle[0]!r} matches nothing in the base"
+            f"the boundary {as_written(idle[0])!r} matches nothing in the base"
             + nearest(literal_prefix(idle[0]), folders),
             hint="If the task creates it, write it as a folder with a trailing `/`, or name a "
             + "file of it under `files:`.",
         )
-    return tuple(f"the boundary {glob!r} matches nothing in the base" for glob in idle)
+    return tuple(f"the boundary {as_written(glob)!r} matches nothing in the base" for glob in idle)
 
 
 def tracked_secrets(base_paths: frozenset[str], globs: Sequence[str]) -> tuple[str, ...]:

@@ -165,6 +165,19 @@ def find_report(root: Path, wanted: str, skip: Callable[[Json], bool] = lambda _
     return next((each for each in chain([newest], reports) if not skip(each)), newest)
 
 
+def _goes_on(report: Json) -> bool:
+    """Whether `done_runs.choose_run` takes this run, where it need not ask anything."""
+    return not is_replay(report) and report["outcome"] in {*RESUMABLE, "failed"}
+
+
+def next_of(report: Json) -> str:
+    """What a person can do with a run that is here."""
+    name = report["run"]
+    if _goes_on(report):
+        return f"Go on with it: agentflow resume {name}"
+    return f"Look at it: agentflow runs show {name}"
+
+
 def check_no_replay(root: Path, run: str, *, replay: bool) -> None:
     """Raise `UsageError` for a run that asked no model: none goes on where it ended."""
     if replay:

@@ -10,6 +10,8 @@ a command that a repository chose. `gates` are joined by name, `sandbox` key by 
 `readable` and `hooks` add up.
 """
 
+import os
+import shlex
 import types
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
 
 CONFIG = ".orchestrator/config.toml"
 """The repository's configuration, read as of the base commit."""
-COMMIT = "git add .orchestrator && git commit -m 'chore: agentflow'"
-"""What commits it."""
 
 CHOICES = frozenset({"model", "fallback_model"})
 """Fields of the rule `narrow` that are choices and not limits."""
@@ -59,6 +59,12 @@ class Resolved:
 def user_file(environment: Mapping[str, str]) -> Path:
     """Where the user's configuration is: `$XDG_CONFIG_HOME/agentflow/config.toml`."""
     return user_folder(environment) / "config.toml"
+
+
+def how_to_commit(root: Path, directory: Path) -> str:
+    """The command that commits the configuration of the repository at `root`, given in `directory`."""
+    folder = os.path.relpath(root.resolve() / CONFIG, directory.resolve()).rpartition("/")[0]
+    return f"git add {shlex.quote(folder)} && git commit -m 'chore: agentflow'"
 
 
 def load_settings(

@@ -30,7 +30,10 @@ def sign(message: bytes, key: Path, namespace: str) -> Signature:
     person.
     """
     if not key.is_file():
-        raise UsageError(f"there is no key {key}")
+        raise UsageError(
+            f"there is no key {key}",
+            hint="Give a key of OpenSSH, or make one: ssh-keygen -t ed25519 -f FILE",
+        )
     made = _ssh_keygen("-Y", "sign", "-q", "-f", str(key), "-n", namespace, stdin=message)
     if made.returncode or not made.stdout:
         said = " ".join(made.stderr.decode("utf-8", "replace").split())[-300:]
@@ -48,7 +51,10 @@ def signer(message: bytes, signature: bytes, allowed: Path, namespace: str) -> s
     Raises `UsageError` without such a file.
     """
     if not allowed.is_file():
-        raise UsageError(f"there is no file of allowed signers: {allowed}")
+        raise UsageError(
+            f"there is no file of allowed signers: {allowed}",
+            hint="Write it: a line per signer, as ssh-keygen(1) describes.",
+        )
     with tempfile.TemporaryDirectory(prefix="agentflow-") as folder:
         file = Path(folder, "signature")
         file.write_bytes(signature)

@@ -116,7 +116,7 @@ def _revision(what: str, repository: Repository) -> str:
     try:
         return repository.resolve(what)
     except UsageError as error:
-        hint = error.hint or "There is no task of that name either. Give a task, branch or commit."
+        hint = "There is no task of that name either. Give a task, branch or commit."
         raise UsageError(error.message, hint=hint) from error
 
 
@@ -153,7 +153,7 @@ def _start(question: Question, repository: Repository, tip: str) -> tuple[str, s
 def _start_of(brought: Brought, question: Question, repository: Repository) -> tuple[str, str]:
     """The base of commits from elsewhere, which must be in the history of what they are for; and that
     itself, which says what must hold."""
-    measure = repository.resolve(question.base or "HEAD")
+    measure = repository.resolve("HEAD" if question.base is None else question.base)
     if not repository.git.succeeds("merge-base", "--is-ancestor", brought.base, measure):
         raise Conflict(
             f"the base {brought.base[:12]} is not in the history of {measure[:12]}",

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -54,13 +54,18 @@ def find_document(name: str, root: Path, roots: Sequence[str], queued: Sequence[
         found = root / folder / name / NAME
         if found.is_file():
             return _within(found, root)
-    known = sorted({*(each.parent.name for each in all_documents(root, roots)), *queued})
+    known = {*(each.parent.name for each in all_documents(root, roots)), *queued}
     raise UsageError(
-        f"there is no {NAME} of {name!r} in {', '.join(roots)}{nearest(name, known)}",
-        hint=f"Known tasks: {', '.join(known[:10])}{', …' if len(known) > 10 else ''}"
-        if known
-        else f"Write {roots[0]}/{name}/{NAME}, or set [documents] roots.",
+        f"there is no {NAME} of {name!r} in {', '.join(roots)}{nearest(name, sorted(known))}",
+        hint=known_tasks(known, name, roots),
     )
+
+
+def known_tasks(known: Collection[str], name: str, roots: Sequence[str]) -> str:
+    """What to do where no document has the name that was given, but these have others."""
+    if not known:
+        return f"Write {roots[0]}/{name}/{NAME}, or set [documents] roots."
+    return f"Known tasks: {', '.join(sorted(known)[:10])}{', …' if len(known) > 10 else ''}"
 
 
 def _within(path: Path, root: Path) -> Path:

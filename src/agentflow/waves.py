@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from agentflow.backlog import Backlog, Item
+from agentflow.boundaries import as_written
 from agentflow.neutral import one_line
 from agentflow.overlaps import overlap
 from agentflow.records import Json
@@ -54,6 +55,7 @@ def _why_apart(writes: Sequence[str], others: Sequence[str]) -> str:
         return "that one may change any path"
     pairs = ((one, other) for one in writes for other in others)
     one, other = next(pair for pair in pairs if overlap(*pair))
+    one, other = as_written(one), as_written(other)
     return f"both may change {one}" if one == other else f"{one} and {other} overlap"
 
 
@@ -75,7 +77,7 @@ def drawn(plan: Json, at_once: int, landing: str) -> list[str]:
 
 
 def _lines(task: Json, width: int) -> Iterator[str]:
-    where = ", ".join(task["allow"]) or "any path"
+    where = ", ".join(map(as_written, task["allow"])) or "any path"
     yield f"  {task['task']:<{width}}  {one_line(task['title'], 60)}  [{one_line(where, 120)}]"
     for each in task["after"][:LISTED]:
         yield f"  {'':<{width}}  after {each['task']}: {one_line(each['why'], 160)}"

@@ -19,7 +19,7 @@ from agentflow.tasks.next_batch import is_for
 from agentflow.tasks.statuses import PASSED_OVER
 from agentflow.tasks.task import FOLDER, names_a_file
 from agentflow.workflows.declared import declared_by, written
-from agentflow.workflows.situation import PROMPT, Wanted, check, has_document, look
+from agentflow.workflows.situation import PROMPT, Wanted, begin_of, check, has_document, look
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
 
@@ -56,7 +56,7 @@ def means_document(wanted: Wanted, repository: Repository) -> bool:
 
 
 def _is_queued(wanted: Wanted, repository: Repository) -> bool:
-    held = queue_of_base(repository, repository.resolve(wanted.base or "HEAD"))
+    held = queue_of_base(repository, begin_of(wanted, repository))
     return held is not None and wanted.task in {entry.id for entry in held.queue.entries}
 
 

@@ -110,7 +110,7 @@ def test_a_run_that_was_cut_off_goes_on_in_another_clone_and_lands_once(
     assert "+hello" in shell.run("runs", "diff", "TASK-1", "2").stdout
     again = shell.run("runs", "import", file, *FLAGS, "--drop-flags")
     assert (again.returncode, again.stdout) == (2, "")
-    assert "is here already" in again.stderr
+    assert f"is here already\n  Go on with it: agentflow resume {cut.run}\n" in again.stderr
     ended, asked = asyncio.run(_resumed(shell))
     assert ended.returncode == 0, ended.stderr
     report = json.loads(ended.stdout)
@@ -121,6 +121,8 @@ def test_a_run_that_was_cut_off_goes_on_in_another_clone_and_lands_once(
     assert git("show", "agentflow/TASK-1:app/hello.txt") == "hello"
     assert git("log", "--format=%s", "main..agentflow/TASK-1").splitlines()[-1] == "feat: a log"
     assert shell.run("resume", "TASK-1").returncode == 2
+    done = shell.run("runs", "import", file, *FLAGS, "--drop-flags")
+    assert done.stderr.endswith(f"here already\n  Look at it: agentflow runs show {cut.run}\n")
     git("switch", "-q", "agentflow/TASK-1")
     third = cut.clone(tmp_path / "third")
     third.project.git("pull", "-q", str(shell.project.root), "agentflow/TASK-1")

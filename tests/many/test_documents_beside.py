@@ -130,8 +130,8 @@ async def test_a_batch_may_write_what_it_declares_and_what_is_there_of_the_other
     [failed] = [each for each in judged if each.status == "failed"]
     assert (failed.gate, "app/other.txt" in failed.detail) == ("boundaries", True)
     first, second = (beside.first_messages(f"{TASK}-batch-{n}")[0] for n in (1, 2))
-    assert ("app/{hello.txt}" in first, "app/{bye.txt}" in first) == (True, False)
-    assert ("app/{hello.txt}" in second, "app/{bye.txt}" in second) == (True, True)
+    assert ("`app/hello.txt`" in first, "`app/bye.txt`" in first) == (True, False)
+    assert ("`app/hello.txt`" in second, "`app/bye.txt`" in second) == (True, True)
     assert of(report)["outcome"] == "done"
     names = beside.project.git("show", "--name-only", "--format=", f"{BRANCH}~1")
     assert names.splitlines() == ["app/bye.txt", "app/hello.txt"]

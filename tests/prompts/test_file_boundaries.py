@@ -1,12 +1,14 @@
 """File boundaries: what the section of an implementation plan allows, and that it opens nothing."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentflow.dry_run import describe
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
 from agentflow.prompts.file_boundaries import MAX_ROWS, Planned, planned_boundaries
@@ -157,3 +159,12 @@ def test_the_task_comes_first_then_the_plan_then_the_configuration(tmp_path: Pat
     unclear = plan_of(tmp_path / "4", "title: x", "- what the task needs", config)
     assert unclear.boundaries.allow == ("app/*.py", "tests/**")
     assert any("TASK-1.md:3: the plan's file boundaries are not" in n for n in unclear.notices)
+
+
+def test_how_a_plan_is_kept_from_naming_a_file_is_nobody_s_business(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "title: x", "- `app/main.py`\n- `app/new.py`")
+    assert plan.boundaries.allow == ("app/{main.py}", "app/{new.py}")
+    shown = describe(plan)
+    assert "may change only: `app/main.py`, `app/new.py`." in shown
+    assert "the plan allows only app/main.py, app/new.py" in shown
+    assert not re.findall(r"\{\w+\.py\}", shown)

@@ -263,7 +263,12 @@ def test_an_unknown_task_is_answered_with_the_nearest(
 def test_where_no_task_is_known_the_hint_says_how_to_write_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         find_task("TASK-1", tmp_path)
-    assert caught.value.hint == f"Write {FOLDER}/<ID>.md, or give the task as --text."
+    told = f"Write {FOLDER}/<ID>.md, or give the task as --text."
+    assert caught.value.hint == f"Prepare the repository first: agentflow init. {told}"
+    (tmp_path / FOLDER).parent.mkdir()
+    with pytest.raises(UsageError) as caught:
+        find_task("TASK-1", tmp_path)
+    assert caught.value.hint == told
 
 
 def test_a_folder_is_no_task(tmp_path: Path, file: Path) -> None:

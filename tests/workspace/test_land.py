@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from agentflow.errors import Conflict, EnvironmentFailure
+from agentflow.errors import Conflict, EnvironmentFailure, UsageError
 from agentflow.results import Candidate, Landed
 from agentflow.workspace.land import (
     branch_tip,
@@ -162,7 +162,7 @@ def test_none_and_nothing_land_nothing(place: Place, work: Work, candidate: Cand
 def test_names_that_no_branch_can_have(place: Place, work: Work, branch: str) -> None:
     place.user("git checkout -q -b other; git checkout -q main")
 
-    with pytest.raises(Conflict, match="name"):
+    with pytest.raises(UsageError, match="name"):
         check_target(work.repository, "branch", branch, work.base, replaceable=None)
 
 

@@ -45,7 +45,8 @@ def show(
         subject = Task("", "", "")
         if task is not None:
             subject, _ = read_task(find_task(task, repository.root))
-        commit = repository.resolve(base or subject.base or "HEAD")
+        revision = subject.base if base is None else base
+        commit = repository.head if revision is None else repository.resolve(revision)
         text = repository.read(commit, CONFIG)
         wanted = widening(shared_table(text, world.environment))
         granted = read_trust(repository.common_dir, world.environment).covers(wanted)

@@ -53,6 +53,10 @@ def given_flags(**given: Any) -> dict[str, Any]:
     from agentflow.errors import UsageError
 
     flags = {name: value for name, value in given.items() if value not in (None, [])}
+    empty = [name for name, value in flags.items() if isinstance(value, str) and not value.strip()]
+    if empty:
+        option = f"--{empty[0].replace('_', '-')}"
+        raise UsageError(f"{option} is empty", hint=f"Give {option} a value, or leave it out.")
     for name in ("allow", "deny"):
         if name in flags:
             flags[name] = [check_glob(glob, where=f"--{name}") for glob in flags[name]]

@@ -106,10 +106,12 @@ def read_answers(path: Path | None) -> dict[str, str]:
 
     if path is None:
         return {}
-    found = read_mapping(decoded(read_limited(path, MAX_HANDOFF), str(path)), where=str(path))
+    hint = "Write YAML: on each line a question's id, a colon and the answer."
+    text = decoded(read_limited(path, MAX_HANDOFF, hint), str(path))
+    found = read_mapping(text, where=str(path))
     other = [name for name, value in found.items() if not isinstance(value, str)]
     if other:
-        raise UsageError(f"{path}: the answer to {other[0]!r} is not a text")
+        raise UsageError(f"{path}: the answer to {other[0]!r} is not a text", hint=hint)
     return found
 
 

@@ -207,6 +207,7 @@ def confirm(printer: "Printer", prepared: "Prepared") -> None:
 
 def _announce(printer: "Printer", asked: Asked, part: "Part", plan: "Plan") -> None:
     """Say what the plan adds: gates, boundaries, prompt."""
+    from agentflow.boundaries import as_written
     from agentflow.neutral import one_line
 
     if asked.linked:
@@ -215,6 +216,6 @@ def _announce(printer: "Printer", asked: Asked, part: "Part", plan: "Plan") -> N
         printer.print(
             ("gate      ", "bold"), f"{one_line(gate.name)}: {one_line(gate.command, 200)}"
         )
-    may = ", ".join(plan.boundaries.allow) or "everything that is not protected"
+    may = ", ".join(map(as_written, plan.boundaries.allow)) or "everything that is not protected"
     printer.print(("may change", "bold"), f" {one_line(may, 300)}")
     printer.print(("prompt    ", "bold"), f"{one_line(plan.prompt.name)}, {one_line(plan.model)}")

@@ -41,7 +41,7 @@ def init(
         from agentflow.init.host import ThisHost
         from agentflow.init.rendering import render
         from agentflow.init.writing import write
-        from agentflow.settings import CONFIG
+        from agentflow.settings import CONFIG, how_to_commit
         from agentflow.workspace.repository import open_repository
         from agentflow.world import World
 
@@ -57,7 +57,7 @@ def init(
         if any(each.new and each.path == CONFIG for each in written):
             tried = not no_try and _may_try(proposal, yes=yes)
             evidence = _try(repository, world, proposal) if tried else ()
-            _print_next(proposal, evidence)
+            _print_next(proposal, evidence, how_to_commit(repository.root, world.directory))
 
 
 def _print_written(written: "Sequence[Written]") -> None:
@@ -104,9 +104,9 @@ def _try(repository: "Repository", world: "World", proposal: "Proposal") -> "tup
         console.close()
 
 
-def _print_next(proposal: "Proposal", evidence: "Sequence[Evidence]") -> None:
+def _print_next(proposal: "Proposal", evidence: "Sequence[Evidence]", commit: str) -> None:
     from agentflow.init.example import EXAMPLE
-    from agentflow.settings import COMMIT, CONFIG
+    from agentflow.settings import CONFIG
     from agentflow.sinks.verdict import print_gates
 
     print_gates(data(), evidence)
@@ -115,7 +115,7 @@ def _print_next(proposal: "Proposal", evidence: "Sequence[Evidence]") -> None:
         say(f"no gate was found: add one to {CONFIG}, or nothing can be verified")
     elif red:
         say(f"does not pass: {', '.join(red)}; correct it in {CONFIG}, or mark it as a comment")
-    steps = [f"look at {CONFIG}", COMMIT]
+    steps = [f"look at {CONFIG}", commit]
     if any(install.hosts for install in proposal.installs):
         steps.append("agentflow trust")
     for step in (*steps, f"agentflow run {EXAMPLE} --dry-run"):

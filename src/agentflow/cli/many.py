@@ -61,6 +61,7 @@ def execute_many(several: Several, manner: Manner) -> "Json":
     with without_collector():
         from agentflow.backlog import find_start, named_tasks, ready_tasks
         from agentflow.many import Wanted
+        from agentflow.tasks.task import before_init
         from agentflow.waves import waves_json
         from agentflow.world import World
 
@@ -76,6 +77,8 @@ def execute_many(several: Several, manner: Manner) -> "Json":
         return {"exit_code": 0}
     if not backlog.items:
         say("no task is ready")
+        if advice := before_init(start.repository.root):
+            say(f"  {advice.rstrip()}")
     wanted = Wanted(start, backlog, several.jobs, several.keep_going, several.fresh, several.accept)
     return _run(wanted, world, manner)
 

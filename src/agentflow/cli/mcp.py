@@ -17,8 +17,9 @@ def mcp(
         bool, typer.Option("--http", help="Serve streamable HTTP on loopback instead of stdio.")
     ] = False,
     port: Annotated[
-        int, typer.Option(metavar="N", min=0, max=65535, help="For --http (default: a free one).")
-    ] = 0,
+        int | None,
+        typer.Option(metavar="N", min=0, max=65535, help="For --http (default: a free one)."),
+    ] = None,
 ) -> None:
     """Serve this repository to clients of the Model Context Protocol (MCP).
 
@@ -27,10 +28,15 @@ def mcp(
     or the one in AGENTFLOW_MCP_TOKEN. Needs the extra `mcp`.
     """
     with exit_codes():
-        from agentflow.errors import EnvironmentFailure
+        from agentflow.errors import EnvironmentFailure, UsageError
         from agentflow.workspace.repository import open_repository
         from agentflow.world import World
 
+        if port is not None and not http:
+            raise UsageError(
+                "--port is for HTTP, and standard input and output are served",
+                hint=f"Give both: agentflow mcp --http --port {port}",
+            )
         given = _given_token() if http else ""
         try:
             from agentflow.mcp_server import serve_http, serve_stdio
@@ -54,7 +60,7 @@ def mcp(
             say(f"serving {url}")
             say(f"Authorization: Bearer {'(the value of ' + TOKEN + ')' if given else token}")
 
-        serve_http(world, port, token, announce)
+        serve_http(world, port or 0, token, announce)
 
 
 def _given_token() -> str:

@@ -50,10 +50,10 @@ def publishing(name: str, junit: Path | None, sarif: Path | None) -> Generator[P
     annotated = os.environ.get("GITHUB_ACTIONS") == "true"
     wanted = _Wanted(junit, sarif, summary, annotated)
     if junit or sarif:
-        from agentflow.disk import check_place
+        from agentflow.disk import check_writable
 
         for file in filter(None, (junit, sarif)):
-            check_place(file)
+            check_writable(file)
 
     def publish(report: "Json") -> None:
         if wanted.anything and ("outcome" in report or report.get("type") == "verification"):

@@ -136,7 +136,10 @@ class Board:
         if not text.strip():
             raise UsageError("the answer is empty", hint="Give the text.")
         if entry.outcome != "blocked":
-            raise UsageError(f"the run {entry.run} asks nothing: it is {entry.outcome}")
+            raise UsageError(
+                f"the run {entry.run} asks nothing: it is {entry.outcome}",
+                hint="See where runs stand: agentflow cluster status",
+            )
         if redact(text) != text:
             raise UsageError(
                 "the answer holds a secret, which would be stored in the database",

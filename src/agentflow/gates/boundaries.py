@@ -1,5 +1,6 @@
 """The boundaries gate: did every commit stay within the task's paths and within policy?"""
 
+from agentflow.boundaries import as_written
 from agentflow.frozen import record
 from agentflow.records import Boundaries
 from agentflow.results import Candidate, Evidence
@@ -29,5 +30,5 @@ class BoundariesGate:
                 "\n".join((*found, advice)),
                 faults=candidate.faults,
             )
-        globs = ", ".join(self.boundaries.allow) or "all but protected paths"
+        globs = ", ".join(map(as_written, self.boundaries.allow)) or "all but protected paths"
         return Evidence(self.name, "passed", f"every commit stays within {globs}")

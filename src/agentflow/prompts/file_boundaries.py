@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from agentflow.boundaries import check_glob, is_path, opens_protected
+from agentflow.boundaries import as_written, check_glob, is_path, opens_protected
 from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.neutral import one_line
@@ -113,7 +113,8 @@ def _used(row: _Row, place: str, base_paths: frozenset[str]) -> Planned:
     )
     if not allow:
         return Planned(notices=refused)
-    told = f"{place}: the plan allows only {one_line(', '.join(allow), 300)}"
+    allowed = one_line(", ".join(map(as_written, allow)), 300)
+    told = f"{place}: the plan allows only {allowed}"
     denied = f", and denies {one_line(', '.join(row.deny), 300)}" if row.deny else ""
     return Planned(allow, row.deny, (f"{told}{denied}", *refused))
 

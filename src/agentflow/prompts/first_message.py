@@ -7,6 +7,7 @@ before the first request.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from agentflow.boundaries import as_written
 from agentflow.environment import Environment
 from agentflow.frozen import record
 from agentflow.json_schema import outline
@@ -146,14 +147,14 @@ def _surroundings(around: Environment) -> Iterator[str]:
 
 def _boundaries(boundaries: Boundaries) -> Iterator[str]:
     if boundaries.allow:
-        allowed = listed(boundaries.allow)
+        allowed = listed(map(as_written, boundaries.allow))
         yield f"- You may change only: {allowed}. Everything else is read-only."
     elif boundaries.within:
         yield "- You may change files only within the lists below."
     else:
         yield "- You may change any file except those that control git, CI, editors and agents."
     for layer in boundaries.within:
-        yield f"- A file that you change must also match one of: {listed(layer)}."
+        yield f"- A file that you change must also match one of: {listed(map(as_written, layer))}."
     if boundaries.deny:
         yield f"- You may not change: {listed(boundaries.deny)}."
 
@@ -166,7 +167,7 @@ def _neighbours(beside: Sequence[Neighbour]) -> Iterator[str]:
         )
     for each in beside[:LISTED_NEIGHBOURS]:
         title = f" ({each.title})" if each.title not in {"", each.task} else ""
-        yield f"  - {each.task}{title}: {listed(each.allow) or 'any path'}"
+        yield f"  - {each.task}{title}: {listed(map(as_written, each.allow)) or 'any path'}"
     if len(beside) > LISTED_NEIGHBOURS:
         yield f"  - and {len(beside) - LISTED_NEIGHBOURS} more"
 

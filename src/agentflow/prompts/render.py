@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 
+from agentflow.boundaries import as_written
 from agentflow.errors import UsageError
 from agentflow.prompts.first_message import LISTED_PROMISES, Briefing, first_message
 from agentflow.prompts.profile import VARIABLES
@@ -112,7 +113,7 @@ def _values(
         "{TASK_ID}": task.known_as,
         "TASK-XXX": task.id,
         "$TASK_DESCRIPTION": task.text,
-        "$FILE_BOUNDARIES": "\n".join(f"- `{glob}`" for glob in boundaries.allow)
+        "$FILE_BOUNDARIES": "\n".join(f"- `{as_written(glob)}`" for glob in boundaries.allow)
         or "- every path that does not control git, CI, editors or agents",
     }
     found: dict[str, str] = {}

@@ -137,10 +137,18 @@ def find_task(name: str, root: Path, queued: Sequence[str] = ()) -> Path:
     return path
 
 
+def before_init(root: Path) -> str:
+    """What a hint begins with in a repository that nobody prepared; nothing in others."""
+    prepared = Path(root, FOLDER).parent.is_dir()
+    return "" if prepared else "Prepare the repository first: agentflow init. "
+
+
 def _known_tasks(folder: Path, queued: Sequence[str] = ()) -> str:
     known = sorted({*(file.stem for file in folder.glob("*.md")), *queued})
     if not known:
-        return f"Write {FOLDER}/<ID>.md, or give the task as --text."
+        return (
+            f"{before_init(folder.parents[1])}Write {FOLDER}/<ID>.md, or give the task as --text."
+        )
     return f"Known tasks: {', '.join(known[:10])}{', …' if len(known) > 10 else ''}"
 
 
@@ -243,11 +251,21 @@ def text_task(text: str) -> Task:
     try:
         data = plain.encode()
     except UnicodeEncodeError as error:
-        raise UsageError(f"the task's text is not UTF-8 (character {error.start})") from error
-    if not plain or "\0" in plain:
-        raise UsageError(f"the task's text {'holds a NUL byte' if plain else 'is empty'}")
+        raise UsageError(
+            f"the task's text is not UTF-8 (character {error.start})", hint="Write it as UTF-8."
+        ) from error
+    if not plain:
+        raise UsageError(
+            "the task's text is empty",
+            hint="Say what is to be done: agentflow run --text 'Add GET /health'",
+        )
+    if "\0" in plain:
+        raise UsageError("the task's text holds a NUL byte", hint="Take it out.")
     if len(data) > MAX_TASK:
-        raise UsageError(f"the task's text is longer than {MAX_TASK} bytes")
+        raise UsageError(
+            f"the task's text is longer than {MAX_TASK} bytes",
+            hint="Commit a part of it as a file, and name that in the text.",
+        )
     digest = hashlib.sha256(data).hexdigest()
     identifier = f"TEXT-{digest[:8]}"
     first = plain.splitlines()[0].lstrip("# ").strip()

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from agentflow.backlog import find_start, ready_tasks
+from agentflow.boundaries import as_written
 from agentflow.cancelling import holder
 from agentflow.details.board import AtWork, Board, Plan, RunRow, TaskCard, newest_of
 from agentflow.details.reading import read_details
@@ -171,7 +172,7 @@ def _in_plan(task: Json, standing: Json) -> TaskCard:
         task["title"],
         state,
         task["wave"],
-        tuple(task["allow"]),
+        tuple(map(as_written, task["allow"])),
         tuple((each["task"], each["why"]) for each in task["after"]),
         run=standing.get("run"),
     )

@@ -113,10 +113,16 @@ def look(wanted: Wanted, world: World) -> Situation:
     """Find out what is next. Raises `UsageError` without a document."""
     repository = open_repository(world.directory, world.environment)
     task = check_id(wanted.task)
-    tip = branch_tip(repository, wanted.branch)
-    base = tip or repository.resolve(wanted.base or "HEAD")
+    begin = begin_of(wanted, repository)
+    base = branch_tip(repository, wanted.branch) or begin
     kept = find_kept(repository, base, task, wanted.documents.roots, wanted.documents.prefixes)
     return Situation(repository, base, kept, next_batch(kept.document, retry=wanted.retry))
+
+
+def begin_of(wanted: Wanted, repository: Repository) -> str:
+    """The commit where the branch begins, if there is none yet. Raises `UsageError` for a base that is
+    none, whether or not there is a branch."""
+    return repository.head if wanted.base is None else repository.resolve(wanted.base)
 
 
 def unseen(wanted: Wanted, situation: Situation) -> tuple[str, ...]:
@@ -137,7 +143,8 @@ def unseen(wanted: Wanted, situation: Situation) -> tuple[str, ...]:
 
 def has_document(wanted: Wanted, repository: Repository) -> bool:
     """Whether `look` would find a document. Raises `UsageError` for a base that is none."""
-    tip = branch_tip(repository, wanted.branch) or repository.resolve(wanted.base or "HEAD")
+    begin = begin_of(wanted, repository)
+    tip = branch_tip(repository, wanted.branch) or begin
     paths = paths_of(wanted.task, wanted.documents.roots)
     held = repository.modes(tip)
     return any(path in held or (repository.root / path).is_file() for path in paths)

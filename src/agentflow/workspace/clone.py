@@ -5,7 +5,6 @@ only inside the sandbox, so no program on the host ever acts on the agent's conf
 """
 
 import os
-import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from agentflow.errors import EnvironmentFailure
 from agentflow.frozen import record
 from agentflow.workspace.git import Git, GitError, isolated
 from agentflow.workspace.lfs import place_contents
+from agentflow.workspace.refs import is_plain
 from agentflow.workspace.repository import Repository
 
 GIT_INSIDE = "/run/agentflow/git"
@@ -25,9 +25,6 @@ WORKERS = 0 if (os.cpu_count() or 1) > 2 else 1
 half as much processor time again, and was no faster where others worked beside it."""
 MAX_DOCUMENT = 2 * 1024 * 1024
 """Bytes of one copied document; the largest real plan seen had 1.25 MB."""
-
-_PLAIN = re.compile(r"(?!.*\.lock(?:/|$))[A-Za-z0-9_](?:[A-Za-z0-9_-]|[./](?=[A-Za-z0-9_]))*")
-"""A branch's name in which nothing can be wrong; for others git is asked."""
 
 
 @record
@@ -56,7 +53,7 @@ def make_repository(
     is no branch's name.
     """
     git = isolated(folder)
-    if not _PLAIN.fullmatch(branch):
+    if not is_plain(branch):
         isolated(repository.root).run("check-ref-format", f"refs/heads/{branch}")
     folder.mkdir(mode=0o700, parents=True)  # it holds what agents wrote, and what was said
     for each in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):

@@ -5,14 +5,15 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 
 from agentflow.disk import FREE, check_room
-from agentflow.errors import Conflict, EnvironmentFailure
+from agentflow.errors import Conflict, EnvironmentFailure, UsageError
 from agentflow.records import Landing
 from agentflow.results import Candidate, Landed
 from agentflow.workspace.current import current_branch, land_current
 from agentflow.workspace.git import Git, GitError, by_gitpython
-from agentflow.workspace.refs import CANDIDATE
+from agentflow.workspace.refs import CANDIDATE, is_plain
 from agentflow.workspace.repository import Repository
 
+RENAME = "Give --target another name."
 PAUSES = (0.1, 0.4, 1.5, None)
 """Seconds to wait before storing is tried again. Who works in the repository meanwhile can make it
 fail: a work tree that is just being added names no commit yet, and git then trusts no object."""
@@ -56,7 +57,7 @@ def check_target(
     """Refuse before any spend what landing would refuse at the end.
 
     `replaceable` is a tip of the branch that may be replaced; `hint` says what to do about another,
-    with `{0}` for the branch. Raises `Conflict`.
+    with `{0}` for the branch. Raises `Conflict`, and `UsageError` for what is no branch's name.
     """
     if landing == "none":
         return
@@ -77,16 +78,24 @@ def target_tip(repository: Repository, landing: Landing, branch: str) -> str | N
     return repository.resolve("HEAD") if landing == "current" else branch_tip(repository, branch)
 
 
-def _check_name(repository: Repository, branch: str) -> str | None:
-    """Return the branch's tip, if it is there. Raise `Conflict` for a name that no branch can have, here
-    or anywhere."""
-    git, hint = repository.git, f"Correct the name. {ELSEWHERE}."
+def check_name(repository: Repository, branch: str) -> None:
+    """Raise `UsageError` for a name that no branch can have anywhere."""
+    if is_plain(branch):
+        return
     try:
         # The command also expands `@{-1}`: only what it leaves as it is names a branch.
-        if git.text("check-ref-format", "--branch", branch) != branch:
-            raise Conflict(f"{branch!r} is not a branch's name", hint=hint)
-    except GitError as error:
-        raise Conflict(f"{branch!r} is not a valid branch name", hint=hint) from error
+        is_valid = repository.git.text("check-ref-format", "--branch", branch) == branch
+    except GitError:
+        is_valid = False
+    if not is_valid:
+        raise UsageError(f"{branch!r} is not a valid branch name", hint=RENAME)
+
+
+def _check_name(repository: Repository, branch: str) -> str | None:
+    """Return the branch's tip, if it is there. Raise `Conflict` for a name that no branch can have here,
+    `UsageError` for one that none can have anywhere."""
+    check_name(repository, branch)
+    git = repository.git
     form = "--format=%(refname:lstrip=2)%00%(objectname)%00%(symref)"
     listing = git.text("for-each-ref", form, f"refs/heads/{branch}")
     found = [line.split("\0") for line in listing.splitlines()]

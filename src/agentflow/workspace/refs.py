@@ -5,6 +5,7 @@ repository meanwhile waits, or is refused, as we are. Our repositories pack no r
 """
 
 import os
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,14 @@ from agentflow.errors import EnvironmentFailure
 
 CANDIDATE = "refs/agentflow/candidate"
 """The result that is judged, and lands if it is good."""
+
+
+_PLAIN = re.compile(r"(?!HEAD$|.*\.lock(?:/|$))[A-Za-z0-9_](?:[A-Za-z0-9_-]|[./](?=[A-Za-z0-9_]))*")
+
+
+def is_plain(branch: str) -> bool:
+    """Whether nothing can be wrong with a branch's name; about others git is asked."""
+    return _PLAIN.fullmatch(branch) is not None
 
 
 class RefMoved(EnvironmentFailure):

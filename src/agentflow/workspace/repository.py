@@ -90,7 +90,10 @@ class Repository:
                     f"{self.root} has no commits yet",
                     hint="Commit something first: agentflow works on a copy of a commit.",
                 ) from error
-            raise UsageError(f"there is no commit {revision!r} in {self.root}") from error
+            raise UsageError(
+                f"there is no commit {revision!r} in {self.root}",
+                hint="List branches with `git branch --all`; what only a remote has, `git fetch` brings.",
+            ) from error
 
     def modes(self, commit: str) -> Mapping[str, str]:
         """Every file's path in a commit, given by its full name, with its mode as git has it."""
