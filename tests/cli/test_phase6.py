@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from agentflow.backlog import find_start, named_tasks
 from tests.cli.test_cli import Terminal
+from tests.forks.programs import agentflow
 from tests.patience import patiently
 from tests.run.project import Project, bash, call, turn
 from tests.workflows.test_batches import DOCUMENT, PATH, TASK
@@ -100,6 +102,7 @@ def test_what_is_printed_and_what_json_says(terminal: Terminal) -> None:
         ],
     )
     finished(terminal)
+    _check_it_is_attested_and_packed(terminal)
     _check_changes_here_are_told(terminal, order)
     shown = terminal.run("tasks", "next", TASK)
     assert shown.stderr.startswith(f"note: agentflow/{TASK} has another version: git show ")
@@ -137,6 +140,23 @@ def _check_changes_here_are_told(terminal: Terminal, order: tuple[str, ...]) -> 
     project.commit("docs: batch 4")
     assert told in terminal.run(*order).stdout
     project.git("revert", "--no-edit", "HEAD")
+
+
+def _check_it_is_attested_and_packed(terminal: Terminal) -> None:
+    task = f"{TASK}-batch-2"
+    attested = terminal.run("attest", task, "-o", "../batch.json")
+    assert attested.returncode == 0, attested.stderr
+    statement = json.loads((terminal.project.root.parent / "batch.json").read_text())
+    assert task in str(statement)
+    packed = terminal.run("bundle", TASK, "-o", "../batch.tar")
+    assert packed.returncode == 0, packed.stderr
+    clone = str(terminal.project.root.parent / "clone")
+    terminal.project.git("clone", "--quiet", ".", clone)
+    landed = subprocess.run(
+        agentflow("land", "../batch.tar", "--base", "origin/agentflow/" + TASK + "~2", "--allow", "**", *GATE),
+        cwd=clone, env=terminal.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert landed.returncode == 0, landed.stdout + landed.stderr
 
 
 def _check_builds_on_batches(project: Project) -> None:

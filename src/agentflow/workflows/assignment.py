@@ -1,5 +1,6 @@
 """The assignment: one batch of a document as a task, whole and in its own words."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 
@@ -26,10 +27,12 @@ def assignment(
 
     `declared` are their files; `held` is the commit that holds the work already.
     """
+    text = _text(document, batch, path, tasks, work, held)
     return Task(
         id=batch_task_id(document, batch),
         title=f"{document.task_id}, batch {batch.id}: {batch.name}"[:200],
-        text=_text(document, batch, path, tasks, work, held),
+        text=text,
+        sha256=hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest(),
         files=declared.files,
         deleted=declared.deleted,
         areas=declared.areas,
