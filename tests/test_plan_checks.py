@@ -41,6 +41,14 @@ async def test_a_configuration_without_gates_needs_one(project: Project) -> None
     assert "init" not in hint
 
 
+async def test_gates_that_only_ci_runs_verify_nothing_here(project: Project) -> None:
+    project.write(CONFIG, GATES.replace("[[gates]]", '[[gates]]\nwhere = "ci"'))
+    project.commit()
+    message, hint = await refused(project)
+    assert message == "every gate is left to CI, so nothing could be verified here"
+    assert "without `where`" in hint
+
+
 @pytest.mark.parametrize("before", ["", "max_cost = 5.0\n"])
 async def test_gates_that_are_not_committed_are_told(project: Project, before: str) -> None:
     if before:

@@ -279,6 +279,15 @@ def test_the_environment_sets_single_values_only(sources: Sources) -> None:
         ({"repository": "sandbox = 5"}, "{config}: sandbox: Input should be a valid dict"),
         ({"user": "timeout = '5 min'"}, "{user}: timeout: not a duration like 45m"),
         ({"user": "a ="}, "{user}: not valid TOML: "),
+        ({"user": "max_cost = true"}, "{user}: max_cost: neither true nor false can stand here"),
+        (
+            {"repository": "[sandbox]\nprocesses = true"},
+            "{config}: sandbox.processes: neither true nor false",
+        ),
+        (
+            {"repository": "[[gates]]\nname='a'\ncommand='x'\n[[gates]]\nname='a'\ncommand='y'"},
+            "{config}: two gates have the name 'a'",
+        ),
         ({"user": "a = " + "[" * 20_000}, "{user}: not valid TOML: it nests too deeply"),
         ({"user": "a = " + "9" * 5000}, "{user}: not valid TOML: "),
         ({"user": "allow = ['../x']"}, "{user}: allow: the boundary '../x' leaves"),

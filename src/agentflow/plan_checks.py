@@ -181,7 +181,12 @@ def check_gates(
     world: World,
     environment: Environment,
 ) -> None:
-    """Refuse gates that could not run, and commands that nobody can find."""
+    """Refuse gates that could not run, commands that nobody can find, and that nothing runs here."""
+    if gates and all(gate.where == "ci" for gate in gates):
+        raise UsageError(
+            "every gate is left to CI, so nothing could be verified here",
+            hint="Add one that runs here, without `where`, or give --gate 'test=<command>'.",
+        )
     for gate in gates:
         folder = posixpath.normpath(gate.cwd)
         if not (folder == "." or gate.must_fail_on_base or is_directory(folder, base_paths)):

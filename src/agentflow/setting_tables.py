@@ -1,8 +1,16 @@
 """The tables and types that settings are made of: each key with its type and its default."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 from agentflow.boundaries import check_glob
 from agentflow.durations import parse_duration
@@ -56,6 +64,15 @@ class Table(BaseModel):
     """A table without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth(cls, value: Any, info: ValidationInfo) -> Any:
+        """`true` would pass for the number 1."""
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and bool not in {kind, *get_args(kind)}:
+            raise ValueError("neither true nor false can stand here")
+        return value
 
 
 class Price(Table):

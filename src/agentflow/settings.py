@@ -273,7 +273,18 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise UsageError(
             f"{where}: {field}: {plain(first['msg'])} (given: {first['input']!r:.80})"
         ) from error
+    _check_distinct(valid, where)
     return {name: _globs_checked(name, getattr(valid, name), where) for name in values}
+
+
+def _check_distinct(settings: Settings, where: str) -> None:
+    """Refuse a gate that another one of the same source would replace."""
+    names = [gate.name for gate in settings.gates]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(
+            f"{where}: two gates have the name {twice!r}", hint="Give each a name of its own."
+        )
 
 
 def _globs_checked(name: str, value: Any, where: str) -> Any:

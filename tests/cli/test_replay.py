@@ -107,7 +107,7 @@ def test_a_run_is_recorded_and_replayed(terminal: Terminal, tmp_path: Path) -> N
     code, report = replay(terminal, tape)
     assert (code, report["outcome"]) == (6, "provider")
     assert report["reason"] == (
-        "the replay diverges at turn 1: the system prompt (the prompt plain was changed since)"
+        "the replay diverges at turn 1: the system prompt (the prompt is not plain as it was recorded)"
     )
     notice = next(n for n in report["notices"] if "differs from the recording" in n)
     assert "\n+Be quick.\n" in f"{notice}\n"

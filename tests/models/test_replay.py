@@ -143,7 +143,7 @@ async def test_the_first_difference_ends_the_replay(tmp_path: Path) -> None:
         await model.reply(request(SAID, result("x", is_error=True)), told.append)
 
     assert failed.value.message == (
-        "the replay diverges at turn 2: message 3 (the prompt p was changed since)"
+        "the replay diverges at turn 2: message 3 (the prompt is not p as it was recorded)"
     )
     assert [each.text.splitlines()[0] for each in told if isinstance(each, Notice)] == [
         "turn 2 differs from the recording in message 3:"

@@ -152,6 +152,7 @@ def test_no_link_of_the_repository_leads_a_copy_outside(project: Project, tmp_pa
     ("name", "text", "message"),
     [
         ("none.md", None, "cannot read"),
+        ("none", None, "cannot read .*: No such file"),
         ("x.txt", "x", "does not end with .md"),
         ("x.md", "---\ntools: [Nothing]\n---\nx", "none of its tools"),
         ("x.md", "x" * (1 << 20) + "x", "is larger than"),

@@ -180,7 +180,7 @@ class ReplayModel:
     @property
     def _because(self) -> str:
         same = self._prompt_sha256 == self._tape.prompt_sha256
-        return "" if same else f" (the prompt {self._tape.prompt} was changed since)"
+        return "" if same else f" (the prompt is not {self._tape.prompt} as it was recorded)"
 
 
 def differences(recorded: Json, asked: Json) -> tuple[str, str]:

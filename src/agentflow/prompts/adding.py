@@ -67,6 +67,11 @@ def add_prompts(
     outside of the root.
     """
     single = not source.is_dir()
+    if not source.exists():
+        raise UsageError(
+            f"cannot read {source}: No such file or directory",
+            hint="Name a prompt file, or a folder of prompt files.",
+        )
     if single and not source.name.endswith(ENDINGS):
         raise UsageError(f"{source} does not end with .md, so it would not be found as a prompt")
     top = source.parent if single else source
