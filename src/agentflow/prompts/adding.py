@@ -51,6 +51,16 @@ class _Copy:
     data: bytes
 
 
+def _check_source(source: Path, *, single: bool) -> None:
+    if not source.exists():
+        raise UsageError(
+            f"cannot read {source}: No such file or directory",
+            hint="Name a prompt file, or a folder of prompt files.",
+        )
+    if single and not source.name.endswith(ENDINGS):
+        raise UsageError(f"{source} does not end with .md, so it would not be found as a prompt")
+
+
 def add_prompts(
     source: Path,
     folder: Path,
@@ -67,13 +77,7 @@ def add_prompts(
     outside of the root.
     """
     single = not source.is_dir()
-    if not source.exists():
-        raise UsageError(
-            f"cannot read {source}: No such file or directory",
-            hint="Name a prompt file, or a folder of prompt files.",
-        )
-    if single and not source.name.endswith(ENDINGS):
-        raise UsageError(f"{source} does not end with .md, so it would not be found as a prompt")
+    _check_source(source, single=single)
     top = source.parent if single else source
     copies: list[_Copy] = []
     added: list[Added] = []
