@@ -1,32 +1,23 @@
-"""The MCP server: hands work over from any client of the Model Context Protocol.
-
-It runs nothing itself. Every tool starts a command of agentflow as a process of its own, or reads
-what runs have left; so a client that goes away stops no run, and another one finds it again.
-"""
+"""The MCP server: hands work over from any client of the Model Context Protocol (`mcp_tools`)."""
 
 import asyncio
 import hmac
-import json
 import socket
-import tempfile
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.transport_security import TransportSecuritySettings
-from pydantic import BaseModel, Field
+from pydantic import ValidationError
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agentflow import __version__
-from agentflow.errors import AgentflowError, EnvironmentFailure
+from agentflow.errors import EnvironmentFailure
 from agentflow.mcp_stdio import serve
-from agentflow.records import Json
-from agentflow.run_processes import RunProcesses
-from agentflow.run_states import run_state, task_states
-from agentflow.tasks.task import check_id
+from agentflow.mcp_tools import Desk
 from agentflow.world import World
 
 HOST = "127.0.0.1"
@@ -43,192 +34,38 @@ MAX_SESSIONS = 64
 IDLE = 30 * 60.0
 """Seconds without a request or an open stream after which a session ends: a client that is told so
 (404) begins another, and finds its runs again."""
-INTERVAL = 0.5
-"""Seconds between two looks at a run that is waited for."""
-
-State = Literal["running", "done", "failed", "blocked", "stopped"]
-Wait = Annotated[
-    float, Field(ge=0, le=300, description="Seconds to wait for its end; 0 returns at once.")
-]
-RunName = Annotated[str, Field(description="The run, or a task's id for its newest run.")]
 
 
-class Commit(BaseModel):
-    """One verified commit."""
+class Server(MCPServer[Any]):
+    """The SDK's server, but what is wrong with arguments is one sentence."""
 
-    sha: str
-    subject: str
-
-
-class GateResult(BaseModel):
-    """What one gate measured."""
-
-    gate: str
-    status: str
-    summary: str
-
-
-class RunState(BaseModel):
-    """Where a run stands. The fields after `progress` are there when it has ended."""
-
-    run: str
-    task: str
-    state: State
-    turns: int = 0
-    progress: str = ""
-    outcome: str | None = None
-    exit_code: int | None = None
-    reason: str = ""
-    hint: str = ""
-    question: str | None = None
-    cost_usd: float | None = None
-    branch: str | None = None
-    landed: str | None = None
-    commits: list[Commit] = []
-    gates: list[GateResult] = []
-    reply: dict[str, Any] | None = None
-    reply_block: str | None = None
-    report: str | None = None
+    async def call_tool(  # pyright: ignore[reportImplicitOverride]
+        self, name: str, arguments: dict[str, Any], context: Context | None = None
+    ) -> Any:
+        """Call a tool. Raises `ToolError`, which the client's model reads."""
+        try:
+            return await super().call_tool(name, arguments, context)
+        except UnexpectedToolError:
+            raise
+        except ToolError as error:
+            if isinstance(error.__cause__, ValidationError):
+                raise ToolError(_wrong(name, error.__cause__)) from error.__cause__
+            raise
 
 
-class Question(BaseModel):
-    """What a handoff leaves open."""
-
-    id: str
-    line: int
-    question: str
-    why: str
-
-
-class Handed(BaseModel):
-    """What became of a handoff: a run, or one that is blocked by questions."""
-
-    run: RunState | None = None
-    questions: list[Question] = []
-
-
-class TaskState(BaseModel):
-    """One task."""
-
-    id: str
-    title: str = ""
-    source: Literal["file", "queue"]
-    state: Literal["new", "running", "done", "failed", "blocked", "stopped"]
-    run: str | None = None
-    problem: str | None = None
-
-
-class Desk:
-    """The tools."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._processes = RunProcesses(world.directory, world.environment)
-
-    async def handoff(
-        self,
-        context: Context,
-        block: Annotated[str, Field(description="The handoff block, as Markdown.")],
-        answers: Annotated[
-            dict[str, str] | None, Field(description="A question's id, and its answer.")
-        ] = None,
-        wait_seconds: Wait = 0,
-    ) -> Handed:
-        """Hand backend work over: run what a block asks for, in the services that it names.
-
-        Returns `questions`, and a run that waits for their answers, if the block leaves something
-        open: call again with `answers`, and the run goes on.
-        """
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
-            json.dump(answers or {}, file)  # which is YAML too
-            file.flush()
-            command = ["handoff", "--answers", file.name, "--output-format", "stream-json"]
-            said = await self._started(command, block)
-        if said.get("type") == "questions":
-            asked = [Question.model_validate(each) for each in said["questions"]]
-            blocked = await self._followed(said, 0, context) if said.get("run") else None
-            return Handed(run=blocked, questions=asked)
-        return Handed(run=await self._followed(said, wait_seconds, context))
-
-    async def run_task(
-        self,
-        context: Context,
-        task: Annotated[str, Field(description="An id, as `list_tasks` tells them.")],
-        fresh: Annotated[bool, Field(description="Run it again, whatever was before.")] = False,
-        resume: Annotated[bool, Field(description="Go on with a run that stopped.")] = False,
-        wait_seconds: Wait = 0,
-    ) -> RunState:
-        """Run a task of this repository. A task that is done already is not run again."""
-        with told():
-            check_id(task)
-        flags = [*(["--fresh"] if fresh else []), *(["--resume"] if resume else [])]
-        command = ["run", "--output-format", "stream-json", *flags, "--", task]
-        return await self._followed(await self._started(command), wait_seconds, context)
-
-    async def get_run(self, context: Context, run: RunName, wait_seconds: Wait = 0) -> RunState:
-        """Tell where a run stands: at work, done with its contract, failed, or blocked."""
-        return await self._state(run, wait_seconds, context)
-
-    async def answer(
-        self,
-        context: Context,
-        run: RunName,
-        text: Annotated[str, Field(description="A person's answer, never one that you made up.")],
-        wait_seconds: Wait = 0,
-    ) -> RunState:
-        """Answer the question of a run that is blocked; it goes on in the same conversation."""
-        command = ["answer", "--output-format", "stream-json", "--", run, "-"]
-        return await self._followed(await self._started(command, text), wait_seconds, context)
-
-    async def list_tasks(self) -> list[TaskState]:
-        """List the tasks of this repository that `run_task` takes, and where they stand."""
-        with told():
-            found = await asyncio.to_thread(task_states, self._world)
-        return [TaskState.model_validate(each) for each in found]
-
-    async def _started(self, command: list[str], given: str = "") -> Json:
-        with told():
-            return await self._processes.start(command, given)
-
-    async def _followed(self, said: Json, wait: float, context: Context) -> RunState:
-        """The run that a command began with. Raises `ToolError` if it was refused."""
-        if not said.get("run"):
-            hint = f" {said['hint']}" if said.get("hint") else ""
-            raise ToolError(f"{said.get('reason', 'no run was begun')}.{hint}")
-        return await self._state(str(said["run"]), wait, context)
-
-    async def _state(self, run: str, wait: float, context: Context) -> RunState:
-        """Where a run stands, at the latest after `wait` seconds; each new turn is progress."""
-        loop = asyncio.get_running_loop()
-        deadline, turns = loop.time() + wait, -1
-        while True:
-            with told():
-                found = await asyncio.to_thread(run_state, self._world, run)
-            left = deadline - loop.time()
-            if found["state"] != "running" or left <= 0:
-                return RunState.model_validate(found)
-            if found["turns"] != turns:
-                turns = found["turns"]
-                await context.report_progress(turns, message=f"turn {turns}: {found['progress']}")
-            await asyncio.sleep(min(INTERVAL, left))
-
-
-class told:  # noqa: N801  # read as a word: `with told():`
-    """Every expected failure as a tool's error, which the client's model reads."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, AgentflowError):
-            raise ToolError(f"{error.message}. {error.hint}".strip()) from error
-
-
-def make_server(world: World) -> "MCPServer[Any]":
-    """The server for the repository of a world; it speaks to nobody yet."""
-    server: MCPServer[Any] = MCPServer(
-        "agentflow", instructions=INSTRUCTIONS, version=__version__, log_level="ERROR"
+def _wrong(tool: str, error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    said = (
+        first["msg"].replace("Input should be", "must be").replace("Field required", "is missing")
     )
+    given = "" if first["type"] == "missing" else f" (given: {first['input']!r:.80})"
+    return f"{tool}: {place} {said}{given}. The tool's input schema says what it takes."
+
+
+def make_server(world: World) -> Server:
+    """The server for the repository of a world; it speaks to nobody yet."""
+    server = Server("agentflow", instructions=INSTRUCTIONS, version=__version__, log_level="ERROR")
     desk = Desk(world)
     for tool in (desk.handoff, desk.run_task, desk.get_run, desk.answer, desk.list_tasks):
         server.add_tool(tool)

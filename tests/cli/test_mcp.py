@@ -15,7 +15,8 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
-from agentflow.mcp_server import MAX_SESSIONS, Question, RunState, TaskState
+from agentflow.mcp_server import MAX_SESSIONS
+from agentflow.mcp_tools import Question, RunState, TaskState
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.records import Json
 from tests.cli.shell import Shell
@@ -189,7 +190,15 @@ async def test_a_task_is_run_asked_about_and_answered(place: Place, transport: s
             assert blocked["run"] == begun["run"]
             assert go.exists()
 
-            assert "answer is empty" in await desk.refused("answer", run="TASK-1", text=" ")
+            assert await desk.refused("answer", run="TASK-1", text=" ") == (
+                "Error executing tool answer: the answer is empty. Give the words of the person who "
+                "was asked."
+            )
+            schema = "The tool's input schema says what it takes."
+            assert await desk.refused("get_run", run="TASK-1", wait_seconds=-5) == (
+                f"get_run: wait_seconds must be greater than or equal to 0 (given: -5). {schema}"
+            )
+            assert await desk.refused("get_run") == f"get_run: run is missing. {schema}"
             done = await desk.call("answer", run="TASK-1", text="Say hello.", wait_seconds=120)
             assert (done["state"], done["outcome"], done["exit_code"]) == ("done", "done", 0)
             assert done["landed"] == place.project.git("rev-parse", "agentflow/TASK-1")

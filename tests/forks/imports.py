@@ -12,7 +12,7 @@ import agentflow
 from agentflow import cli
 from agentflow.models.anthropic import import_sdk
 
-APART = ("cluster", "mcp_server", "sinks.spans", "toolbox", "web")
+APART = ("cluster", "mcp_server", "mcp_tools", "sinks.spans", "toolbox", "web")
 """What few programs import, or none: not imported before it is asked for."""
 CONNECTION = ("anyio._backends._asyncio", "h11", "httpcore2")
 """What the SDK imports when it talks to a server."""
