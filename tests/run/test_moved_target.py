@@ -160,6 +160,7 @@ async def test_fresh_never_replaces_or_merges_what_others_put_on_what_it_was_to_
     report = await project.run(TURNS, order=order, target="release", watch=watch)
 
     assert (report["outcome"], report["exit_code"]) == ("conflict", 7)
+    assert report["reason"] == f"the branch release moved to {moved[0][:12]} meanwhile"
     assert project.git("rev-parse", "release") == moved[0]
 
 
