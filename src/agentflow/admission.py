@@ -110,8 +110,14 @@ def with_question(plan: Plan) -> Plan:
 
 def _asking_run(root: Path, task: str) -> str | None:
     """The newest run of a task, if it waits for an answer."""
+    name, outcome = _newest(root, task)
+    return name if outcome == "blocked" else None
+
+
+def _newest(root: Path, task: str) -> tuple[str, str]:
+    """The name of a task's newest run, and how it ended; empty without one."""
     runs = [report for report in list_runs(root, task) if not is_replay(report)]
-    return str(runs[-1]["run"]) if runs and runs[-1]["outcome"] == "blocked" else None
+    return (str(runs[-1]["run"]), str(runs[-1]["outcome"])) if runs else ("", "")
 
 
 def _by_marker(plan: Plan) -> Json:
@@ -190,7 +196,7 @@ def admit(plan: Plan, past: Resumption | None = None) -> str | None:
     else:
         ours = plan.order.fresh and tip and landed_by(repository.root, plan.task.id, tip)
         replaceable = tip if ours and _is_alone(plan, tip) else None
-    if plan.order.shared_target:
+    if plan.order.shared_target or (past and _goes_on_joining(plan, past)):
         _check_shared(plan)
         return None
     try:
@@ -203,12 +209,27 @@ def admit(plan: Plan, past: Resumption | None = None) -> str | None:
             hint=_in_the_way(past),
         )
     except Conflict as error:
-        asking = None if past or plan.order.fresh else _asking_run(repository.root, plan.task.id)
-        if asking:  # its branch is an earlier run's, which it may replace
-            told = f"The run {asking} waits for an answer: agentflow answer {asking} 'your answer'"
-            error.hint = f"{told}. {error.hint}"
+        earlier = "" if past or plan.order.fresh else _earlier(repository.root, plan.task.id)
+        error.hint = f"{earlier}{error.hint}"
         raise
     return replaceable
+
+
+def _goes_on_joining(plan: Plan, past: Resumption) -> bool:
+    """Whether a run that was admitted here goes on to a branch that others may have moved since."""
+    begun = is_begun(plan.repository.root / FOLDER / past.run)
+    return plan.joins and begun and past.started.replaceable in {None, plan.base}
+
+
+def _earlier(root: Path, task: str) -> str:
+    """What a hint about a branch in the way begins with, if the task's newest run can go on: it may be
+    that run's, or have been in its way too."""
+    name, outcome = _newest(root, task)
+    if outcome == "blocked":
+        return f"The run {name} waits for an answer: agentflow answer {name} 'your answer'. "
+    if outcome == "conflict":
+        return f"The run {name} is verified; to land that: agentflow resume {name}. "
+    return ""
 
 
 def _is_alone(plan: Plan, tip: str | None) -> bool:

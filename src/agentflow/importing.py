@@ -40,7 +40,7 @@ from agentflow.staging import redactor_of
 from agentflow.workspace.checkpoint import Checkpoint, write_checkpoint
 from agentflow.workspace.clone import make_repository
 from agentflow.workspace.git import Git
-from agentflow.workspace.land import base_ref, branch_tip, pin_base
+from agentflow.workspace.land import base_ref, branch_tip, check_target, pin_base
 from agentflow.workspace.objects import NAME
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
@@ -105,7 +105,8 @@ def flag_names(flags: Mapping[str, Any]) -> list[str]:
 def take_in(plan: Plan, world: World, offer: Offer) -> Imported:
     """Make a packed run one of this repository, as planned here; it goes on when it is resumed.
 
-    If it is refused, nothing of it is here. Raises `UsageError`, `EnvironmentFailure`.
+    If it is refused, nothing of it is here. Raises `UsageError`, `EnvironmentFailure`, and `Conflict`
+    for a branch that was named and is elsewhere.
     """
     packed, repository, run = offer.packed, plan.repository, offer.packed.run
     if plan.task.id != packed.task or plan.task.sha256 != offer.started.task_sha256:
@@ -116,6 +117,9 @@ def take_in(plan: Plan, world: World, offer: Offer) -> Imported:
     target = branch_tip(repository, plan.branch) if plan.settings.land == "branch" else None
     if target:
         _check_not_landed(repository, run, target, plan.branch)
+    if plan.joins:  # what moved before the run is begun here is not joined
+        hint = "Give --target another name."
+        check_target(repository, "branch", plan.branch, plan.base, replaceable=None, hint=hint)
     cache = state_folder(repository, world.cache, run).parent
     folder = own_folder(repository.root, FOLDER)
     part, begun = (each.with_name(f"{run}.part") for each in (cache, folder / run))

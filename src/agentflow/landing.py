@@ -15,7 +15,7 @@ from agentflow.errors import Conflict, Held
 from agentflow.events import Clashed, Combined
 from agentflow.repair import repair_message
 from agentflow.results import Candidate, Landed, Verdict
-from agentflow.runs import task_lock
+from agentflow.runs import again, task_lock
 from agentflow.stage import Stage
 from agentflow.staging import ready
 from agentflow.threads import to_the_end
@@ -37,7 +37,8 @@ async def land_result(stage: Stage, candidate: Candidate) -> Landed:
     if candidate.tip != candidate.base:
         await to_the_end(_keep, stage, candidate)
     await to_the_end(stage.claim, candidate.tip)
-    if not stage.plan.order.shared_target or candidate.tip == candidate.base:
+    replaces = stage.replaceable not in {None, candidate.base}
+    if not stage.plan.joins or replaces or candidate.tip == candidate.base:
         return await to_the_end(_land, stage, candidate)
     async with _turn(stage.bench.locks, f"landing-on-{_place(stage)}"):
         return await _land_shared(stage, candidate)
@@ -61,7 +62,8 @@ async def _land_shared(stage: Stage, candidate: Candidate) -> Landed:
         except Conflict:
             if await asyncio.to_thread(_tip, stage) == tip:
                 raise
-    raise Conflict(f"{stage.plan.branch} moved {ATTEMPTS} times while the result was judged")
+    told = f"{stage.plan.branch} moved {ATTEMPTS} times while the result was judged"
+    raise Conflict(told, hint=f"Go on when it is quiet: agentflow resume {stage.run}")
 
 
 async def _combined(stage: Stage, candidate: Candidate, onto: str) -> Candidate:
@@ -86,11 +88,11 @@ async def _combined(stage: Stage, candidate: Candidate, onto: str) -> Candidate:
 
 
 def _conflict(stage: Stage, reason: str) -> Conflict:
-    verified = f"refs/agentflow/verified/{stage.run}"
-    return Conflict(
-        f"{stage.plan.branch} moved meanwhile: {reason}",
-        hint=f"The verified commits are on {verified}.",
-    )
+    plan, hint = stage.plan, f"The verified commits are on refs/agentflow/verified/{stage.run}."
+    if not plan.order.shared_target:  # else it goes back to an agent by itself
+        anew = again(plan.order.as_json, f"--base {plan.branch}")
+        hint += f" Begin anew from where {plan.branch} is: {anew}"
+    return Conflict(f"{plan.branch} moved meanwhile: {reason}", hint=hint)
 
 
 def _merged(stage: Stage, state: Git, candidate: Candidate, onto: str, tree: str) -> Candidate:
@@ -124,17 +126,30 @@ def _keep(stage: Stage, candidate: Candidate) -> None:
 
 def _land(stage: Stage, candidate: Candidate) -> Landed:
     plan = stage.plan
-    landed = land(
-        plan.repository,
-        candidate,
-        plan.settings.land,
-        plan.branch,
-        stage.run,
-        replaceable=stage.replaceable,
-    )
+    try:
+        landed = land(
+            plan.repository,
+            candidate,
+            plan.settings.land,
+            plan.branch,
+            stage.run,
+            replaceable=stage.replaceable,
+        )
+    except Conflict as conflict:
+        if _can_land_later(stage, candidate):
+            conflict.hint = f"{conflict.hint} Then go on: agentflow resume {stage.run}"
+        raise
     if stage.relay and landed.ref:
         stage.relay.publish(landed.ref, landed.tip)
     return landed
+
+
+def _can_land_later(stage: Stage, candidate: Candidate) -> bool:
+    """Whether the same run can land when a person has made room: a replay, a batch and a handoff do
+    not go on by themselves, and from a current branch that moved a task begins anew."""
+    plan = stage.plan
+    moved = plan.settings.land == "current" and plan.repository.resolve("HEAD") != candidate.base
+    return not (plan.replay or plan.order.made or moved)
 
 
 def _tip(stage: Stage) -> str | None:

@@ -109,6 +109,14 @@ class Plan:
             return self.repository.branch
         return self.branch if self.settings.land == "branch" else ""
 
+    @property
+    def joins(self) -> bool:
+        """Whether the result is merged with what others landed on its branch meanwhile, and judged
+        again: where several tasks land, and on a branch that somebody named. Batches of a document
+        begin anew from there instead."""
+        named = self.settings.land == "branch" and self.settings.target and not self.ledger
+        return self.order.shared_target or bool(named)
+
     def __repr__(self) -> str:  # pyright: ignore[reportImplicitOverride]
         # asyncio writes out what a task returned, when it looks up the name of its signal handler.
         return f"<plan of {self.task.id}>"

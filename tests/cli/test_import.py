@@ -101,6 +101,18 @@ def test_a_run_that_was_cut_off_goes_on_in_another_clone_and_lands_once(
     assert "begun with --prompt, --base-url, --gate, and flags are not taken" in refused.stderr
     assert "--drop-flags" in refused.stderr
 
+    tree, head = (
+        shell.project.git("rev-parse", "HEAD^{tree}"),
+        shell.project.git("rev-parse", "HEAD"),
+    )
+    shell.project.git(
+        "branch", "ahead", shell.project.git("commit-tree", tree, "-p", head, "-m", "x")
+    )
+    named = shell.run("runs", "import", file, *FLAGS, "--drop-flags", "--target", "ahead")
+    assert named.returncode == 7
+    assert "the branch ahead exists and is not the base" in named.stderr
+    assert list_runs(shell.project.root) == []
+
     imported = shell.run("runs", "import", file, *FLAGS, "--drop-flags")
 
     assert (imported.returncode, imported.stdout) == (0, f"{cut.run}\n"), imported.stderr

@@ -97,7 +97,8 @@ def test_a_branch_that_moved_is_a_conflict(place: Place, work: Work, candidate: 
 
     with pytest.raises(Conflict, match="the branch release moved to") as caught:
         land(work.repository, candidate, "branch", "release", "run-1")
-    assert caught.value.hint == f"The verified commits are on {VERIFIED}."
+    hint = f"Rename it: git branch -m release NAME. The verified commits are on {VERIFIED}."
+    assert caught.value.hint == hint
     assert refs(place) == before
 
 

@@ -178,7 +178,7 @@ def _places(report: Json) -> Iterator[tuple[str, str]]:
     if report["hint"]:
         yield "next", report["hint"]
     step = _next_step(report)
-    if step and step not in report["hint"]:
+    if step and not any(each in report["hint"] for each in (step, "agentflow resume ")):
         yield "next", step
 
 

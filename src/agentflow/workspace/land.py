@@ -233,7 +233,10 @@ def _land_branch(
     _not_checked_out(repository, ref)
     old = branch_tip(repository, branch)
     if old not in {None, candidate.base, replaceable}:
-        raise Conflict(f"the branch {branch} moved to {old[:12] if old else 'nothing'} meanwhile")
+        raise Conflict(
+            f"the branch {branch} moved to {old[:12] if old else 'nothing'} meanwhile",
+            hint=f"Rename it: git branch -m {branch} NAME.",
+        )
     kept = f"{ref}@{run}" if old not in {None, candidate.base} else None
     nothing = "0" * len(candidate.tip)
     changes = [f"update {ref} {candidate.tip} {old or nothing}"]
