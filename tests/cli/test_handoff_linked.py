@@ -5,12 +5,13 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.cli.test_cli import Terminal
-from tests.run.project import Project, bash, turn
+from tests.run.project import Project, bash, call, turn
 from tests.workflows.superproject import BLOCK, DTO, MAIL, TYPES, add_submodules, git, work
 
 pytestmark = pytest.mark.sandbox
@@ -114,6 +115,31 @@ def test_a_part_that_fails_keeps_the_other_from_landing_and_is_tried_again(
     assert again["bump"] is None
     assert branch(terminal, TYPES, target)
     assert branch(terminal, MAIL, target)
+
+
+def test_a_part_that_asks_is_answered_where_it_is_and_the_same_command_goes_on(
+    terminal: Terminal,
+) -> None:
+    root = terminal.project.root
+    planned = terminal.run(*order(terminal, "http://127.0.0.1:1"), "--json", "--dry-run")
+    name = json.loads(planned.stdout)["task"]
+    ask = call("Write", file_path=f".orchestrator/complete/{name}-1.blocked", content="Whose?")
+    url = terminal.serve(turn(ask), *work())
+
+    asked = terminal.run(*order(terminal, url), "--json")
+
+    report = json.loads(asked.stdout)
+    run = report["runs"][0]["run"]
+    assert (asked.returncode, report["hint"]) == (
+        3,
+        f"agentflow answer {run} 'your answer' in {TYPES}; then the same command, with the same block",
+    )
+    project = replace(terminal.project, root=root / TYPES)
+    there = Terminal(project, root.parent)
+    assert there.run("answer", run, "Ours.", "--base-url", url).returncode == 0
+    ended = terminal.run(*order(terminal, terminal.serve(*work())), "--json")
+    landed = json.loads(ended.stdout.splitlines()[-1])
+    assert (ended.returncode, landed["runs"][0]["run"], landed["num_turns"]) == (0, run, 2)
 
 
 def test_a_kill_between_the_landings_is_mended_by_the_next_call(terminal: Terminal) -> None:
