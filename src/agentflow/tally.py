@@ -7,6 +7,8 @@ from agentflow.backlog import Backlog, Item
 from agentflow.errors import AgentflowError, Interrupted
 from agentflow.followups import followups_in
 from agentflow.records import Json, Task
+from agentflow.spending import Spending
+from agentflow.what_next import command_after, told_after
 
 WORST = (
     "interrupted",
@@ -20,18 +22,23 @@ WORST = (
 )
 """Outcomes, the one first that the whole ends with if any task does."""
 
+BY_ITSELF = frozenset({"done", "skipped", "interrupted", "budget", "provider"})
+"""Outcomes after which nobody needs to act before the same command goes on."""
+
 
 def entry(item: Item, reports: Sequence[Json]) -> Json:
     """What became of a task, by the reports of its runs."""
     last = reports[-1]
     costs = [report.get("total_cost_usd", 0.0) for report in reports]
     landed: Json | None = last.get("landed")
+    is_done, step = last.get("outcome") == "done", command_after({**last, "again": None})
     return {
         "task": item.task.id,
         "title": item.task.title,
         "already_done": bool(last.get("already_done")),
         **{name: last.get(name) for name in ("outcome", "exit_code", "run", "base", "branch")},
-        **{name: last.get(name) or "" for name in ("reason", "hint")},
+        "reason": last.get("reason") or "",
+        "hint": last.get("hint") or "" if is_done else told_after(last.get("hint") or "", step),
         "runs": [report["run"] for report in reports],
         "commits": (last.get("commits") or []) if landed else [],
         "landed": landed,
@@ -96,10 +103,12 @@ def unstarted(task: Task, reason: str) -> Json:
     }
 
 
-def summary(backlog: Backlog, entries: Mapping[str, Json], stopped: int | None = None) -> Json:
+def summary(
+    backlog: Backlog, entries: Mapping[str, Json], spent: Spending, stopped: int | None = None
+) -> Json:
     """What became of all tasks, in the order of the backlog, and the worst of it.
 
-    `stopped` is the signal after which nothing more was begun.
+    `spent` is by this call. `stopped` is the signal after which nothing more was begun.
     """
     tasks = [
         entries.get(item.task.id) or unstarted(item.task, _why_not(item, entries))
@@ -109,7 +118,6 @@ def summary(backlog: Backlog, entries: Mapping[str, Json], stopped: int | None =
     code = next((t["exit_code"] for t in tasks if t["outcome"] == worst != "done"), 0)
     if stopped is not None and any(task["outcome"] == "skipped" for task in tasks):
         worst, code = Interrupted.outcome, Interrupted(stopped).exit_code
-    costs = [task["total_cost_usd"] for task in tasks]
     done = sum(task["outcome"] == "done" for task in tasks)
     told = "" if worst == "done" else f"{done} of {len(tasks)} tasks are done"
     return {
@@ -118,11 +126,19 @@ def summary(backlog: Backlog, entries: Mapping[str, Json], stopped: int | None =
         "exit_code": code,
         "is_error": worst != "done",
         "reason": told,
+        "hint": _hint(tasks) if told else "",
         "tasks": tasks,
         "left_out": dict(backlog.left_out),
-        "num_turns": sum(task["num_turns"] for task in tasks),
-        "total_cost_usd": None if None in costs else round(math.fsum(costs), 6),
+        "num_turns": spent.turns,
+        "total_cost_usd": None if spent.cost is None else round(spent.cost, 6),
     }
+
+
+def _hint(tasks: Sequence[Json]) -> str:
+    """The next step of all tasks together, where some are not done."""
+    again = "the same command goes on with what is left, and repeats nothing that is done"
+    by_itself = all(task["outcome"] in BY_ITSELF for task in tasks)
+    return again if by_itself else f"do what the tasks say; then {again}"
 
 
 def _why_not(item: Item, entries: Mapping[str, Json]) -> str:

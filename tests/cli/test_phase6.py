@@ -117,11 +117,13 @@ def test_a_failed_batch_is_taken_up_when_asked(terminal: Terminal) -> None:
     order = ("phase-6", TASK, "--base-url", "http://127.0.0.1:1", *GATE)
 
     stopped = terminal.run(*order, "--json")
+    last = terminal.run(*order).stdout.splitlines()[-1]
     planned = terminal.run(*order, "--retry", "--dry-run")
 
     report = json.loads(stopped.stdout)
     assert (stopped.returncode, report["reason"]) == (1, "batch 1 is marked FAILED")
     assert report["hint"] == f"To try it again: agentflow phase-6 {TASK} --retry"
+    assert last == f"  next     {report['hint']}"
     assert f"task       {TASK}-batch-1" in planned.stdout, planned.stderr
 
 
@@ -272,6 +274,7 @@ def test_an_agent_that_asks_is_answered_and_its_batch_lands(terminal: Terminal) 
     asked = terminal.run(*order, "--json")
     report = json.loads(asked.stdout)
     assert (asked.returncode, report["outcome"]) == (3, "blocked"), asked.stderr
+    assert report["hint"] == f"agentflow answer {report['batches'][0]['run']} 'your answer'"
     ended = terminal.run("answer", f"{TASK}-batch-1", "Hello.", "--output-format", "json")
 
     answered = json.loads(ended.stdout.splitlines()[-1])

@@ -111,6 +111,7 @@ async def test_batches_land_one_after_another_and_others_wait_where_they_must(
     again = await run(beside, *names)
 
     assert [task["already_done"] for task in again["tasks"]] == [True] * 5
+    assert (again["num_turns"], again["total_cost_usd"]) == (0, 0)
     assert len(beside.requests) == 12
 
 

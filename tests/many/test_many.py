@@ -38,6 +38,8 @@ async def test_each_task_lands_on_its_own_branch_and_dependents_build_on_it(flee
 
     assert [task["already_done"] for task in again["tasks"]] == [True] * 4
     assert len(fleet.requests) == 8
+    assert [task["num_turns"] for task in again["tasks"]] == [2] * 4
+    assert (again["num_turns"], again["total_cost_usd"], again["hint"]) == (0, 0, "")
 
 
 async def test_all_land_on_one_branch_and_each_is_judged_together_with_the_others(
@@ -258,12 +260,17 @@ async def test_ctrl_c_stops_after_the_turn_and_the_same_command_goes_on(fleet: F
 
     assert outcomes(stopped) == {"A": "interrupted", "B": "skipped", "C": "skipped"}
     assert (stopped["outcome"], stopped["exit_code"]) == ("interrupted", 130)
+    run = stopped["tasks"][0]["run"]
+    assert [task["hint"] for task in stopped["tasks"]] == [f"agentflow resume {run}", "", ""]
+    assert stopped["hint"].startswith("the same command goes on with what is left")
     assert len(fleet.requests) == 1
 
     finished = await fleet.run("A", "B", "C")
 
     assert outcomes(finished) == dict.fromkeys("ABC", "done")
     assert len(fleet.requests) == 9
+    assert [task["num_turns"] for task in finished["tasks"]] == [3] * 3
+    assert (stopped["num_turns"], finished["num_turns"]) == (1, 8)
     for name in "ab":
         assert fleet.project.git("show", f"agentflow/{name.upper()}:{name}/x.txt") == "one\ntwo"
     assert finished["tasks"][0]["run"] == stopped["tasks"][0]["run"]

@@ -8,6 +8,7 @@ from agentflow import errors
 from agentflow.backlog import Backlog, Item
 from agentflow.configuration import Settings
 from agentflow.records import Json, Task
+from agentflow.spending import Spending
 from agentflow.tally import refused, summary
 
 WORST_FIRST = (
@@ -26,7 +27,7 @@ ITEMS = {name: Item(name, Task(name, name, name), Settings()) for name in "AB"}
 
 def tally(**ends: errors.AgentflowError) -> Json:
     entries = {name: refused(ITEMS[name], error) for name, error in ends.items()}
-    return summary(Backlog(tuple(ITEMS.values())), entries)
+    return summary(Backlog(tuple(ITEMS.values())), entries, Spending())
 
 
 @pytest.mark.parametrize(
@@ -43,5 +44,5 @@ def test_of_two_bad_outcomes_the_worse_one_counts(
 def test_what_was_not_begun_decides_nothing_unless_a_signal_is_why() -> None:
     backlog = Backlog(tuple(ITEMS.values()))
     done: Json = {**refused(ITEMS["A"], errors.Blocked("x")), "outcome": "done", "exit_code": 0}
-    assert summary(backlog, {"A": done})["exit_code"] == 0
-    assert summary(backlog, {"A": done}, 15)["exit_code"] == 143
+    assert summary(backlog, {"A": done}, Spending())["exit_code"] == 0
+    assert summary(backlog, {"A": done}, Spending(), 15)["exit_code"] == 143

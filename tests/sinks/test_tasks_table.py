@@ -52,6 +52,7 @@ REPORT: dict[str, Any] = {
     ],
     "num_turns": 31,
     "total_cost_usd": None,
+    "hint": "do what the tasks say; then the same command goes on with what is left",
     "left_out": {"TASK-126": "it waits for TASK-999, which nobody knows"},
 }
 

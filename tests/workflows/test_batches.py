@@ -9,7 +9,7 @@ import pytest
 
 from agentflow.command_values import command_values
 from agentflow.errors import Conflict, UsageError
-from agentflow.events import AgentEnded, Event, GateFinished
+from agentflow.events import AgentEnded, Event, GateFinished, ToolFinished
 from agentflow.markers import read_marker
 from agentflow.models.anthropic import open_model
 from agentflow.models.scripted import ScriptedServer, read_script
@@ -253,12 +253,15 @@ async def test_a_batch_that_was_cut_off_goes_on_where_it_was(tracked: Project) -
 
     cut, _ = await phase6(tracked, work, flags={"max_turns": 2}, one=True)
     assert (cut["outcome"], cut["batches"][0]["outcome"]) == ("budget", "budget")
+    alone = f"agentflow resume {cut['batches'][0]['run']}"
+    assert cut["hint"].endswith(f"; then: the same command, or for this batch alone: {alone}")
     tracked.requests.clear()
     report, steps = await phase6(tracked, work, one=True)
 
     assert report["outcome"] == "done"
     assert report["batches"][0]["run"] == cut["batches"][0]["run"]
     assert len(tracked.requests) == 2
+    assert (report["num_turns"], report["batches"][0]["num_turns"]) == (2, 4)
     assert [step["batch"]["id"] for step in steps] == ["1"]
     assert tracked.git("show", f"agentflow/{TASK}~1:app/more.txt") == "x"
 
@@ -277,6 +280,25 @@ async def test_what_landed_is_reported_though_a_signal_comes_between_two_batches
 
     assert (report["outcome"], report["exit_code"]) == ("interrupted", 143)
     assert [each["outcome"] for each in report["batches"]] == ["done"]
+    assert report["hint"] == f"To go on: agentflow phase-6 {TASK}"
+
+
+async def test_a_batch_that_is_stopped_names_the_next_step(tracked: Project) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+
+    def watch(event: Event) -> None:
+        if isinstance(event, ToolFinished):
+            task.cancel(signal.SIGINT)
+
+    cut, _ = await phase6(tracked, FIRST, watch=watch)
+
+    run = cut["batches"][0]["run"]
+    assert (cut["outcome"], cut["exit_code"]) == ("interrupted", 130)
+    alone = f"agentflow resume {run}"
+    assert cut["hint"] == f"the same command, or for this batch alone: {alone}"
+    again, _ = await phase6(tracked, FIRST, watch=watch, run=run)
+    assert (again["outcome"], again["hint"]) == ("interrupted", alone)
 
 
 @pytest.mark.parametrize(

@@ -128,9 +128,8 @@ def _print(printer: "Printer", report: "Json") -> None:
         commit = f"  {each['commit'][:12]}" if each["commit"] else ""
         name = one_line(f"batch {each['id']}: {each['name']}", 100)
         printer.print(f"  {each['outcome']:<12} {name}{commit}")
-    for label, value in (("reason", report["reason"]), ("next", report["hint"])):
-        if value:
-            printer.print((f"  {label:<9}", "dim"), one_line(value, 400))
+    if report["reason"]:
+        printer.print((f"  {'reason':<9}", "dim"), one_line(report["reason"], 400))
     failed = report["escalation"]["evidence"] if report["escalation"] else ()
     for evidence in failed:
         told = f"{evidence['gate']}: {evidence['summary']}"
@@ -140,3 +139,5 @@ def _print(printer: "Printer", report: "Json") -> None:
         printer.print((f"  {'note':<9}", "dim"), one_line(notice, 300))
     if report["branch"]:
         printer.print((f"  {'branch':<9}", "dim"), one_line(report["branch"], 200))
+    if report["hint"]:
+        printer.print((f"  {'next':<9}", "dim"), one_line(report["hint"], 400))

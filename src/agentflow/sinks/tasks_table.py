@@ -26,6 +26,8 @@ def print_tasks(printer: Printer, report: Json) -> None:
     printer.print(f"{done} of {len(tasks)} done · {turns} · {cost}")
     for name, why in report["left_out"].items():
         printer.print((f"not ready: {one_line(name, 100)}: {one_line(why, 200)}", "dim"))
+    if report["hint"]:
+        printer.print(("next: ", "dim"), one_line(report["hint"], 300))
 
 
 def _lines(task: Json, width: int, columns: int | None) -> Iterator[list[Span]]:
@@ -44,7 +46,8 @@ def _lines(task: Json, width: int, columns: int | None) -> Iterator[list[Span]]:
         yield [(f"{'':<{width}}  {where}", "")]
     proposed = ", ".join(task["follow_ups"])
     asks = f"asks for {proposed}" if proposed else ""
-    for text in (task["reason"], task["hint"], asks):
+    step = f"next: {task['hint']}" if task["hint"] else ""
+    for text in (task["reason"], step, asks):
         if text:
             yield [(f"{'':<{width}}  {one_line(text, 300)}", "dim")]
 

@@ -11,6 +11,7 @@ from agentflow.shown_reports import evidence_of, shown
 from agentflow.sinks.console import gate_line, last_lines
 from agentflow.sinks.printer import Printer, Span
 from agentflow.spending import REPLAYED
+from agentflow.what_next import command_after, is_told
 from agentflow.words import counted
 
 TITLES = {
@@ -177,26 +178,9 @@ def _places(report: Json) -> Iterator[tuple[str, str]]:
     yield "page", f"agentflow report {report['task']} --open"
     if report["hint"]:
         yield "next", report["hint"]
-    step = _next_step(report)
-    if step and not any(each in report["hint"] for each in (step, "agentflow resume ")):
+    step = _look(report) if report["outcome"] == "done" else command_after(report)
+    if step and not is_told(report["hint"], step):
         yield "next", step
-
-
-def _next_step(report: Json) -> str:
-    """The command that goes on from here."""
-    task = str(report["task"])
-    block = ", with the same block" if task.startswith("HANDOFF-") else ""
-    match report["outcome"]:
-        case "done":
-            return _look(report)
-        case "budget" | "interrupted" | "provider" | "environment" if report["num_turns"]:
-            return f"agentflow resume {report['run']}"
-        case "environment" | "blocked" if report["hint"]:
-            return ""
-        case "blocked":
-            return f"agentflow answer {report['run']} 'your answer'"
-        case _:
-            return f"{report.get('again') or 'the same command'}{block}"
 
 
 def _look(report: Json) -> str:

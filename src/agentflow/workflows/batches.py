@@ -18,6 +18,7 @@ from agentflow.runs import task_lock
 from agentflow.tasks.document import Batch
 from agentflow.tasks.next_batch import is_for
 from agentflow.tasks.tasks_edit import find_batch
+from agentflow.what_next import RESUME, command_after, told_after
 from agentflow.workflows.endings import Ending
 from agentflow.workflows.escalation import escalate, escalation
 from agentflow.workflows.ledger import changes, write_untracked
@@ -74,6 +75,7 @@ async def run_batches(
             # What has landed is reported, whatever is wrong with the rest.
             series.step = None
             known = error if isinstance(error, AgentflowError) else Interrupted.of(error)
+            known.hint = known.hint or f"To go on: {wanted.again}"
             return series.report(situation, Ending.of(known))
 
 
@@ -161,7 +163,7 @@ class _Series:
 
     def _stopped(self, situation: Situation, plan: Plan, report: Json) -> Json:
         """The report after a run that did not end well; a failed batch is marked so."""
-        hint = report["hint"]
+        hint = told_after(report["hint"], self._command_after(report))
         if report["outcome"] == "failed" and situation.choice.batch:
             repository, now = situation.repository, situation
             if self.wanted.shared:  # others moved the branch, and it is marked where that is now
@@ -176,6 +178,13 @@ class _Series:
         self.step = None
         ending = Ending(report["outcome"], report["exit_code"], report["reason"], hint)
         return self.report(situation, ending)
+
+    def _command_after(self, report: Json) -> str:
+        """The command that goes on with a batch that was not done."""
+        command = command_after({**report, "again": None})
+        if command.startswith(RESUME) and not self.wanted.run:
+            return f"the same command, or for this batch alone: {command}"
+        return command
 
     def _ending(self, situation: Situation) -> Ending:
         """How it ends where no batch is left that could be done now."""
@@ -210,7 +219,7 @@ class _Series:
         """The report of all batches."""
         wanted = self.wanted
         return {
-            **ending.report("batches", wanted.task, self.done),
+            **ending.report("batches", wanted.task, self.among.account.spent),
             "branch": wanted.branch if branch_tip(situation.repository, wanted.branch) else None,
             "document": situation.kept.path,
             "batches": list(self.done),

@@ -1,10 +1,9 @@
 """How a series of runs ended, as one report of all of them."""
 
-from collections.abc import Sequence
-
 from agentflow.errors import AgentflowError
 from agentflow.frozen import record
 from agentflow.records import Json
+from agentflow.spending import Spending
 
 
 @record
@@ -21,9 +20,8 @@ class Ending:
         """As an error ends them."""
         return cls(error.outcome, error.exit_code, error.message, error.hint)
 
-    def report(self, kind: str, task: str, runs: Sequence[Json]) -> Json:
-        """The report: the type, the task, this ending, and the sums of the runs' reports."""
-        costs = [each.get("total_cost_usd") for each in runs]
+    def report(self, kind: str, task: str, spent: Spending) -> Json:
+        """The report: the type, the task, this ending, and what was spent in this call."""
         return {
             "type": kind,
             "task": task,
@@ -31,6 +29,6 @@ class Ending:
             "exit_code": self.exit_code,
             "reason": self.reason,
             "hint": self.hint,
-            "num_turns": sum(each.get("num_turns", 0) for each in runs),
-            "total_cost_usd": None if None in costs else round(sum(filter(None, costs)), 6),
+            "num_turns": spent.turns,
+            "total_cost_usd": None if spent.cost is None else round(spent.cost, 6),
         }

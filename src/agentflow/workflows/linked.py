@@ -11,7 +11,7 @@ from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any
 
-from agentflow.budget import shared_account
+from agentflow.budget import Account, shared_account
 from agentflow.disk import write_atomically
 from agentflow.errors import AgentflowError, Conflict, UsageError
 from agentflow.events import Event
@@ -29,12 +29,16 @@ from agentflow.run import Connect, run_task
 from agentflow.run_reports import KEPT, REPORT, read_report
 from agentflow.runs import FOLDER, task_lock
 from agentflow.strict_json import parse_object
+from agentflow.what_next import command_after, told_after
 from agentflow.workflows.endings import Ending
 from agentflow.workflows.together import verify_together
 from agentflow.workspace.joint import Joined
 from agentflow.workspace.land import check_target, forget_verified, land
 from agentflow.workspace.repository import open_repository
 from agentflow.world import World
+
+SAME = "the same command, with the same block"
+"""How a handoff that is not done goes on."""
 
 
 @record
@@ -101,25 +105,25 @@ async def run_linked(
         if wanted.fresh:
             file.unlink(missing_ok=True)
         links = _written(file)
+        account = shared_account(wanted.flags, "all parts together", world.clock)
         if [each.sha256 for each in links] != [part.task.sha256 for part in prepared.parts]:
             plans = [await plan_part(wanted, part, world, measure) for part in prepared.parts]
             for part, plan in zip(prepared.parts, plans, strict=True):
                 announce(part, plan)
-            account = shared_account(wanted.flags, "all parts together", world.clock)
             reports: list[Json] = []
-            for plan in plans:
+            for part, plan in zip(prepared.parts, plans, strict=True):
                 reports.append(await run_task(plan, world, connect, sinks, account))
                 if reports[-1]["outcome"] != "done":
-                    return _report(prepared, reports, _stopped_at(reports[-1]))
+                    return _report(prepared, reports, account, _stopped_at(part, reports[-1]))
             links = [_link(*each) for each in zip(prepared.parts, plans, reports, strict=True)]
             together = await verify_together(
                 home, _joined(prepared, plans, links), wanted.flags, world, _each(sinks)
             )
             apart = _apart(together)
             if apart or wanted.flags.get("land") == "none":
-                return _report(prepared, reports, apart or Ending(), together)
+                return _report(prepared, reports, account, apart or Ending(), together)
             _write(file, links, together)
-        return _land_all(prepared, links, world, told, _together(file))
+        return _land_all(prepared, links, world, told, account, _together(file))
 
 
 def _joined(prepared: Prepared, plans: Sequence[Plan], links: Sequence[Link]) -> list[Joined]:
@@ -157,6 +161,7 @@ def _land_all(
     links: Sequence[Link],
     world: World,
     told: Callable[[str], None],
+    account: Account,
     together: Json | None,
 ) -> Json:
     """Land what has not landed; nothing if one of the targets cannot take its part."""
@@ -165,8 +170,9 @@ def _land_all(
             _check(link, world)
         reports = [_landed(link, world, told) for link in links]
     except AgentflowError as error:
-        return _report(prepared, [_kept(link) for link in links], Ending.of(error), together)
-    return _report(prepared, reports, Ending(), together)
+        reports = [_kept(link) for link in links]
+        return _report(prepared, reports, account, Ending.of(error), together)
+    return _report(prepared, reports, account, Ending(), together)
 
 
 def _link(part: Part, plan: Plan, report: Json) -> Link:
@@ -239,14 +245,21 @@ def _kept(link: Link) -> Json:
     return read_report(link.directory / FOLDER / link.run)
 
 
-def _stopped_at(report: Json) -> Ending:
+def _stopped_at(part: Part, report: Json) -> Ending:
     """As the part ended that stopped the others."""
     reason = f"{report['task']}: {report['reason']}; nothing of the handoff landed"
-    return Ending(report["outcome"], report["exit_code"], reason, report["hint"])
+    step = SAME
+    if report["outcome"] == "blocked":
+        step = f"{command_after({**report, 'hint': ''})} in {part.place}; then {SAME}"
+    return Ending(report["outcome"], report["exit_code"], reason, told_after(report["hint"], step))
 
 
 def _report(
-    prepared: Prepared, reports: Sequence[Json], ending: Ending, together: Json | None = None
+    prepared: Prepared,
+    reports: Sequence[Json],
+    account: Account,
+    ending: Ending,
+    together: Json | None = None,
 ) -> Json:
-    ended = ending.report("linked", prepared.id, reports)
+    ended = ending.report("linked", prepared.id, account.spent)
     return {**ended, "runs": list(reports), "together": together}

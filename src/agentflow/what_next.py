@@ -1,0 +1,32 @@
+"""What a person does next, after a run that has ended."""
+
+from agentflow.records import Json
+
+RESUME = "agentflow resume"
+
+
+def command_after(report: Json) -> str:
+    """The command that goes on after a run that is not done, by its report's fields; empty if its
+    hint has all there is to say."""
+    block = ", with the same block" if str(report["task"]).startswith("HANDOFF-") else ""
+    match report["outcome"]:
+        case "budget" | "interrupted" | "provider" | "environment" if report.get("num_turns"):
+            return f"{RESUME} {report['run']}"
+        case "environment" | "blocked" if report.get("hint"):
+            return ""
+        case "blocked":
+            return f"agentflow answer {report['run']} 'your answer'"
+        case _:
+            return f"{report.get('again') or 'the same command'}{block}"
+
+
+def is_told(hint: str, command: str) -> bool:
+    """Whether a hint names the command, or how the run goes on."""
+    return command in hint or f"{RESUME} " in hint
+
+
+def told_after(hint: str, command: str) -> str:
+    """A hint and the command that goes on after it, as one text."""
+    if not hint or not command or is_told(hint, command):
+        return hint or command
+    return f"{hint.rstrip('.')}; then: {command}"
