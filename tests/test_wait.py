@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agentflow.errors import UsageError
+from agentflow.events import RunStarted
 from agentflow.markers import write_marker
 from agentflow.records import Json
 from agentflow.runs import FOLDER, task_lock
@@ -22,8 +23,10 @@ FIRST, SECOND = "TASK-1-20250101T000000-ffff", "TASK-1-20250101T000001-0000"
 class Room:
     """A repository in which runs begin and end while somebody waits."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, task: str = "TASK-1") -> None:
         self.project = project
+        self.task = task
+        self.is_document = False
         self.repository: Repository = open_repository(project.root, project.world.environment)
         self.lock = ExitStack()
         self.now = 0.0
@@ -36,8 +39,9 @@ class Room:
         return wait_for_end(
             self.repository,
             self.project.world.cache,
-            "TASK-1",
+            self.task,
             timeout=timeout,
+            is_document=lambda: self.is_document,
             clock=lambda: self.now,
             sleep=self._sleep,
             tell=self.told.append,
@@ -51,11 +55,9 @@ class Room:
         else:
             assert self.now < 60, "it waits for ever"
 
-    def hold(self) -> None:
+    def hold(self, task: str = "TASK-1") -> None:
         """A run takes the lock."""
-        self.lock.enter_context(
-            task_lock(self.repository.locks(self.project.world.cache), "TASK-1")
-        )
+        self.lock.enter_context(task_lock(self.repository.locks(self.project.world.cache), task))
 
     def release(self) -> None:
         """Its process ends."""
@@ -67,7 +69,7 @@ class Room:
 
     def end(self, run: str = FIRST, outcome: str = "failed", **fields: object) -> None:
         """It writes its report."""
-        report = {"task": "TASK-1", "run": run, "outcome": outcome, **fields}
+        report = {"task": run.rsplit("-", 2)[0], "run": run, "outcome": outcome, **fields}
         self.project.write(f"{FOLDER}/{run}/report.json", json.dumps(report))
 
 
@@ -176,6 +178,7 @@ def test_a_task_that_nobody_knows_is_refused(room: Room, name: str) -> None:
         wait_for_end(
             room.repository, room.project.world.cache, name,
             timeout=None, clock=lambda: 0.0, sleep=lambda _: None, tell=room.told.append,
+            is_document=lambda: False,
         )  # fmt: skip
     assert not list(room.project.world.cache.glob("**/*"))
 
@@ -231,3 +234,88 @@ def test_a_task_without_a_file_is_known_by_its_runs(room: Room) -> None:
     (room.project.root / ".orchestrator/tasks/TASK-1.md").unlink()
     room.end()
     assert ended(room.wait()) == (FIRST, "failed", 1)
+
+
+DOCUMENT = "TASK_2025_001"
+BATCHES = [f"{DOCUMENT}-batch-{n}-20250101T00000{n}-ffff" for n in (1, 2)]
+
+
+@pytest.fixture
+def desk(room: Room) -> Room:
+    """Where a document is waited for."""
+    room.task = DOCUMENT
+    return room
+
+
+def test_a_document_is_waited_for_until_no_process_is_at_work_on_it(desk: Room) -> None:
+    first, second = BATCHES
+    desk.is_document = True
+    report = desk.wait(
+        lambda: desk.hold(DOCUMENT),
+        lambda: desk.begin(first),
+        lambda: desk.end(first, "done"),
+        lambda: None,
+        lambda: desk.begin(second),
+        lambda: desk.end(second, "blocked"),
+        desk.release,
+    )
+    assert ended(report) == (second, "blocked", 3)
+    assert desk.now == pytest.approx(7 * INTERVAL)
+    assert desk.told == [None]
+
+
+def test_a_document_is_known_by_the_runs_of_its_batches(desk: Room) -> None:
+    first, second = BATCHES
+    desk.end(first, "done")
+    assert ended(desk.wait()) == (first, "done", 0)
+    desk.begin(second)
+    assert ended(desk.wait()) == (second, "interrupted", NO_RESULT)
+    desk.project.write(f"{FOLDER}/{DOCUMENT}-20250101T000000-ffff/journal.jsonl", "")
+    assert ended(desk.wait())[0].startswith(f"{DOCUMENT}-2025"), "a run of that very name is meant"
+
+
+def test_a_run_of_one_batch_is_waited_for_too(desk: Room) -> None:
+    first, second = BATCHES
+    desk.end(first, "done")
+    desk.begin(second)
+    desk.hold(f"{DOCUMENT}-batch-2")
+    report = desk.wait(lambda: None, lambda: desk.end(second), desk.release)
+    assert ended(report) == (second, "failed", 1)
+    assert desk.told == [second]
+
+
+def test_a_document_whose_marker_calls_it_done_is_done(desk: Room) -> None:
+    desk.is_document = True
+    write_marker(desk.project.root, DOCUMENT, "done")
+    report = desk.wait()
+    assert report is not None
+    assert (report["run"], report["outcome"], report["exit_code"]) == (None, "done", 0)
+    first, second = BATCHES
+    desk.end(first, "done")
+    desk.end(second, "failed")
+    assert ended(desk.wait()) == (first, "done", 0)
+    desk.hold(DOCUMENT)
+    assert desk.wait(timeout=1) is None
+
+
+@pytest.mark.parametrize("newest", [0, 1])
+def test_a_document_whose_runs_were_pruned_has_ended(desk: Room, newest: int) -> None:
+    for n, outcome in enumerate(("done", "failed")):
+        name = f"{DOCUMENT}-batch-{n}"
+        run = f"{name}-20250101T00000{int(n == newest)}-ffff"
+        kept = json.dumps({"task": name, "run": run, "outcome": outcome})
+        desk.project.write(f".orchestrator/reports/{name}.json", kept)
+    report = desk.wait()
+    assert report is not None
+    assert (report["outcome"], report["exit_code"]) == (("done", 0), ("failed", 1))[newest]
+    desk.project.git("add", "-f", ".orchestrator/reports")
+    with pytest.raises(UsageError):
+        desk.wait()
+
+
+def test_a_batch_s_fork_that_has_not_begun_does_not_count(desk: Room) -> None:
+    first, second = BATCHES
+    desk.end(first)
+    begins = json.dumps({"type": RunStarted.type})
+    desk.project.write(f"{FOLDER}/{second}/journal.jsonl", f"{begins}\n{begins}\n")
+    assert ended(desk.wait()) == (first, "failed", 1)

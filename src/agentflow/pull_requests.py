@@ -54,16 +54,48 @@ class Opened:
 
 
 def proposal(
-    found: VerifiedRun, base: str, root: Repository, *, title: str | None, draft: bool
+    found: VerifiedRun,
+    base: str,
+    root: Repository,
+    *,
+    wanted: str,
+    title: str | None,
+    draft: bool,
 ) -> Proposal:
-    """The pull request of a run, its body from the verdict."""
+    """The pull request of a run, its body from the verdict. `wanted` is the name that was given for it:
+    that of a document means all its batches on the branch, of which the run did the newest."""
     report: Json = found.report
     body = (
         f"{summary(judged_of(report, root.root))}\n"
         f"Verified by agentflow: commit {code_span(found.tip)} on {code_span(found.base[:12])}.\n"
     )
-    said = title or str(report.get("title") or found.task)
-    return Proposal(found.branch, base, one_line(f"{found.task}: {said}", 200), cut(body), draft)
+    task, said = found.task, str(report.get("title") or found.task)
+    if wanted not in {found.run, found.task}:
+        batches = _batches(root, wanted, found.tip)
+        task, said = wanted, f"batches {', '.join(dict.fromkeys(name for name, *_ in batches))}"
+        lines = (
+            f"- batch {name}: {code_span(subject)} {code_span(sha[:12])}\n"
+            for name, sha, subject in batches
+        )
+        body = f"Batches on this branch:\n\n{''.join(lines)}\nThe newest:\n\n{body}"
+    named = one_line(f"{task}: {title or said}", 200)
+    return Proposal(found.branch, base, named, cut(body), draft)
+
+
+def _batches(root: Repository, document: str, tip: str) -> list[tuple[str, str, str]]:
+    """The batches of a document whose work is on a branch, oldest first: the id in the name of its
+    run's task, the commit, and its subject. Not what says in the document what became of it."""
+    form = "%H%x00%(trailers:key=Agentflow-Task,valueonly,unfold)%x00%s"
+    log = root.git.text(
+        "log", "-z", "--reverse", "--topo-order", "--no-show-signature", "--encoding=UTF-8",
+        f"--format=tformat:{form}", tip,
+    )  # fmt: skip
+    ours, own = f"{document}-batch-", f"docs({document}): batch "
+    return [
+        (task.strip().removeprefix(ours), sha, subject)
+        for sha, task, subject in zip(*[iter(log.split("\0"))] * 3, strict=False)
+        if task.strip().startswith(ours) and not subject.startswith(own)
+    ]
 
 
 def cut(body: str) -> str:

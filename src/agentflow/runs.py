@@ -135,12 +135,15 @@ def unfinished_run(root: Path, task: str, outcomes: Collection[str] = LEFT) -> s
     return name if was_answered(root / FOLDER / name / JOURNAL) else None
 
 
+def batch_runs(root: Path, document: str) -> list[str]:
+    """The names of the runs of a document's batches in a work tree, oldest first."""
+    return [run for run, task in _named(root).items() if task.startswith(f"{document}-batch-")]
+
+
 def is_here(root: Path, wanted: str) -> bool:
     """Whether a run of this name, or of this task or one of its batches, is in a work tree."""
-    return any(
-        wanted in {run, task} or task.startswith(f"{wanted}-batch-")
-        for run, task in _named(root).items()
-    )
+    named = _named(root)
+    return wanted in {*named, *named.values()} or bool(batch_runs(root, wanted))
 
 
 def find_report(root: Path, wanted: str, skip: Callable[[Json], bool] = lambda _: False) -> Json:
@@ -148,7 +151,7 @@ def find_report(root: Path, wanted: str, skip: Callable[[Json], bool] = lambda _
     `skip` does not say no to, if there is any. Raises `UsageError` naming the nearest."""
     named = _named(root)
     match = [run for run, task in named.items() if wanted in {run, task}]
-    match = match or [run for run, task in named.items() if task.startswith(f"{wanted}-batch-")]
+    match = match or batch_runs(root, wanted)
     if not match:
         kept = kept_report(root, wanted)
         if kept:

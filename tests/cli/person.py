@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -53,6 +54,10 @@ class Person:
     def types(self, text: str) -> None:
         """Type, Enter included."""
         os.write(self._terminal, text.encode())
+
+    def interrupts(self) -> None:
+        """Press Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
 
     def waits(self) -> int:
         """Look on until the command has ended; return its exit code."""

@@ -99,6 +99,31 @@ async def test_several_runs_are_a_table_and_ask_nothing(tmp_path: Path) -> None:
     await beside({"turns": [turn()], "conversations": {**talks, "# Task C:": [turn(asks)]}}, story)
 
 
+async def test_the_first_ctrl_c_is_answered_above_the_rows(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    go = holding(shell)
+    for name in "AB":
+        text = f"---\nallow: [{name.lower()}/]\n---\n\n# Do {name}\n"
+        shell.project.write(f".orchestrator/tasks/{name}.md", text)
+    shell.project.commit()
+    talks = {f"# Task {name}:": writes(f"{name.lower()}/x.txt") for name in "AB"}
+
+    def story(url: str) -> None:
+        with person(shell, "run", "A", "B", *FLAGS, "--base-url", url) as ada:
+            for name in "AB":
+                ada.sees(f"{name}  ", "agent", "Write")
+            ada.interrupts()
+            ada.sees("stopping: no task is begun", "each agent stops after its turn")
+            go.touch()
+            assert ada.waits() == 130
+            [told] = [line for line in ada.lines if "stopping" in line]
+            assert told.startswith("stopping: no task is begun")
+            assert told.endswith("a second Ctrl-C stops now")
+            assert rows(ada.lines) == []
+
+    await beside({"turns": [turn()], "conversations": talks}, story)
+
+
 async def test_what_was_left_unfinished_is_asked_about(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     root = shell.project.root

@@ -271,9 +271,16 @@ def test_an_agent_that_asks_is_answered_and_its_batch_lands(terminal: Terminal) 
     url = terminal.serve(turn(ask), turn(bash(WORK)), turn(text="Done."))
     order = ("phase-6", TASK, "--base-url", url, *GATE, "--one-batch", "--prompt", "asks")
 
+    early = terminal.run("wait", TASK, "--timeout", "0.1s")
+    assert (early.returncode, early.stderr.splitlines()[0]) == (124, f"waiting for a run of {TASK}")
     asked = terminal.run(*order, "--json")
     report = json.loads(asked.stdout)
     assert (asked.returncode, report["outcome"]) == (3, "blocked"), asked.stderr
+    waited = terminal.run("wait", TASK)
+    assert (waited.returncode, waited.stdout) == (
+        3,
+        f"blocked  {report['batches'][0]['run']}  Which words?\n",
+    )
     assert report["hint"] == f"agentflow answer {report['batches'][0]['run']} 'your answer'"
     ended = terminal.run("answer", f"{TASK}-batch-1", "Hello.", "--output-format", "json")
 

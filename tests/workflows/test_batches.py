@@ -14,12 +14,14 @@ from agentflow.markers import read_marker
 from agentflow.models.anthropic import open_model
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.plan import Plan, make_plan
+from agentflow.pull_requests import proposal
 from agentflow.records import Json
 from agentflow.resuming import order_of
 from agentflow.rewinding import fork
 from agentflow.run import OpenModel
 from agentflow.runs import list_runs
 from agentflow.tasks.tasks_md import MAX_DOCUMENT
+from agentflow.verified_runs import verified_run
 from agentflow.workflows.batches import run_batches
 from agentflow.workflows.next_step import as_text
 from agentflow.workflows.situation import Wanted, check, look
@@ -231,6 +233,29 @@ async def test_a_batch_that_fails_lands_nothing_and_says_why_and_can_be_tried_ag
     retried, _ = await phase6(tracked, FIRST, retry=True, one=True)
     assert retried["outcome"] == "done"
     assert "## Batch 1: Greeting ✅ COMPLETE" in shown(tracked)
+
+
+async def test_a_pull_request_of_the_document_names_every_batch_on_the_branch(
+    tracked: Project,
+) -> None:
+    report, _ = await phase6(tracked, FIRST, SECOND)
+    repository = open_repository(tracked.root, tracked.world.environment)
+    found = verified_run(repository, TASK)
+
+    made = proposal(found, "main", repository, wanted=TASK, title=None, draft=False)
+
+    assert (made.branch, made.title) == (f"agentflow/{TASK}", f"{TASK}: batches 1, 2")
+    first, second = (each["commit"][:12] for each in report["batches"])
+    assert [line for line in made.body.splitlines() if line.startswith("- batch ")] == [
+        f"- batch 1: ` feat: batch 1 - greeting ` ` {first} `",
+        f"- batch 2: ` feat: batch 2 - farewell ` ` {second} `",
+    ]
+    assert "passed ` build:test `" in made.body
+    one = proposal(found, "main", repository, wanted=found.run, title=None, draft=False)
+    assert one.title.startswith(f"{TASK}-batch-2: ")
+    assert "- batch " not in one.body
+    named = proposal(found, "main", repository, wanted=TASK, title="Greetings", draft=False)
+    assert named.title == f"{TASK}: Greetings"
 
 
 async def test_a_batch_that_is_done_is_not_forked(tracked: Project) -> None:

@@ -112,8 +112,8 @@ def _run(wanted: "Wanted", world: "World", manner: Manner) -> "Json":
     stop = Stop()
 
     async def whole(sent: "Callable[[], list[Emit]]") -> "Json":
-        _listen(stop)
         sinks, connect = _Sinks(manner, world.now, sent), connector(world, shared=True)
+        _listen(stop, sinks.say)
         try:
             return await run_many(wanted, world, connect, sinks, command_values, sinks.told, stop)
         finally:
@@ -138,6 +138,7 @@ class _Sinks:
         from agentflow.sinks.live import LiveView
 
         self._format = manner.format
+        self._quiet = manner.quiet
         self._printer = talk(quiet=manner.quiet)
         self._verbose = manner.verbose
         self._now = now
@@ -170,12 +171,19 @@ class _Sinks:
         else:
             self._printer.print(f"{self._now():%Y-%m-%dT%H:%M:%SZ} {task} task {line}")
 
+    def say(self, text: str) -> None:
+        """One line on standard error, also when quiet: above the rows, which would overwrite it."""
+        if self._quiet:
+            say(text)
+        else:
+            self._printer.print(text)
+
     def close(self) -> None:
         """Leave the terminal as it was."""
         self._view.close()
 
 
-def _listen(stop: "Stop") -> None:
+def _listen(stop: "Stop", say: "Callable[[str], None]") -> None:
     """Ctrl-C once: soon; twice, or SIGTERM: now; a third signal ends the process."""
 
     def told(number: int) -> None:
@@ -183,6 +191,8 @@ def _listen(stop: "Stop") -> None:
             stop.now(number)
             return
         stop.soon(number)
-        say("stopping: no task is begun, and each agent stops after its turn; Ctrl-C stops now")
+        say(
+            "stopping: no task is begun, and each agent stops after its turn; a second Ctrl-C stops now"
+        )
 
     hear_signals(told)

@@ -44,7 +44,7 @@ def pr(
         onto = base or default_branch(repository, remote)
         if onto is None:
             raise UsageError(f"{remote} has no default branch", hint="Give --base BRANCH.")
-        wanted = proposal(found, onto, repository, title=title, draft=draft)
+        wanted = proposal(found, onto, repository, wanted=run, title=title, draft=draft)
         push(repository, remote, found.tip, found.branch, named=False)
         opened = open_or_update(wanted, url, repository, world.environment)
         if json:

@@ -31,13 +31,15 @@ def wait(
     """Wait until a task's run has ended in any way, and exit with that run's code.
 
     A run that has ended already counts, unless another one is at work; without any run, one is
-    waited for. With AGENTFLOW_DATABASE_URL, a run that was submitted is waited for on any machine.
+    waited for. A document with batches has ended when no process is at work on it: with its newest
+    batch's run. With AGENTFLOW_DATABASE_URL, a run that was submitted is waited for on any machine.
     Exits with 143 if the run's process was killed before it left a result, and with 124, as
     timeout(1) does, if the time is over first.
     """
     with exit_codes("json" if json else "text"):
         import time
 
+        from agentflow.cli.batches import batches_apply
         from agentflow.durations import parse_duration
         from agentflow.neutral import one_line
         from agentflow.shown_reports import shown
@@ -59,6 +61,7 @@ def wait(
             clock=world.clock,
             sleep=time.sleep,
             tell=tell,
+            is_document=lambda: batches_apply(task, None, {}),
         )
         if report is None or report["outcome"] == "timeout":
             say(f"no run of {one_line(task)} has ended within {timeout}")
