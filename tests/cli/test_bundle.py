@@ -220,6 +220,9 @@ def test_a_protected_branch_is_pushed_to_only_by_its_name(done: Delivered) -> No
     taken = done.run(place, "land", str(file), "--target", "taken")
     assert (taken.returncode, "Give --target another name" in taken.stderr) == (7, True)
     assert "--fresh" not in taken.stderr
+    ref = done.run(place, "land", str(file), "--push", "--target", "refs/heads/main")
+    assert (ref.returncode, "Give its short name: main" in ref.stderr) == (2, True)
+    assert not done.git(place, "branch", "--list", "refs/heads/*")
 
 
 def moved(done: Delivered) -> str:

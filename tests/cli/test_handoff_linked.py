@@ -244,6 +244,19 @@ def pointers(root: Path) -> tuple[str, str, str]:
     return tree, git(root, "ls-files", "--stage", MAIL, TYPES), git(root, "branch", "--list", "-v")
 
 
+def test_a_target_that_is_no_branch_s_name_is_refused_before_anything_is_paid(
+    terminal: Terminal,
+) -> None:
+    named = ("--target", "refs/heads/main", "--dry-run")
+
+    ended = terminal.run(*order(terminal, "http://127.0.0.1:1"), *named)
+
+    assert ended.returncode == 2
+    assert ended.stderr.endswith(
+        "error: refs/heads/main is a ref, not a branch's name\n  Give its short name: main\n"
+    )
+
+
 def test_work_in_one_submodule_lands_there_and_no_pointer_moves(terminal: Terminal) -> None:
     root = terminal.project.root
     (root.parent / "block.md").write_text(BLOCK.replace(" in @acme/types", ""))

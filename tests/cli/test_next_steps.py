@@ -110,6 +110,18 @@ REFUSED = {
         "'-x' is not a valid branch name",
         "Give --target another name.",
     ),
+    "run TASK-1 --gate t=true --prompt plain --target refs/heads/main": (
+        "refs/heads/main is a ref, not a branch's name",
+        "Give its short name: main",
+    ),
+    "run TASK-1 TASK-1 --target refs/tags/v1": (
+        "refs/tags/v1 is a ref, not a branch's name",
+        "Give --target the name of a branch.",
+    ),
+    "phase-6 OTHER_1 --gate t=true --target refs/heads/a/b": (
+        "refs/heads/a/b is a ref, not a branch's name",
+        "Give its short name: a/b",
+    ),
     "mcp --port 8080": (
         "--port is for HTTP, and standard input and output are served",
         "Give both: agentflow mcp --http --port 8080",

@@ -33,7 +33,7 @@ from agentflow.what_next import command_after, told_after
 from agentflow.workflows.endings import Ending
 from agentflow.workflows.together import verify_together
 from agentflow.workspace.joint import Joined
-from agentflow.workspace.land import check_target, forget_verified, land
+from agentflow.workspace.land import check_name, check_target, forget_verified, land
 from agentflow.workspace.repository import open_repository
 from agentflow.world import World
 
@@ -70,6 +70,7 @@ async def plan_part(wanted: Linked, part: Part, world: World, measure: Measure) 
     there = replace(world, directory=part.directory)
     order = Order(fresh=wanted.fresh, flags=_flags(wanted), made=part.task)
     plan = await make_plan(order, there, measure)
+    check_name(plan.repository, plan.branch)
     if wanted.fresh or read_marker(part.directory, part.task.id) == "done":
         return plan
     earlier = earlier_order(plan.repository, world.cache, part.task, plan.base, failed=False)

@@ -79,7 +79,16 @@ def target_tip(repository: Repository, landing: Landing, branch: str) -> str | N
 
 
 def check_name(repository: Repository, branch: str) -> None:
-    """Raise `UsageError` for a name that no branch can have anywhere."""
+    """Raise `UsageError` for a name that no branch can have anywhere, and for a ref's: a branch of that
+    name would lie beside the one that is meant."""
+    if branch.startswith("refs/"):
+        short = branch.removeprefix("refs/heads/")
+        told = (
+            f"Give its short name: {short}"
+            if short != branch
+            else "Give --target the name of a branch."
+        )
+        raise UsageError(f"{branch} is a ref, not a branch's name", hint=told)
     if is_plain(branch):
         return
     try:
