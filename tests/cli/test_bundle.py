@@ -424,10 +424,13 @@ def test_an_attestation_is_made_signed_and_checked(done: Delivered) -> None:
     stranger = done.run(root, *check, "--allowed-signers", str(signers))
     assert (stranger.returncode, "none of the signers" in stranger.stderr) == (2, True)
     keyless = done.run(root, "attest", "TASK-1", "--key", "nowhere")
-    assert (keyless.returncode, keyless.stderr.strip()) == (2, "error: there is no key nowhere")
+    assert (keyless.returncode, keyless.stderr.splitlines()[0]) == (
+        2,
+        "error: there is no key nowhere",
+    )
     nobody = done.run(root, *check, "--allowed-signers", "nowhere")
     told = "error: there is no file of allowed signers: nowhere"
-    assert (nobody.returncode, nobody.stderr.strip()) == (2, told)
+    assert (nobody.returncode, nobody.stderr.splitlines()[0]) == (2, told)
 
 
 def test_an_attestation_that_does_not_fit_the_repository_fails(done: Delivered) -> None:
