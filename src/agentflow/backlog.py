@@ -89,6 +89,13 @@ class Start:
         """Whether all land on one branch."""
         return self.land == "current" or (self.land == "branch" and bool(self.target))
 
+    @property
+    def where(self) -> str:
+        """The option that names where all land, as the rest of a command."""
+        if self.land == "current":
+            return " --land current"
+        return f" --target {self.target}" if self.shared else ""
+
     def done_before(self) -> DoneBefore:
         """What was done before tasks begin here."""
         return DoneBefore(self.repository, self.base, self.documents, shared=self.shared)
@@ -129,17 +136,25 @@ def find_start(base: str | None, flags: Mapping[str, Any], world: World) -> Star
     return replace(start, base=tip or commit)
 
 
-def named_tasks(names: Sequence[str], start: Start, world: World) -> Backlog:
-    """The backlog of tasks that the caller names.
+def named_tasks(
+    names: Sequence[str], start: Start, world: World, *, fresh: bool = False
+) -> Backlog:
+    """The backlog of tasks that the caller names; `fresh` says that those that are done are not.
 
-    Raises `UsageError` for what cannot be run, and for a dependency that is neither named nor done.
+    Raises `UsageError` for what cannot be run, and for a dependency that is neither named nor done
+    where all land.
     """
     items = [_document(name, start, world) or _item(name, start, world) for name in names]
     known = {batch: item.task.id for item in items if item.whole for batch in item.whole.batches}
     known |= {item.task.id: item.task.id for item in items}
     done = start.done_before()
     _check_documents(items)
+    whole = {item.task.id for item in items if item.whole}
     for item in items:
+        for name in item.task.depends_on:
+            again = name in known and (fresh or known[name] in whole or name == item.task.id)
+            if not (again or done.is_held(name) or done.commit(name)):
+                done.check(item.task, name, place=start.target, given=name in known)
         missing = [
             name
             for name in item.task.depends_on
@@ -152,7 +167,7 @@ def named_tasks(names: Sequence[str], start: Start, world: World) -> Backlog:
                 + (" on the target" if start.shared else "")
                 + " nor among the tasks that were given"
                 + (f": {left}" if left else ""),
-                hint=f"Give it as well: agentflow run {' '.join((*missing, *names))}",
+                hint=f"Give it as well: agentflow run {' '.join((*missing, *names))}{start.where}",
             )
     return Backlog(tuple(_linked(item, known, done) for item in items))
 
@@ -181,12 +196,14 @@ def ready_tasks(start: Start, world: World, *, proposed: bool = False) -> Backlo
         if reason:
             left_out[name] = reason
     done = start.done_before()
-    _leave_out_waiting(items, left_out, done)
+    _leave_out_waiting(items, left_out, done, start.target)
     known = {name: name for name in items}
     return Backlog(tuple(_linked(item, known, done) for item in items.values()), left_out)
 
 
-def _leave_out_waiting(items: dict[str, Item], left_out: dict[str, str], done: DoneBefore) -> None:
+def _leave_out_waiting(
+    items: dict[str, Item], left_out: dict[str, str], done: DoneBefore, place: str
+) -> None:
     """Take out what waits for a task that is not there, and what waits for that."""
     while True:
         waiting = {
@@ -198,7 +215,8 @@ def _leave_out_waiting(items: dict[str, Item], left_out: dict[str, str], done: D
         if not waiting:
             return
         for name, awaited in waiting.items():
-            why = left_out.get(awaited) or done.left_of(awaited) or "is not there"
+            why = left_out.get(awaited) or done.left_of(awaited)
+            why = why or done.why_not(awaited, place=place)
             left_out[name] = f"waits for {awaited}: {why}"
             del items[name]
 

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from functools import cached_property
 
+from agentflow.awaited import bringing, check_known, done_on, why_unknown
+from agentflow.errors import UsageError
 from agentflow.markers import read_marker
-from agentflow.records import Json
+from agentflow.records import Json, Task
 from agentflow.run_reports import kept_report
 from agentflow.runs import list_runs
 from agentflow.setting_tables import DocumentsSetting
@@ -41,6 +43,34 @@ class DoneBefore:
         from agentflow.kept_documents import left_of  # it brings all that reads documents
 
         return left_of(self._repository, commit, name, self._documents, landed)
+
+    def why_not(self, name: str, *, place: str) -> str:
+        """Why nobody can build on a task that is not among those that are run: it is done elsewhere
+        than at the `place` where all land, or nobody knows it."""
+        branch = done_on(self._repository, name) if self._shared else None
+        if branch:
+            return (
+                f"is done on {branch}, and {place or 'the current branch'} does not hold that. "
+                + bringing(branch, self._repository, place)
+            )
+        unknown = why_unknown(self._repository, self._base, name, self._is_document)
+        return unknown or "is not there"
+
+    def _is_document(self, name: str) -> bool:
+        return self.left_of(name) is not None
+
+    def check(self, task: Task, name: str, *, place: str, given: bool) -> None:
+        """Refuse a task that waits for one that is not there, or done elsewhere than at the `place`
+        where all land. `given` says that it is run as well. Raises `UsageError`."""
+        if not given:
+            check_known(task, name, self._repository, self._base, self._is_document)
+        branch = done_on(self._repository, name) if self._shared else None
+        if branch:
+            raise UsageError(
+                f"{task.id} depends on {name}, which is done on {branch}, and "
+                f"{place or 'the current branch'} does not hold that",
+                hint=bringing(branch, self._repository, place),
+            )
 
     def commit(self, name: str) -> str | None:
         """Where a task landed that is done, or a document's last batch, if one can build on it."""

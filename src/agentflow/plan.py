@@ -148,7 +148,14 @@ def _make_plan(
     settings, prompt, planned = settle(order, world, task, found)
     if settings.land == "branch" and settings.target:
         check_name(repository, settings.target)
-    check_dependencies(task, repository, base, settings.documents)
+    check_dependencies(
+        task,
+        repository,
+        base,
+        settings.documents,
+        landing=settings.land,
+        target=settings.target or "",
+    )
     check_means(task, prompt)
     check_event(world.environment, allowed=settings.allow_foreign_head)
     sandbox = choose(settings.sandbox.backend)

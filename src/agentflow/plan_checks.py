@@ -4,6 +4,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from agentflow.awaited import beginning, check_known, done_on
 from agentflow.boundaries import (
     MountPlan,
     as_written,
@@ -20,7 +21,15 @@ from agentflow.nearest import nearest
 from agentflow.programs import check_program
 from agentflow.prompts.base_tree import is_environment_file
 from agentflow.prompts.profile import missing_documents
-from agentflow.records import MOUNTING, Backend, Boundaries, BuildCommand, Prompt, Task
+from agentflow.records import (
+    MOUNTING,
+    Backend,
+    Boundaries,
+    BuildCommand,
+    Landing,
+    Prompt,
+    Task,
+)
 from agentflow.sandbox.hosts import parse_rules
 from agentflow.sandbox.policy import Network
 from agentflow.setting_tables import DocumentsSetting
@@ -83,26 +92,39 @@ def check_dependencies(
     base: str,
     documents: DocumentsSetting,
     *,
+    landing: Landing = "branch",
+    target: str = "",
     committed: bool = False,
 ) -> None:
     """Refuse a task whose dependencies did not land in the base; of a document all backend batches
-    must have. `committed` says that only documents count that git has."""
+    must have. `target` is the branch that was named for the result; `committed` says that only
+    documents count that git has."""
     landed = repository.landed_tasks(base) if task.depends_on else frozenset[str]()
     missing = [name for name in task.depends_on if name not in landed]
     if not missing:
         return
     from agentflow.kept_documents import left_of  # it brings all that reads documents
 
-    left = {
-        name: left_of(repository, base, name, documents, landed, committed=committed)
-        for name in missing
-    }
-    unknown = [name for name in missing if left[name] is None]
-    if unknown:
+    def document(name: str) -> str | None:
+        return left_of(repository, base, name, documents, landed, committed=committed)
+
+    left = {name: document(name) for name in missing}
+    unlanded = [name for name in missing if left[name] is None]
+    for name in unlanded:
+        check_known(task, name, repository, base, lambda other: document(other) is not None)
+        branch = done_on(repository, name)
+        if branch:
+            raise UsageError(
+                f"{task.id} depends on {name}, which is done on {branch}, and the base {base[:12]} "
+                "does not hold that",
+                hint=beginning(task, branch, repository, landing, target),
+            )
+    if unlanded:
+        named = f" --target {target}" if target else ""
         raise UsageError(
-            f"{task.id} depends on {', '.join(unknown)}, which the base {base[:12]} does not hold",
+            f"{task.id} depends on {', '.join(unlanded)}, which the base {base[:12]} does not hold",
             hint="Run it first, or begin from a commit that holds what it landed: "
-            f"agentflow run {task.id} --base REV",
+            f"agentflow run {task.id} --base REV{named}",
         )
     for name, why in left.items():
         if why:

@@ -150,7 +150,11 @@ def _ordered(jobs: Sequence[Job]) -> Iterator[Job]:
     try:
         sorter.prepare()
     except graphlib.CycleError as error:
-        circle = " → ".join(reversed(error.args[1]))
+        first, *others = reversed(error.args[1])
+        if set(others) == {first}:
+            hint = f"Correct `depends_on` of {first}."
+            raise UsageError(f"{first} depends on itself", hint=hint) from error
+        circle = " → ".join((first, *others))
         raise UsageError(f"these tasks wait for each other: {circle}") from error
     place = {job.id: i for i, job in enumerate(jobs)}
     ready: list[int] = []

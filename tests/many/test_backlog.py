@@ -69,7 +69,7 @@ def test_all_means_what_is_ready_and_says_why_the_rest_is_not(project: Project) 
             "T-3": "failed before: name it to try again",
             "T-4": "waits for T-3: failed before: name it to try again",
             "T-5": "proposed by an agent: name it, or give --accept-followups",
-            "T-6": "waits for T-7: is not there",
+            "T-6": "waits for T-7: there is no such task; did you mean 'T-8'?",
             "TASK-2": "is in progress in the queue",
             "T-8": "",
         }

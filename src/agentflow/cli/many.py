@@ -68,7 +68,7 @@ def execute_many(several: Several, manner: Manner) -> "Json":
     world = World()
     start = find_start(several.base, several.flags, world)
     if several.names:
-        backlog = named_tasks(several.names, start, world)
+        backlog = named_tasks(several.names, start, world, fresh=several.fresh)
     else:
         backlog = ready_tasks(start, world, proposed=several.accept)
     plan = waves_json(backlog)  # cycles are named before anything starts

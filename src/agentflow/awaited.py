@@ -1,0 +1,78 @@
+"""A task on which others depend and that their start does not hold: where it is done, or that nobody
+knows it."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from agentflow.done_runs import done_run
+from agentflow.errors import UsageError
+from agentflow.nearest import nearest
+from agentflow.records import Landing, Task
+from agentflow.runs import landed_on, list_runs
+from agentflow.tasks.task import FOLDER
+from agentflow.workspace.land import branch_tip
+from agentflow.workspace.repository import Repository
+
+
+def done_on(repository: Repository, name: str) -> str | None:
+    """The branch that holds what a task that is done landed; None if it is not done, or no branch is
+    there that does."""
+    done = done_run(repository.root, name)
+    ref = landed_on(done) if done else None
+    tip = str(done["landed"]["tip"]) if done and ref else ""
+    holds = ref and repository.git.succeeds("merge-base", "--is-ancestor", tip, ref)
+    return ref.removeprefix("refs/heads/") if ref and holds else None
+
+
+def why_unknown(
+    repository: Repository, base: str, name: str, is_document: Callable[[str], bool]
+) -> str | None:
+    """That there is no such task, neither in a file nor in the base's queue, and that no run of it is
+    known; None if there is one, or a document of that name, or whose batch it is."""
+    from agentflow.task_queues import queue_of_base  # 14 ms that task files do not need
+
+    root = repository.root
+    known = {file.stem for file in (root / FOLDER).glob("*.md")}
+    with suppress(UsageError):  # who takes a task of the queue is told what is wrong with it
+        queue = queue_of_base(repository, base)
+        known |= {entry.id for entry in queue.queue.entries} if queue else set[str]()
+    document = name.rpartition("-batch-")[0]
+    if name in known or is_document(name) or (document and is_document(document)):
+        return None
+    if list_runs(root, name) or done_run(root, name):
+        return None
+    return f"there is no such task{nearest(name, sorted(known))}"
+
+
+def check_known(
+    task: Task, name: str, repository: Repository, base: str, is_document: Callable[[str], bool]
+) -> None:
+    """Refuse to wait for the task itself, or for what is no task. Raises `UsageError`."""
+    correct = f"Correct `depends_on` of {task.id}"
+    if name == task.id:
+        raise UsageError(f"{task.id} depends on itself", hint=f"{correct}.")
+    why = why_unknown(repository, base, name, is_document)
+    if why:
+        hint = f"{correct}, or write {FOLDER}/{name}.md."
+        raise UsageError(f"{task.id} depends on {name}, and {why}", hint=hint)
+
+
+def bringing(branch: str, repository: Repository, target: str) -> str:
+    """How what a branch holds comes to where results land; no target means the current branch."""
+    if not target:
+        return f"Bring it there: git merge {branch}"
+    if branch_tip(repository, target) is None:
+        return f"Begin it there: git branch {target} {branch}"
+    return f"Bring it there: git switch {target} && git merge {branch} && git switch -"
+
+
+def beginning(
+    task: Task, branch: str, repository: Repository, landing: Landing, target: str
+) -> str:
+    """How a single task begins from what a branch holds, and still lands where it was to land."""
+    if landing == "current":
+        return bringing(branch, repository, "")
+    there = landing == "branch" and target and branch_tip(repository, target)
+    command = f"agentflow run {task.id} --base {target if there else branch}"
+    command += f" --target {target}" if target else ""
+    return f"{bringing(branch, repository, target)}. Then: {command}" if there else f"Begin there: {command}"  # fmt: skip
