@@ -17,6 +17,8 @@ from agentflow.runs import (
     FOLDER,
     JOURNAL,
     MAX_JOURNAL,
+    batch_runs,
+    find_report,
     is_running,
     landed_by,
     list_runs,
@@ -62,6 +64,17 @@ def test_a_later_run_has_a_later_name_also_within_a_second(tmp_path: Path) -> No
     assert [report["run"] for report in list_runs(tmp_path)] == names
     assert names[0] == run_name("TASK-1", now, b"\xff\xff")
     assert new_run(tmp_path, "TASK-2", now, b"\0\0") == run_name("TASK-2", now, b"\0\0")
+
+
+def test_a_later_batch_of_a_document_has_a_later_run(tmp_path: Path) -> None:
+    """The newest run is the document's, and batches can take less than a second."""
+    now = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
+    names = list[str]()
+    for batch, entropy in ((1, b"\xff\xff"), (2, b"\x80\0"), (10, b"\0\0")):
+        names.append(new_run(tmp_path, f"T-batch-{batch}", now, entropy))
+        add(tmp_path, names[-1])
+        assert find_report(tmp_path, "T")["run"] == names[-1]
+    assert batch_runs(tmp_path, "T") == names
 
 
 def test_a_name_far_ahead_is_nothing_to_go_by(tmp_path: Path) -> None:

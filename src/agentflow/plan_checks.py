@@ -105,27 +105,18 @@ def check_dependencies(
         return
     from agentflow.kept_documents import left_of  # it brings all that reads documents
 
-    def document(name: str) -> str | None:
+    def document(name: str, *, committed: bool) -> str | None:
         return left_of(repository, base, name, documents, landed, committed=committed)
 
-    left = {name: document(name) for name in missing}
+    def is_document(name: str) -> bool:  # be it one that git does not have
+        return document(name, committed=False) is not None
+
+    left = {name: document(name, committed=committed) for name in missing}
     unlanded = [name for name in missing if left[name] is None]
     for name in unlanded:
-        check_known(task, name, repository, base, lambda other: document(other) is not None)
-        branch = done_on(repository, name)
-        if branch:
-            raise UsageError(
-                f"{task.id} depends on {name}, which is done on {branch}, and the base {base[:12]} "
-                "does not hold that",
-                hint=beginning(task, branch, repository, landing, target),
-            )
+        check_known(task, name, repository, base, is_document)
     if unlanded:
-        named = f" --target {target}" if target else ""
-        raise UsageError(
-            f"{task.id} depends on {', '.join(unlanded)}, which the base {base[:12]} does not hold",
-            hint="Run it first, or begin from a commit that holds what it landed: "
-            f"agentflow run {task.id} --base REV{named}",
-        )
+        raise _unlanded(task, unlanded, repository, base, landing, target)
     for name, why in left.items():
         if why:
             raise UsageError(
@@ -134,6 +125,31 @@ def check_dependencies(
                 f"up or given up: agentflow tasks set {name} --batch N --status PENDING or SKIPPED). Or "
                 f"begin from a commit that holds all that it landed: agentflow run {task.id} --base REV",
             )
+
+
+def _unlanded(
+    task: Task,
+    names: Sequence[str],
+    repository: Repository,
+    base: str,
+    landing: Landing,
+    target: str,
+) -> UsageError:
+    """What is wrong where the base does not hold what these tasks landed, and where that is."""
+    for name in names:
+        branch = done_on(repository, name)
+        if branch:
+            return UsageError(
+                f"{task.id} depends on {name}, which is done on {branch}, and the base {base[:12]} "
+                "does not hold that",
+                hint=beginning(task, branch, repository, landing, target),
+            )
+    named = f" --target {target}" if target else ""
+    return UsageError(
+        f"{task.id} depends on {', '.join(names)}, which the base {base[:12]} does not hold",
+        hint="Run it first, or begin from a commit that holds what it landed: "
+        f"agentflow run {task.id} --base REV{named}",
+    )
 
 
 def check_means(task: Task, prompt: Prompt) -> None:

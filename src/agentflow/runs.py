@@ -52,9 +52,13 @@ def run_name(task: str, now: datetime, entropy: bytes) -> str:
 
 
 def new_run(root: Path, task: str, now: datetime, entropy: bytes) -> str:
-    """The name of a new run of a task, later than those that are there: one that was begun and killed
-    within a second must not pass for the newer one. Call while the task's lock is held."""
-    last = started_at(newest_run(root, task) or "")
+    """The name of a new run of a task, later than those that are there, and than those of other batches
+    of its document: one that began within the same second must not pass for the newer one. Call while
+    the task's lock is held."""
+    document = task.rpartition("-batch-")[0]
+    others = batch_runs(root, document)[-1:] if document else []
+    began = (started_at(run) for run in (newest_run(root, task) or "", *others))
+    last = max(filter(None, began), default=None)
     ahead = last and timedelta(0) <= last - now.replace(microsecond=0) < MOST_AHEAD
     return run_name(task, last + timedelta(seconds=1) if last and ahead else now, entropy)
 

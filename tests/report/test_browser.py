@@ -111,6 +111,7 @@ def test_200_turns_cost_nothing_until_they_are_opened(
     assert count(shown, "pre, table") == 0
     assert count(shown, "*") < 4_000
     shown.locator(".turn > summary").nth(120).click()
+    shown.wait_for_selector(".turn[open] pre", state="attached")
     assert count(shown, "pre") == 6
     shown.goto(f"{files['long']}#turn-7")
     assert shown.locator("#turn-7 .words").is_visible()

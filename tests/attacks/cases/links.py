@@ -16,18 +16,22 @@ from tests.attacks.place import CANARY, Place
 NOT_RUN: dict[str, str] = {}
 
 FLIP = """
-import os, sys
+import os, shutil, sys
+from contextlib import suppress
 path, flips = sys.argv[1], 0
 while True:
     try:
         os.rename(path, path + ".d"); os.symlink("../web", path); flips += 1
         os.unlink(path); os.rename(path + ".d", path)
     except OSError:
-        pass
+        with suppress(OSError):
+            os.unlink(path) if os.path.islink(path) else shutil.rmtree(path)
+            os.rename(path + ".d", path)
     if flips % 100 == 0:
         print(flips, flush=True)
 """
-"""Runs on this machine at full speed: worse than any agent."""
+"""Runs on this machine at full speed: worse than any agent. A Write that finds no folder makes one, which
+would end the flipping."""
 
 
 @case("SL-01")
