@@ -152,8 +152,11 @@ def named_tasks(
     whole = {item.task.id for item in items if item.whole}
     for item in items:
         for name in item.task.depends_on:
-            again = name in known and (fresh or known[name] in whole or name == item.task.id)
-            if not (again or done.is_held(name) or done.commit(name)):
+            # What is given as well is run before, but for what is done elsewhere than where all land.
+            apart = start.shared and not (fresh or known.get(name) in whole or name == item.task.id)
+            if name in known and not apart:
+                continue
+            if not (done.is_held(name) or done.commit(name)):
                 done.check(item.task, name, place=start.target, given=name in known)
         missing = [
             name
