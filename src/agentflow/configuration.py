@@ -27,7 +27,6 @@ from agentflow.environment import (
 from agentflow.errors import UsageError
 from agentflow.records import Boundaries, BuildCommand, Landing, Limits, ServerKind
 from agentflow.setting_tables import (
-    AbsolutePath,
     ChecklistSetting,
     CommandVariable,
     CommitSetting,
@@ -40,12 +39,12 @@ from agentflow.setting_tables import (
     QueueSetting,
     RatesSetting,
     SandboxSetting,
-    Seconds,
     SecretsSetting,
     ServiceSetting,
     Table,
     as_table,
 )
+from agentflow.setting_types import AbsolutePath, Seconds
 
 Rule = Literal["override", "narrow", "user-only"]
 

@@ -22,7 +22,7 @@ from agentflow.cli import COMMANDS, EXIT_CODES, application
 from agentflow.configuration import RULES, Settings
 from agentflow.events import EVENTS
 from agentflow.gates import DECISIVE
-from agentflow.setting_tables import as_bytes, as_seconds
+from agentflow.setting_types import as_bytes, as_seconds
 from agentflow.tally import WORST
 from tests.site.attribute_docs import field_docs, field_types
 

@@ -17,7 +17,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from agentflow.models.scripted.script import Turn
 from agentflow.records import Json, Landing
-from agentflow.setting_tables import Globs, Seconds, Table
+from agentflow.setting_tables import Table
+from agentflow.setting_types import Globs, Seconds
 
 
 def _as_tuple(value: Any) -> Any:
