@@ -70,13 +70,18 @@ async def test_a_row_is_kept_up_to_date_and_a_question_is_answered_there(tmp_pat
     assert report["outcome"] == "done"
 
 
-async def test_several_runs_are_a_table_and_ask_nothing(tmp_path: Path) -> None:
-    shell = Shell(tmp_path)
-    go = holding(shell)
-    for name in "ABC":
+def add_tasks(shell: Shell, names: str) -> None:
+    """A task for each letter, which may change the folder of that name."""
+    for name in names:
         text = f"---\nallow: [{name.lower()}/]\n---\n\n# Do {name}\n"
         shell.project.write(f".orchestrator/tasks/{name}.md", text)
     shell.project.commit()
+
+
+async def test_several_runs_are_a_table_and_ask_nothing(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    go = holding(shell)
+    add_tasks(shell, "ABC")
     asks = call("Write", file_path=".orchestrator/complete/C.blocked", content="Which words?")
     talks = {f"# Task {name}:": writes(f"{name.lower()}/x.txt") for name in "AB"}
 
@@ -102,10 +107,7 @@ async def test_several_runs_are_a_table_and_ask_nothing(tmp_path: Path) -> None:
 async def test_the_first_ctrl_c_is_answered_above_the_rows(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     go = holding(shell)
-    for name in "AB":
-        text = f"---\nallow: [{name.lower()}/]\n---\n\n# Do {name}\n"
-        shell.project.write(f".orchestrator/tasks/{name}.md", text)
-    shell.project.commit()
+    add_tasks(shell, "AB")
     talks = {f"# Task {name}:": writes(f"{name.lower()}/x.txt") for name in "AB"}
 
     def story(url: str) -> None:
