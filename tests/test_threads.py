@@ -1,10 +1,13 @@
 """Plain work in threads that is not left half done, or done twice."""
 
 import asyncio
+import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from agentflow.threads import once, to_the_end
+import pytest
+
+from agentflow.threads import meanwhile, once, to_the_end
 
 
 async def test_however_often_somebody_is_told_to_stop_the_thread_is_waited_for() -> None:
@@ -42,3 +45,40 @@ def test_of_threads_that_ask_at_once_one_finds_out() -> None:
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(ask, ["a", "a", "b", "a"])) == ["a!", "a!", "b!", "a!"]
     assert sorted(asked) == ["a", "b"]
+
+
+async def test_what_is_done_meanwhile_can_be_awaited_and_is_over_with_the_block() -> None:
+    ended = list[str]()
+
+    async def work(name: str, seconds: float) -> str:
+        try:
+            await asyncio.sleep(seconds)
+            return name
+        finally:
+            ended.append(name)
+
+    async with meanwhile(work("short", 0)) as short, meanwhile(work("long", 600)):
+        assert (await short, await short) == ("short", "short")
+    assert ended == ["short", "long"]
+
+
+async def test_a_failure_meanwhile_is_who_awaits_its_and_nobody_elses() -> None:
+    lost = list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: lost.append(context))
+
+    async def fail(seconds: float) -> None:
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            raise ValueError("meanwhile")
+
+    async def leave() -> None:
+        async with meanwhile(fail(600)):
+            await asyncio.sleep(0)
+
+    with pytest.raises(ValueError, match="meanwhile"):
+        async with meanwhile(fail(0)) as failing:
+            await failing
+    await asyncio.create_task(leave())
+    gc.collect()
+    assert lost == []

@@ -17,7 +17,7 @@ from agentflow.repair import repair_message
 from agentflow.results import Candidate, Landed, Verdict
 from agentflow.runs import again, task_lock
 from agentflow.stage import Stage
-from agentflow.staging import ready
+from agentflow.staging import gates_on_base, prepare
 from agentflow.threads import to_the_end
 from agentflow.workspace.combine import both_sides, merge_commit, merge_trees
 from agentflow.workspace.git import Git
@@ -116,7 +116,8 @@ def _merged(stage: Stage, state: Git, candidate: Candidate, onto: str, tree: str
 
 async def _judged(stage: Stage, combined: Candidate) -> Verdict:
     """What all gates say of the merge; a process that only lands gets ready for that first."""
-    return await judge_again(stage, combined, await ready(stage))
+    await prepare(stage)
+    return await judge_again(stage, combined, await gates_on_base(stage))
 
 
 def _keep(stage: Stage, candidate: Candidate) -> None:

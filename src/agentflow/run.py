@@ -1,7 +1,7 @@
 """One task on one page: work, import, verify, repair, land, mark."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from agentflow.admission import admit, finished_before, refuse_other, with_question
 from agentflow.agent import Agent
@@ -23,8 +23,8 @@ from agentflow.results import Candidate, Evidence
 from agentflow.resuming import adjusted, resume
 from agentflow.runs import task_lock
 from agentflow.stage import Stage
-from agentflow.staging import ready, set_stage
-from agentflow.threads import to_the_end
+from agentflow.staging import gates_on_base, prepare, set_stage
+from agentflow.threads import meanwhile, to_the_end
 from agentflow.tools import Toolkit
 from agentflow.workspace.relay import Relay
 from agentflow.world import World
@@ -33,6 +33,8 @@ OpenModel = Callable[[], Model]
 """Connects to a model. Slow (it imports the SDK) and called in a thread."""
 Connect = Callable[[Plan], OpenModel]
 """Finds out how to connect to the plan's model. Raises `UsageError` without a key."""
+OnBase = Awaitable[Mapping[str, Evidence]]
+"""How the gates end on the base, when that is known; may be awaited again."""
 
 
 async def run_task(
@@ -89,27 +91,26 @@ async def _work(stage: Stage, open_model: OpenModel) -> Candidate:
     """Prepare, and let the agent work until its result is verified."""
     model = OpeningModel(open_model)
     try:
-        on_base = await ready(stage)
+        await prepare(stage)
         await to_the_end(stage.claim)
-        return await _work_until_verified(stage, stage.agent(model), on_base)
+        async with meanwhile(gates_on_base(stage)) as on_base:
+            return await _work_until_verified(stage, stage.agent(model), on_base)
     finally:
         await model.close()
 
 
-async def _work_until_verified(
-    stage: Stage, agent: Agent, on_base: Mapping[str, Evidence]
-) -> Candidate:
+async def _work_until_verified(stage: Stage, agent: Agent, on_base: OnBase) -> Candidate:
     """Let the agent work and judge the result; a failed verdict goes back to it, bounded."""
     past, repairs = stage.history, stage.plan.limits.max_repairs
     keeper = stage.checkpoints()
     word, earlier, ending = stage.next_word(), past.earlier, past.ending
     for attempt in range(past.repairs, repairs + 1):
-        ending = ending or await _let_work(stage, agent, keeper, word)
+        ending = ending or await _let_work(stage, agent, keeper, word, on_base)
         # Imported when the agent has ended: before the first request it would be waited for.
         from agentflow.candidates import collect, judge, seal
 
         candidate = await collect(stage, ending)
-        verdict = await judge(stage, candidate, on_base)
+        verdict = await judge(stage, candidate, await on_base)
         if verdict.passed:
             return await seal(stage, candidate)
         # On a full disk gates fail for that alone.
@@ -129,10 +130,13 @@ async def _work_until_verified(
 
 
 async def _let_work(
-    stage: Stage, agent: Agent, checkpoints: Checkpoints, word: Word | None
+    stage: Stage, agent: Agent, checkpoints: Checkpoints, word: Word | None, on_base: OnBase
 ) -> Ending:
     plan, bench = stage.plan, stage.bench
+    if not bench.is_mounted:  # services of a gate and the agent's would want the same ports
+        await on_base
     async with bench.agent_sandbox() as sandbox, stage.keeping(sandbox, checkpoints) as keeper:
+        await on_base
         toolkit = Toolkit(
             sandbox,
             plan.prompt.tools,

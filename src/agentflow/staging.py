@@ -126,24 +126,27 @@ def redactor_of(plan: Plan, environment: Mapping[str, str]) -> Redact:
     return redactor(plan.environment.secrets | keys(environment, plan.settings.key_variable))
 
 
-async def ready(stage: Stage) -> Mapping[str, Evidence]:
-    """Make clones, install, and return how the gates end on the base; what was made before stays.
+async def prepare(stage: Stage) -> None:
+    """Make clones, and install; what was made before stays.
 
     Raises `EnvironmentFailure`.
     """
     bench = stage.bench
-    if not bench.is_prepared:
-        bench.traffic.emit = stage.emit
-        await asyncio.to_thread(pin_base, stage.plan.repository, stage.run, stage.plan.base)
-        await bench.prepare(stage.checkpoint)
-        for text in bench.notices:
-            stage.emit(Notice(text))
-        await bench.install(stage.emit, stage.redact)
-    return await _check_base(stage)
+    if bench.is_prepared:
+        return
+    bench.traffic.emit = stage.emit
+    await asyncio.to_thread(pin_base, stage.plan.repository, stage.run, stage.plan.base)
+    await bench.prepare(stage.checkpoint)
+    for text in bench.notices:
+        stage.emit(Notice(text))
+    await bench.install(stage.emit, stage.redact)
 
 
-async def _check_base(stage: Stage) -> Mapping[str, Evidence]:
-    """How the gates' commands end on the base. Raises `EnvironmentFailure` if it is red."""
+async def gates_on_base(stage: Stage) -> Mapping[str, Evidence]:
+    """How the gates' commands end on the base, when all is prepared.
+
+    Raises `EnvironmentFailure` if the base is red.
+    """
     plan, bench = stage.plan, stage.bench
     return await check_base(
         plan.gates,

@@ -1,10 +1,10 @@
-"""Threads for plain work that must not be left half done, or done twice."""
+"""Work beside other work: threads for what must not be left half done or done twice, and a task."""
 
 import asyncio
 import functools
 import threading
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -21,6 +21,19 @@ async def to_the_end(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
         with suppress(asyncio.CancelledError):
             await asyncio.shield(work)
     return work.result()
+
+
+@asynccontextmanager
+async def meanwhile(work: Coroutine[Any, Any, T]) -> AsyncGenerator[asyncio.Task[T]]:
+    """Begin to work; what is not done when the block ends is stopped, and waited for."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # or one that nobody waited for is logged as a loss
 
 
 def once(function: Callable[P, T]) -> Callable[P, T]:

@@ -95,6 +95,11 @@ class Workbench:
         return self.is_prepared or self._reopened
 
     @property
+    def is_mounted(self) -> bool:
+        """Whether each sandbox has files and a network of its own."""
+        return self._checkouts.mounted
+
+    @property
     def traffic(self) -> Traffic:
         """What goes through the proxies of the run."""
         return self._checkouts.traffic
@@ -145,13 +150,13 @@ class Workbench:
                 stores,
                 at.head if at else plan.base,
                 plan.branch,
-                mounted=self._checkouts.mounted,
+                mounted=self.is_mounted,
                 files=at.tree if at else None,
             )
             self.documents = copy_documents(
                 repository, self._agent, untracked_documents(plan), ignored=(COMPLETION,)
             )
-            if self._checkouts.mounted:
+            if self.is_mounted:
                 copied = copy_skills(plan.skills, self.folder / "skills")
                 self._skills, self._skills_left_out = copied
             else:
@@ -215,7 +220,7 @@ class Workbench:
     @property
     def place(self) -> Place:
         """Where checkpoints of the agent's clone are packed."""
-        mounted = self._checkouts.mounted
+        mounted = self.is_mounted
         tree = {"AGENTFLOW_TREE": WORKSPACE if mounted else str(self._agent.tree)}
         variables = script_variables(self._agent, self._kept, mounted=mounted)
         return Place(self._kept, {**tree, **variables})
@@ -225,7 +230,7 @@ class Workbench:
         """The agent's place: its clone within its boundaries. When this ends, so have all its
         processes; the next one continues with the same directory and knowledge of read files."""
         await asyncio.to_thread(make_place, self._agent, self._kept)
-        kept = KEPT_INSIDE if self._checkouts.mounted else str(self._kept)
+        kept = KEPT_INSIDE if self.is_mounted else str(self._kept)
         policy = self._checkouts.policies.make(
             self._agent,
             writable=self.plan.mounts.writable,
