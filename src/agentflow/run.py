@@ -102,7 +102,7 @@ async def _work(stage: Stage, open_model: OpenModel) -> Candidate:
 async def _work_until_verified(stage: Stage, agent: Agent, on_base: OnBase) -> Candidate:
     """Let the agent work and judge the result; a failed verdict goes back to it, bounded."""
     past, repairs = stage.history, stage.plan.limits.max_repairs
-    keeper = stage.checkpoints()
+    keeper = await asyncio.to_thread(stage.checkpoints)
     word, earlier, ending = stage.next_word(), past.earlier, past.ending
     for attempt in range(past.repairs, repairs + 1):
         ending = ending or await _let_work(stage, agent, keeper, word, on_base)

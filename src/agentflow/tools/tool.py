@@ -1,5 +1,6 @@
 """What a tool is to the host: its schema, and how its raw result becomes text for the model."""
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -40,13 +41,18 @@ class Tool:
 
     @property
     def schema(self) -> Json:
-        """The tool as the Messages API takes it."""
-        description = Path(__file__).with_name(f"{self.name.lower()}.md")
-        return {
-            "name": self.name,
-            "description": description.read_text("utf-8").strip(),
-            "input_schema": _plain(self.input.model_json_schema(by_alias=True)),
-        }
+        """The tool as the Messages API takes it: one object for all who ask, so not to be changed."""
+        return _schema(self)
+
+
+@functools.cache
+def _schema(tool: Tool) -> Json:
+    description = Path(__file__).with_name(f"{tool.name.lower()}.md")
+    return {
+        "name": tool.name,
+        "description": description.read_text("utf-8").strip(),
+        "input_schema": _plain(tool.input.model_json_schema(by_alias=True)),
+    }
 
 
 def _plain(schema: Json) -> Json:
