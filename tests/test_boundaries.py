@@ -7,17 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agentflow.boundaries import (
-    PROTECTED,
-    as_written,
-    check_glob,
-    is_path,
-    literal_prefix,
-    matches,
-    plan_mounts,
-    violation,
-)
+from agentflow.boundaries import PROTECTED, violation
 from agentflow.errors import UsageError
+from agentflow.globs import as_written, check_glob, is_path, literal_prefix, matches
+from agentflow.mount_plan import plan_mounts
 from agentflow.records import Boundaries
 from tests.growth import check_growth
 

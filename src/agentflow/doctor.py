@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from agentflow.boundaries import as_written, matches
 from agentflow.canaries import Prove, outdated, prove
 from agentflow.configuration import Settings
 from agentflow.errors import AgentflowError, EnvironmentFailure, UsageError
 from agentflow.frozen import record
+from agentflow.globs import as_written, matches
 from agentflow.models.endpoint import ANTHROPIC_URL, endpoint, find_key, key_name
 from agentflow.models.kinds import find_kind
 from agentflow.plan_checks import mount_plan

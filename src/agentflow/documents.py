@@ -2,7 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
-from agentflow.boundaries import literal_prefix, matches
+from agentflow.globs import literal_prefix, matches
 from agentflow.plan import Plan
 from agentflow.prompts.base_tree import BaseTree
 

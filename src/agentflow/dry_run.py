@@ -1,7 +1,7 @@
 """A plan in words: what a run would do, and the exact text that the model would read first."""
 
-from agentflow.boundaries import as_written
 from agentflow.durations import format_duration
+from agentflow.globs import as_written
 from agentflow.neutral import neutral
 from agentflow.plan import Plan
 from agentflow.records import BuildCommand, Json

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from agentflow.boundaries import check_glob, violation
+from agentflow.boundaries import violation
 from agentflow.disk import write_atomically
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside
 from agentflow.frozen import record
+from agentflow.globs import check_glob
 from agentflow.neutral import neutral, one_line
 from agentflow.records import Boundaries, Json, Task
 from agentflow.tasks.task import FOLDER

@@ -9,7 +9,7 @@ out, never the reverse.
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 
-from agentflow.boundaries import alternatives
+from agentflow.globs import alternatives
 
 
 @cache

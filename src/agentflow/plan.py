@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from agentflow.boundaries import MountPlan
 from agentflow.configuration import Settings
 from agentflow.environment import Environment
 from agentflow.frozen import record
 from agentflow.metered import Fallback
 from agentflow.model_choice import choose_model
 from agentflow.models.kinds import Kind
+from agentflow.mount_plan import MountPlan
 from agentflow.order import Order
 from agentflow.outline import found_for, settle
 from agentflow.plan_checks import (

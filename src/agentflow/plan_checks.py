@@ -5,18 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agentflow.awaited import beginning, check_known, done_on
-from agentflow.boundaries import (
-    MountPlan,
-    as_written,
-    literal_prefix,
-    matches,
-    plan_mounts,
-    without_denials,
-)
 from agentflow.environment import Environment
 from agentflow.errors import UsageError
 from agentflow.frontmatter import read_limited
+from agentflow.globs import as_written, literal_prefix, matches
 from agentflow.journal import open_regular
+from agentflow.mount_plan import MountPlan, plan_mounts, without_denials
 from agentflow.nearest import nearest
 from agentflow.programs import check_program
 from agentflow.prompts.base_tree import is_environment_file

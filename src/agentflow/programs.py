@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
-from agentflow.boundaries import matches
 from agentflow.environment import Environment
 from agentflow.errors import EnvironmentFailure
+from agentflow.globs import matches
 from agentflow.records import BuildCommand
 
 _SHELL_WORDS = frozenset({

@@ -15,10 +15,10 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from agentflow import file_locks
-from agentflow.boundaries import is_path, matches
 from agentflow.environment import Setup
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.frozen import record
+from agentflow.globs import is_path, matches
 from agentflow.journal import open_regular
 from agentflow.prompts.base_tree import is_environment_file
 from agentflow.sandbox.mountpoints import open_beneath, open_tree

@@ -16,7 +16,6 @@ from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 
-from agentflow.boundaries import check_glob, is_path, matches
 from agentflow.disk import FREE
 from agentflow.durations import format_duration
 from agentflow.environment import Setup
@@ -24,6 +23,7 @@ from agentflow.errors import EnvironmentFailure, ToolFailure, UsageError
 from agentflow.events import Notice, SetupFinished, SetupStarted
 from agentflow.frozen import record
 from agentflow.gates.command import end_of
+from agentflow.globs import check_glob, is_path, matches
 from agentflow.interfaces import Emit, Sandbox
 from agentflow.neutral import neutral, one_line
 from agentflow.provision_store import BOUNDS, Bounds, fill, locked, read

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agentflow.boundaries import alternatives, literal_prefix
 from agentflow.errors import UsageError
 from agentflow.frozen import record
+from agentflow.globs import alternatives, literal_prefix
 from agentflow.overlaps import overlap
 
 Ending = Literal["succeeded", "failed", "skipped"]

@@ -8,9 +8,9 @@ from pydantic import (
     Field,
 )
 
-from agentflow.boundaries import check_glob
 from agentflow.durations import parse_duration
 from agentflow.errors import UsageError
+from agentflow.globs import check_glob
 from agentflow.sizes import parse_size
 
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import ValidationError
 
-from agentflow.boundaries import check_glob
 from agentflow.configuration import RULES, Rule, Settings, user_folder
 from agentflow.errors import UsageError
 from agentflow.frozen import record
+from agentflow.globs import check_glob
 from agentflow.nearest import nearest
 from agentflow.records import Task
 from agentflow.setting_tables import GateSetting, SandboxSetting

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from agentflow.backlog import Backlog, Item
-from agentflow.boundaries import as_written
+from agentflow.globs import as_written
 from agentflow.neutral import one_line
 from agentflow.overlaps import overlap
 from agentflow.records import Json

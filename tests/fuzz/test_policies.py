@@ -6,8 +6,9 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agentflow.boundaries import check_glob, plan_mounts
 from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.globs import check_glob
+from agentflow.mount_plan import plan_mounts
 from agentflow.records import WORKSPACE, Boundaries
 from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Policy

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentflow.boundaries import check_glob
+from agentflow.globs import check_glob
 from agentflow.order import Order
 from agentflow.plan import make_plan
 from agentflow.prompts.denials import Denial, find_denials

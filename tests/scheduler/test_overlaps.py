@@ -1,7 +1,7 @@
 import itertools
 import random
 
-from agentflow.boundaries import matches
+from agentflow.globs import matches
 from agentflow.overlaps import overlap
 
 NAMES = ["a", "b", "ab", "ba", "aa", "bb"]

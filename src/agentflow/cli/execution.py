@@ -48,9 +48,9 @@ def start_sdk_import() -> None:
 
 def given_flags(**given: Any) -> dict[str, Any]:
     """The settings that were given as flags, in their own types."""
-    from agentflow.boundaries import check_glob
     from agentflow.durations import parse_duration
     from agentflow.errors import UsageError
+    from agentflow.globs import check_glob
 
     flags = {name: value for name, value in given.items() if value not in (None, [])}
     empty = [name for name, value in flags.items() if isinstance(value, str) and not value.strip()]

@@ -207,7 +207,7 @@ def confirm(printer: "Printer", prepared: "Prepared") -> None:
 
 def _announce(printer: "Printer", asked: Asked, part: "Part", plan: "Plan") -> None:
     """Say what the plan adds: gates, boundaries, prompt."""
-    from agentflow.boundaries import as_written
+    from agentflow.globs import as_written
     from agentflow.neutral import one_line
 
     if asked.linked:

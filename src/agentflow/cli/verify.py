@@ -62,7 +62,7 @@ def verify(
 
 def flags_of(gates: list[str], allow: list[str]) -> dict[str, Any]:
     """The settings that were given as flags."""
-    from agentflow.boundaries import check_glob
+    from agentflow.globs import check_glob
     from agentflow.tasks.task import parse_gate
 
     flags: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """The boundaries gate: did every commit stay within the task's paths and within policy?"""
 
-from agentflow.boundaries import as_written
 from agentflow.frozen import record
+from agentflow.globs import as_written
 from agentflow.records import Boundaries
 from agentflow.results import Candidate, Evidence
 

@@ -7,11 +7,11 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 
-from agentflow.boundaries import matches
 from agentflow.frozen import record
 from agentflow.gates.command import Change, Checkout, Commands, several
 from agentflow.gates.pinned import pinned_manifests
 from agentflow.gates.tamper import touched_measures
+from agentflow.globs import matches
 from agentflow.records import Boundaries, BuildCommand
 from agentflow.redaction import Redact, value_redactor
 from agentflow.results import LEFT_TO_CI, Candidate, Evidence

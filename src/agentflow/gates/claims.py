@@ -9,8 +9,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from agentflow.boundaries import matches
 from agentflow.gates.kinds import fitting, kind_of, plain_name
+from agentflow.globs import matches
 from agentflow.neutral import one_line
 from agentflow.records import WORKSPACE, Json
 from agentflow.results import Candidate, Evidence

@@ -7,8 +7,8 @@ import asyncio
 import io
 from collections.abc import Mapping, Sequence
 
-from agentflow.boundaries import matches
 from agentflow.frozen import record
+from agentflow.globs import matches
 from agentflow.neutral import one_line
 from agentflow.results import Candidate, Evidence
 from agentflow.words import counted

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from agentflow.boundaries import matches
 from agentflow.frozen import record
 from agentflow.gates.added import Added
 from agentflow.gates.runners import is_test
+from agentflow.globs import matches
 
 MAX_LINE = 2000
 """Characters of a line that are looked at."""

@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field
 from typing import cast
 
-from agentflow.boundaries import matches
 from agentflow.environment import Environment
 from agentflow.frozen import record
+from agentflow.globs import matches
 from agentflow.neutral import one_line
 from agentflow.records import BuildCommand, Json
 from agentflow.results import Candidate, Evidence

@@ -3,7 +3,7 @@
 import re
 import sys
 
-from agentflow.boundaries import matches
+from agentflow.globs import matches
 
 TESTS: tuple[str, ...] = (
     "**/test_*.py", "**/*_test.py", "**/tests/**", "**/test/**", "**/__tests__/**",

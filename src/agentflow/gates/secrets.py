@@ -6,10 +6,10 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from itertools import accumulate
 
-from agentflow.boundaries import matches
 from agentflow.frozen import record
 from agentflow.gates.added import Added, added_lines
 from agentflow.gates.runners import is_test
+from agentflow.globs import matches
 from agentflow.redaction import Redact, value_redactor
 from agentflow.results import Candidate, Evidence, Fault
 from agentflow.secret_rules import entropy, findings

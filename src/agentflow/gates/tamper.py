@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agentflow.boundaries import matches
 from agentflow.frozen import record
 from agentflow.gates.runners import (
     SKIPS,
@@ -19,6 +18,7 @@ from agentflow.gates.runners import (
     shadows_a_module,
     steers_from_anywhere,
 )
+from agentflow.globs import matches
 from agentflow.records import Boundaries
 from agentflow.results import Candidate, Change, Evidence, Fault
 from agentflow.workspace.git import Git

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from agentflow.boundaries import check_glob, is_path
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside, read_limited
 from agentflow.frozen import record
+from agentflow.globs import check_glob, is_path
 from agentflow.models.scripted.script import read_turn
 from agentflow.nearest import nearest
 from agentflow.prompt_tests.case import (

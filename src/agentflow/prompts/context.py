@@ -5,11 +5,11 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agentflow.boundaries import matches
 from agentflow.configuration import Settings
 from agentflow.errors import UsageError
 from agentflow.frontmatter import check_inside, read_limited
 from agentflow.frozen import record
+from agentflow.globs import matches
 from agentflow.prompts.base_tree import MAX_FILE, BaseTree
 from agentflow.prompts.commit_signs import disagreement, disagreement_told
 from agentflow.prompts.file_boundaries import Planned, planned_boundaries

@@ -6,9 +6,9 @@ They are added to what a run may not change, never to what it may: a prompt can 
 import re
 from collections.abc import Sequence
 
-from agentflow.boundaries import check_glob
 from agentflow.errors import UsageError
 from agentflow.frozen import record
+from agentflow.globs import check_glob
 from agentflow.prompts.prose import unfenced_lines
 
 MAX_DENIALS = 200

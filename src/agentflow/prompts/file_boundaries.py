@@ -10,9 +10,10 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from agentflow.boundaries import as_written, check_glob, is_path, opens_protected
+from agentflow.boundaries import opens_protected
 from agentflow.errors import UsageError
 from agentflow.frozen import record
+from agentflow.globs import as_written, check_glob, is_path
 from agentflow.neutral import one_line
 from agentflow.prompts.prose import unfenced_lines
 from agentflow.prompts.search import plain_name

@@ -7,9 +7,9 @@ before the first request.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from agentflow.boundaries import as_written
 from agentflow.environment import Environment
 from agentflow.frozen import record
+from agentflow.globs import as_written
 from agentflow.json_schema import outline
 from agentflow.records import WORKSPACE, Boundaries, BuildCommand, Neighbour, Profile, Promise, Task
 

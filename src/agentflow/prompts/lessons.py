@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, cast
 
-from agentflow.boundaries import check_glob, literal_prefix, matches
 from agentflow.errors import UsageError
 from agentflow.frontmatter import Header, read_header, split_header
 from agentflow.frozen import record
+from agentflow.globs import check_glob, literal_prefix, matches
 from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.prose import prose_lines
 from agentflow.prompts.references import excerpt

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from agentflow.boundaries import check_glob, is_path
 from agentflow.errors import UsageError
+from agentflow.globs import check_glob, is_path
 from agentflow.json_schema import check_schema
 from agentflow.nearest import nearest
 from agentflow.records import Commits, Completion, Json, Profile, Section

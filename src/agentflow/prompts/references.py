@@ -14,9 +14,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from agentflow.boundaries import check_glob, matches
 from agentflow.errors import UsageError
 from agentflow.frozen import record
+from agentflow.globs import check_glob, matches
 from agentflow.neutral import one_line
 from agentflow.prompts.base_tree import BaseTree
 from agentflow.prompts.prose import prose_lines

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 
-from agentflow.boundaries import as_written
 from agentflow.errors import UsageError
+from agentflow.globs import as_written
 from agentflow.prompts.first_message import LISTED_PROMISES, Briefing, first_message
 from agentflow.prompts.profile import VARIABLES
 from agentflow.prompts.templates import is_template, render_template

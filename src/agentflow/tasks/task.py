@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from agentflow.boundaries import check_glob, is_path
 from agentflow.durations import parse_duration
 from agentflow.errors import UsageError
 from agentflow.frontmatter import Header, read_markdown
+from agentflow.globs import check_glob, is_path
 from agentflow.nearest import nearest
 from agentflow.records import Boundaries, BuildCommand, Expectation, Task
 from agentflow.setting_tables import GateTable

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from agentflow.backlog import find_start, ready_tasks
-from agentflow.boundaries import as_written
 from agentflow.cancelling import holder
 from agentflow.details.board import AtWork, Board, Plan, RunRow, TaskCard, newest_of
 from agentflow.details.reading import read_details
 from agentflow.details.records import Details
 from agentflow.details.secrecy import secrets_of
 from agentflow.errors import AgentflowError
+from agentflow.globs import as_written
 from agentflow.markers import FOLDER as MARKERS
 from agentflow.markers import read_marker
 from agentflow.records import Json

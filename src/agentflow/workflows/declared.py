@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Sequence
 
-from agentflow.boundaries import check_glob, is_path, matches, opens_protected
+from agentflow.boundaries import opens_protected
 from agentflow.errors import UsageError
 from agentflow.frozen import record
+from agentflow.globs import check_glob, is_path, matches
 from agentflow.tasks.document import DeclaredFile, TaskEntry
 
 

@@ -1,7 +1,7 @@
 """Which commit holds the work of a batch that its document calls implemented."""
 
-from agentflow.boundaries import literal_prefix
 from agentflow.frozen import record
+from agentflow.globs import literal_prefix
 from agentflow.kept_documents import Kept
 from agentflow.tasks.commit_messages import names_batch, names_task
 from agentflow.tasks.document import Batch

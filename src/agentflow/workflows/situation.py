@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
-from agentflow.boundaries import matches
 from agentflow.errors import UsageError
 from agentflow.frozen import record
+from agentflow.globs import matches
 from agentflow.kept_documents import Kept, find_kept, paths_of
 from agentflow.markers import read_marker
 from agentflow.order import Order

@@ -2,8 +2,8 @@
 
 import re
 
-from agentflow.boundaries import matches
 from agentflow.errors import Conflict, EnvironmentFailure, UsageError
+from agentflow.globs import matches
 from agentflow.neutral import neutral
 from agentflow.workspace.git import GitError, by_gitpython
 from agentflow.workspace.repository import Repository
