@@ -2,14 +2,11 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from agentflow.canaries import Prove, outdated, prove
 from agentflow.configuration import Settings
@@ -20,6 +17,7 @@ from agentflow.models.endpoint import ANTHROPIC_URL, endpoint, find_key, key_nam
 from agentflow.models.kinds import find_kind
 from agentflow.plan_checks import mount_plan
 from agentflow.programs import first_word
+from agentflow.reaching import connect, first_address
 from agentflow.records import Backend, Task
 from agentflow.sandbox import CANARY, Choice, bubblewrap, choose, notices
 from agentflow.settings import CONFIG, how_to_commit, load_settings, shared_table
@@ -31,8 +29,6 @@ from agentflow.world import World
 Status = Literal["ok", "warning", "missing", "wrong"]
 """`missing` can be got or set; `wrong` is there and must be corrected."""
 
-CONNECT_TIMEOUT = 3.0
-"""Seconds, the look-up of the name included."""
 LITTLE, TOO_LITTLE = 2 * 1024**3, 200 * 1024**2
 """Free bytes: below the first there is a warning, below the second no run."""
 
@@ -267,54 +263,10 @@ def _server(settings: Settings, world: World) -> Iterator[Check]:
     except UsageError as error:
         yield Check("server", *_missing(error))
         return
-    host, port, way = _address(url, world.environment)
-    problem = _connect(host, port)
+    host, port, way = first_address(url, world.environment)
+    problem = connect(host, port)
     if problem:
         remedy = "Check the network, a proxy's variables, and base_url in your configuration."
         yield Check("server", "missing", f"{host}:{port}{way} does not answer: {problem}", remedy)
     else:
         yield Check("server", "ok", f"{host}:{port}{way} accepts connections")
-
-
-def _address(url: str, environment: Mapping[str, str]) -> tuple[str, int, str]:
-    """Host and port that a request connects to first: the server's, or the proxy's before it."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    names = (f"{parts.scheme}_proxy", "all_proxy")
-    given = [environment.get(each) for name in names for each in (name, name.upper())]
-    proxy = next((each for each in given if each), "")
-    spared = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    if not proxy or endpoint(url) == "loopback" or _is_spared(host, spared):
-        return host, port, ""
-    try:
-        before = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        host, port = before.hostname or "", before.port or 80
-    except ValueError:
-        host, port = "", 0
-    return host, port, " (a proxy)"
-
-
-def _is_spared(host: str, spared: str) -> bool:
-    """Whether `no_proxy` names the host, or a domain that it belongs to."""
-    names = [name.strip().lstrip(".").lower() for name in spared.split(",")]
-    return any(name == "*" or f".{host}".endswith(f".{name}") for name in names if name)
-
-
-def _connect(host: str, port: int) -> str:
-    """Why no connection can be made; empty if one can. In a thread, as a name's look-up has no
-    limit of its own."""
-    problems = [f"nothing within {CONNECT_TIMEOUT:g} s"]
-
-    def connect() -> None:
-        try:
-            socket.create_connection((host, port), CONNECT_TIMEOUT).close()
-        except (OSError, ValueError) as error:
-            problems.append(getattr(error, "strerror", None) or str(error))
-        else:
-            problems.append("")
-
-    thread = threading.Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(CONNECT_TIMEOUT)
-    return problems[-1]
