@@ -17,9 +17,10 @@ from table import Noise, Row  # pyright: ignore[reportImplicitRelativeImport]
 from agentflow.canaries import prove
 from agentflow.records import Boundaries
 from agentflow.sandbox import bubblewrap, open_sandbox
-from agentflow.sandbox.channel import Channel, toolbox_command
+from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Policy
+from agentflow.sandbox.program import toolbox_command
 from agentflow.workspace.clone import make_clone, make_repository
 from agentflow.workspace.export import import_pack
 from agentflow.workspace.importer import make_candidate

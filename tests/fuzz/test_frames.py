@@ -18,9 +18,10 @@ from agentflow.messages import ToolCall, ToolResult
 from agentflow.records import WORKSPACE, Json, ProcessLimits
 from agentflow.sandbox import bubblewrap
 from agentflow.sandbox.answers import is_result, read_answer, read_object
-from agentflow.sandbox.channel import Channel, Program, toolbox_command
+from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import SCRATCH, TOOLBOX_DIRECTORY, Policy, Session
+from agentflow.sandbox.program import Program, toolbox_command
 from agentflow.tools import Toolkit
 from tests.effort import FACTOR
 

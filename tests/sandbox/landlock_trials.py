@@ -24,9 +24,10 @@ from agentflow.environment import Service
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.records import WORKSPACE, ProcessLimits
 from agentflow.sandbox import choose, landlock, open_sandbox
-from agentflow.sandbox.channel import Channel, toolbox_command
+from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.leftovers import end_leftovers
 from agentflow.sandbox.policy import Mount, Network, Policy, Provided
+from agentflow.sandbox.program import toolbox_command
 from agentflow.toolbox.landlock import NOWHERE
 from tests.attacks.outer import check_alone
 

@@ -13,9 +13,9 @@ import pytest
 
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.sandbox import bubblewrap
-from agentflow.sandbox.channel import toolbox_command
 from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Mount, Policy
+from agentflow.sandbox.program import toolbox_command
 from tests.needs import miss, need_root
 
 Inside = Callable[[Policy, Sequence[str]], subprocess.CompletedProcess[str]]

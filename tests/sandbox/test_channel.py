@@ -12,8 +12,9 @@ import pytest
 from agentflow.errors import EnvironmentFailure, ToolFailure
 from agentflow.records import ProcessLimits
 from agentflow.sandbox.answers import RESULTS
-from agentflow.sandbox.channel import Channel, Program
+from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.policy import Session
+from agentflow.sandbox.program import Program
 
 SESSION = Session("/workspace", None, "/tmp", ProcessLimits(), {"cwd": "/workspace/a", "read": []})
 

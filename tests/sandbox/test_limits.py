@@ -15,8 +15,9 @@ import pytest
 from agentflow.environment import Service
 from agentflow.records import Json, ProcessLimits
 from agentflow.sandbox import open_sandbox
-from agentflow.sandbox.channel import Channel, toolbox_command
+from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.policy import Mount, Policy
+from agentflow.sandbox.program import toolbox_command
 from agentflow.toolbox.watchdog import RESERVE, allowance
 from agentflow.tools import bash
 

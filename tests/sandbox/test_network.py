@@ -12,8 +12,9 @@ import pytest
 from agentflow.errors import UsageError
 from agentflow.events import ConnectionClosed, Event
 from agentflow.sandbox import open_sandbox
-from agentflow.sandbox.channel import Channel, toolbox_command
+from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.policy import Network, Policy
+from agentflow.sandbox.program import toolbox_command
 from agentflow.sandbox.traffic import Traffic
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("bwrap")]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from agentflow.errors import EnvironmentFailure
-from agentflow.sandbox.channel import toolbox_command
 from agentflow.sandbox.policy import Policy
+from agentflow.sandbox.program import toolbox_command
 from agentflow.sandbox.seccomp import MACHINES, assemble
 from tests.needs import miss
 

@@ -13,8 +13,9 @@ from agentflow.environment import Service
 from agentflow.errors import EnvironmentFailure
 from agentflow.records import Backend, ProcessLimits
 from agentflow.sandbox import open_sandbox
-from agentflow.sandbox.channel import Channel, toolbox_command
+from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.policy import Policy
+from agentflow.sandbox.program import toolbox_command
 from agentflow.sandbox.services import REQUEST
 from agentflow.tools import TOOLS, bash
 from tests.needs import miss

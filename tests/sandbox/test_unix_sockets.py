@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from agentflow.sandbox import open_sandbox
-from agentflow.sandbox.channel import toolbox_command
 from agentflow.sandbox.policy import Mount, Policy
+from agentflow.sandbox.program import toolbox_command
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("bwrap")]
 

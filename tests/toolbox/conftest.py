@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agentflow import toolbox
-from agentflow.sandbox.channel import toolbox_command
+from agentflow.sandbox.program import toolbox_command
 
 Json = dict[str, Any]
 

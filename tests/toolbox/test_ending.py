@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agentflow import toolbox
-from agentflow.sandbox.channel import toolbox_command
+from agentflow.sandbox.program import toolbox_command
 from tests.needs import miss
 
 pytestmark = pytest.mark.sandbox

@@ -14,9 +14,10 @@ from agentflow.errors import EnvironmentFailure
 from agentflow.frozen import record
 from agentflow.records import Backend, Json
 from agentflow.sandbox import bubblewrap, none
-from agentflow.sandbox.channel import Channel, Program
+from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.policy import Policy
+from agentflow.sandbox.program import Program
 from agentflow.sandbox.services import start_services
 from agentflow.sandbox.traffic import Account
 from agentflow.threads import once

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.records import WORKSPACE, Json
-from agentflow.sandbox.channel import TOOLBOX, Channel, Program, toolbox_command
+from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.hosts import parse_rules, proxy_environment
 from agentflow.sandbox.policy import (
@@ -26,6 +26,7 @@ from agentflow.sandbox.policy import (
     Policy,
     Session,
 )
+from agentflow.sandbox.program import TOOLBOX, Program, toolbox_command
 from agentflow.sandbox.scope import Scope, find_scope
 from agentflow.sandbox.seccomp import assemble
 from agentflow.sandbox.services import service_variables

@@ -2,35 +2,18 @@
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
 import signal
-import socket
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Self
 
 from agentflow.errors import EnvironmentFailure, ToolFailure
-from agentflow.frozen import record
 from agentflow.records import Json
 from agentflow.sandbox.answers import Answer, is_result, read_answer, read_object
-from agentflow.sandbox.bytecode import keep_bytecode
 from agentflow.sandbox.policy import Session
-from agentflow.threads import once
-
-TOOLBOX = Path(__file__).resolve().parent.parent / "toolbox"
-"""The program that answers the calls: a directory."""
-
-LINE_LIMIT = 64 * 1024**2
-"""Bytes of one answer."""
-
-STDERR_LIMIT = 64 * 1024
-"""Bytes kept of what the process writes to standard error."""
-
-_keep_bytecode = once(keep_bytecode)
+from agentflow.sandbox.program import STDERR_LIMIT, Program, Started, start
 
 START_PATIENCE = 30.0
 CALL_PATIENCE = 60.0
@@ -38,21 +21,6 @@ CALL_PATIENCE = 60.0
 
 END_PATIENCE = 3.0
 """Seconds between asking a process to end and insisting."""
-
-
-@record
-class Program:
-    """A process to start."""
-
-    argv: Sequence[str]
-    environment: Mapping[str, str]
-    directory: str
-    descriptors: tuple[int, ...] = ()
-    """Inherited under the same numbers."""
-    information: int | None = None
-    """Read end of a pipe on which bubblewrap names the process to kill (`--info-fd`)."""
-    keeper: bool = False
-    """Whether the process ends what it started when it gets SIGTERM; killing it would not."""
 
 
 class Channel:
@@ -66,17 +34,15 @@ class Channel:
     def __init__(
         self,
         name: str,
-        process: asyncio.subprocess.Process,
-        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-        stderr: int,
+        started: Started,
         patience: float,
         *,
         keeper: bool = False,
     ) -> None:
         self._name = name
-        self._process = process
-        self._reader, self._writer = streams
-        self._stderr = stderr
+        self._process = started.process
+        self._reader, self._writer = started.streams
+        self._stderr = started.stderr
         self._patience = patience
         self._keeper = keeper
         self._listener: asyncio.Task[None] | None = None
@@ -96,30 +62,7 @@ class Channel:
         `patience` is how many seconds a call may take beyond its own `timeout` argument.
         Raises `EnvironmentFailure` with the process's last words if it never is.
         """
-        _keep_bytecode(TOOLBOX)
-        ours, theirs = socket.socketpair()
-        stderr = _bounded_file(STDERR_LIMIT)
-        streams = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *program.argv,
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=stderr,
-                env=dict(program.environment),
-                cwd=program.directory,
-                pass_fds=program.descriptors,
-                start_new_session=True,  # Ctrl-C is for agentflow to handle, not for the sandbox
-            )
-        except BaseException as error:
-            streams[1].close()
-            os.close(stderr)
-            if isinstance(error, OSError):
-                raise EnvironmentFailure(f"{program.argv[0]} cannot be started: {error}") from error
-            raise
-        finally:
-            theirs.close()
-        channel = cls(name, process, streams, stderr, patience, keeper=program.keeper)
+        channel = cls(name, await start(program), patience, keeper=program.keeper)
         try:
             await channel._greet(session, program.information)
         except BaseException:
@@ -279,18 +222,6 @@ class Channel:
         return True
 
 
-def toolbox_command(directory: str) -> tuple[str, ...]:
-    """Return the command line that runs the toolbox found in `directory`.
-
-    The interpreter is that of the base installation, by its real path: a venv may be the
-    repository's own, and is not shown in a sandbox.
-    """
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    candidate = Path(sys.base_prefix, "bin", version)
-    interpreter = candidate if candidate.exists() else Path(sys.executable)
-    return (str(interpreter.resolve()), "-I", "-S", "-B", f"{directory}/__main__.py")
-
-
 def _timeout(arguments: Mapping[str, object]) -> float:
     value = arguments.get("timeout")
     return float(value) if isinstance(value, int | float) else 0.0
@@ -303,14 +234,3 @@ def _open_process(information: int) -> int:
     """
     os.set_blocking(information, False)
     return os.pidfd_open(int(read_object(os.read(information, 4096)).get("child-pid", -1)))
-
-
-def _bounded_file(size: int) -> int:
-    """Return a file in memory that cannot grow beyond `size` bytes.
-
-    Unlike a pipe, it needs no reader and nobody ever waits for those who hold it.
-    """
-    descriptor = os.memfd_create("stderr", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(descriptor, size)
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW)
-    return descriptor

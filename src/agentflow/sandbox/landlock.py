@@ -16,12 +16,13 @@ from pathlib import Path
 
 from agentflow.errors import EnvironmentFailure
 from agentflow.records import Json
-from agentflow.sandbox.channel import TOOLBOX, Channel, Program, toolbox_command
+from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.descriptors import Descriptors
 from agentflow.sandbox.host_paths import private_folders, provide, variables
 from agentflow.sandbox.leftovers import end_leftovers, record_of
 from agentflow.sandbox.mountpoints import open_beneath, open_tree
 from agentflow.sandbox.policy import SYSTEM_PATH, Network, Policy, Session
+from agentflow.sandbox.program import TOOLBOX, Program, toolbox_command
 from agentflow.sandbox.seccomp import assemble
 from agentflow.sandbox.traffic import Account
 from agentflow.threads import to_the_end

@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from agentflow.records import Json
-from agentflow.sandbox.channel import TOOLBOX, Channel, Program, toolbox_command
+from agentflow.sandbox.channel import Channel
 from agentflow.sandbox.host_paths import private_folders, provide, variables
 from agentflow.sandbox.leftovers import end_leftovers, record_of
 from agentflow.sandbox.policy import Policy, Session
+from agentflow.sandbox.program import TOOLBOX, Program, toolbox_command
 from agentflow.sandbox.traffic import Account
 from agentflow.threads import to_the_end
 
