@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from agentflow.checkouts import remove_folder
 from agentflow.errors import EnvironmentFailure, Held
+from agentflow.folders import remove_folder
 from agentflow.frozen import record
 from agentflow.journal import open_regular
 from agentflow.redaction import Redact

@@ -7,23 +7,20 @@ are made of.
 import asyncio
 import itertools
 import shlex
-import subprocess
-import tempfile
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
     Callable,
-    Generator,
     Iterator,
     Mapping,
     Sequence,
 )
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from agentflow.disk import FREE
 from agentflow.environment import Environment, Setup
-from agentflow.errors import EnvironmentFailure, ServiceFailure, ToolFailure
+from agentflow.errors import ServiceFailure, ToolFailure
+from agentflow.folders import preparing, remove_folder
 from agentflow.home_files import home_files, linked_home
 from agentflow.policies import Policies
 from agentflow.records import MOUNTING, WORKSPACE, Backend, BuildCommand, Json, ProcessLimits
@@ -282,30 +279,3 @@ def _on_disk(place: Path) -> Iterator[Mount]:
         folder = place / name
         folder.mkdir()
         yield Mount(folder, target, writable=True)
-
-
-@contextmanager
-def preparing(folder: Path) -> Generator[None]:
-    """Turn the disk's refusals into one sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise EnvironmentFailure(
-            f"cannot prepare {folder}: {error.strerror}",
-            hint=FREE,
-        ) from error
-
-
-def temporary_folder(parent: Path, prefix: str) -> Path:
-    """Make a folder for checkouts that no run owns. Raises `EnvironmentFailure`."""
-    with preparing(parent):
-        parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-
-
-def remove_folder(*folders: Path) -> None:
-    """Delete folders that hostile code has filled; what cannot be deleted stays.
-
-    By `rm`, because Python's own removal recurses once for each nested folder.
-    """
-    subprocess.run(["rm", "-rf", "--", *folders], capture_output=True, check=False)

@@ -7,9 +7,10 @@ that agent and gates get.
 
 import asyncio
 
-from agentflow.checkouts import Checkouts, remove_folder, temporary_folder
+from agentflow.checkouts import Checkouts
 from agentflow.environment import Environment
 from agentflow.errors import EnvironmentFailure, ToolFailure
+from agentflow.folders import remove_folder, temporary_folder
 from agentflow.interfaces import Sandbox
 from agentflow.neutral import one_line
 from agentflow.prompts.context import Measured

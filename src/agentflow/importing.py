@@ -16,11 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from agentflow.checkouts import STATE, remove_folder
+from agentflow.checkouts import STATE
 from agentflow.configuration import Settings
 from agentflow.disk import write_atomically
 from agentflow.errors import UsageError
 from agentflow.events import RunFinished, RunStarted
+from agentflow.folders import remove_folder
 from agentflow.frozen import record
 from agentflow.history import PAID, History, Line
 from agentflow.journal import line_text

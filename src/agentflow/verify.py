@@ -5,8 +5,9 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from agentflow.checkouts import Checkouts, remove_folder, temporary_folder
+from agentflow.checkouts import Checkouts
 from agentflow.events import Notice
+from agentflow.folders import remove_folder, temporary_folder
 from agentflow.gates import verify
 from agentflow.gates.boundaries import BoundariesGate
 from agentflow.gates.build import BuildGate

@@ -6,10 +6,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agentflow.checkouts import STATE, Checkouts, Provide, preparing, remove_folder
+from agentflow.checkouts import STATE, Checkouts, Provide
 from agentflow.checkpoints import Place
 from agentflow.documents import untracked_documents
 from agentflow.environment import Environment, Setup
+from agentflow.folders import preparing, remove_folder
 from agentflow.interfaces import Emit
 from agentflow.plan import Plan
 from agentflow.records import WORKSPACE, Json

@@ -5,9 +5,10 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
-from agentflow.checkouts import Checkouts, remove_folder, temporary_folder
+from agentflow.checkouts import Checkouts
 from agentflow.configuration import Settings
 from agentflow.events import BaseCheckFinished, BaseCheckStarted
+from agentflow.folders import remove_folder, temporary_folder
 from agentflow.gates.command import Change, Commands
 from agentflow.init.proposal import Proposal
 from agentflow.init.rendering import render

@@ -6,8 +6,8 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
-from agentflow.checkouts import remove_folder
 from agentflow.errors import EnvironmentFailure, Interrupted, UsageError
+from agentflow.folders import remove_folder
 from agentflow.frozen import record
 from agentflow.prompt_tests.case import Case
 from agentflow.prompt_tests.judging import judge

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agentflow.checkouts import remove_folder, temporary_folder
+from agentflow.folders import remove_folder, temporary_folder
 from agentflow.interfaces import Emit
 from agentflow.records import Json, Task
 from agentflow.settings import CONFIG, load_settings
