@@ -3,11 +3,12 @@
 import asyncio
 import gc
 import threading
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from agentflow.threads import meanwhile, once, to_the_end
+from agentflow.threads import meanwhile, once, then_stop, to_the_end
 
 
 async def test_however_often_somebody_is_told_to_stop_the_thread_is_waited_for() -> None:
@@ -28,6 +29,37 @@ async def test_however_often_somebody_is_told_to_stop_the_thread_is_waited_for()
 
     assert await task == "result"
     assert done == ["written"]
+
+
+async def test_who_was_told_to_stop_stops_when_the_thread_has_ended() -> None:
+    go, done = threading.Event(), list[str]()
+
+    def work() -> str:
+        assert go.wait(60)
+        done.append("written")
+        return "result"
+
+    task = asyncio.ensure_future(then_stop(work))
+    for number in (2, 15):
+        await asyncio.sleep(0)
+        task.cancel(number)
+        await asyncio.sleep(0.01)
+        assert not task.done()
+    go.set()
+
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    assert (caught.value.args, done) == ((2,), ["written"])
+    assert await then_stop(work) == "result"
+
+
+@pytest.mark.parametrize("run", [to_the_end, then_stop])
+async def test_what_the_thread_raises_is_raised(run: Callable[..., Awaitable[None]]) -> None:
+    def fail() -> None:
+        raise ValueError("in the thread")
+
+    with pytest.raises(ValueError, match="in the thread"):
+        await run(fail)
 
 
 def test_of_threads_that_ask_at_once_one_finds_out() -> None:

@@ -24,7 +24,7 @@ from agentflow.resuming import adjusted, resume
 from agentflow.runs import task_lock
 from agentflow.stage import Stage
 from agentflow.staging import gates_on_base, prepare, set_stage
-from agentflow.threads import meanwhile, to_the_end
+from agentflow.threads import meanwhile, then_stop
 from agentflow.tools import Toolkit
 from agentflow.workspace.relay import Relay
 from agentflow.world import World
@@ -92,7 +92,7 @@ async def _work(stage: Stage, open_model: OpenModel) -> Candidate:
     model = OpeningModel(open_model)
     try:
         await prepare(stage)
-        await to_the_end(stage.claim)
+        await then_stop(stage.claim)
         async with meanwhile(gates_on_base(stage)) as on_base:
             return await _work_until_verified(stage, stage.agent(model), on_base)
     finally:

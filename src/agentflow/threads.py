@@ -4,7 +4,7 @@ import asyncio
 import functools
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -16,11 +16,32 @@ async def to_the_end(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 
     A thread cannot be cancelled: who leaves it alone reports an end that is not one.
     """
+    return (await _ended(function, *args, **kwargs))[0].result()
+
+
+async def then_stop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The same for what more is to follow: who was told to stop meanwhile stops when it has ended."""
+    work, stopped = await _ended(function, *args, **kwargs)
+    result = work.result()
+    if stopped is not None:
+        raise stopped
+    return result
+
+
+async def _ended(
+    function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> tuple[asyncio.Future[T], asyncio.CancelledError | None]:
+    """The function's work when it is done, and what told us first to stop meanwhile."""
+    stopped: asyncio.CancelledError | None = None
     work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
     while not work.done():
-        with suppress(asyncio.CancelledError):
+        try:
             await asyncio.shield(work)
-    return work.result()
+        except asyncio.CancelledError as error:
+            stopped = stopped or error
+        except Exception:  # noqa: BLE001  (it is the work's, which whoever asks for its result gets)
+            break
+    return work, stopped
 
 
 @asynccontextmanager
