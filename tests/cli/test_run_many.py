@@ -71,6 +71,21 @@ def test_what_is_wrong_with_one_of_them_is_said_before_any_starts(shell: Shell) 
     unknown = shell.run("run", "A", "NOPE", *GATE)
     assert unknown.returncode == 2
     assert "there is no task 'NOPE'" in unknown.stderr
+    shell.project.write(".orchestrator/tasks/D.md", "---\ngate: t=true\n---\n\n# D\n")
+    shell.project.write(".orchestrator/tasks/E.md", "---\nallow: [x]\n# E\n")
+    folder = f"{shell.project.root}/.orchestrator/tasks"
+    unread = shell.run("run", "--all", "--output-format=json", *GATE)
+    told = json.loads(unread.stdout)
+    not_closed = {
+        "reason": f"{folder}/E.md: the header that `---` begins is not closed",
+        "hint": "Write `---` alone on a line, below the header.",
+    }
+    unknown_key = f"{folder}/D.md:2: unknown key 'gate'; did you mean 'gates'?"
+    assert unread.returncode == told["exit_code"] == 2
+    assert told["each"] == [{"reason": unknown_key, "hint": ""}, not_closed]
+    assert unread.stderr == (
+        f"error: {told['reason']}\n  {unknown_key}\n  {not_closed['reason']}\n    {not_closed['hint']}\n"
+    )
     for wrong in (("--all", "A"), ("A", "B", "--text", "x"), ("A", "-")):
         assert shell.run("run", *wrong, *GATE).returncode == 2
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from agentflow.backlog import Backlog, find_start, named_tasks, ready_tasks
+from agentflow.backlog import Backlog, find_start, named_tasks
 from agentflow.errors import UsageError
 from agentflow.markers import write_marker
 from agentflow.order import Order
 from agentflow.plan import make_plan
+from agentflow.ready_tasks import ready_tasks
 from agentflow.waves import waves_json
 from tests.run.project import Project, make_project
 

@@ -59,8 +59,9 @@ def execute_many(several: Several, manner: Manner) -> "Json":
     from agentflow.loading import without_collector
 
     with without_collector():
-        from agentflow.backlog import find_start, named_tasks, ready_tasks
+        from agentflow.backlog import find_start, named_tasks
         from agentflow.many import Wanted
+        from agentflow.ready_tasks import ready_tasks
         from agentflow.tasks.task import before_init
         from agentflow.waves import waves_json
         from agentflow.world import World
