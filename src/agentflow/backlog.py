@@ -22,6 +22,7 @@ from agentflow.setting_tables import DocumentsSetting
 from agentflow.settings import CONFIG, load_settings
 from agentflow.tasks.task import FOLDER, names_a_file
 from agentflow.trust import read_trust
+from agentflow.words import word
 from agentflow.workspace.land import check_name, target_tip
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
@@ -63,6 +64,7 @@ class Backlog:
     items: tuple[Item, ...]
     left_out: Mapping[str, str] = field(default_factory=dict[str, str])
     """Why a task that is there is not ready, by its id."""
+    notices: tuple[str, ...] = ()
 
 
 @record
@@ -89,7 +91,7 @@ class Start:
         """The option that names where all land, as the rest of a command."""
         if self.land == "current":
             return " --land current"
-        return f" --target {self.target}" if self.shared else ""
+        return f" --target {word(self.target)}" if self.shared else ""
 
     def done_before(self) -> DoneBefore:
         """What was done before tasks begin here."""
@@ -169,7 +171,7 @@ def named_tasks(
                 + (" on the target" if start.shared else "")
                 + " nor among the tasks that were given"
                 + (f": {left}" if left else ""),
-                hint=f"Give it as well: agentflow run {' '.join((*missing, *names))}{start.where}",
+                hint=f"Give it as well: agentflow run {' '.join(map(word, (*missing, *names)))}{start.where}",
             )
     return Backlog(tuple(linked(item, known, done) for item in items))
 

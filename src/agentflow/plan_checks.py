@@ -30,7 +30,7 @@ from agentflow.setting_tables import DocumentsSetting
 from agentflow.settings import CONFIG, how_to_commit
 from agentflow.strict_json import parse_object
 from agentflow.strict_toml import parse_toml
-from agentflow.words import counted
+from agentflow.words import counted, word
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
 
@@ -138,7 +138,7 @@ def _unlanded(
                 "does not hold that",
                 hint=beginning(task, branch, repository, landing, target),
             )
-    named = f" --target {target}" if target else ""
+    named = f" --target {word(target)}" if target else ""
     return UsageError(
         f"{task.id} depends on {', '.join(names)}, which the base {base[:12]} does not hold",
         hint="Run it first, or begin from a commit that holds what it landed: "

@@ -27,6 +27,7 @@ def ready_tasks(start: Start, world: World, *, proposed: bool = False) -> Backlo
     entries = {entry.id: entry for entry in queue.queue.entries} if queue else {}
     names = [*files, *(name for name in entries if name not in files)]
     left_out: dict[str, str] = {}
+    done_names: list[str] = []
     items: dict[str, Item] = {}
     refusals = Refusals()
     for name in names:
@@ -42,11 +43,14 @@ def ready_tasks(start: Start, world: World, *, proposed: bool = False) -> Backlo
                     items[name] = item
         if reason:
             left_out[name] = reason
+        elif reason is not None:
+            done_names.append(name)
     refusals.check()
     done = start.done_before()
     _leave_out_waiting(items, left_out, done, start.target)
     known = {name: name for name in items}
-    return Backlog(tuple(linked(item, known, done) for item in items.values()), left_out)
+    notices = done.told_elsewhere(done_names, place=start.target)
+    return Backlog(tuple(linked(item, known, done) for item in items.values()), left_out, notices)
 
 
 def _leave_out_waiting(

@@ -134,12 +134,20 @@ def _above(repository: Repository, branch: str) -> list[str]:
     ]
 
 
+def checked_out_in(repository: Repository, branch: str) -> list[str]:
+    """The folders of the work trees that have the branch."""
+    blocks = repository.git.text("worktree", "list", "--porcelain").split("\n\n")
+    return [
+        lines[0].removeprefix("worktree ")
+        for lines in (block.splitlines() for block in blocks)
+        if f"branch refs/heads/{branch}" in lines
+    ]
+
+
 def _not_checked_out(repository: Repository, ref: str, *, ours: bool = False) -> None:
     """Raise `Conflict` if a work tree has the branch; `ours` excepts the one that we are in."""
-    blocks = repository.git.text("worktree", "list", "--porcelain").split("\n\n")
-    for lines in (block.splitlines() for block in blocks):
-        place = lines[0].removeprefix("worktree ")
-        if f"branch {ref}" not in lines or (ours and place == str(repository.root)):
+    for place in checked_out_in(repository, ref.removeprefix("refs/heads/")):
+        if ours and place == str(repository.root):
             continue
         raise Conflict(
             f"the branch {ref.removeprefix('refs/heads/')} is checked out in {place}",
