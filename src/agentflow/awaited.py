@@ -86,6 +86,6 @@ def beginning(
     if landing == "current":
         return bringing([branch], repository, "")
     there = landing == "branch" and target and branch_tip(repository, target)
-    command = f"agentflow run {task.id} --base {word(target if there else branch)}"
+    command = f"agentflow run {word(task.id)} --base {word(target if there else branch)}"
     command += f" --target {word(target)}" if target else ""
     return f"{bringing([branch], repository, target)}. Then: {command}" if there else f"Begin there: {command}"  # fmt: skip

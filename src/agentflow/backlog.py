@@ -197,7 +197,7 @@ def _document(name: str, start: Start, world: World) -> Item | None:
         raise UsageError(
             f"{name} is a document, and its batches land on a branch: --land {start.land} is not "
             "for them",
-            hint=f"Give --land branch, or run it by itself: agentflow phase-6 {name}",
+            hint=f"Give --land branch, or run it by itself: agentflow phase-6 {word(name)}",
         )
     return Item(name, whole.task, whole.settings, whole=whole) if whole else None
 
@@ -211,7 +211,7 @@ def _check_documents(items: Sequence[Item]) -> None:
                 raise UsageError(
                     f"{item.task.id} depends on {name}, which stays incomplete: {aside[name][0]}",
                     hint="Take it up or give it up, and commit that: "
-                    + f"agentflow tasks set {name} --batch N --status PENDING or SKIPPED",
+                    + f"agentflow tasks set {word(name)} --batch N --status PENDING or SKIPPED",
                 )
 
 

@@ -19,6 +19,7 @@ from agentflow.runs import again
 from agentflow.spending import total
 from agentflow.stage import Stage
 from agentflow.threads import to_the_end
+from agentflow.words import word
 
 MARKED: dict[str, Kind] = {"done": "done", "failed": "failed", "blocked": "blocked"}
 """Outcomes that leave a marker. The others may be continued or tried again."""
@@ -41,7 +42,7 @@ def _next_step(hint: str, stage: Stage) -> str:
     """The hint; where the disk is why, it also says how the run goes on after that."""
     if hint != FREE:
         return hint
-    go_on = f"go on: agentflow resume {stage.run}"
+    go_on = f"go on: agentflow resume {word(stage.run)}"
     anew = f"begin again: {again(stage.plan.order.as_json)}"
     return f"{FREE} Then {go_on if stage.summary.turns else anew}"
 

@@ -115,9 +115,9 @@ def check_dependencies(
         if why:
             raise UsageError(
                 f"{task.id} depends on {name}, which is not complete in the base {base[:12]}: {why}",
-                hint=f"Run it first: agentflow phase-6 {name} (a batch that is set aside must be taken "
-                f"up or given up: agentflow tasks set {name} --batch N --status PENDING or SKIPPED). Or "
-                f"begin from a commit that holds all that it landed: agentflow run {task.id} --base REV",
+                hint=f"Run it first: agentflow phase-6 {word(name)} (a batch that is set aside must be taken "
+                f"up or given up: agentflow tasks set {word(name)} --batch N --status PENDING or SKIPPED). Or "
+                f"begin from a commit that holds all that it landed: agentflow run {word(task.id)} --base REV",
             )
 
 
@@ -142,7 +142,7 @@ def _unlanded(
     return UsageError(
         f"{task.id} depends on {', '.join(names)}, which the base {base[:12]} does not hold",
         hint="Run it first, or begin from a commit that holds what it landed: "
-        f"agentflow run {task.id} --base REV{named}",
+        f"agentflow run {word(task.id)} --base REV{named}",
     )
 
 

@@ -1,6 +1,7 @@
 """What a person does next, after a run that has ended."""
 
 from agentflow.records import Json
+from agentflow.words import word
 
 RESUME = "agentflow resume"
 
@@ -11,11 +12,11 @@ def command_after(report: Json) -> str:
     block = ", with the same block" if str(report["task"]).startswith("HANDOFF-") else ""
     match report["outcome"]:
         case "budget" | "interrupted" | "provider" | "environment" if report.get("num_turns"):
-            return f"{RESUME} {report['run']}"
+            return f"{RESUME} {word(report['run'])}"
         case "environment" | "blocked" if report.get("hint"):
             return ""
         case "blocked":
-            return f"agentflow answer {report['run']} 'your answer'"
+            return f"agentflow answer {word(report['run'])} 'your answer'"
         case _:
             return f"{report.get('again') or 'the same command'}{block}"
 

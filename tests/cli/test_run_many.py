@@ -90,6 +90,31 @@ def test_what_is_wrong_with_one_of_them_is_said_before_any_starts(shell: Shell) 
         assert shell.run("run", *wrong, *GATE).returncode == 2
 
 
+def test_what_is_done_elsewhere_than_on_the_target_is_said(shell: Shell) -> None:
+    git = shell.project.git
+    landed = "c\n\nAgentflow-Task: C"
+    tip = git("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", landed)
+    git("branch", "agentflow/C", tip)
+    for name in "AB":
+        (shell.project.root / f".orchestrator/tasks/{name}.md").unlink()
+    report = {"task": "C", "run": "C-20250101T000000-aaaa", "outcome": "done"}
+    report["landed"] = {"ref": "refs/heads/agentflow/C", "tip": tip}
+    folder = f".orchestrator/runs/{report['run']}"
+    shell.project.write(f"{folder}/report.json", json.dumps(report))
+    shell.project.write(".orchestrator/complete/C.done", "done")
+    told = (
+        "done elsewhere, so left out: C (agentflow/C). new does not hold that. "
+        "Begin it there: git branch new agentflow/C"
+    )
+    ended = shell.run("run", "--all", "--target", "new", *GATE)
+    assert (ended.returncode, ended.stderr) == (0, f"no task is ready\n{told}\n")
+    dry = shell.run("run", "--all", "--target", "new", "--dry-run", *GATE)
+    assert dry.stdout.splitlines()[-1] == told
+    for format in ("--output-format=json", "--output-format=stream-json"):
+        given = json.loads(shell.run("run", "--all", "--target", "new", format, *GATE).stdout)
+        assert given["notices"] == [told]
+
+
 @pytest.mark.sandbox
 def test_the_table_the_lines_and_the_json(shell: Shell, url: str, bwrap: str) -> None:
     ended = shell.run("run", "A", "B", "--base-url", url, *GATE)

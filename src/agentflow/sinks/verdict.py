@@ -12,7 +12,7 @@ from agentflow.sinks.console import gate_line, last_lines
 from agentflow.sinks.printer import Printer, Span
 from agentflow.spending import REPLAYED
 from agentflow.what_next import command_after, is_told
-from agentflow.words import counted
+from agentflow.words import counted, word
 
 TITLES = {
     "done": ("done", "bold green"),
@@ -105,7 +105,7 @@ def _print_done_before(printer: Printer, report: Json) -> None:
     line = f"{report['task']} is done already{where}{on}"
     printer.print((neutral(line), "bold green"))
     if landed and report["kept"]:
-        put = f"git branch agentflow/{report['task']} {landed['tip'][:12]}"
+        put = f"git branch agentflow/{word(report['task'])} {landed['tip'][:12]}"
         printer.print(neutral(f"  kept on {report['kept']}; to land it: {put}"))
     if report["reason"] and not report["run"]:  # no run of it is known here
         printer.print(neutral(f"  {report['reason']}"))
@@ -175,7 +175,7 @@ def _places(report: Json) -> Iterator[tuple[str, str]]:
     if report["work_tree"]:
         yield "work", f"{report['work_tree']} (the agent's files, kept)"
     yield "report", f".orchestrator/runs/{report['run']}/report.json"
-    yield "page", f"agentflow report {report['task']} --open"
+    yield "page", f"agentflow report {word(report['task'])} --open"
     if report["hint"]:
         yield "next", report["hint"]
     step = _look(report) if report["outcome"] == "done" else command_after(report)
@@ -188,4 +188,4 @@ def _look(report: Json) -> str:
         return ""
     landed: Json = report["landed"] or {}
     ref = str(landed.get("ref") or f"refs/agentflow/verified/{report['run']}")
-    return f"git log -p {report['base'][:12]}..{_branch(ref)}"
+    return f"git log -p {report['base'][:12]}..{word(_branch(ref))}"

@@ -5,6 +5,7 @@ import re
 from agentflow.errors import Conflict, EnvironmentFailure, UsageError
 from agentflow.globs import matches
 from agentflow.neutral import neutral
+from agentflow.words import word
 from agentflow.workspace.git import GitError, by_gitpython
 from agentflow.workspace.repository import Repository
 
@@ -49,7 +50,7 @@ def push(repository: Repository, remote: str, tip: str, branch: str, *, named: b
     if guarded and not named:
         raise Conflict(
             f"{branch} is a protected or default branch of {remote}, and nobody named it",
-            hint=f"To push there: --target {branch}",
+            hint=f"To push there: --target {word(branch)}",
         )
     _talk(repository, "push", "--quiet", "--no-verify", "--", remote, f"{tip}:refs/heads/{branch}")
 
