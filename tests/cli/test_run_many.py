@@ -97,7 +97,7 @@ def test_what_is_done_elsewhere_than_on_the_target_is_said(shell: Shell) -> None
     git("branch", "agentflow/C", tip)
     for name in "AB":
         (shell.project.root / f".orchestrator/tasks/{name}.md").unlink()
-    report = {"task": "C", "run": "C-20250101T000000-aaaa", "outcome": "done"}
+    report: Json = {"task": "C", "run": "C-20250101T000000-aaaa", "outcome": "done"}
     report["landed"] = {"ref": "refs/heads/agentflow/C", "tip": tip}
     folder = f".orchestrator/runs/{report['run']}"
     shell.project.write(f"{folder}/report.json", json.dumps(report))
