@@ -205,3 +205,19 @@ async def test_tasks_keep_one_pace_that_the_server_or_the_configuration_says(
     config.parent.mkdir(parents=True)
     config.write_text(f"[rate_limits]\ninput_tokens = {MINUTE}\n")
     assert await refused(shell, talks, "A") == 0, "what is configured is not kept"
+
+
+@pytest.mark.sandbox
+def test_the_hint_of_a_run_that_asks_is_the_step_that_its_text_names(
+    shell: Shell, url: str, bwrap: str
+) -> None:
+    shell.project.write(".orchestrator/tasks/Q.md", "---\nallow: [q/]\n---\n\n# Do Q\n")
+    asked = shell.run("run", "Q", "--base-url", url, *GATE, "--output-format=json")
+    report = json.loads(asked.stdout)
+    assert (asked.returncode, report["outcome"]) == (3, "blocked"), asked.stderr
+    step = f"agentflow answer {report['run']} 'your answer'"
+    assert report["hint"] == step
+    for json_ in (("runs", "show", "Q", "--json"), ("wait", "Q", "--json")):
+        assert json.loads(shell.run(*json_).stdout)["hint"] == step
+    text = shell.run("runs", "show", "Q").stdout.splitlines()
+    assert [line for line in text if line.startswith("  next")] == [f"  next     {step}"]

@@ -11,7 +11,7 @@ from agentflow.shown_reports import evidence_of, shown
 from agentflow.sinks.console import gate_line, last_lines
 from agentflow.sinks.printer import Printer, Span
 from agentflow.spending import REPLAYED
-from agentflow.what_next import command_after, is_told
+from agentflow.what_next import next_lines
 from agentflow.words import counted, word
 
 TITLES = {
@@ -176,11 +176,8 @@ def _places(report: Json) -> Iterator[tuple[str, str]]:
         yield "work", f"{report['work_tree']} (the agent's files, kept)"
     yield "report", f".orchestrator/runs/{report['run']}/report.json"
     yield "page", f"agentflow report {word(report['task'])} --open"
-    if report["hint"]:
-        yield "next", report["hint"]
-    step = _look(report) if report["outcome"] == "done" else command_after(report)
-    if step and not is_told(report["hint"], step):
-        yield "next", step
+    look = _look(report) if report["outcome"] == "done" else ""
+    yield from (("next", step) for step in (*next_lines(report), look) if step)
 
 
 def _look(report: Json) -> str:
