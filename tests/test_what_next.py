@@ -26,6 +26,8 @@ def report(outcome: str, hint: str = "", **fields: Any) -> Json:
         (report("interrupted"), "the same command"),
         (report("interrupted", again="agentflow run TASK-1"), "agentflow run TASK-1"),
         (report("budget", "Give more.", num_turns=2), f"Give more; then: {RESUME}"),
+        (report("budget", replay=True, num_turns=2, again="agentflow run A"), "the same command"),
+        (report("failed", "Give it.", replay=True, num_turns=2), "Give it."),
         (report("environment", "Mend it."), "Mend it."),
         (
             report("conflict", f"Rename it. Then go on: {RESUME}"),

@@ -10,6 +10,8 @@ _THEN = "; then: "
 def command_after(report: Json) -> str:
     """The command that goes on after a run that is not done, by its report's fields; empty if its
     hint has all there is to say."""
+    if report.get("replay"):  # nothing that goes on takes it
+        return "" if report.get("hint") else "the same command"
     block = ", with the same block" if str(report["task"]).startswith("HANDOFF-") else ""
     match report["outcome"]:
         case "budget" | "interrupted" | "provider" | "environment" if report.get("num_turns"):

@@ -39,6 +39,23 @@ def default_branch(repository: Repository, remote: str) -> str | None:
     return found[1] if found else None
 
 
+def remote_tip(repository: Repository, remote: str, branch: str) -> str | None:
+    """The commit of a remote's branch, if it is here: as the remote says now, else as it was when it
+    was fetched last. Raises `EnvironmentFailure` if it cannot be asked."""
+    ref = f"refs/heads/{branch}"
+    listing = _talk(repository, "ls-remote", "--", remote, ref)
+    said = [
+        sha
+        for sha, _, name in (line.partition("\t") for line in listing.splitlines())
+        if name == ref
+    ]
+    for name in (*said, f"refs/remotes/{remote}/{branch}"):
+        commit = f"{name}^{{commit}}"
+        if repository.git.succeeds("cat-file", "-e", commit):
+            return repository.git.text("rev-parse", "--verify", commit)
+    return None
+
+
 def push(repository: Repository, remote: str, tip: str, branch: str, *, named: bool) -> None:
     """Push a commit to a branch of a remote; no hook runs.
 
