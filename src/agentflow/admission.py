@@ -9,10 +9,12 @@ from agentflow.markers import marker_path, read_marker
 from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.resuming import Resumption, among_others, checkpoints_of, state_of
+from agentflow.run_reports import KEPT
 from agentflow.runs import (
     FOLDER,
     again,
     is_begun,
+    is_here,
     landed_by,
     landed_on,
     list_runs,
@@ -75,7 +77,7 @@ def refuse_other(plan: Plan, cache: Path, done: Json) -> None:
     """Refuse a person's answer to a run of a task that is done, as nobody would hear it, and to go on
     with another run than the one that did it."""
     task, run, other = plan.task.id, plan.order.resume, done["run"]
-    hint = f"Look at the result: agentflow runs show {word(other or task)}"
+    hint = f"Look at the result: {_looking(plan, done)}"
     if plan.order.answer is not None:
         raise UsageError(
             f"{task} is done, and the run {run} asks nothing any more",
@@ -93,6 +95,19 @@ def refuse_other(plan: Plan, cache: Path, done: Json) -> None:
         + ("does not go on" if begun else "has not begun"),
         hint=hint,
     )
+
+
+def _looking(plan: Plan, done: Json) -> str:
+    """Where what did a task is seen, also if its run was pruned."""
+    run, landed = done["run"], done.get("landed") or Json()
+    if run is None or is_here(plan.repository.root, run):
+        return f"agentflow runs show {word(run or plan.task.id)}"
+    base, tip = str(done.get("base") or ""), str(landed.get("tip") or "")
+    kept = f"its report is kept in {KEPT}/{plan.task.id}.json"
+    if not tip:
+        return f"its run was pruned; {kept}"
+    command = f"git log -p {word(f'{base}..{tip}' if base else tip)}"
+    return f"{command} (its run was pruned; {kept})"
 
 
 def with_question(plan: Plan) -> Plan:
