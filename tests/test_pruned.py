@@ -1,13 +1,14 @@
 """Tasks whose runs were pruned: the copy of the last report says what came of them."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agentflow.admission import admit, finished_before
+from agentflow.admission import admit, finished_before, refuse_other
 from agentflow.archive import prune
 from agentflow.done_before import DoneBefore
 from agentflow.errors import UsageError
@@ -105,6 +106,21 @@ def test_it_is_said_where_the_report_is(pruned: Pruned) -> None:
     with pytest.raises(UsageError, match="no run of TASK-1 is here any more") as caught:
         find_report(pruned.project.root, "TASK-1")
     assert f"(done) is in {KEPT}/TASK-1.json" in caught.value.hint
+
+
+@pytest.mark.parametrize("landed", [True, False])
+async def test_who_goes_on_with_another_run_is_told_where_the_result_is(
+    pruned: Pruned, landed: bool
+) -> None:
+    if not landed:
+        pruned.tell(landed=None)
+    plan = await pruned.plan(resume="TASK-1-20250102T000000-0000")
+    answering = replace(plan, order=replace(plan.order, answer="yes"))
+    with pytest.raises(UsageError) as caught:
+        refuse_other(answering, pruned.project.world.cache, pruned.report)
+    kept = f"its run was pruned; its report is kept in {KEPT}/TASK-1.json"
+    shown = f"git log -p {pruned.tip} ({kept})" if landed else kept
+    assert caught.value.hint.startswith(f"Look at the result: {shown}. Or begin anew: ")
 
 
 def test_the_list_of_tasks_knows_it(pruned: Pruned) -> None:

@@ -9,16 +9,19 @@ from agentflow.markers import marker_path, read_marker
 from agentflow.plan import Plan
 from agentflow.records import Json
 from agentflow.resuming import Resumption, among_others, checkpoints_of, state_of
+from agentflow.run_reports import KEPT
 from agentflow.runs import (
     FOLDER,
     again,
     is_begun,
+    is_here,
     landed_by,
     landed_on,
     list_runs,
     unfinished_run,
 )
 from agentflow.spending import is_replay
+from agentflow.words import word
 from agentflow.workspace.land import IN_THE_WAY, branch_tip, check_target, target_tip
 from agentflow.workspace.signing import check_signing
 
@@ -58,7 +61,7 @@ def finished_before(plan: Plan) -> Json | None:
         raise Unfinished(
             left,
             f"the run {left} of {task} was left unfinished",
-            hint=f"Go on with: agentflow resume {task}. " + f"Or start anew: {_anew(plan)}",
+            hint=f"Go on with: agentflow resume {word(task)}. " + f"Or start anew: {_anew(plan)}",
         )
     return None
 
@@ -74,7 +77,7 @@ def refuse_other(plan: Plan, cache: Path, done: Json) -> None:
     """Refuse a person's answer to a run of a task that is done, as nobody would hear it, and to go on
     with another run than the one that did it."""
     task, run, other = plan.task.id, plan.order.resume, done["run"]
-    hint = f"Look at the result: agentflow runs show {other or task}"
+    hint = f"Look at the result: {_looking(plan, done)}"
     if plan.order.answer is not None:
         raise UsageError(
             f"{task} is done, and the run {run} asks nothing any more",
@@ -86,12 +89,25 @@ def refuse_other(plan: Plan, cache: Path, done: Json) -> None:
     if not among_others(plan, done):
         state = state_of(plan.repository, cache, run)
         turn = checkpoints_of(plan.repository, state, run)[-1].turn
-        hint += f". Another try from where {run} is: agentflow runs fork {run} --at {turn}"
+        hint += f". Another try from where {run} is: agentflow runs fork {word(run)} --at {turn}"
     raise UsageError(
         f"{task} was done by {other}, and the run {run} "
         + ("does not go on" if begun else "has not begun"),
         hint=hint,
     )
+
+
+def _looking(plan: Plan, done: Json) -> str:
+    """Where what did a task is seen, also if its run was pruned."""
+    run, landed = done["run"], done.get("landed") or Json()
+    if run is None or is_here(plan.repository.root, run):
+        return f"agentflow runs show {word(run or plan.task.id)}"
+    base, tip = str(done.get("base") or ""), str(landed.get("tip") or "")
+    kept = f"its report is kept in {KEPT}/{plan.task.id}.json"
+    if not tip:
+        return f"its run was pruned; {kept}"
+    command = f"git log -p {word(f'{base}..{tip}' if base else tip)}"
+    return f"{command} (its run was pruned; {kept})"
 
 
 def with_question(plan: Plan) -> Plan:
@@ -104,7 +120,7 @@ def with_question(plan: Plan) -> Plan:
     told = (
         f"the run {asking} waits for an answer, and this one begins anew; to go on with that one: "
     )
-    command = f"agentflow answer {asking} 'your answer'"
+    command = f"agentflow answer {word(asking)} 'your answer'"
     return replace(plan, notices=(*plan.notices, told + command))
 
 
@@ -153,7 +169,7 @@ def _check_ours(plan: Plan) -> None:
     if plan.repository.tracks(path) or (marker.parent / ".git").exists():
         raise UsageError(
             f"{path} is committed to git, so it does not say that {plan.task.id} is done",
-            hint=f"Remove it: git rm --cached {path}. Or begin anew: {_anew(plan)}",
+            hint=f"Remove it: git rm --cached {word(path)}. Or begin anew: {_anew(plan)}",
         )
 
 
@@ -226,9 +242,9 @@ def _earlier(root: Path, task: str) -> str:
     that run's, or have been in its way too."""
     name, outcome = _newest(root, task)
     if outcome == "blocked":
-        return f"The run {name} waits for an answer: agentflow answer {name} 'your answer'. "
+        return f"The run {name} waits for an answer: agentflow answer {word(name)} 'your answer'. "
     if outcome == "conflict":
-        return f"The run {name} is verified; to land that: agentflow resume {name}. "
+        return f"The run {name} is verified; to land that: agentflow resume {word(name)}. "
     return ""
 
 
@@ -245,7 +261,7 @@ def _in_the_way(past: Resumption | None) -> str:
     if past is None:
         return IN_THE_WAY
     rid = "Rename it (git branch -m {0} NAME) or remove it (git branch -D {0})"
-    return f"{rid}, then go on: agentflow resume {past.run}"
+    return f"{rid}, then go on: agentflow resume {word(past.run)}"
 
 
 def _check_shared(plan: Plan) -> None:

@@ -1,7 +1,7 @@
 """A task on which others depend and that their start does not hold: where it is done, or that nobody
 knows it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from agentflow.done_runs import done_run
@@ -10,7 +10,8 @@ from agentflow.nearest import nearest
 from agentflow.records import Landing, Task
 from agentflow.runs import landed_on, list_runs
 from agentflow.tasks.task import FOLDER
-from agentflow.workspace.land import branch_tip
+from agentflow.words import word
+from agentflow.workspace.land import branch_tip, checked_out_in
 from agentflow.workspace.repository import Repository
 
 
@@ -57,13 +58,25 @@ def check_known(
         raise UsageError(f"{task.id} depends on {name}, and {why}", hint=hint)
 
 
-def bringing(branch: str, repository: Repository, target: str) -> str:
-    """How what a branch holds comes to where results land; no target means the current branch."""
-    if not target:
-        return f"Bring it there: git merge {branch}"
-    if branch_tip(repository, target) is None:
-        return f"Begin it there: git branch {target} {branch}"
-    return f"Bring it there: git switch {target} && git merge {branch} && git switch -"
+def bringing(branches: Sequence[str], repository: Repository, target: str) -> str:
+    """How what branches hold comes to where results land; no target means the current branch."""
+    if target and branch_tip(repository, target) is None:
+        first, *others = branches
+        begin = f"Begin it there: git branch {word(target)} {word(first)}"
+        return f"{begin} && {_merged_on(target, others)}" if others else begin
+    places = checked_out_in(repository, target) if target else [str(repository.root)]
+    if not places:
+        return f"Bring it there: {_merged_on(target, branches)}"
+    here = str(repository.root) in places
+    return f"Bring it there: {_merges('git' if here else f'git -C {word(places[0])}', branches)}"
+
+
+def _merges(git: str, branches: Sequence[str]) -> str:
+    return " && ".join(f"{git} merge {word(branch)}" for branch in branches)
+
+
+def _merged_on(target: str, branches: Sequence[str]) -> str:
+    return f"git switch {word(target)} && {_merges('git', branches)} && git switch -"
 
 
 def beginning(
@@ -71,8 +84,8 @@ def beginning(
 ) -> str:
     """How a single task begins from what a branch holds, and still lands where it was to land."""
     if landing == "current":
-        return bringing(branch, repository, "")
+        return bringing([branch], repository, "")
     there = landing == "branch" and target and branch_tip(repository, target)
-    command = f"agentflow run {task.id} --base {target if there else branch}"
-    command += f" --target {target}" if target else ""
-    return f"{bringing(branch, repository, target)}. Then: {command}" if there else f"Begin there: {command}"  # fmt: skip
+    command = f"agentflow run {word(task.id)} --base {word(target if there else branch)}"
+    command += f" --target {word(target)}" if target else ""
+    return f"{bringing([branch], repository, target)}. Then: {command}" if there else f"Begin there: {command}"  # fmt: skip

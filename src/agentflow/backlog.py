@@ -4,7 +4,6 @@ Each with what it may write and whom it waits for. Everything that can be refuse
 tasks alone is refused here, before any of them starts.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
@@ -14,25 +13,22 @@ from agentflow.configuration import Settings
 from agentflow.done_before import DoneBefore
 from agentflow.errors import UsageError
 from agentflow.frozen import record
-from agentflow.markers import read_marker
 from agentflow.order import Order
 from agentflow.outline import make_outline
 from agentflow.records import Landing, Neighbour, Task
+from agentflow.refusals import Refusals
 from agentflow.scheduler import Job
 from agentflow.setting_tables import DocumentsSetting
 from agentflow.settings import CONFIG, load_settings
-from agentflow.task_queues import queue_of_base
-from agentflow.tasks.queue import Entry
 from agentflow.tasks.task import FOLDER, names_a_file
 from agentflow.trust import read_trust
+from agentflow.words import word
 from agentflow.workspace.land import check_name, target_tip
 from agentflow.workspace.repository import Repository, open_repository
 from agentflow.world import World
 
 if TYPE_CHECKING:
     from agentflow.whole_documents import Whole
-
-_NUMBER = re.compile(r"(\d+)")
 
 
 @record
@@ -68,6 +64,7 @@ class Backlog:
     items: tuple[Item, ...]
     left_out: Mapping[str, str] = field(default_factory=dict[str, str])
     """Why a task that is there is not ready, by its id."""
+    notices: tuple[str, ...] = ()
 
 
 @record
@@ -94,7 +91,7 @@ class Start:
         """The option that names where all land, as the rest of a command."""
         if self.land == "current":
             return " --land current"
-        return f" --target {self.target}" if self.shared else ""
+        return f" --target {word(self.target)}" if self.shared else ""
 
     def done_before(self) -> DoneBefore:
         """What was done before tasks begin here."""
@@ -144,7 +141,11 @@ def named_tasks(
     Raises `UsageError` for what cannot be run, and for a dependency that is neither named nor done
     where all land.
     """
-    items = [_document(name, start, world) or _item(name, start, world) for name in names]
+    refusals, items = Refusals(), list[Item]()
+    for name in names:
+        with refusals.kept():
+            items.append(_document(name, start, world) or item_of(name, start, world))
+    refusals.check()
     known = {batch: item.task.id for item in items if item.whole for batch in item.whole.batches}
     known |= {item.task.id: item.task.id for item in items}
     done = start.done_before()
@@ -170,80 +171,13 @@ def named_tasks(
                 + (" on the target" if start.shared else "")
                 + " nor among the tasks that were given"
                 + (f": {left}" if left else ""),
-                hint=f"Give it as well: agentflow run {' '.join((*missing, *names))}{start.where}",
+                hint=f"Give it as well: agentflow run {' '.join(map(word, (*missing, *names)))}{start.where}",
             )
-    return Backlog(tuple(_linked(item, known, done) for item in items))
+    return Backlog(tuple(linked(item, known, done) for item in items))
 
 
-def ready_tasks(start: Start, world: World, *, proposed: bool = False) -> Backlog:
-    """The backlog of all task files and queue entries that can be worked on now, files first.
-
-    Left out is what is done, failed or asks something, what waits for such a task, and unless
-    `proposed`, what an agent proposed. Raises `UsageError` for a task that cannot be read.
-    """
-    root = start.repository.root
-    files = sorted((path.stem for path in (root / FOLDER).glob("*.md")), key=natural)
-    queue = queue_of_base(start.repository, start.base)
-    entries = {entry.id: entry for entry in queue.queue.entries} if queue else {}
-    names = [*files, *(name for name in entries if name not in files)]
-    left_out: dict[str, str] = {}
-    items: dict[str, Item] = {}
-    for name in names:
-        reason = _unready(name, root, entries.get(name) if name not in files else None)
-        if reason is None:
-            item = _item(name, start, world)
-            if item.task.status == "proposed" and not proposed:
-                reason = "proposed by an agent: name it, or give --accept-followups"
-            else:
-                items[name] = item
-        if reason:
-            left_out[name] = reason
-    done = start.done_before()
-    _leave_out_waiting(items, left_out, done, start.target)
-    known = {name: name for name in items}
-    return Backlog(tuple(_linked(item, known, done) for item in items.values()), left_out)
-
-
-def _leave_out_waiting(
-    items: dict[str, Item], left_out: dict[str, str], done: DoneBefore, place: str
-) -> None:
-    """Take out what waits for a task that is not there, and what waits for that."""
-    while True:
-        waiting = {
-            name: awaited
-            for name, item in items.items()
-            for awaited in item.task.depends_on
-            if awaited not in items and not done.is_held(awaited) and not done.commit(awaited)
-        }
-        if not waiting:
-            return
-        for name, awaited in waiting.items():
-            why = left_out.get(awaited) or done.left_of(awaited)
-            why = why or done.why_not(awaited, place=place)
-            left_out[name] = f"waits for {awaited}: {why}"
-            del items[name]
-
-
-_MARKED = {
-    "done": "",
-    "failed": "failed before: name it to try again",
-    "blocked": "waits for an answer: agentflow answer",
-}
-
-
-def _unready(name: str, root: Path, entry: Entry | None) -> str | None:
-    """Why a task is not run now; an empty text for one that is done, None if it is."""
-    marker = read_marker(root, name)
-    if marker:
-        return _MARKED[marker]
-    if entry is None or (entry.status == "pending" and not entry.doubts):
-        return None
-    if entry.status == "completed":
-        return ""
-    return (*entry.doubts, f"is {entry.status.replace('_', ' ')} in the queue")[0]
-
-
-def _item(name: str, start: Start, world: World) -> Item:
+def item_of(name: str, start: Start, world: World) -> Item:
+    """The item of a task of its own, be it of a file or a queue. Raises `UsageError`."""
     outline = make_outline(start.order(name), world, start.repository)
     return Item(name, outline.task, outline.settings)
 
@@ -263,7 +197,7 @@ def _document(name: str, start: Start, world: World) -> Item | None:
         raise UsageError(
             f"{name} is a document, and its batches land on a branch: --land {start.land} is not "
             "for them",
-            hint=f"Give --land branch, or run it by itself: agentflow phase-6 {name}",
+            hint=f"Give --land branch, or run it by itself: agentflow phase-6 {word(name)}",
         )
     return Item(name, whole.task, whole.settings, whole=whole) if whole else None
 
@@ -277,11 +211,11 @@ def _check_documents(items: Sequence[Item]) -> None:
                 raise UsageError(
                     f"{item.task.id} depends on {name}, which stays incomplete: {aside[name][0]}",
                     hint="Take it up or give it up, and commit that: "
-                    + f"agentflow tasks set {name} --batch N --status PENDING or SKIPPED",
+                    + f"agentflow tasks set {word(name)} --batch N --status PENDING or SKIPPED",
                 )
 
 
-def _linked(item: Item, known: Mapping[str, str], done: DoneBefore) -> Item:
+def linked(item: Item, known: Mapping[str, str], done: DoneBefore) -> Item:
     """The item with what it waits for, and what it builds on. `known` are the items by the ids that
     others may depend on: their own, and those of batches."""
     waits, commits = dict[str, None](), dict[str, str]()
@@ -295,9 +229,3 @@ def _linked(item: Item, known: Mapping[str, str], done: DoneBefore) -> Item:
             else:
                 waits[known[name]] = None
     return replace(item, waits_for=tuple(waits), builds_on=commits)
-
-
-def natural(name: str) -> tuple[tuple[int, int | str], ...]:
-    """A key by which TASK-2 comes before TASK-10."""
-    parts = _NUMBER.split(name)
-    return tuple((1, int(part)) if part.isdigit() else (0, part) for part in parts if part)

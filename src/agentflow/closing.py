@@ -19,13 +19,16 @@ from agentflow.runs import again
 from agentflow.spending import total
 from agentflow.stage import Stage
 from agentflow.threads import to_the_end
+from agentflow.what_next import with_next_step
+from agentflow.words import word
 
 MARKED: dict[str, Kind] = {"done": "done", "failed": "failed", "blocked": "blocked"}
 """Outcomes that leave a marker. The others may be continued or tried again."""
 
 
 async def close(stage: Stage, finished: RunFinished) -> Json:
-    """Write the report and, last of all, the marker; return the report.
+    """Write the report and, last of all, the marker; return the report, whose hint is what the run
+    says itself: what goes on is another command where it is one of several.
 
     Whoever is told to stop meanwhile stops after that. Raises `Fenced` if another process has the
     run, `EnvironmentFailure` if the disk does not take the end.
@@ -41,7 +44,7 @@ def _next_step(hint: str, stage: Stage) -> str:
     """The hint; where the disk is why, it also says how the run goes on after that."""
     if hint != FREE:
         return hint
-    go_on = f"go on: agentflow resume {stage.run}"
+    go_on = f"go on: agentflow resume {word(stage.run)}"
     anew = f"begin again: {again(stage.plan.order.as_json)}"
     return f"{FREE} Then {go_on if stage.summary.turns else anew}"
 
@@ -62,7 +65,7 @@ async def _close(stage: Stage, finished: RunFinished) -> Json:
                 sink(redacted_event(Notice(text), stage.redact))
 
         with suppress(asyncio.CancelledError):
-            await tell_end(stage.hooks, report, str(_report(stage)), tell)
+            await tell_end(stage.hooks, with_next_step(report), str(_report(stage)), tell)
     if finished.outcome == "done" or not stage.summary.turns:
         with suppress(asyncio.CancelledError):
             await stage.bench.remove(whole=not stage.summary.turns)
@@ -101,7 +104,7 @@ def _record(stage: Stage, finished: RunFinished) -> Json:
     report |= _asked_elsewhere(stage, report)
     others = known_runs(root, task, but=stage.run)
     report["task_total"] = total([*others, report]).as_json()
-    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(with_next_step(report), indent=2, ensure_ascii=False) + "\n"
     write_atomically(_report(stage), text, alone=True)
     with suppress(EnvironmentFailure):  # a copy under a fixed name; the run has its own
         write_atomically(own_folder(root, KEPT) / f"{task}.json", text, alone=True)

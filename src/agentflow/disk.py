@@ -3,7 +3,6 @@
 import errno
 import glob
 import os
-import shlex
 import stat
 import tempfile
 from collections.abc import Generator
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agentflow.errors import EnvironmentFailure, UsageError
+from agentflow.words import word
 
 ROOM = 4 << 20
 """Bytes that must still fit: fewer, and git or a command may have failed for that alone."""
@@ -45,7 +45,7 @@ def check_place(file: Path) -> None:
     if not folder.is_dir():
         raise UsageError(
             f"{file} cannot be written: there is no folder {folder}",
-            hint=f"Make it first: mkdir -p {shlex.quote(str(folder))}",
+            hint=f"Make it first: mkdir -p {word(folder)}",
         )
     if file.is_dir():
         raise UsageError(f"{file} cannot be written: it is a folder", hint="Name a file in it.")

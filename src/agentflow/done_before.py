@@ -1,6 +1,6 @@
 """What was done before several tasks are run: held by where they start, or landed elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from agentflow.awaited import bringing, check_known, done_on, why_unknown
@@ -51,10 +51,24 @@ class DoneBefore:
         if branch:
             return (
                 f"is done on {branch}, and {place or 'the current branch'} does not hold that. "
-                + bringing(branch, self._repository, place)
+                + bringing([branch], self._repository, place)
             )
         unknown = why_unknown(self._repository, self._base, name, self._is_document)
         return unknown or "is not there"
+
+    def told_elsewhere(self, names: Iterable[str], *, place: str) -> tuple[str, ...]:
+        """In a line, which of these tasks are done elsewhere than at the `place` where all land, and how
+        what they landed is brought there; nothing if none is."""
+        wanted = (name for name in names if self._shared and name not in self._held)
+        on = {name: branch for name in wanted if (branch := done_on(self._repository, name))}
+        if not on:
+            return ()
+        told = ", ".join(f"{name} ({branch})" for name, branch in on.items())
+        branches = list(dict.fromkeys(on.values()))
+        return (
+            f"done elsewhere, so left out: {told}. {place or 'the current branch'} does not hold that. "
+            + bringing(branches, self._repository, place),
+        )
 
     def _is_document(self, name: str) -> bool:
         return self.left_of(name) is not None
@@ -69,7 +83,7 @@ class DoneBefore:
             raise UsageError(
                 f"{task.id} depends on {name}, which is done on {branch}, and "
                 f"{place or 'the current branch'} does not hold that",
-                hint=bringing(branch, self._repository, place),
+                hint=bringing([branch], self._repository, place),
             )
 
     def commit(self, name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 AgentflowError
 ├── UsageError         2   a flag, a file or a name that the caller can correct
+│   └── UsageErrors     2   several of them
 ├── AgentFailed        1   the agent gave up, or the loop stopped it
 ├── Blocked            3   an answer by a person is needed
 ├── BudgetExceeded     4   turns, cost, tokens or time ran out
@@ -42,6 +43,15 @@ class UsageError(AgentflowError):
 
     exit_code = 2
     outcome = "usage"
+
+
+class UsageErrors(UsageError):
+    """Several things that the caller can correct; `each` says of one what is wrong and what to do."""
+
+    def __init__(self, message: str, each: "tuple[UsageError, ...]") -> None:
+        lines = [line for one in each for line in (one.message, one.hint and f"  {one.hint}")]
+        super().__init__(message, hint="\n".join(filter(None, lines)))
+        self.each = each
 
 
 class AgentFailed(AgentflowError):

@@ -19,6 +19,7 @@ from agentflow.tasks.handoff import Handoff
 from agentflow.tasks.handoff_questions import Reading
 from agentflow.tasks.service_match import boundaries
 from agentflow.tasks.task import text_task
+from agentflow.words import word
 from agentflow.workspace.repository import Repository
 
 PROMPTS = ("handoff", "backend-task-handoff-prompt")
@@ -68,7 +69,7 @@ def prepare(repository: Repository, reading: Reading, base: str | None, name: st
         if not (repository.root / owner / ".git").exists():
             raise UsageError(
                 f"the submodule {owner} is not checked out",
-                hint=f"git submodule update --init {owner}",
+                hint=f"git submodule update --init {word(owner)}",
             )
         if base:
             raise UsageError(f"--base is a commit of this repository, and the work is in {owner}")

@@ -38,6 +38,7 @@ from agentflow.resuming import run_started, state_folder
 from agentflow.run_reports import REPORT, read_report
 from agentflow.runs import FOLDER, JOURNAL, RESUMABLE, next_of, task_lock
 from agentflow.staging import redactor_of
+from agentflow.words import word
 from agentflow.workspace.checkpoint import Checkpoint, write_checkpoint
 from agentflow.workspace.clone import make_repository
 from agentflow.workspace.git import Git
@@ -93,7 +94,7 @@ def _check_not_landed(repository: Repository, run: str, tip: str, name: str) -> 
     if run in repository.landed_runs(tip):
         raise UsageError(
             f"the run {run} has landed: it is in the history of {name}",
-            hint=f"Look at it: git log {name}",
+            hint=f"Look at it: git log {word(name)}",
         )
 
 
@@ -248,4 +249,4 @@ def _report(offer: Offer, begun: RunStarted, history: History, redact: Redact) -
 def _end(ended: RunFinished, run: str) -> RunFinished:
     if ended.outcome == "blocked":
         return replace(ended, hint="")
-    return replace(ended, reason="", hint=f"agentflow resume {run}")
+    return replace(ended, reason="", hint=f"agentflow resume {word(run)}")

@@ -13,6 +13,7 @@ from agentflow.tasks.document import Batch, Document, batch_task_id
 from agentflow.tasks.next_batch import is_for
 from agentflow.tasks.task import FOLDER
 from agentflow.tasks.tasks_md import MAX_DOCUMENT, parse_tasks_md, read_tasks_md
+from agentflow.words import word
 from agentflow.workspace.repository import Repository
 
 
@@ -44,7 +45,7 @@ def _absent(repository: Repository, commit: str, task: str, roots: Sequence[str]
     """What is wrong where a task has no document: it is another kind of task, or its name is."""
     told = f"there is no {NAME} of {task}, neither in {commit[:12]} nor in your work tree"
     if Path(repository.root, FOLDER, f"{task}.md").is_file():
-        return UsageError(told, hint=f"{task} is a task of one file: agentflow run {task}")
+        return UsageError(told, hint=f"{task} is a task of one file: agentflow run {word(task)}")
     known = {
         *(path.split("/")[-2] for path in repository.modes(commit) if _is_document(path, roots)),
         *(path.parent.name for path in all_documents(repository.root, roots)),

@@ -19,6 +19,7 @@ from agentflow.runs import again, task_lock
 from agentflow.stage import Stage
 from agentflow.staging import gates_on_base, prepare
 from agentflow.threads import to_the_end
+from agentflow.words import word
 from agentflow.workspace.combine import both_sides, merge_commit, merge_trees
 from agentflow.workspace.git import Git
 from agentflow.workspace.land import forget_verified, keep_verified, land, target_tip
@@ -63,7 +64,7 @@ async def _land_shared(stage: Stage, candidate: Candidate) -> Landed:
             if await asyncio.to_thread(_tip, stage) == tip:
                 raise
     told = f"{stage.plan.branch} moved {ATTEMPTS} times while the result was judged"
-    raise Conflict(told, hint=f"Go on when it is quiet: agentflow resume {stage.run}")
+    raise Conflict(told, hint=f"Go on when it is quiet: agentflow resume {word(stage.run)}")
 
 
 async def _combined(stage: Stage, candidate: Candidate, onto: str) -> Candidate:
@@ -90,7 +91,7 @@ async def _combined(stage: Stage, candidate: Candidate, onto: str) -> Candidate:
 def _conflict(stage: Stage, reason: str) -> Conflict:
     plan, hint = stage.plan, f"The verified commits are on refs/agentflow/verified/{stage.run}."
     if not plan.order.shared_target:  # else it goes back to an agent by itself
-        anew = again(plan.order.as_json, f"--base {plan.branch}")
+        anew = again(plan.order.as_json, f"--base {word(plan.branch)}")
         hint += f" Begin anew from where {plan.branch} is: {anew}"
     return Conflict(f"{plan.branch} moved meanwhile: {reason}", hint=hint)
 
@@ -138,7 +139,7 @@ def _land(stage: Stage, candidate: Candidate) -> Landed:
         )
     except Conflict as conflict:
         if _can_land_later(stage, candidate):
-            conflict.hint = f"{conflict.hint} Then go on: agentflow resume {stage.run}"
+            conflict.hint = f"{conflict.hint} Then go on: agentflow resume {word(stage.run)}"
         raise
     if stage.relay and landed.ref:
         stage.relay.publish(landed.ref, landed.tip)

@@ -30,7 +30,7 @@ from agentflow.setting_tables import DocumentsSetting
 from agentflow.settings import CONFIG, how_to_commit
 from agentflow.strict_json import parse_object
 from agentflow.strict_toml import parse_toml
-from agentflow.words import counted
+from agentflow.words import counted, word
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
 
@@ -115,9 +115,9 @@ def check_dependencies(
         if why:
             raise UsageError(
                 f"{task.id} depends on {name}, which is not complete in the base {base[:12]}: {why}",
-                hint=f"Run it first: agentflow phase-6 {name} (a batch that is set aside must be taken "
-                f"up or given up: agentflow tasks set {name} --batch N --status PENDING or SKIPPED). Or "
-                f"begin from a commit that holds all that it landed: agentflow run {task.id} --base REV",
+                hint=f"Run it first: agentflow phase-6 {word(name)} (a batch that is set aside must be taken "
+                f"up or given up: agentflow tasks set {word(name)} --batch N --status PENDING or SKIPPED). Or "
+                f"begin from a commit that holds all that it landed: agentflow run {word(task.id)} --base REV",
             )
 
 
@@ -138,11 +138,11 @@ def _unlanded(
                 "does not hold that",
                 hint=beginning(task, branch, repository, landing, target),
             )
-    named = f" --target {target}" if target else ""
+    named = f" --target {word(target)}" if target else ""
     return UsageError(
         f"{task.id} depends on {', '.join(names)}, which the base {base[:12]} does not hold",
         hint="Run it first, or begin from a commit that holds what it landed: "
-        f"agentflow run {task.id} --base REV{named}",
+        f"agentflow run {word(task.id)} --base REV{named}",
     )
 
 

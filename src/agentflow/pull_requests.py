@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
@@ -18,7 +18,7 @@ from agentflow.errors import EnvironmentFailure
 from agentflow.frozen import record
 from agentflow.neutral import code_span, neutral, one_line
 from agentflow.records import Json
-from agentflow.verified_runs import VerifiedRun
+from agentflow.request_contents import Contents
 from agentflow.workspace.repository import Repository
 
 TIMEOUT = 120.0
@@ -54,48 +54,33 @@ class Opened:
 
 
 def proposal(
-    found: VerifiedRun,
-    base: str,
-    root: Repository,
-    *,
-    wanted: str,
-    title: str | None,
-    draft: bool,
+    contents: Contents, base: str, root: Repository, *, title: str | None, draft: bool
 ) -> Proposal:
-    """The pull request of a run, its body from the verdict. `wanted` is the name that was given for it:
-    that of a document means all its batches on the branch, of which the run did the newest."""
+    """The pull request of a run, its body from the verdict; of a document's batches with a list of
+    them, of which the run did the newest."""
+    found = contents.run
     report: Json = found.report
     body = (
         f"{summary(judged_of(report, root.root))}\n"
         f"Verified by agentflow: commit {code_span(found.tip)} on {code_span(found.base[:12])}.\n"
     )
     task, said = found.task, str(report.get("title") or found.task)
-    if wanted not in {found.run, found.task}:
-        batches = _batches(root, wanted, found.tip)
-        task, said = wanted, f"batches {', '.join(dict.fromkeys(name for name, *_ in batches))}"
-        lines = (
-            f"- batch {name}: {code_span(subject)} {code_span(sha[:12])}\n"
-            for name, sha, subject in batches
-        )
-        body = f"Batches on this branch:\n\n{''.join(lines)}\nThe newest:\n\n{body}"
+    if contents.is_document:
+        names = list(dict.fromkeys(each.id for each in contents.batches))
+        task = contents.wanted
+        said = f"{'batch' if len(names) == 1 else 'batches'} {', '.join(names)}"
+        lines = "".join(_lines(contents))
+        body = f"Batches on this branch:\n\n{lines}\nThe newest:\n\n{body}"
     named = one_line(f"{task}: {title or said}", 200)
     return Proposal(found.branch, base, named, cut(body), draft)
 
 
-def _batches(root: Repository, document: str, tip: str) -> list[tuple[str, str, str]]:
-    """The batches of a document whose work is on a branch, oldest first: the id in the name of its
-    run's task, the commit, and its subject. Not what says in the document what became of it."""
-    form = "%H%x00%(trailers:key=Agentflow-Task,valueonly,unfold)%x00%s"
-    log = root.git.text(
-        "log", "-z", "--reverse", "--topo-order", "--no-show-signature", "--encoding=UTF-8",
-        f"--format=tformat:{form}", tip,
-    )  # fmt: skip
-    ours, own = f"{document}-batch-", f"docs({document}): batch "
-    return [
-        (task.strip().removeprefix(ours), sha, subject)
-        for sha, task, subject in zip(*[iter(log.split("\0"))] * 3, strict=False)
-        if task.strip().startswith(ours) and not subject.startswith(own)
-    ]
+def _lines(contents: Contents) -> Iterator[str]:
+    for each in contents.batches:
+        yield f"- batch {each.id}: {code_span(each.subject)} {code_span(each.commit[:12])}\n"
+    for missing in contents.missing:
+        run, outcome = code_span(missing.run), code_span(missing.outcome)
+        yield f"- batch {missing.id} is not in it: its run {run} is {outcome}\n"
 
 
 def cut(body: str) -> str:

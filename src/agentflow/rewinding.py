@@ -29,6 +29,7 @@ from agentflow.runs import (
 )
 from agentflow.spending import is_replay
 from agentflow.strict_json import parse_object
+from agentflow.words import word
 from agentflow.workspace.checkpoint import (
     Checkpoint,
     move_to,
@@ -71,7 +72,7 @@ def rewind(repository: Repository, world: World, report: dict[str, object], turn
         if wanted.lines < first.lines:
             raise UsageError(
                 f"the run {run} is a fork that begins after turn {first.turn}",
-                hint=f"Begin another one there: agentflow runs fork {run} --at {turn}",
+                hint=f"Begin another one there: agentflow runs fork {word(run)} --at {turn}",
             )
         if wanted is first and not is_begun(folder):
             return
@@ -80,7 +81,7 @@ def rewind(repository: Repository, world: World, report: dict[str, object], turn
         if done:
             raise UsageError(
                 f"{done} is done, and what was verified stays",
-                hint=f"Begin another run there: agentflow runs fork {run} --at {turn}",
+                hint=f"Begin another run there: agentflow runs fork {word(run)} --at {turn}",
             )
         # The files first: lines beyond a checkpoint are done again, files ahead of lines are not.
         move_to(state, run, wanted.commit, kept[-1].commit)
@@ -149,7 +150,7 @@ def _beside(plan: Plan, source: str) -> str:
     if task.tracking_id:
         return (
             f"Write a batch that changes it into the document on {plan.lands_on}, then: "
-            f"agentflow phase-6 {task.tracking_id}"
+            f"agentflow phase-6 {word(task.tracking_id)}"
         )
     flags = f"--fresh --land branch --target agentflow/{task.id}"
     command = again(plan.order.as_json, flags, f"the command that began {source}")

@@ -3,7 +3,6 @@
 import fcntl
 import glob
 import os
-import shlex
 import time
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ from agentflow.nearest import nearest
 from agentflow.records import Json
 from agentflow.run_reports import KEPT, NAME, kept_report, read_report
 from agentflow.spending import is_replay
+from agentflow.words import word
 
 FOLDER = ".orchestrator/runs"
 JOURNAL = "journal.jsonl"
@@ -181,8 +181,8 @@ def next_of(report: Json) -> str:
     """What a person can do with a run that is here."""
     name = report["run"]
     if _goes_on(report):
-        return f"Go on with it: agentflow resume {name}"
-    return f"Look at it: agentflow runs show {name}"
+        return f"Go on with it: agentflow resume {word(name)}"
+    return f"Look at it: agentflow runs show {word(name)}"
 
 
 def check_no_replay(root: Path, run: str, *, replay: bool) -> None:
@@ -198,7 +198,7 @@ def again(order: Json, extra: str = "", command: str = "the same command") -> st
     """The command that asks for the same and gives `extra`, or words for a `command` that is not known:
     free text, a document and flags would have to be given again."""
     if order.get("text") is None and order.get("task") and not order.get("flags"):
-        return " ".join(("agentflow run", shlex.quote(str(order["task"])), *extra.split()))
+        return " ".join(("agentflow run", word(order["task"]), *extra.split()))
     return f"{command} with {extra}" if extra else command
 
 
@@ -206,7 +206,7 @@ def anew(root: Path, run: str) -> str:
     """The next step where a run cannot go on."""
     task = NAME.fullmatch(run)
     if task and (root / TASKS / f"{task['task']}.md").is_file():
-        return f"Begin anew: agentflow run {task['task']} --fresh"
+        return f"Begin anew: agentflow run {word(task['task'])} --fresh"
     return f"Begin anew by the command that began {run}; `agentflow run` takes --fresh for that"
 
 

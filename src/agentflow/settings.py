@@ -11,7 +11,6 @@ a command that a repository chose. `gates` are joined by name, `sandbox` key by 
 """
 
 import os
-import shlex
 import types
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -29,7 +28,7 @@ from agentflow.records import Task
 from agentflow.setting_tables import GateSetting, SandboxSetting
 from agentflow.strict_toml import parse_toml
 from agentflow.trust import NOTHING, WIDENING, Trust, widening
-from agentflow.words import plain
+from agentflow.words import plain, word
 
 if TYPE_CHECKING:
     from agentflow.workspace.repository import Repository
@@ -64,7 +63,7 @@ def user_file(environment: Mapping[str, str]) -> Path:
 def how_to_commit(root: Path, directory: Path) -> str:
     """The command that commits the configuration of the repository at `root`, given in `directory`."""
     folder = os.path.relpath(root.resolve() / CONFIG, directory.resolve()).rpartition("/")[0]
-    return f"git add {shlex.quote(folder)} && git commit -m 'chore: agentflow'"
+    return f"git add {word(folder)} && git commit -m 'chore: agentflow'"
 
 
 def load_settings(

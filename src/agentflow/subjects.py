@@ -15,6 +15,7 @@ from agentflow.records import Task
 from agentflow.settings import CONFIG, load_settings
 from agentflow.tasks.task import FOLDER, check_id, read_task
 from agentflow.trust import read_trust
+from agentflow.words import word
 from agentflow.workspace.git import Git, GitError
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
@@ -126,7 +127,11 @@ def _branch_tip(task: str, repository: Repository) -> str:
         if repository.git.succeeds("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"):
             return repository.resolve(ref)
     done = read_marker(repository.root, task) == "done"
-    again = f"again: agentflow run {task} --fresh" if done else f"first: agentflow run {task}"
+    again = (
+        f"again: agentflow run {word(task)} --fresh"
+        if done
+        else f"first: agentflow run {word(task)}"
+    )
     raise UsageError(
         f"there is no branch {branch}, where {task} would have landed",
         hint=f"Run it {again}. Or give a revision instead.",

@@ -129,6 +129,7 @@ def summary(
         "hint": _hint(tasks) if told else "",
         "tasks": tasks,
         "left_out": dict(backlog.left_out),
+        "notices": list(backlog.notices),
         "num_turns": spent.turns,
         "total_cost_usd": None if spent.cost is None else round(spent.cost, 6),
     }

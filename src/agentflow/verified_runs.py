@@ -13,6 +13,7 @@ from agentflow.records import Json
 from agentflow.run_reports import REPORT
 from agentflow.runs import FOLDER, find_report, is_begun, list_runs
 from agentflow.spending import is_replay
+from agentflow.words import word
 from agentflow.workspace.git import GitError
 from agentflow.workspace.land import base_ref
 from agentflow.workspace.repository import Repository
@@ -54,7 +55,7 @@ def verified_run(repository: Repository, wanted: str) -> VerifiedRun:
         ]
         raise UsageError(
             f"the run {run} is {outcome}: it verified nothing",
-            hint=f"Look at it: agentflow runs show {run}"
+            hint=f"Look at it: agentflow runs show {word(run)}"
             + (f". Or give the one that did: {earlier[-1]}" if earlier else ""),
         )
     file = f"{FOLDER}/{run}/{REPORT}"

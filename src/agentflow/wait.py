@@ -22,6 +22,7 @@ from agentflow.runs import (
 )
 from agentflow.tasks.task import FOLDER as TASKS
 from agentflow.tasks.task import check_id
+from agentflow.words import word
 from agentflow.workspace.repository import Repository
 
 INTERVAL = 0.2
@@ -209,7 +210,7 @@ def result_of(repository: Repository, run: str) -> Json:
     if repository.tracks(path):
         raise UsageError(
             f"{path} is tracked by git, so it does not say how a run ended here",
-            hint=f"Remove it: git rm -r --cached {FOLDER}/{run}",
+            hint=f"Remove it: git rm -r --cached {FOLDER}/{word(run)}",
         )
     report = read_report(repository.root / FOLDER / run)
     code = _exit_code(report)
@@ -217,7 +218,9 @@ def result_of(repository: Repository, run: str) -> Json:
         return {**report, "exit_code": code}
     killed = "it ended without a result: its process was killed"
     begun = is_begun(repository.root / FOLDER / run)
-    reason = killed if begun else f"it was forked, and not gone on with: agentflow resume {run}"
+    reason = (
+        killed if begun else f"it was forked, and not gone on with: agentflow resume {word(run)}"
+    )
     return {**report, "outcome": "interrupted", "exit_code": NO_RESULT, "reason": reason}
 
 

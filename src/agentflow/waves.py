@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from agentflow.backlog import Backlog, Item
 from agentflow.globs import as_written
-from agentflow.neutral import one_line
+from agentflow.neutral import neutral, one_line
 from agentflow.overlaps import overlap
 from agentflow.records import Json
 from agentflow.scheduler import Slot, schedule
@@ -36,6 +36,7 @@ def waves_json(backlog: Backlog) -> Json:
             for slot in slots
         ],
         "left_out": dict(backlog.left_out),
+        "notices": list(backlog.notices),
     }
 
 
@@ -73,6 +74,8 @@ def drawn(plan: Json, at_once: int, landing: str) -> list[str]:
     if plan["left_out"]:
         lines += ["", "not ready"]
         lines += [f"  {name:<{width}}  {one_line(why)}" for name, why in plan["left_out"].items()]
+    for notice in plan["notices"]:
+        lines += ["", neutral(notice)]
     return lines
 
 

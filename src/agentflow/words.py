@@ -1,5 +1,12 @@
 """Words that are said in more than one place."""
 
+import shlex
+
+
+def word(text: object) -> str:
+    """A name or path as one word of a command that a person copies into a shell: it runs nothing."""
+    return shlex.quote(str(text))
+
 
 def counted(number: int, noun: str) -> str:
     """`1 file`, `2 files`, `3 batches`, `1,200 files`."""

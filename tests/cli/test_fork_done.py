@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -102,6 +104,23 @@ def test_one_that_is_older_than_the_result_does_not_go_on(
     told = json.loads(ended.stdout)
     assert (ended.returncode, told["outcome"]) == (2, "usage")
     assert told["reason"] == f"TASK-1 was done by {later['run']}, and the run {name} has not begun"
+    assert told["hint"].startswith(f"Look at the result: agentflow runs show {later['run']}")
+
+    for run in (report["run"], later["run"]):
+        shutil.rmtree(shell.project.root / ".orchestrator/runs" / run)
+    pruned = shell.run("resume", name, "--output-format", "json")
+    told = json.loads(pruned.stdout)
+    assert (pruned.returncode, "runs show" in told["hint"]) == (2, False)
+    command, kept = re.findall(
+        "Look at the result: (git .*) \\(its run was pruned; (.*)\\)", told["hint"]
+    )[0]
+    assert kept == "its report is kept in .orchestrator/reports/TASK-1.json"
+    assert (shell.project.root / kept.split()[-1]).is_file()
+    log = subprocess.run(
+        command, shell=True, cwd=shell.project.root, capture_output=True, text=True, check=True
+    ).stdout
+    assert f"Agentflow-Run: {later['run']}" in log
+    assert "+++ b/app/hello.txt" in log
 
 
 def test_who_goes_back_in_it_is_shown_a_way_that_leads_on(

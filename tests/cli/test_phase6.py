@@ -321,3 +321,35 @@ def test_the_document_need_not_be_in_the_work_tree(terminal: Terminal) -> None:
     assert git("show", f"agentflow/{TASK}:{PATH}").count("✅ COMPLETE") == 4
     unknown = terminal.run("run", "TASK_NONE", "--prompt", "phase-6", "--base-url", url)
     assert (unknown.returncode, "there is no task 'TASK_NONE'" in unknown.stderr) == (2, True)
+
+
+def test_what_passed_is_proposed_and_what_failed_is_named(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    git = terminal.project.git
+    git("init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "remote"))
+    git("remote", "add", "origin", str(tmp_path / "remote"))
+    git("push", "--quiet", "origin", "main")
+    fails = WORK.replace("echo x > $f", "[ $f = app/hello.txt ] && echo x > $f || echo wrong > $f")
+    url = terminal.serve(turn(bash(fails)), *[turn(text="Done.")] * 4)
+    ended = terminal.run("phase-6", TASK, "--base-url", url, *GATE)
+    assert ended.returncode == 1, ended.stderr
+
+    asked = terminal.run("pr", TASK, "--json")
+
+    assert asked.returncode == 0, asked.stderr
+    told = json.loads(asked.stdout)
+    assert (told["title"], told["branch"]) == (f"{TASK}: batch 1", f"agentflow/{TASK}")
+    (notice,) = told["notices"]
+    assert notice.startswith("batch 2 is not in it: its run ")
+    assert f"{notice}\npushed agentflow/{TASK} to origin\n" == terminal.run("pr", TASK).stderr
+    pushed = git("ls-remote", "origin", f"refs/heads/agentflow/{TASK}").split()[0]
+    assert pushed == git("rev-parse", f"agentflow/{TASK}~1")
+
+    git("push", "--quiet", "origin", f"{pushed}:main")
+    git("update-ref", "-d", "refs/remotes/origin/main")
+    refused = terminal.run("pr", TASK)
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        f"error: main of origin has all that {TASK} verified\n  {notice}\n",
+    )

@@ -71,8 +71,48 @@ def test_what_is_wrong_with_one_of_them_is_said_before_any_starts(shell: Shell) 
     unknown = shell.run("run", "A", "NOPE", *GATE)
     assert unknown.returncode == 2
     assert "there is no task 'NOPE'" in unknown.stderr
+    shell.project.write(".orchestrator/tasks/D.md", "---\ngate: t=true\n---\n\n# D\n")
+    shell.project.write(".orchestrator/tasks/E.md", "---\nallow: [x]\n# E\n")
+    folder = f"{shell.project.root}/.orchestrator/tasks"
+    unread = shell.run("run", "--all", "--output-format=json", *GATE)
+    told = json.loads(unread.stdout)
+    not_closed = {
+        "reason": f"{folder}/E.md: the header that `---` begins is not closed",
+        "hint": "Write `---` alone on a line, below the header.",
+    }
+    unknown_key = f"{folder}/D.md:2: unknown key 'gate'; did you mean 'gates'?"
+    assert unread.returncode == told["exit_code"] == 2
+    assert told["each"] == [{"reason": unknown_key, "hint": ""}, not_closed]
+    assert unread.stderr == (
+        f"error: {told['reason']}\n  {unknown_key}\n  {not_closed['reason']}\n    {not_closed['hint']}\n"
+    )
     for wrong in (("--all", "A"), ("A", "B", "--text", "x"), ("A", "-")):
         assert shell.run("run", *wrong, *GATE).returncode == 2
+
+
+def test_what_is_done_elsewhere_than_on_the_target_is_said(shell: Shell) -> None:
+    git = shell.project.git
+    landed = "c\n\nAgentflow-Task: C"
+    tip = git("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", landed)
+    git("branch", "agentflow/C", tip)
+    for name in "AB":
+        (shell.project.root / f".orchestrator/tasks/{name}.md").unlink()
+    report: Json = {"task": "C", "run": "C-20250101T000000-aaaa", "outcome": "done"}
+    report["landed"] = {"ref": "refs/heads/agentflow/C", "tip": tip}
+    folder = f".orchestrator/runs/{report['run']}"
+    shell.project.write(f"{folder}/report.json", json.dumps(report))
+    shell.project.write(".orchestrator/complete/C.done", "done")
+    told = (
+        "done elsewhere, so left out: C (agentflow/C). new does not hold that. "
+        "Begin it there: git branch new agentflow/C"
+    )
+    ended = shell.run("run", "--all", "--target", "new", *GATE)
+    assert (ended.returncode, ended.stderr) == (0, f"no task is ready\n{told}\n")
+    dry = shell.run("run", "--all", "--target", "new", "--dry-run", *GATE)
+    assert dry.stdout.splitlines()[-1] == told
+    for format in ("--output-format=json", "--output-format=stream-json"):
+        given = json.loads(shell.run("run", "--all", "--target", "new", format, *GATE).stdout)
+        assert given["notices"] == [told]
 
 
 @pytest.mark.sandbox
@@ -165,3 +205,19 @@ async def test_tasks_keep_one_pace_that_the_server_or_the_configuration_says(
     config.parent.mkdir(parents=True)
     config.write_text(f"[rate_limits]\ninput_tokens = {MINUTE}\n")
     assert await refused(shell, talks, "A") == 0, "what is configured is not kept"
+
+
+@pytest.mark.sandbox
+def test_the_hint_of_a_run_that_asks_is_the_step_that_its_text_names(
+    shell: Shell, url: str, bwrap: str
+) -> None:
+    shell.project.write(".orchestrator/tasks/Q.md", "---\nallow: [q/]\n---\n\n# Do Q\n")
+    asked = shell.run("run", "Q", "--base-url", url, *GATE, "--output-format=json")
+    report = json.loads(asked.stdout)
+    assert (asked.returncode, report["outcome"]) == (3, "blocked"), asked.stderr
+    step = f"agentflow answer {report['run']} 'your answer'"
+    assert report["hint"] == step
+    for json_ in (("runs", "show", "Q", "--json"), ("wait", "Q", "--json")):
+        assert json.loads(shell.run(*json_).stdout)["hint"] == step
+    text = shell.run("runs", "show", "Q").stdout.splitlines()
+    assert [line for line in text if line.startswith("  next")] == [f"  next     {step}"]

@@ -58,6 +58,8 @@ def ended(process: "subprocess.Popen[str]", code: int) -> Json:
     (line,) = output.splitlines()
     report: Json = json.loads(line)
     assert (report["outcome"], report["exit_code"]) == ("interrupted", code)
+    go_on = f"agentflow resume {report['run']}" if report["num_turns"] else report["again"]
+    assert report["hint"] == (go_on or "the same command")
     return report
 
 

@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agentflow.backlog import find_start, named_tasks, ready_tasks
+from agentflow.backlog import find_start, named_tasks
 from agentflow.events import Event
 from agentflow.many import Wanted, run_many
 from agentflow.models.anthropic import open_model
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.plan import Plan
 from agentflow.prompts.context import refuse_commands
+from agentflow.ready_tasks import ready_tasks
 from agentflow.records import Json
 from agentflow.run import OpenModel
 from agentflow.stopping import Stop

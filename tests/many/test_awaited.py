@@ -2,17 +2,19 @@
 
 import asyncio
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agentflow.backlog import Backlog, find_start, named_tasks, ready_tasks
+from agentflow.backlog import Backlog, find_start, named_tasks
 from agentflow.errors import UsageError
 from agentflow.markers import write_marker
 from agentflow.order import Order
 from agentflow.plan import make_plan
-from agentflow.waves import waves_json
+from agentflow.ready_tasks import ready_tasks
+from agentflow.waves import drawn, waves_json
 from tests.run.project import Project, make_project
 
 GATES = {"gates": [{"name": "t", "command": "true"}], "prompt": "plain"}
@@ -29,12 +31,16 @@ def project(tmp_path: Path) -> Project:
     base = made.commit("chore: tasks")
     tip = made.git("commit-tree", "HEAD^{tree}", "-p", base, "-m", "u\n\nAgentflow-Task: USERS-1")
     made.git("branch", DONE, tip)
-    run = "USERS-1-20250101T000000-aaaa"
-    landed = {"ref": f"refs/heads/{DONE}", "tip": tip}
-    report = {"task": "USERS-1", "run": run, "outcome": "done", "landed": landed}
-    made.write(f".orchestrator/runs/{run}/report.json", json.dumps(report))
-    write_marker(made.root, "USERS-1", "done")
+    is_done(made, "USERS-1", DONE, tip)
     return made
+
+
+def is_done(project: Project, name: str, branch: str, tip: str) -> None:
+    run = f"{name}-20250101T000000-aaaa"
+    landed = {"ref": f"refs/heads/{branch}", "tip": tip}
+    report = {"task": name, "run": run, "outcome": "done", "landed": landed}
+    project.write(f".orchestrator/runs/{run}/report.json", json.dumps(report))
+    write_marker(project.root, name, "done")
 
 
 def task(project: Project, name: str, needs: str = "") -> None:
@@ -84,6 +90,76 @@ def test_what_is_done_elsewhere_is_brought_to_a_target_that_all_land_on(project:
         assert "MAIL-1" in [item.name for item in several(project, *names, target="release").items]
     # Each on its own branch, tasks build on it where it is.
     assert len(several(project, "ORDERS-1", "MAIL-1").items) == 2
+
+
+def copied(project: Project, step: str) -> None:
+    """Run the command of a hint in a shell, as a person does who copies it."""
+    command = step.partition(": ")[2]
+    quiet = {**project.world.environment, "GIT_MERGE_AUTOEDIT": "no"}
+    subprocess.run(
+        command, shell=True, cwd=project.root, env=quiet, check=True, capture_output=True
+    )
+
+
+def done_besides(project: Project, name: str, branch: str) -> str:
+    """A task that is done on a branch of its own, beside that of USERS-1; return its commit."""
+    task(project, name)
+    tree = project.git("rev-parse", "HEAD^{tree}")
+    tip = project.git("commit-tree", tree, "-p", "HEAD", "-m", f"o\n\nAgentflow-Task: {name}")
+    project.git("branch", branch, tip)
+    is_done(project, name, branch, tip)
+    return tip
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_all_says_what_is_done_elsewhere_and_how_it_is_brought(
+    project: Project, there: bool
+) -> None:
+    done_besides(project, "OTHER-1", "feat/a&b")
+    if there:
+        project.git("branch", "release")
+    backlog = several(project, target="release")
+    assert {"USERS-1", "OTHER-1"}.isdisjoint(backlog.left_out)
+    told = f"done elsewhere, so left out: OTHER-1 (feat/a&b), USERS-1 ({DONE}). release does not hold that. "
+    (notice,) = backlog.notices
+    assert notice == told + (
+        f"Bring it there: git switch release && git merge 'feat/a&b' && git merge {DONE} && git switch -"
+        if there
+        else f"Begin it there: git branch release 'feat/a&b' && git switch release && git merge {DONE} && git switch -"
+    )
+    assert waves_json(backlog)["notices"] == [notice]
+    assert drawn(waves_json(backlog), 4, "")[-1] == notice
+
+    branch = project.git("branch", "--show-current")
+    copied(project, notice.removeprefix(told))
+    assert project.git("branch", "--show-current") == branch
+    assert several(project, target="release").notices == ()
+    assert several(project).notices == ()
+
+
+def test_what_is_done_elsewhere_is_brought_to_where_the_target_is_checked_out(
+    project: Project, tmp_path: Path
+) -> None:
+    place = tmp_path / "other place; touch x"
+    project.git("worktree", "add", "--quiet", "-b", "release", str(place))
+    _, step = refused(project, "ORDERS-1", "MAIL-1", target="release")
+    assert step == f"Bring it there: git -C '{place}' merge {DONE}"
+    copied(project, step)
+    assert len(several(project, "ORDERS-1", "MAIL-1", target="release").items) == 2
+
+    project.git("switch", "--quiet", "-c", "here", "HEAD")
+    assert refused(project, "ORDERS-1", "MAIL-1", target="here")[1] == f"Bring it there: git merge {DONE}"  # fmt: skip
+
+
+def test_the_names_of_branches_are_words_of_a_command(project: Project) -> None:
+    task(project, "MAIL-1", "OTHER-1")
+    done_besides(project, "OTHER-1", "feat/$(touch${IFS}x)")
+    begin = "Begin there: agentflow run MAIL-1 --base 'feat/$(touch${IFS}x)' --target 'a&b'"
+    assert refused(project, "MAIL-1", target="a&b")[1] == begin
+    task(project, "MAIL-1", "ORDERS-1")
+    assert refused(project, "MAIL-1", target="a&b")[1].endswith("MAIL-1 --base REV --target 'a&b'")
+    step = refused(project, "MAIL-1", "TASK-1", target="a&b")[1]
+    assert step == "Give it as well: agentflow run ORDERS-1 MAIL-1 TASK-1 --target 'a&b'"
 
 
 def test_a_single_task_is_told_where_to_begin(project: Project) -> None:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from agentflow.backlog import Backlog, find_start, named_tasks, natural, ready_tasks
-from agentflow.errors import UsageError
+from agentflow.backlog import Backlog, find_start, named_tasks
+from agentflow.errors import UsageError, UsageErrors
 from agentflow.markers import write_marker
+from agentflow.ready_tasks import natural, ready_tasks
 from agentflow.waves import drawn, waves_json
 from tests.run.project import Project, make_project
 
@@ -138,3 +139,48 @@ def test_the_plan_says_who_waits_for_whom_and_why(project: Project) -> None:
 
 def test_numbers_count_as_numbers() -> None:
     assert sorted(["T-10", "T-2", "A-1", "T"], key=natural) == ["A-1", "T", "T-2", "T-10"]
+
+
+def test_all_that_cannot_be_read_is_named_in_one_refusal(project: Project) -> None:
+    task(project, "A")
+    task(project, "B", "gate: [t=true]")
+    task(project, "C", "max_turns: many")
+    project.write(".orchestrator/tasks/D.md", "---\nallow: [x]\n")
+    project.write(".orchestrator/tasks/E.md", "---\nallow: [x]\n---\n")
+    project.write(".orchestrator/tasks/F 1.md", "# F\n")
+    task(project, "G", "gate: [t=true]")
+    write_marker(project.root, "G", "done")
+    folder = f"{project.root}/.orchestrator/tasks"
+    wrong = [
+        f"{folder}/B.md:2: unknown key 'gate'; did you mean 'gates'?",
+        f"{folder}/C.md:2: max_turns: Input should be a valid integer, unable to parse string as an "
+        "integer (given: 'many')",
+        f"{folder}/D.md: the header that `---` begins is not closed",
+        f"{folder}/E.md says nothing: there is no text after the header",
+        f"{folder}/F 1.md: 'F 1' cannot be a task id",
+    ]
+
+    with pytest.raises(UsageErrors) as caught:
+        ready(project)
+
+    assert caught.value.message == "5 things are wrong, so no task is begun"
+    assert [each.message for each in caught.value.each] == wrong
+    assert [line for line in caught.value.hint.split("\n") if not line.startswith(" ")] == wrong
+    assert "\n  Write `---` alone on a line, below the header.\n" in caught.value.hint
+    assert "\n  Write what is to be done below the header.\n" in caught.value.hint
+
+    with pytest.raises(UsageErrors) as caught:
+        named(project, "A", "D", "B", "NO")
+    assert [each.message for each in caught.value.each] == [
+        wrong[2],
+        wrong[0],
+        "there is no task 'NO' in .orchestrator/tasks",
+    ]
+
+
+def test_what_is_wrong_with_all_of_them_is_said_once(project: Project) -> None:
+    for name in "ABC":
+        task(project, name)
+    with pytest.raises(UsageError, match="there is no prompt 'nobody'") as caught:
+        ready_tasks(find_start(None, {**GATES, "prompt": "nobody"}, project.world), project.world)
+    assert not isinstance(caught.value, UsageErrors)

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from agentflow.backlog import Backlog, find_start, named_tasks, ready_tasks
+from agentflow.backlog import Backlog, find_start, named_tasks
 from agentflow.errors import UsageError
 from agentflow.order import Order
 from agentflow.plan import Plan, make_plan
+from agentflow.ready_tasks import ready_tasks
 from tests.many.fleet import Fleet, writes
 from tests.run.project import Project, make_project
 from tests.workflows.test_batches import DOCUMENT, FIRST, PATH, SECOND, TASK, phase6

@@ -104,6 +104,11 @@ def test_a_whole_report_is_printed() -> None:
     ]
 
 
+def test_the_name_of_a_branch_is_one_word_where_its_command_is_copied() -> None:
+    landed = {**FIELDS["landed"], "ref": "refs/heads/feat/a&b"}
+    assert printed({**FIELDS, "landed": landed}).endswith("git log -p bbbbbbbbbbbb..'feat/a&b'\n")
+
+
 @pytest.mark.parametrize("wrong", WRONG, ids=repr)
 @pytest.mark.parametrize("outcome", ["done", "blocked", "budget", "odd"])
 def test_a_report_with_any_wrong_part_is_printed(wrong: Any, outcome: str) -> None:

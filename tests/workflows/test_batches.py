@@ -14,14 +14,14 @@ from agentflow.markers import read_marker
 from agentflow.models.anthropic import open_model
 from agentflow.models.scripted import ScriptedServer, read_script
 from agentflow.plan import Plan, make_plan
-from agentflow.pull_requests import proposal
+from agentflow.pull_requests import Proposal, proposal
 from agentflow.records import Json
+from agentflow.request_contents import Contents, lacking, request_contents
 from agentflow.resuming import order_of
 from agentflow.rewinding import fork
 from agentflow.run import OpenModel
 from agentflow.runs import list_runs
 from agentflow.tasks.tasks_md import MAX_DOCUMENT
-from agentflow.verified_runs import verified_run
 from agentflow.workflows.batches import run_batches
 from agentflow.workflows.next_step import as_text
 from agentflow.workflows.situation import Wanted, check, look
@@ -235,27 +235,92 @@ async def test_a_batch_that_fails_lands_nothing_and_says_why_and_can_be_tried_ag
     assert "## Batch 1: Greeting ✅ COMPLETE" in shown(tracked)
 
 
-async def test_a_pull_request_of_the_document_names_every_batch_on_the_branch(
+def contents(project: Project, wanted: str, target: str | None = None) -> Contents:
+    repository = open_repository(project.root, project.world.environment)
+    tip = project.git("rev-parse", target) if target else None
+    return lacking(request_contents(repository, wanted), repository, tip, "main of origin")
+
+
+def proposed(project: Project, wanted: str, target: str | None = None, title: str = "") -> Proposal:
+    repository = open_repository(project.root, project.world.environment)
+    found = contents(project, wanted, target)
+    return proposal(found, "main", repository, title=title or None, draft=False)
+
+
+def named(made: Proposal) -> list[str]:
+    return [line for line in made.body.splitlines() if line.startswith("- batch ")]
+
+
+async def test_a_pull_request_of_the_document_names_every_batch_that_the_target_lacks(
     tracked: Project,
 ) -> None:
     report, _ = await phase6(tracked, FIRST, SECOND)
-    repository = open_repository(tracked.root, tracked.world.environment)
-    found = verified_run(repository, TASK)
 
-    made = proposal(found, "main", repository, wanted=TASK, title=None, draft=False)
+    made = proposed(tracked, TASK)
 
     assert (made.branch, made.title) == (f"agentflow/{TASK}", f"{TASK}: batches 1, 2")
     first, second = (each["commit"][:12] for each in report["batches"])
-    assert [line for line in made.body.splitlines() if line.startswith("- batch ")] == [
+    lines = [
         f"- batch 1: ` feat: batch 1 - greeting ` ` {first} `",
         f"- batch 2: ` feat: batch 2 - farewell ` ` {second} `",
     ]
+    assert named(made) == lines
     assert "passed ` build:test `" in made.body
-    one = proposal(found, "main", repository, wanted=found.run, title=None, draft=False)
+    run = report["batches"][1]["run"]
+    one = proposed(tracked, run)
     assert one.title.startswith(f"{TASK}-batch-2: ")
     assert "- batch " not in one.body
-    named = proposal(found, "main", repository, wanted=TASK, title="Greetings", draft=False)
-    assert named.title == f"{TASK}: Greetings"
+    assert proposed(tracked, TASK, title="Greetings").title == f"{TASK}: Greetings"
+
+    left = proposed(tracked, TASK, report["batches"][0]["bookkeeping"])
+    assert (named(left), left.title) == (lines[1:], f"{TASK}: batch 2")
+    for wanted in (TASK, run):
+        with pytest.raises(UsageError) as caught:
+            proposed(tracked, wanted, made.branch)
+        said = f"main of origin has all that {wanted} verified"
+        assert (caught.value.message, caught.value.hint) == (said, "")
+
+
+async def test_a_pull_request_of_a_document_offers_what_passed_and_names_what_did_not(
+    tracked: Project,
+) -> None:
+    wrong = [turn(write("bye", "wrong"), commit("feat: a")), turn(text="Done.")]
+    report, _ = await phase6(tracked, FIRST, wrong, flags={"max_repairs": 0})
+    done, failed = report["batches"]
+    assert (done["outcome"], failed["outcome"]) == ("done", "failed")
+
+    made = proposed(tracked, TASK)
+
+    told = f"batch 2 is not in it: its run {failed['run']} is failed"
+    assert made.title == f"{TASK}: batch 1"
+    assert [each.told for each in contents(tracked, TASK).missing] == [told]
+    assert [line.partition(":")[0] for line in named(made)] == [
+        "- batch 1",
+        "- batch 2 is not in it",
+    ]
+    assert f"- batch 2 is not in it: its run ` {failed['run']} ` is ` failed `" in made.body
+    assert made.body.count("###") == 1
+    assert tracked.git("rev-parse", f"{made.branch}~1") == done["bookkeeping"]
+
+    with pytest.raises(UsageError, match=f"main of origin has all that {TASK} verified") as caught:
+        proposed(tracked, TASK, done["bookkeeping"])
+    assert caught.value.hint == told
+
+    await phase6(tracked, SECOND, retry=True)
+    assert proposed(tracked, TASK).title == f"{TASK}: batches 1, 2"
+    assert contents(tracked, TASK).missing == ()
+
+
+async def test_a_document_of_which_nothing_is_verified_has_no_pull_request(
+    tracked: Project,
+) -> None:
+    wrong = [turn(write("hello", "wrong"), commit("feat: a")), turn(text="Done.")]
+    report, _ = await phase6(tracked, wrong, flags={"max_repairs": 0})
+    with pytest.raises(UsageError) as caught:
+        proposed(tracked, TASK)
+    run = report["batches"][0]["run"]
+    assert caught.value.message == f"no batch of {TASK} is done: the run {run} is failed"
+    assert caught.value.hint == f"Look at it: agentflow runs show {run}"
 
 
 async def test_a_batch_that_is_done_is_not_forked(tracked: Project) -> None:

@@ -157,6 +157,19 @@ def test_none_and_nothing_land_nothing(place: Place, work: Work, candidate: Cand
     assert refs(place) == before
 
 
+def test_the_name_of_a_branch_is_one_word_where_its_command_is_copied(
+    place: Place, work: Work, candidate: Candidate
+) -> None:
+    place.user("git branch 'feat/a&b' HEAD~1")
+    with pytest.raises(Conflict) as caught:
+        land(work.repository, candidate, "branch", "feat/a&b", "run-1")
+    assert "git branch -m 'feat/a&b' NAME" in caught.value.hint
+    with pytest.raises(Conflict) as caught:
+        check_target(work.repository, "branch", "feat/a&b", work.base, replaceable=None)
+    assert "--base 'feat/a&b'" in caught.value.hint
+    assert "git branch -D 'feat/a&b'" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     "branch", ["a..b", "-x", "HEAD", "@{-1}", "x.lock", "a//b", "a b", "", "x/", "x\n"]
 )

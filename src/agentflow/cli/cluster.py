@@ -11,6 +11,7 @@ from agentflow.cli.execution import given_flags, given_gates, start_sdk_import
 from agentflow.cli.options import Allow, Base, Deny, Gates, MaxCost, MaxTurns, Model, NewGates
 from agentflow.cli.output import data, exit_codes, print_json, say, talk
 from agentflow.cli.telemetry import telemetry
+from agentflow.words import word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -229,7 +230,7 @@ def cancel(run: Run) -> None:
         with _board(url) as board:
             entry = board.get(run)
             board.cancel(entry, "cancelled")
-        say(f"{entry.run} is cancelled. Go on with: agentflow cluster retry {entry.run}")
+        say(f"{entry.run} is cancelled. Go on with: agentflow cluster retry {word(entry.run)}")
 
 
 @cluster.command()

@@ -14,6 +14,7 @@ from agentflow.cli.output import (
     say,
     talk,
 )
+from agentflow.words import word
 
 if TYPE_CHECKING:
     from agentflow.records import Json
@@ -91,16 +92,16 @@ def _next_steps(root: Path) -> str:
     import sys
 
     # The example's gate needs pytest, which the Python that runs agentflow has.
-    run = f"cd {root} && PATH={Path(sys.executable).parent}:$PATH agentflow run TASK-001 --fresh"
+    run = f"cd {word(root)} && PATH={word(Path(sys.executable).parent)}:$PATH agentflow run TASK-001 --fresh"
     return f"""
 The model was scripted and nothing was paid; clone, sandbox, tools, tests and landing were real.
 
 Look at it:
-  git -C {root} show --stat agentflow/TASK-001
+  git -C {word(root)} show --stat agentflow/TASK-001
 Run it with a real model (export ANTHROPIC_API_KEY=… first):
   {run}
 Or with any other server of the Messages API:
   {run} --base-url http://127.0.0.1:8080 --model NAME
 When you are done with it:
-  rm -rf {root.parent}
+  rm -rf {word(root.parent)}
 """

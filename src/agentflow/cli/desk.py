@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentflow.frozen import record
+from agentflow.words import word
 
 if TYPE_CHECKING:
     from agentflow.setting_tables import DocumentsSetting
@@ -51,7 +52,7 @@ class Desk:
         name = path.resolve().relative_to(self.root.resolve()).as_posix()
         text = self.repository.read(f"refs/heads/{branch}", name)
         same = text is None or text == path.read_text("utf-8", "replace")
-        return "" if same else f"{branch} has another version: git show {branch}:{name}"
+        return "" if same else f"{branch} has another version: git show {word(f'{branch}:{name}')}"
 
     def landed(self, asked: Iterable[str]) -> frozenset[str]:
         """The tasks whose commits HEAD holds, and which of those that are asked for are documents

@@ -136,6 +136,7 @@ def _run_and_print(
 ) -> "Json":
     from agentflow.sinks.console import ConsoleSink
     from agentflow.sinks.verdict import print_verdict
+    from agentflow.what_next import with_next_step
 
     console = ConsoleSink(talk(quiet=quiet), verbose=verbose)
     sinks: list[Emit] = [console]
@@ -146,7 +147,7 @@ def _run_and_print(
     with commands_stopped(world.environment), telemetry(world.environment) as sent:
         sinks.extend(sent())
         try:
-            report = _run_or_ask(plan, world, connect, sinks)
+            report = with_next_step(_run_or_ask(plan, world, connect, sinks))
         finally:
             console.close()
         if output_format == "text":

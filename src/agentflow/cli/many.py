@@ -59,8 +59,10 @@ def execute_many(several: Several, manner: Manner) -> "Json":
     from agentflow.loading import without_collector
 
     with without_collector():
-        from agentflow.backlog import find_start, named_tasks, ready_tasks
+        from agentflow.backlog import find_start, named_tasks
         from agentflow.many import Wanted
+        from agentflow.neutral import neutral
+        from agentflow.ready_tasks import ready_tasks
         from agentflow.tasks.task import before_init
         from agentflow.waves import waves_json
         from agentflow.world import World
@@ -79,6 +81,8 @@ def execute_many(several: Several, manner: Manner) -> "Json":
         say("no task is ready")
         if advice := before_init(start.repository.root):
             say(f"  {advice.rstrip()}")
+    for notice in backlog.notices:
+        say(neutral(notice))
     wanted = Wanted(start, backlog, several.jobs, several.keep_going, several.fresh, several.accept)
     return _run(wanted, world, manner)
 

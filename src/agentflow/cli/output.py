@@ -6,11 +6,18 @@ import signal
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from textwrap import indent
 from typing import TYPE_CHECKING, Literal, TextIO
 
 import typer
 
-from agentflow.errors import AgentflowError, EnvironmentFailure, Interrupted, UsageError
+from agentflow.errors import (
+    AgentflowError,
+    EnvironmentFailure,
+    Interrupted,
+    UsageError,
+    UsageErrors,
+)
 from agentflow.signals import Terminated, leave_on_signals, raise_on_signals
 from agentflow.streams import lost
 
@@ -104,7 +111,7 @@ def _told(error: Exception | KeyboardInterrupt) -> "Json":
 
             say(f"error: {neutral(error.message)}")
             if error.hint:
-                say(f"  {neutral(error.hint)}")
+                say(indent(neutral(error.hint), "  "))
             return _refusal(error)
         case KeyboardInterrupt() | typer.Abort():
             say("interrupted")
@@ -120,7 +127,10 @@ def _told(error: Exception | KeyboardInterrupt) -> "Json":
 
 def _refusal(error: AgentflowError) -> "Json":
     """The result object of what never became a run."""
-    return _refused(error.outcome, error.exit_code, error.message, error.hint)
+    told = _refused(error.outcome, error.exit_code, error.message, error.hint)
+    if isinstance(error, UsageErrors):
+        told["each"] = [{"reason": one.message, "hint": one.hint} for one in error.each]
+    return told
 
 
 def _refused(outcome: str, code: int, reason: str, hint: str = "") -> "Json":

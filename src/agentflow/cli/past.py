@@ -10,6 +10,7 @@ from agentflow.cli.completion import complete_prompt, complete_run
 from agentflow.cli.execution import given_flags
 from agentflow.cli.options import Model
 from agentflow.cli.output import data, exit_codes, print_json, say
+from agentflow.words import word
 
 if TYPE_CHECKING:
     from agentflow.archive import Kept
@@ -46,7 +47,7 @@ def rewind(
 
         repository, world, report = _found(run)
         set_back(repository, world, report, to)
-        say(f"{report['run']} is back at turn {to}. Go on: agentflow resume {report['run']}")
+        say(f"{report['run']} is back at turn {to}. Go on: agentflow resume {word(report['run'])}")
 
 
 def fork(
@@ -82,7 +83,7 @@ def fork(
             print_json({"run": name, "task": plan.task.id, "source": report["run"], "turn": at})
         else:
             data().print(name)
-            say(f"Go on: agentflow resume {name}")
+            say(f"Go on: agentflow resume {word(name)}")
 
 
 def diff(

@@ -9,7 +9,10 @@ from agentflow.cli.output import data, exit_codes, print_json, say
 
 def pr(
     run: Annotated[
-        str, typer.Argument(metavar="RUN|TASK", help="A run, or a task for its newest.")
+        str,
+        typer.Argument(
+            metavar="RUN|TASK", help="A run, a task for its newest, or a document for its batches."
+        ),
     ],
     base: Annotated[
         str | None,
@@ -18,7 +21,8 @@ def pr(
         ),
     ] = None,
     title: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Default: the task's title.")
+        str | None,
+        typer.Option(metavar="TEXT", help="Default: the task's title; of a document, its batches."),
     ] = None,
     draft: Annotated[bool, typer.Option("--draft", help="Open it as a draft.")] = False,
     remote: Annotated[str, typer.Option(metavar="NAME", help="Where to push.")] = "origin",
@@ -32,25 +36,31 @@ def pr(
         from agentflow.errors import UsageError
         from agentflow.neutral import neutral
         from agentflow.pull_requests import open_or_update, proposal
-        from agentflow.verified_runs import verified_run
-        from agentflow.workspace.push import default_branch, push, remote_url
+        from agentflow.request_contents import lacking, request_contents
+        from agentflow.workspace.push import default_branch, push, remote_tip, remote_url
         from agentflow.workspace.repository import open_repository
         from agentflow.world import World
 
         world = World()
         repository = open_repository(world.directory, world.environment)
-        found = verified_run(repository, run)
+        contents = request_contents(repository, run)
         url = remote_url(repository, remote)
         onto = base or default_branch(repository, remote)
         if onto is None:
             raise UsageError(f"{remote} has no default branch", hint="Give --base BRANCH.")
-        wanted = proposal(found, onto, repository, wanted=run, title=title, draft=draft)
+        target = remote_tip(repository, remote, onto)
+        contents = lacking(contents, repository, target, f"{onto} of {remote}")
+        found, missing = contents.run, [each.told for each in contents.missing]
+        wanted = proposal(contents, onto, repository, title=title, draft=draft)
         push(repository, remote, found.tip, found.branch, named=False)
         opened = open_or_update(wanted, url, repository, world.environment)
         if json:
             print_json({"action": opened.action, "url": opened.url, "branch": found.branch,
-                        "base": onto, "title": wanted.title, "body": wanted.body})  # fmt: skip
+                        "base": onto, "title": wanted.title, "body": wanted.body,
+                        "notices": missing})  # fmt: skip
             return
+        for notice in missing:
+            say(notice)
         say(f"pushed {found.branch} to {remote}")
         place = opened.url or f"open it where {remote} is: the address of its form is not known"
         data().print(neutral(f"{opened.action}  {place}"))

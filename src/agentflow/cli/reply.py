@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentflow.cli.output import data, exit_codes, print_json
+from agentflow.words import word
 
 if TYPE_CHECKING:
     from agentflow.records import Json
@@ -55,7 +56,7 @@ def reply(
             if not isinstance(report.get("reply"), dict):
                 raise UsageError(
                     f"the run {report['run']} has no reply: only verified work on a handoff has one",
-                    hint=f"See how it ended: agentflow runs show {report['run']}",
+                    hint=f"See how it ended: agentflow runs show {word(report['run'])}",
                 )
             _print(report, json=json)
 

@@ -26,6 +26,7 @@ from agentflow.cli.options import (
 from agentflow.cli.output import OutputFormat, exit_codes, exit_of
 from agentflow.cli.publication import Junit, Sarif, publishing
 from agentflow.cli.submitted import answer_submitted, refuse_submitted, submitted_report
+from agentflow.words import word
 
 if TYPE_CHECKING:
     from agentflow.order import Order
@@ -159,7 +160,7 @@ def _go_on(
         if not (answered or answers):
             raise UsageError(
                 f"the run {name} waits for answers",
-                hint=f"Give them: agentflow answer {name} 'TEXT'",
+                hint=f"Give them: agentflow answer {word(name)} 'TEXT'",
             )
         asked = replace(asked, flags={**asked.flags, **flags})
         view = View(output_format, quiet=quiet, verbose=verbose)

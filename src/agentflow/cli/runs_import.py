@@ -27,6 +27,7 @@ from agentflow.cli.options import (
 )
 from agentflow.cli.output import data, exit_codes, print_json, say
 from agentflow.records import SetupNetwork
+from agentflow.words import word
 
 if TYPE_CHECKING:
     from agentflow.importing import Imported
@@ -119,7 +120,7 @@ def import_(
 
 def _tell(found: "Imported", *, was_done: bool) -> None:
     """Say where the run stands here, and what to do with it."""
-    here, go_on = f"it is here as after turn {found.turn}.", f"agentflow resume {found.run}"
+    here, go_on = f"it is here as after turn {found.turn}.", f"agentflow resume {word(found.run)}"
     if was_done:
         say(f"{here} It was done where it was packed, which a file does not prove.")
         say(f"  To have the result judged here: {go_on}")

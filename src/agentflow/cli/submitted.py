@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from agentflow.cli.output import data, print_json, say
 from agentflow.records import Json
+from agentflow.words import word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,9 +97,9 @@ def refuse_submitted(run: str | None, root: Path) -> None:
         name, outcome = report["run"], report["outcome"]
         raise UsageError(
             f"{name} was submitted, and workers go on with it: it is {outcome}",
-            hint=f"agentflow answer {name} 'TEXT'"
+            hint=f"agentflow answer {word(name)} 'TEXT'"
             if outcome == "blocked"
-            else f"agentflow cluster retry {name}",
+            else f"agentflow cluster retry {word(name)}",
         )
 
 
@@ -117,7 +118,7 @@ def answer_submitted(report: Json, text: str) -> None:
             board = Board(client)
             board.answer(board.get(str(report["run"])), text, redactor(keys(environment)))
     data().print(str(report["run"]))
-    say(f"a worker goes on with it; then: agentflow wait {report['task']}")
+    say(f"a worker goes on with it; then: agentflow wait {word(report['task'])}")
 
 
 def line_of(report: Json) -> str:

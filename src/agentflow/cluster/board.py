@@ -20,6 +20,7 @@ from agentflow.frozen import record
 from agentflow.records import Json
 from agentflow.redaction import Redact
 from agentflow.runs import LEFT, RESUMABLE, run_name
+from agentflow.words import word
 from agentflow.world import World
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class Board:
         if entry.state == "ended" and entry.outcome not in RESUMABLE - {"blocked"}:
             raise UsageError(
                 f"{entry.run} ended: {entry.outcome}, which another try does not change",
-                hint=f"Begin anew: agentflow submit {entry.task} --fresh",
+                hint=f"Begin anew: agentflow submit {word(entry.task)} --fresh",
             )
         self._go_on(entry)
 
@@ -249,7 +250,8 @@ def _attached(last: Entry, made: Submission, *, fresh: bool) -> Entry | None:
     if last.state in {"waiting", "running"}:
         if fresh:
             raise UsageError(
-                f"{last.run} is {last.state}", hint=f"First: agentflow cluster cancel {last.run}"
+                f"{last.run} is {last.state}",
+                hint=f"First: agentflow cluster cancel {word(last.run)}",
             )
         return last
     if fresh:
@@ -265,6 +267,6 @@ def _attached(last: Entry, made: Submission, *, fresh: bool) -> Entry | None:
     if last.outcome in LEFT and not unpaid:
         raise UsageError(
             f"the run {last.run} of {made.task.id} was left unfinished ({last.outcome})",
-            hint=f"Go on with: agentflow cluster retry {last.run}. Or give --fresh.",
+            hint=f"Go on with: agentflow cluster retry {word(last.run)}. Or give --fresh.",
         )
     return None

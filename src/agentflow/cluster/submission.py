@@ -19,6 +19,7 @@ from agentflow.records import BuildCommand, Json, Task
 from agentflow.redaction import redactor
 from agentflow.setting_tables import GateSetting
 from agentflow.settings import settings_at
+from agentflow.words import word
 from agentflow.workspace.mirror import (
     check_address,
     is_published,
@@ -90,7 +91,7 @@ def find_submissions(
         if not is_published(repository, url, commit):
             raise UsageError(
                 f"no branch of {remote} is known to hold the base {commit[:12]}",
-                hint=f"Push it: git push {remote} HEAD",
+                hint=f"Push it: git push {word(remote)} HEAD",
             )
     return found
 

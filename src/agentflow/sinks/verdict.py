@@ -11,8 +11,8 @@ from agentflow.shown_reports import evidence_of, shown
 from agentflow.sinks.console import gate_line, last_lines
 from agentflow.sinks.printer import Printer, Span
 from agentflow.spending import REPLAYED
-from agentflow.what_next import command_after, is_told
-from agentflow.words import counted
+from agentflow.what_next import next_lines
+from agentflow.words import counted, word
 
 TITLES = {
     "done": ("done", "bold green"),
@@ -105,7 +105,7 @@ def _print_done_before(printer: Printer, report: Json) -> None:
     line = f"{report['task']} is done already{where}{on}"
     printer.print((neutral(line), "bold green"))
     if landed and report["kept"]:
-        put = f"git branch agentflow/{report['task']} {landed['tip'][:12]}"
+        put = f"git branch agentflow/{word(report['task'])} {landed['tip'][:12]}"
         printer.print(neutral(f"  kept on {report['kept']}; to land it: {put}"))
     if report["reason"] and not report["run"]:  # no run of it is known here
         printer.print(neutral(f"  {report['reason']}"))
@@ -175,12 +175,9 @@ def _places(report: Json) -> Iterator[tuple[str, str]]:
     if report["work_tree"]:
         yield "work", f"{report['work_tree']} (the agent's files, kept)"
     yield "report", f".orchestrator/runs/{report['run']}/report.json"
-    yield "page", f"agentflow report {report['task']} --open"
-    if report["hint"]:
-        yield "next", report["hint"]
-    step = _look(report) if report["outcome"] == "done" else command_after(report)
-    if step and not is_told(report["hint"], step):
-        yield "next", step
+    yield "page", f"agentflow report {word(report['task'])} --open"
+    look = _look(report) if report["outcome"] == "done" else ""
+    yield from (("next", step) for step in (*next_lines(report), look) if step)
 
 
 def _look(report: Json) -> str:
@@ -188,4 +185,4 @@ def _look(report: Json) -> str:
         return ""
     landed: Json = report["landed"] or {}
     ref = str(landed.get("ref") or f"refs/agentflow/verified/{report['run']}")
-    return f"git log -p {report['base'][:12]}..{_branch(ref)}"
+    return f"git log -p {report['base'][:12]}..{word(_branch(ref))}"

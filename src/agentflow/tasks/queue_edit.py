@@ -7,6 +7,7 @@ from agentflow.errors import UsageError
 from agentflow.nearest import nearest
 from agentflow.tasks.document import Token
 from agentflow.tasks.queue import STATUSES, Entry, Queue, plain
+from agentflow.words import word
 
 _PARTS = re.compile(r"(?P<before>[^A-Za-z]*)(?P<word>[A-Za-z](?:.*[A-Za-z])?)(?P<after>[^A-Za-z]*)")
 _SIGNS = {
@@ -40,7 +41,7 @@ def find_entry(queue: Queue, name: str, *, where: str) -> Entry:
     if name not in known:
         raise UsageError(
             f"there is no task {name[:100]!r} in {where}{nearest(name, known)}",
-            hint=f"See what is there: agentflow tasks show {where}",
+            hint=f"See what is there: agentflow tasks show {word(where)}",
         )
     return known[name]
 

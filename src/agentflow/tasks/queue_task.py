@@ -9,6 +9,7 @@ from agentflow.records import Task
 from agentflow.setting_tables import QueueSetting
 from agentflow.tasks.queue import Entry, Queue, plain
 from agentflow.tasks.task import check_id
+from agentflow.words import word
 
 _CRITERIA = "acceptance criteria"
 _ITEM = re.compile(r"([ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+)(?!\[[ xX]\][ \t])(?=\S)")
@@ -28,7 +29,7 @@ def make_task(entry: Entry, queue: Queue, setting: QueueSetting, path: Path) -> 
     if entry.doubts:
         raise UsageError(
             f"{where}: {entry.id} cannot be run: {entry.doubts[0]}",
-            hint=f"Mend it, and check: agentflow tasks lint {path}",
+            hint=f"Mend it, and check: agentflow tasks lint {word(path)}",
         )
     finished = queue.finished()
     return Task(

@@ -196,7 +196,10 @@ def _task(fields: _Fields, header: Header, path: Path) -> Task:
     where = {name: f"{path}:{header.lines.get(name, 1)}: {name}" for name in _Fields.model_fields}
     text = header.body.strip("\r\n")
     if not text.strip():
-        raise UsageError(f"{path} says nothing: there is no text after the header")
+        raise UsageError(
+            f"{path} says nothing: there is no text after the header",
+            hint="Write what is to be done below the header.",
+        )
     identifier = _identifier(fields.id, path, where["id"])
     heading = re.search(r"^#{1,6}[ \t]+(.+?)[ \t#\r]*$", text, re.MULTILINE)
     return Task(

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 
-from agentflow.backlog import find_start, ready_tasks
+from agentflow.backlog import find_start
 from agentflow.cancelling import holder
 from agentflow.details.board import AtWork, Board, Plan, RunRow, TaskCard, newest_of
 from agentflow.details.reading import read_details
@@ -14,6 +14,7 @@ from agentflow.errors import AgentflowError
 from agentflow.globs import as_written
 from agentflow.markers import FOLDER as MARKERS
 from agentflow.markers import read_marker
+from agentflow.ready_tasks import ready_tasks
 from agentflow.records import Json
 from agentflow.redaction import redactor
 from agentflow.run_reports import REPORT, read_report

@@ -29,6 +29,7 @@ from agentflow.runs import FOLDER, JOURNAL, list_runs, run_name, task_lock
 from agentflow.strict_json import parse_object
 from agentflow.tasks.handoff import Handoff
 from agentflow.tasks.handoff_questions import Question, Reading, questions_json
+from agentflow.words import word
 from agentflow.workspace.repository import Repository
 from agentflow.world import World
 
@@ -139,8 +140,8 @@ def unanswered(pasted: Pasted, questions: Sequence[Question], run: str | None) -
     """The report of a handoff that asks, under the name of its run if that is written down."""
     names = ", ".join(each.id for each in questions)
     points = "1 point" if len(questions) == 1 else f"{len(questions)} points"
-    one = f"agentflow answer {run} 'TEXT'"
-    several = f"agentflow answer {run} --answers FILE (YAML: a question's id, and its answer)"
+    one = f"agentflow answer {word(run)} 'TEXT'"
+    several = f"agentflow answer {word(run)} --answers FILE (YAML: a question's id, and its answer)"
     return {
         **questions_json(questions),
         "task": pasted.id,

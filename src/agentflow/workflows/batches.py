@@ -19,6 +19,7 @@ from agentflow.tasks.document import Batch
 from agentflow.tasks.next_batch import is_for
 from agentflow.tasks.tasks_edit import find_batch
 from agentflow.what_next import RESUME, command_after, told_after
+from agentflow.words import word
 from agentflow.workflows.endings import Ending
 from agentflow.workflows.escalation import escalate, escalation
 from agentflow.workflows.ledger import changes, write_untracked
@@ -173,7 +174,9 @@ class _Series:
             batch = find_batch(kept.document, situation.choice.batch.id)
             commit = escalate(plan, repository, kept, batch, report, locks)
             self.escalation = escalation(kept, batch, report, commit, self.wanted.again)
-            hint = f"Look at it: agentflow runs show {report['run']}. Mend task or plan, then: "
+            hint = (
+                f"Look at it: agentflow runs show {word(report['run'])}. Mend task or plan, then: "
+            )
             hint += f"{self.wanted.again} --retry"
         self.step = None
         ending = Ending(report["outcome"], report["exit_code"], report["reason"], hint)
@@ -248,7 +251,7 @@ def _blocked(situation: Situation, wanted: Wanted) -> Ending:
     where = f", and commit that on {wanted.branch}" if tip and situation.kept.tracked else ""
     return Ending(
         reason=f"batch {name} is BLOCKED, and no other is left for the backend developer",
-        hint=f"When it can be done: agentflow tasks set {wanted.task} --batch {name} --status PENDING"
+        hint=f"When it can be done: agentflow tasks set {word(wanted.task)} --batch {word(name)} --status PENDING"
         + where,
     )
 
@@ -262,5 +265,5 @@ def _waiting(situation: Situation) -> Ending:
     told = "; ".join(f"batch {w.batch} waits for {', '.join(w.awaited)}" for w in choice.waiting)
     if awaited <= theirs:
         return Ending(reason=told)
-    hint = f"Mend what they wait for: agentflow tasks show {document.task_id}"
+    hint = f"Mend what they wait for: agentflow tasks show {word(document.task_id)}"
     return Ending("failed", 1, told, hint)

@@ -12,6 +12,7 @@ from agentflow.task_documents import rewrite
 from agentflow.tasks.document import Batch, Document
 from agentflow.tasks.tasks_edit import Change, apply
 from agentflow.tasks.tasks_md import parse_tasks_md
+from agentflow.words import word
 from agentflow.workflows.ledger import with_failure
 from agentflow.workspace.bookkeeping import bookkeeping_commit
 from agentflow.workspace.current import swap
@@ -42,10 +43,10 @@ def escalation(kept: Kept, batch: Batch, report: Json, commit: str | None, again
         "answer": report["result"],
         "work_tree": report["work_tree"],
         "next": [
-            {"why": "see what the agent did", "command": f"agentflow runs show {run}"},
-            {"why": "see what it changed", "command": f"agentflow runs diff {run}"},
+            {"why": "see what the agent did", "command": f"agentflow runs show {word(run)}"},
+            {"why": "see what it changed", "command": f"agentflow runs diff {word(run)}"},
             {"why": "go back to an earlier turn of it",
-             "command": f"agentflow runs rewind {run} --to TURN"},
+             "command": f"agentflow runs rewind {word(run)} --to TURN"},
             {"why": "try the batch again, once task or plan are mended", "command": f"{again} --retry"},
         ],
     }  # fmt: skip
@@ -82,7 +83,7 @@ def escalate(
             raise Conflict(
                 f"the branch {plan.branch} moved while batch {batch.id} was worked on, so it is not "
                 "marked FAILED there",
-                hint=f"Go on from what it holds now: agentflow phase-6 {task}",
+                hint=f"Go on from what it holds now: agentflow phase-6 {word(task)}",
             )
         old = old or "0" * len(made.sha)
         swap(repository, f"refs/heads/{plan.branch}", made.sha, old, report["run"])

@@ -6,7 +6,7 @@ from agentflow.records import Json
 from agentflow.tasks.document import Batch, Document
 from agentflow.tasks.next_batch import is_for, next_batch
 from agentflow.tasks.statuses import PASSED_OVER
-from agentflow.words import counted
+from agentflow.words import counted, word
 
 
 def next_step(document: Document, batch: Batch, sha: str, files: Sequence[str]) -> Json:
@@ -43,7 +43,7 @@ def next_step(document: Document, batch: Batch, sha: str, files: Sequence[str]) 
         "commits": _commits(document, sha),
         "expect": _EXPECT[kind],
         "command": f"{_WORKFLOW[kind]} {task}",
-        "agentflow": f"agentflow phase-6 {task}" if kind == "backend" and following else None,
+        "agentflow": f"agentflow phase-6 {word(task)}" if kind == "backend" and following else None,
     }
 
 

@@ -21,6 +21,7 @@ from agentflow.setting_tables import DocumentsSetting
 from agentflow.tasks.document import Batch, TaskEntry, batch_task_id
 from agentflow.tasks.next_batch import NextBatch, is_for, next_batch
 from agentflow.tasks.task import check_id
+from agentflow.words import word
 from agentflow.workflows.assignment import assignment, commit_message
 from agentflow.workflows.declared import Declared, declared_by, written
 from agentflow.workflows.holding import holder
@@ -70,7 +71,7 @@ class Wanted:
     @property
     def again(self) -> str:
         """The command that goes on."""
-        return f"agentflow phase-6 {self.task}"
+        return f"agentflow phase-6 {word(self.task)}"
 
     @property
     def changed(self) -> UsageError:
@@ -106,7 +107,7 @@ class Situation:
     @property
     def lint(self) -> str:
         """How to see what is wrong with the document."""
-        return f"See why, and mend it: agentflow tasks lint {self.kept.path}"
+        return f"See why, and mend it: agentflow tasks lint {word(self.kept.path)}"
 
 
 def look(wanted: Wanted, world: World) -> Situation:
@@ -138,7 +139,7 @@ def unseen(wanted: Wanted, situation: Situation) -> tuple[str, ...]:
     if here in {repository.read(commit, kept.path) for commit in commits}:
         return ()
     told = f"{kept.path} was changed here, which is not seen: that of {wanted.branch} counts"
-    return (f"{told}. See: git diff {wanted.branch} -- {kept.path}",)
+    return (f"{told}. See: git diff {word(wanted.branch)} -- {word(kept.path)}",)
 
 
 def has_document(wanted: Wanted, repository: Repository) -> bool:
@@ -157,7 +158,7 @@ def check(situation: Situation) -> None:
     if not any(is_for(batch) for batch in kept.document.batches):
         raise UsageError(
             f"{kept.path} has no batch for the backend developer",
-            hint=f"See what is read there: agentflow tasks show {kept.document.task_id}",
+            hint=f"See what is read there: agentflow tasks show {word(kept.document.task_id)}",
         )
     if choice.state == "undecided":
         raise situation.undecided

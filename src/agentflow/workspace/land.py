@@ -8,6 +8,7 @@ from agentflow.disk import FREE, check_room
 from agentflow.errors import Conflict, EnvironmentFailure, UsageError
 from agentflow.records import Landing
 from agentflow.results import Candidate, Landed
+from agentflow.words import word
 from agentflow.workspace.current import current_branch, land_current
 from agentflow.workspace.git import Git, GitError, by_gitpython
 from agentflow.workspace.refs import CANDIDATE, is_plain
@@ -68,7 +69,7 @@ def check_target(
     if tip not in {None, base, replaceable}:
         raise Conflict(
             f"the branch {branch} exists and is not the base ({base[:12]})",
-            hint=hint.format(branch),
+            hint=hint.format(word(branch)),
         )
     _not_checked_out(repository, f"refs/heads/{branch}")
 
@@ -112,12 +113,12 @@ def _check_name(repository: Repository, branch: str) -> str | None:
     if taken:
         raise Conflict(
             f"the branch {branch} cannot be made beside the branch {taken[0]}",
-            hint=f"Rename that one: git branch -m {taken[0]} NAME. {ELSEWHERE}.",
+            hint=f"Rename that one: git branch -m {word(taken[0])} NAME. {ELSEWHERE}.",
         )
     if any(link for _, _, link in found):
         raise Conflict(
             f"the branch {branch} is only another name of a branch",
-            hint=f"Remove that name: git symbolic-ref -d refs/heads/{branch}. {ELSEWHERE}.",
+            hint=f"Remove that name: git symbolic-ref -d refs/heads/{word(branch)}. {ELSEWHERE}.",
         )
     return found[0][1] if found else None
 
@@ -134,12 +135,20 @@ def _above(repository: Repository, branch: str) -> list[str]:
     ]
 
 
+def checked_out_in(repository: Repository, branch: str) -> list[str]:
+    """The folders of the work trees that have the branch."""
+    blocks = repository.git.text("worktree", "list", "--porcelain").split("\n\n")
+    return [
+        lines[0].removeprefix("worktree ")
+        for lines in (block.splitlines() for block in blocks)
+        if f"branch refs/heads/{branch}" in lines
+    ]
+
+
 def _not_checked_out(repository: Repository, ref: str, *, ours: bool = False) -> None:
     """Raise `Conflict` if a work tree has the branch; `ours` excepts the one that we are in."""
-    blocks = repository.git.text("worktree", "list", "--porcelain").split("\n\n")
-    for lines in (block.splitlines() for block in blocks):
-        place = lines[0].removeprefix("worktree ")
-        if f"branch {ref}" not in lines or (ours and place == str(repository.root)):
+    for place in checked_out_in(repository, ref.removeprefix("refs/heads/")):
+        if ours and place == str(repository.root):
             continue
         raise Conflict(
             f"the branch {ref.removeprefix('refs/heads/')} is checked out in {place}",
@@ -244,7 +253,7 @@ def _land_branch(
     if old not in {None, candidate.base, replaceable}:
         raise Conflict(
             f"the branch {branch} moved to {old[:12] if old else 'nothing'} meanwhile",
-            hint=f"Rename it: git branch -m {branch} NAME.",
+            hint=f"Rename it: git branch -m {word(branch)} NAME.",
         )
     kept = f"{ref}@{run}" if old not in {None, candidate.base} else None
     nothing = "0" * len(candidate.tip)

@@ -5,6 +5,7 @@ import re
 from agentflow.errors import Conflict, EnvironmentFailure, UsageError
 from agentflow.globs import matches
 from agentflow.neutral import neutral
+from agentflow.words import word
 from agentflow.workspace.git import GitError, by_gitpython
 from agentflow.workspace.repository import Repository
 
@@ -38,6 +39,23 @@ def default_branch(repository: Repository, remote: str) -> str | None:
     return found[1] if found else None
 
 
+def remote_tip(repository: Repository, remote: str, branch: str) -> str | None:
+    """The commit of a remote's branch, if it is here: as the remote says now, else as it was when it
+    was fetched last. Raises `EnvironmentFailure` if it cannot be asked."""
+    ref = f"refs/heads/{branch}"
+    listing = _talk(repository, "ls-remote", "--", remote, ref)
+    said = [
+        sha
+        for sha, _, name in (line.partition("\t") for line in listing.splitlines())
+        if name == ref
+    ]
+    for name in (*said, f"refs/remotes/{remote}/{branch}"):
+        commit = f"{name}^{{commit}}"
+        if repository.git.succeeds("cat-file", "-e", commit):
+            return repository.git.text("rev-parse", "--verify", commit)
+    return None
+
+
 def push(repository: Repository, remote: str, tip: str, branch: str, *, named: bool) -> None:
     """Push a commit to a branch of a remote; no hook runs.
 
@@ -49,7 +67,7 @@ def push(repository: Repository, remote: str, tip: str, branch: str, *, named: b
     if guarded and not named:
         raise Conflict(
             f"{branch} is a protected or default branch of {remote}, and nobody named it",
-            hint=f"To push there: --target {branch}",
+            hint=f"To push there: --target {word(branch)}",
         )
     _talk(repository, "push", "--quiet", "--no-verify", "--", remote, f"{tip}:refs/heads/{branch}")
 
