@@ -22,7 +22,7 @@ class Terminal:
 
 def test_off_a_terminal_a_line_has_no_control_codes_and_any_length() -> None:
     file = io.StringIO()
-    printer(file).print(("x" * 300, "bold red"), " [bold]y[/bold] ", ("z", ""), cut=True)
+    printer(file).print(("x" * 300, "bold red"), " [bold]y[/bold] ", ("z", ""), fit="cut")
     assert file.getvalue() == "x" * 300 + " [bold]y[/bold] z\n"
 
 
@@ -34,7 +34,7 @@ def test_on_a_terminal_a_line_has_styles_and_can_be_cut(monkeypatch: pytest.Monk
     file = Terminal()
     made = printer(file)
     assert made.width == 40
-    made.print(("x" * 100, "bold"), cut=True)
+    made.print(("x" * 100, "bold"), fit="cut")
     made.print(("y" * 100, ""), "[bold]")
     cut, whole = file.getvalue().splitlines()
     assert cut == f"\x1b[1m{'x' * 39}…\x1b[0m"
