@@ -19,7 +19,7 @@ BELOW = 4
 FAR = 4
 """More than half as wide again as most others, and so many columns: such a cell breaks its own row."""
 SMALLEST = 30
-"""Columns that are enough for the last cell, which is folded."""
+"""The fewest columns into which the last cell is folded."""
 
 
 @record
@@ -106,25 +106,30 @@ def _beside(usual: Sequence[int], width: int) -> int:
     """How many columns fit beside each other; at least one."""
     for number in range(len(usual), 1, -1):
         *others, last = usual[:number]
-        least = min(last, SMALLEST) if number == len(usual) else last
+        least = min(last, _enough(width)) if number == len(usual) else last
         if sum(others) + GAP * len(others) + least <= width:
             return number
     return 1
+
+
+def _enough(width: int) -> int:
+    """Columns that are enough for the last cell, which is folded."""
+    return max(SMALLEST, width // 3)
 
 
 def _fitting(spans: Sequence[Span], usual: Sequence[int], beside: int, width: int) -> int:
     """How many of a row's cells have room beside each other; the last one may be folded."""
     taken = 0
     for number, (text, _) in enumerate(spans):
-        size, is_last = columns(text), number == len(usual) - 1
-        fits = size <= max(usual[number], width - taken if is_last else 0)
-        folds = (
-            is_last and width - taken >= SMALLEST and _widest(text, width - taken) <= width - taken
-        )
-        if number and (number >= beside or not (fits or folds)):
+        size, room = columns(text), width - taken
+        if number == len(usual) - 1:
+            fits = size <= room or (room >= _enough(width) and _widest(text, room) <= room)
+        else:
+            fits = size <= usual[number]
+        if number and (number >= beside or not fits):
             return number
-        if size > usual[number] and not is_last:
-            return number + 1
+        if not fits:
+            return 1
         taken += usual[number] + GAP
     return len(spans)
 
@@ -147,7 +152,7 @@ def _with_last(spans: list[Span], width: int) -> list[list[Span]]:
         return [spans]
     *others, (text, style) = spans
     taken = sum(columns(each) for each, _ in others)
-    first, *rest = fold(text, max(SMALLEST, width - taken))
+    first, *rest = fold(text, width - taken)
     below = [[(f"{'':{taken + line.indent}}{text[line.start : line.end]}", style)] for line in rest]
     return [[*others, (text[first.start : first.end], style)], *below]
 
