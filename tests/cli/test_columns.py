@@ -90,10 +90,11 @@ QUEUE = """# Queue
 **Status:** pending
 **Depends On:** TASK-002-BILLING-REFUNDS, TASK-777
 """
-CONFIG = """\
+SETUP = "pip install --no-deps -r requirements-development.txt && npm ci --no-audit --no-fund"
+CONFIG = f"""\
 max_cost = 12
 [environment]
-setup = "pip install --no-deps -r requirements-development.txt && npm ci --no-audit --no-fund"
+setup = "{SETUP}"
 network = ["pypi.org", "files.pythonhosted.org", "registry.npmjs.org"]
 [[gates]]
 name = "test"
@@ -163,6 +164,23 @@ def test_a_screen(shell: Shell, name: str, width: int) -> None:
     head = shell.project.git("rev-parse", "--short=12", "HEAD")
     text, _, _ = text.partition(str(shell.project.root))  # how long it is differs
     check_golden(GOLDEN / f"{name}_{width}.txt", text.replace(head, "0" * 12) + "\n")
+
+
+def test_a_plan_is_folded_and_the_texts_for_the_model_are_as_they_are(shell: Shell) -> None:
+    command = "run TASK-1 --dry-run --prompt careful-backend-developer"
+    lines = on_terminal(shell, command, 60)
+    first = next(number for number, line in enumerate(lines) if line.startswith("────"))
+    facts, texts = lines[:first], lines[first:]
+    assert [line.strip() for line in too_wide(facts, 60)] == [SETUP]
+    assert "  read-only on top: .gitmodules, .github, .gitlab-ci.yml," in facts
+    assert {columns(line) for line in texts if line.startswith("────")} == {60}
+    assert texts[1] == "Work."
+    piped = shell.run(*command.split()).stdout.splitlines()
+    whole = piped[piped.index(f"──── system prompt {'─' * 60}") :]
+    assert [line for line in texts if line[:1] != "─"] == [
+        line for line in whole if line[:1] != "─"
+    ]
+    assert max(map(len, texts)) > 60
 
 
 def test_names_and_commands_are_whole(shell: Shell) -> None:

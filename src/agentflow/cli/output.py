@@ -69,6 +69,14 @@ def print_table(form: str, rows: "Sequence[Row]") -> None:
     tables.print_table(data(), form, rows)
 
 
+def fitting(question: str) -> str:
+    """A question on standard error, folded for its terminal."""
+    from agentflow.folding import folded
+
+    width = talk().width
+    return folded(question, width - len(" : ")) if width else question
+
+
 def say(text: str) -> None:
     """Lines on standard error."""
     talk().print(text)
