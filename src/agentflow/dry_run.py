@@ -1,6 +1,7 @@
 """A plan in words: what a run would do, and the exact text that the model would read first."""
 
 from agentflow.durations import format_duration
+from agentflow.folding import folded
 from agentflow.globs import as_written
 from agentflow.neutral import neutral
 from agentflow.plan import Plan
@@ -74,8 +75,8 @@ def describe_json(plan: Plan) -> Json:
     }
 
 
-def describe(plan: Plan) -> str:
-    """Return the plan as text."""
+def describe(plan: Plan, width: int | None = None) -> str:
+    """Return the plan as text; its facts folded for a terminal of so many columns."""
     facts = describe_json(plan)
     cost = "no limit" if plan.limits.max_cost is None else f"${plan.limits.max_cost:.2f}"
     boundaries = [f"  {as_written(b['glob']):<32} {b['enforced_by']}" for b in facts["boundaries"]]
@@ -105,7 +106,8 @@ def describe(plan: Plan) -> str:
         *(f"note: {notice}" for notice in facts["notices"]),
         "",
     ]
-    return neutral("\n".join(lines)) + "\n" + describe_texts(plan)
+    facts = neutral("\n".join(lines))
+    return f"{folded(facts, width) if width else facts}\n{describe_texts(plan, width)}"
 
 
 def _missing(sandbox: Choice) -> str:
@@ -127,12 +129,13 @@ def _notes(gate: BuildCommand) -> str:
     return f"  ({told})" if told else ""
 
 
-def describe_texts(plan: Plan) -> str:
-    """Return what the model would read first, as text."""
+def describe_texts(plan: Plan, width: int | None = None) -> str:
+    """Return what the model would read first, as it is, each text below a rule."""
+    rule = "─" * 60
     lines = [
-        "──── system prompt " + "─" * 60,
+        f"──── system prompt {rule}"[:width],
         plan.rendered.system,
-        "──── first message " + "─" * 60,
+        f"──── first message {rule}"[:width],
         plan.rendered.first_message,
     ]
     return neutral("\n".join(lines)) + "\n"

@@ -34,14 +34,17 @@ def settings_json(resolved: Resolved, base: str, environment: Mapping[str, str])
     }
 
 
-def settings_lines(resolved: Resolved, base: str, environment: Mapping[str, str]) -> list[str]:
-    """Every setting on a line: name, value, source; tables and gates one by one."""
-    rows = _rows(resolved, _redactor(resolved.settings, environment))
-    width = max(len(name) for name, _, _ in rows)
+def settings_rows(
+    resolved: Resolved, base: str, environment: Mapping[str, str]
+) -> list[tuple[str, str, str]]:
+    """Every setting: name, value, source; tables and gates one by one."""
     return [
-        f"{one_line(name, 200):<{width}}  {one_line(_written(value), 500):<14}"
-        + f"  {one_line(', '.join(_sources(sources, base)), 500)}"
-        for name, value, sources in rows
+        (
+            one_line(name, 200),
+            one_line(_written(value), 500),
+            one_line(", ".join(_sources(sources, base)), 500),
+        )
+        for name, value, sources in _rows(resolved, _redactor(resolved.settings, environment))
     ]
 
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -39,6 +40,11 @@ class Person:
     def lines(self) -> list[str]:
         """What is on the screen, without empty lines."""
         return [line.rstrip() for line in self._screen.display if line.strip()]
+
+    @property
+    def printed(self) -> list[str]:
+        """The lines as they were printed, without styles: no terminal has wrapped them."""
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.raw.decode()).splitlines()
 
     def sees(self, *words: str) -> str:
         """Wait for a line with all the words; return it."""
@@ -79,14 +85,16 @@ class Person:
 
 
 @contextmanager
-def person(shell: Shell, *arguments: str, size: tuple[int, int] = (100, 40)) -> Generator[Person]:
+def person(
+    shell: Shell, *arguments: str, size: tuple[int, int] = (100, 40), **environment: str
+) -> Generator[Person]:
     """Run a command on a terminal with so many columns and lines."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
     process = subprocess.Popen(
         agentflow(*arguments),
         cwd=shell.project.root,
-        env={**shell.environment, "TERM": "xterm-256color"},
+        env={**shell.environment, "TERM": "xterm-256color", **environment},
         stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
     )  # fmt: skip
     os.close(theirs)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from agentflow.cli.submitted import line_of
+from agentflow.cli.submitted import RUNS, row_of
 from agentflow.cluster.board import Board
 from agentflow.cluster.database import open_client
 from agentflow.cluster.elsewhere import reports_of, summaries_of
@@ -23,6 +23,7 @@ from agentflow.cluster.liveness import shown
 from agentflow.cluster.submission import find_submissions
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.records import Json
+from agentflow.sinks.tables import formed
 from agentflow.web.local import LocalSource
 from agentflow.web.shared import SharedSource
 from agentflow.web.shelf import as_row
@@ -87,7 +88,7 @@ def test_a_list_asks_for_no_report(given: Given) -> None:
     assert "verification" in whole
     assert {**whole, "verification": None} == {**summary, "verification": None}
     shown = shell.run("runs", "list", "--model", "sonnet", "--prompt", "plain", **database).stdout
-    assert shown == f"{line_of(whole)}\n"
+    assert shown == f"{formed(RUNS, row_of(whole).cells)}\n"
     as_json = json.loads(shell.run("runs", "list", "--json", **database).stdout)
     assert as_json["verification"] == report["verification"]
     status = shell.run("cluster", "status", "--json", **database)

@@ -1,10 +1,12 @@
 """Lines on a terminal and elsewhere."""
 
 import io
+import re
+from typing import cast
 
 import pytest
 
-from agentflow.sinks.printer import PlainPrinter, TerminalPrinter, printer
+from agentflow.sinks.printer import Fit, PlainPrinter, TerminalPrinter, printer
 
 
 class Terminal:
@@ -22,7 +24,7 @@ class Terminal:
 
 def test_off_a_terminal_a_line_has_no_control_codes_and_any_length() -> None:
     file = io.StringIO()
-    printer(file).print(("x" * 300, "bold red"), " [bold]y[/bold] ", ("z", ""), cut=True)
+    printer(file).print(("x" * 300, "bold red"), " [bold]y[/bold] ", ("z", ""), fit="cut")
     assert file.getvalue() == "x" * 300 + " [bold]y[/bold] z\n"
 
 
@@ -34,11 +36,39 @@ def test_on_a_terminal_a_line_has_styles_and_can_be_cut(monkeypatch: pytest.Monk
     file = Terminal()
     made = printer(file)
     assert made.width == 40
-    made.print(("x" * 100, "bold"), cut=True)
+    made.print(("x" * 100, "bold"), fit="cut")
     made.print(("y" * 100, ""), "[bold]")
     cut, whole = file.getvalue().splitlines()
     assert cut == f"\x1b[1m{'x' * 39}…\x1b[0m"
     assert whole == "y" * 100 + "[bold]"
+
+
+def test_a_line_is_folded_where_somebody_looks_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "24")
+    looks = {"TERM": "xterm"}
+    long = [("a label  ", "bold"), "and more words than fit\n\nsecond"]
+    folded = "a label  and more words\n  than fit\n\nsecond\n"
+    whole = "a label  and more words than fit\n\nsecond\n"
+    for environment, fit, expected in (
+        (looks, "fold", folded),
+        ({**looks, "NO_COLOR": "1"}, "fold", folded),
+        ({"TERM": "dumb"}, "fold", folded),
+        (looks, "whole", whole),
+        ({**looks, "NO_COLOR": "1"}, "whole", whole),
+        ({**looks, "CI": "true"}, "fold", whole),
+        ({**looks, "CI": "true", "FORCE_COLOR": "1"}, "fold", whole),
+    ):
+        file = Terminal()
+        printer(file, environment=environment).print(*long, fit=cast(Fit, fit))
+        assert re.sub(r"\x1b\[\d*m", "", file.getvalue()) == expected, (environment, fit)
+
+
+def test_nobody_knows_how_wide_a_terminal_without_a_size_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    made = printer(Terminal(), environment={"TERM": "dumb"})
+    assert made.width is None
 
 
 @pytest.mark.parametrize("made", [PlainPrinter, TerminalPrinter])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agentflow.events import Event, GateFinished
+from agentflow.events import Event, GateFinished, ToolFinished, ToolStarted
 from agentflow.progress import Progress, progressed
 from agentflow.report import Summary
 from agentflow.results import Evidence
@@ -131,6 +131,38 @@ def test_a_log_has_whole_lines_with_a_time(*, verbose: bool) -> None:
     assert all(stamped.match(line) for line in text.splitlines())
     assert "\x1b" not in text
     check_golden(GOLDEN / f"log_{'verbose' if verbose else 'plain'}.txt", text)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_log_on_a_terminal_fits_it_and_has_the_time_of_day(width: int) -> None:
+    with terminal(width, lines=90) as (screen, _):
+        sink = ConsoleSink(PlainPrinter(screen, looked_at=True))
+        for at, event in timed():
+            sink.take(event, at)
+    lines = "".join(screen.writes).splitlines()
+    assert max(map(len, lines)) <= width
+    assert all(re.match(r"19:3\d:\d\dZ [a-z]+ \S|  +\S", line) for line in lines)
+    check_golden(GOLDEN / f"log_{width}.txt", "\n".join(lines) + "\n")
+
+
+def test_a_log_of_runs_at_work_together_names_each_task() -> None:
+    with terminal(60) as (screen, _):
+        printer = PlainPrinter(screen, looked_at=True)
+        sink = ConsoleSink(printer, view=LiveView(printer, lambda: BEGAN))
+        for at, event in timed()[:5]:
+            sink.take(event, at)
+    assert all(re.match(r"19:3\d:\d\dZ TASK-1 [a-z]+ \S|  +\S", line) for line in screen.lines)
+
+
+def test_a_long_path_loses_its_middle_and_not_its_name() -> None:
+    with terminal(60) as (screen, printer):
+        sink = ConsoleSink(printer)
+        path = f"src/{'modules/' * 9}refunds/service.py"
+        sink.take(ToolStarted("1", "Read", path), BEGAN)
+        sink.take(ToolFinished("1", "Read", is_error=False, seconds=1.0, summary=""), BEGAN)
+    [line] = screen.lines
+    assert line.startswith("    Read  src/modules/")
+    assert line.endswith("refunds/service.py  1.0 s")
 
 
 def report(outcome: str) -> dict[str, Any]:

@@ -23,6 +23,19 @@ Exit codes:
   70       internal error: a bug of agentflow
   130/143  interrupted by SIGINT or SIGTERM
 """
+INDENT = 2
+"""Columns before each line of a text below a help."""
+
+
+def _fitting(text: str) -> str:
+    """A text below a help, which typer does not wrap, for the terminal that it is shown on."""
+    if not sys.stdout.isatty():
+        return text
+    from shutil import get_terminal_size
+
+    from agentflow.folding import folded
+
+    return folded(text, get_terminal_size().columns - INDENT)
 
 
 def _print_version(wanted: bool) -> None:
@@ -83,7 +96,7 @@ def application(called: str = "") -> typer.Typer:
         name="agentflow",
         help="Runs prompt files for backend agents against an LLM, unattended, in a sandbox, and "
         "verifies the result itself.",
-        epilog=EXIT_CODES,
+        epilog=_fitting(EXIT_CODES),
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -97,7 +110,7 @@ def application(called: str = "") -> typer.Typer:
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
-            epilog = found.EXAMPLES + EXIT_CODES if name == "run" else None
+            epilog = _fitting(found.EXAMPLES + EXIT_CODES) if name == "run" else None
             app.command(name, epilog=epilog)(command)
     return app
 

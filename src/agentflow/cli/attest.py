@@ -70,7 +70,7 @@ def _attest(run: str, output: Path | None, key: Path | None) -> None:
     if key is None:
         say("not signed: it says what was measured, and proves it to nobody (--key FILE signs it)")
     if output is None:
-        data().print(text.rstrip("\n"))
+        data().print(text.rstrip("\n"), fit="whole")
         return
     write_atomically(output, text)
     data().print(str(output))

@@ -9,7 +9,7 @@ import typer
 from agentflow.cli.completion import complete_task
 from agentflow.cli.execution import given_flags, given_gates, start_sdk_import
 from agentflow.cli.options import Allow, Base, Deny, Gates, MaxCost, MaxTurns, Model, NewGates
-from agentflow.cli.output import data, exit_codes, print_json, say, talk
+from agentflow.cli.output import data, exit_codes, print_json, print_table, say, talk
 from agentflow.cli.telemetry import telemetry
 from agentflow.words import word
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agentflow.cluster.entry import Entry
     from agentflow.cluster.execution import Site
     from agentflow.interfaces import Emit
+    from agentflow.sinks.tables import Row
     from agentflow.world import World
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
@@ -203,23 +204,22 @@ def status(
 
             found = [board.get(run)] if run else listed(url, {}, limit=limit)
             drained = board.at_once == 0
-        for entry in found:
-            if json:
-                print_json(entry.as_json)
-            else:
-                data().print(line_of(entry))
+        for entry in found if json else ():
+            print_json(entry.as_json)
         if not json:
+            print_table("{:<40} {:<12} {}  {}", list(map(row_of, found)))
             say("the cluster is drained: no run begins" if drained else f"{len(found)} runs")
 
 
-def line_of(entry: "Entry") -> str:
-    """One run in a line."""
+def row_of(entry: "Entry") -> "Row":
+    """One run as a row."""
     from agentflow.neutral import one_line
+    from agentflow.sinks.tables import Row
 
     reason = one_line(str(entry.facts.get("reason") or ""), 80)
     worker = f"on {one_line(entry.worker, 60)}" if entry.worker else reason
     run, title = one_line(entry.run, 60), one_line(str(entry.facts.get("title") or ""), 40)
-    return f"{run:<40} {entry.outcome:<12} {title}  {worker}".rstrip()
+    return Row((run, entry.outcome, title, worker))
 
 
 @cluster.command()

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from agentflow.cli.completion import complete_task
-from agentflow.cli.output import data, exit_codes, print_json, say
+from agentflow.cli.output import exit_codes, print_json, print_table, say
 
 config = typer.Typer(help="Show the configuration.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -34,7 +34,8 @@ def show(
     with exit_codes("json" if json else "text"):
         from agentflow.records import Task
         from agentflow.settings import CONFIG, resolve_settings, shared_table
-        from agentflow.settings_shown import settings_json, settings_lines
+        from agentflow.settings_shown import settings_json, settings_rows
+        from agentflow.sinks.tables import Row
         from agentflow.tasks.task import find_task, read_task
         from agentflow.trust import Trust, read_trust, widening
         from agentflow.workspace.repository import open_repository
@@ -63,7 +64,8 @@ def show(
                 "settings": settings,
             })
             return
-        for line in settings_lines(resolved, commit, world.environment):
-            data().print(line)
+        rows = settings_rows(resolved, commit, world.environment)
+        width = max(len(name) for name, _, _ in rows)
+        print_table(f"{{:<{width}}}  {{:<14}}  {{}}", list(map(Row, rows)))
         if not granted:
             say(f"A run is refused until you grant what {CONFIG} asks for: agentflow trust")

@@ -1,11 +1,15 @@
 """`agentflow doctor`: whether a run could start here, and what mends it."""
 
 import dataclasses
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentflow.cli.output import data, exit_codes, print_json
+from agentflow.cli.output import exit_codes, print_json, print_table
+
+if TYPE_CHECKING:
+    from agentflow.doctor import Check
+    from agentflow.sinks.tables import Row
 
 STYLES = {"ok": "green", "warning": "yellow", "missing": "bold red", "wrong": "bold red"}
 
@@ -24,14 +28,17 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = Fals
         if json:
             print_json({"checks": [dataclasses.asdict(check) for check in checks], "ok": good})
         else:
-            for check in checks:
-                _print(check.name, check.status, check.detail, check.remedy)
+            print_table("{:<8}{:<11} {}", list(map(_row_of, checks)))
     raise typer.Exit(0 if good else EnvironmentFailure.exit_code)
 
 
-def _print(name: str, status: str, detail: str, remedy: str) -> None:
+def _row_of(check: "Check") -> "Row":
+    """What was found, and what mends it below."""
     from agentflow.neutral import one_line
+    from agentflow.sinks.tables import Row
 
-    data().print((f"{status:<8}", STYLES[status]), f"{name:<11} {one_line(detail, 200)}")
-    if remedy:
-        data().print((f"{'':<20}{one_line(remedy, 200)}", "dim"))
+    remedy = one_line(check.remedy, 200)
+    return Row(
+        ((check.status, STYLES[check.status]), check.name, one_line(check.detail, 200)),
+        [(f"{'':<20}{remedy}", "dim")] if remedy else [],
+    )

@@ -16,6 +16,7 @@ from agentflow.cli.output import (
     data,
     is_terminal,
     print_json,
+    say,
     talk,
 )
 from agentflow.cli.telemetry import telemetry
@@ -169,7 +170,7 @@ def _run_or_ask(
     except Unfinished as error:
         if not is_terminal():
             raise
-        typer.echo(f"{error.message}.", err=True)
+        say(f"{error.message}.")
         choice = typer.prompt("[g]o on with it, start a[n]ew, or stop", default="stop", err=True)
         if choice not in {"g", "n"}:
             raise
@@ -256,6 +257,6 @@ def print_plan(output_format: OutputFormat, plan: "Plan") -> None:
     from agentflow.dry_run import describe, describe_json
 
     if output_format == "text":
-        sys.stdout.write(describe(plan))
+        sys.stdout.write(describe(plan, data().width))
     else:
         print_json(describe_json(plan))

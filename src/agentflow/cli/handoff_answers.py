@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from agentflow.cli.handoff_runs import Asked, confirm, plan_all, run_all
-from agentflow.cli.output import OutputFormat, data, is_terminal, print_json, say, talk
+from agentflow.cli.output import OutputFormat, data, fitting, is_terminal, print_json, say, talk
 from agentflow.frozen import record
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _ask(questions: "tuple[Question, ...]") -> dict[str, str]:
     found: dict[str, str] = {}
     for each in questions:
         say(f"line {each.line}: {one_line(each.why, 500)}")
-        said: str = typer.prompt(one_line(each.question, 300), default="", err=True)
+        said: str = typer.prompt(fitting(one_line(each.question, 300)), default="", err=True)
         found |= {each.id: said} if said.strip() else {}
     return found
 

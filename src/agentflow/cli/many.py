@@ -165,6 +165,7 @@ class _Sinks:
     def told(self, report: "Json") -> None:
         """Print what became of a task, whether it was run or not."""
         from agentflow.neutral import one_line
+        from agentflow.sinks.console import stamped
 
         if self._format == "stream-json":
             print_json(report)
@@ -173,7 +174,7 @@ class _Sinks:
         if self._printer.live:
             self._printer.print((f"{task}  ", "bold"), (line, "bold"))
         else:
-            self._printer.print(f"{self._now():%Y-%m-%dT%H:%M:%SZ} {task} task {line}")
+            self._printer.print(stamped(self._printer, self._now(), task, "task", line))
 
     def say(self, text: str) -> None:
         """One line on standard error, also when quiet: above the rows, which would overwrite it."""

@@ -1,5 +1,6 @@
 """What every command prints the same way: errors, consoles."""
 
+import io
 import os
 import secrets
 import signal
@@ -24,6 +25,7 @@ from agentflow.streams import lost
 if TYPE_CHECKING:
     from agentflow.records import Json
     from agentflow.sinks.printer import Printer
+    from agentflow.sinks.tables import Row
 
 INTERNAL_ERROR = 70
 """A bug of ours must not look like an outcome. The number is EX_SOFTWARE of BSD's sysexits."""
@@ -60,9 +62,24 @@ def print_json(value: object) -> None:
     sys.stdout.flush()
 
 
+def print_table(form: str, rows: "Sequence[Row]") -> None:
+    """A table on standard output."""
+    from agentflow.sinks import tables
+
+    tables.print_table(data(), form, rows)
+
+
+def fitting(question: str) -> str:
+    """A question on standard error, folded for its terminal."""
+    from agentflow.folding import folded
+
+    width = talk().width
+    return folded(question, width - len(" : ")) if width else question
+
+
 def say(text: str) -> None:
-    """One line on standard error."""
-    sys.stderr.write(f"{text}\n")
+    """Lines on standard error."""
+    talk().print(text)
 
 
 @contextmanager
@@ -159,7 +176,9 @@ def refuse_arguments(error: Exception, arguments: Sequence[str]) -> int:
     message = getattr(error, "message", None)
     if isinstance(message, str):
         vars(error)["message"] = plain(message)
-    show()
+    shown = io.StringIO()
+    show(shown)
+    say(shown.getvalue().rstrip("\n"))
     wanted = {word for argument in arguments for word in argument.split("=")}
     if wanted & {"--json", "json", "stream-json"}:
         print_json(_refusal(UsageError(str(say_it()), hint="Look at: agentflow --help")))

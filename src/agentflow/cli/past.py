@@ -9,7 +9,7 @@ import typer
 from agentflow.cli.completion import complete_prompt, complete_run
 from agentflow.cli.execution import given_flags
 from agentflow.cli.options import Model
-from agentflow.cli.output import data, exit_codes, print_json, say
+from agentflow.cli.output import data, exit_codes, print_json, print_table, say
 from agentflow.words import word
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def diff(
         new, old = checkpoint_at(kept, last), checkpoint_at(kept, first)
         text = difference(state, old.tree, new.tree, stat=stat)
         if text:
-            data().print(neutral(text))
+            data().print(neutral(text), fit="whole")
         elif first == last:
             say(f"no file changed: both ends are turn {last} of {name}")
         else:
@@ -182,6 +182,7 @@ def prune(
         from agentflow.archive import ASIDE
         from agentflow.archive import prune as remove
         from agentflow.durations import parse_duration
+        from agentflow.sinks.tables import Row
         from agentflow.words import counted
         from agentflow.workspace.repository import open_repository
         from agentflow.world import World
@@ -190,18 +191,23 @@ def prune(
         repository = open_repository(world.directory, world.environment)
         span = timedelta(seconds=parse_duration(keep, where="--keep"))
         old = remove(repository, world.cache, world.now(), span, really=not dry_run)
-        for each in old:
-            if json:
-                print_json({
-                    "run": each.run,
-                    "outcome": each.outcome,
-                    "bytes": each.size,
-                    "stays": each.stays or None,
-                })
-                continue
-            stays = f"  stays: {each.stays}" if each.stays else ""
-            data().print(f"{each.run:<40} {each.outcome:<12} {each.size:>12,} bytes{stays}")
+        for each in old if json else ():
+            print_json({
+                "run": each.run,
+                "outcome": each.outcome,
+                "bytes": each.size,
+                "stays": each.stays or None,
+            })
         if not json:
+            print_table("{:<40} {:<12} {:>18}  {}", [
+                Row((
+                    each.run,
+                    each.outcome,
+                    f"{each.size:,} bytes",
+                    f"stays: {each.stays}" if each.stays else "",
+                ))
+                for each in old
+            ])  # fmt: skip
             going = [each for each in old if not each.stays]
             aside = sum(each.outcome == ASIDE for each in going)
             told = counted(len(going) - aside, "run")

@@ -65,4 +65,4 @@ def pr(
         place = opened.url or f"open it where {remote} is: the address of its form is not known"
         data().print(neutral(f"{opened.action}  {place}"))
         if opened.action == "told":
-            data().print(f"{wanted.title}\n\n{neutral(wanted.body)}")
+            data().print(f"{wanted.title}\n\n{neutral(wanted.body)}", fit="whole")

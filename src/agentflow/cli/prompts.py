@@ -9,7 +9,7 @@ import typer
 
 from agentflow.cli.completion import complete_prompt, complete_task
 from agentflow.cli.desk import root_here
-from agentflow.cli.output import data, exit_codes, print_json, say
+from agentflow.cli.output import data, exit_codes, print_json, print_table, say
 from agentflow.cli.prompts_add import add
 from agentflow.cli.prompts_test import run_cases
 from agentflow.cli.run import PROFILE_HELP
@@ -39,9 +39,11 @@ def list_(
     with exit_codes("json" if json else "text"):
         from agentflow.neutral import one_line
         from agentflow.prompts.listing import list_prompts
+        from agentflow.sinks.tables import Row
         from agentflow.tools import DEFAULT_TOOLS
 
         root = root_here()
+        rows: list[Row] = []
         for each in list_prompts(root, DEFAULT_TOOLS):
             winner = each.shadowed_by
             if json:
@@ -54,8 +56,8 @@ def list_(
                 inside = winner.is_relative_to(root)
                 said = f"(shadowed by {winner.relative_to(root) if inside else winner}) {said}"
             tools = one_line(",".join(each.tools), 60)
-            line = f"{one_line(each.name, 40):<20} {origin:<10}  {tools:<31}  {one_line(said, 200)}"
-            data().print(line.rstrip())
+            rows.append(Row((one_line(each.name, 40), origin, tools, one_line(said, 200))))
+        print_table("{:<20} {:<10}  {:<31}  {}", rows)
 
 
 @prompts.command()
@@ -161,7 +163,7 @@ def render(
             keys = ("task", "prompt", "tools", "system_prompt", "first_message")
             print_json({"type": "rendered", **{key: facts[key] for key in keys}})
         else:
-            sys.stdout.write(describe_texts(plan))
+            sys.stdout.write(describe_texts(plan, data().width))
 
 
 @prompts.command()

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from agentflow.cli.desk import Desk
-from agentflow.cli.output import data, print_json, say
+from agentflow.cli.output import data, print_json, print_table, say
 
 if TYPE_CHECKING:
     from agentflow.records import Json
+    from agentflow.sinks.tables import Row
     from agentflow.task_queues import QueueFile
+
+
+ENTRIES = "{:<14} {:<12} {}  {}"
+"""A row of a queue's entries: id, status, title, what it waits for."""
 
 
 def find_queue(here: Desk, name: str | None) -> "QueueFile | None":
@@ -73,8 +78,7 @@ def show_queue(held: "QueueFile", name: str, *, json: bool) -> None:
         if json:
             print_json(describe(str(held.path), held.queue))
             return
-        for entry in held.queue.entries:
-            data().print(_line(describe_entry(entry)))
+        print_table(ENTRIES, [_row(describe_entry(entry)) for entry in held.queue.entries])
         said = f"{len(held.queue.problems)} problems (agentflow tasks lint)"
         say(f"{one_line(str(held.path), 200)}: {said}")
         return
@@ -82,18 +86,19 @@ def show_queue(held: "QueueFile", name: str, *, json: bool) -> None:
     if json:
         print_json({"path": str(held.path), **describe_entry(entry), "text": entry.text})
         return
-    data().print(_line(describe_entry(entry)))
-    data().print(neutral(entry.text))
+    print_table(ENTRIES, [_row(describe_entry(entry))])
+    data().print(neutral(entry.text), fit="whole")
     for doubt in entry.doubts:
         say(one_line(f"{held.path}:{entry.line}: {doubt}", 300))
 
 
-def _line(entry: "Json") -> str:
+def _row(entry: "Json") -> "Row":
     from agentflow.neutral import one_line
+    from agentflow.sinks.tables import Row
 
-    line = f"{entry['id']:<14} {entry['status'] or '?':<12} {one_line(entry['title'], 70)}"
-    waits = ", ".join(entry["depends_on"])
-    return line + (f"  after {one_line(waits, 100)}" if waits else "")
+    waits = one_line(", ".join(entry["depends_on"]), 100)
+    title = one_line(entry["title"], 70)
+    return Row((entry["id"], entry["status"] or "?", title, f"after {waits}" if waits else ""))
 
 
 def next_in_queue(held: "QueueFile | None", here: Desk, *, json: bool) -> None:

@@ -89,7 +89,7 @@ def _print(report: "Json", *, json: bool) -> None:
 
     block = reply_block(report)
     if not json:
-        data().print(block.rstrip("\n"))
+        data().print(block.rstrip("\n"), fit="whole")
         return
     print_json({
         "type": "reply",

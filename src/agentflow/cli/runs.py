@@ -8,10 +8,16 @@ import typer
 from agentflow.cli.completion import complete_outcome, complete_prompt, complete_run, complete_task
 from agentflow.cli.desk import root_here
 from agentflow.cli.options import Verbose
-from agentflow.cli.output import data, exit_codes, print_json, say, talk
+from agentflow.cli.output import data, exit_codes, print_json, print_table, say, talk
 from agentflow.cli.past import diff, export, fork, prune, rewind
 from agentflow.cli.runs_import import import_
-from agentflow.cli.submitted import line_of, show_submitted, submitted_report, submitted_reports
+from agentflow.cli.submitted import (
+    RUNS,
+    row_of,
+    show_submitted,
+    submitted_report,
+    submitted_reports,
+)
 from agentflow.records import Json
 
 if TYPE_CHECKING:
@@ -90,8 +96,7 @@ def list_(
             return
         if not found:
             say(_nothing(wanted))
-        for report in found:
-            data().print(line_of(report))
+        print_table(RUNS, list(map(row_of, found)))
         if len(found) > 1:
             from agentflow.spending import total
 
@@ -118,16 +123,21 @@ def _check_known(task: str, reports: list[Json]) -> None:
 
 def _print_sums(by: By, found: list[Json], *, json: bool) -> None:
     from agentflow.neutral import one_line
+    from agentflow.sinks.tables import Row
     from agentflow.spending import by_day, by_model, by_prompt, by_task
     from agentflow.words import counted
 
     sums = {By.TASK: by_task, By.MODEL: by_model, By.PROMPT: by_prompt, By.DAY: by_day}
-    for name, each in sums[by](found).items():
-        if json:
+    summed = sums[by](found)
+    if json:
+        for name, each in summed.items():
             print_json({by.value: name, **each.as_json()})
-        else:
-            runs_ = counted(each.runs, "run")
-            data().print(f"{one_line(name, 80):<40} {runs_:>8}  {each.spent.as_text}")
+        return
+    rows = [
+        Row((one_line(name, 80), counted(each.runs, "run"), each.spent.as_text))
+        for name, each in summed.items()
+    ]
+    print_table("{:<40} {:>8}  {}", rows)
 
 
 def _outcomes(given: list[str]) -> tuple[str, ...]:
@@ -184,7 +194,7 @@ def show(
         if json:
             print_json(report)
         elif report["outcome"] in {"unfinished", "running"}:
-            data().print(line_of(report))
+            print_table(RUNS, [row_of(report)])
         else:
             from agentflow.sinks.verdict import print_verdict
 

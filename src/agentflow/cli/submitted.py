@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from agentflow.cli.output import data, print_json, say
+from agentflow.cli.output import data, print_json, print_table, say
 from agentflow.records import Json
 from agentflow.words import word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from agentflow.sinks.tables import Row
 
 T = TypeVar("T")
 
@@ -81,7 +83,7 @@ def show_submitted(report: Json, *, json: bool, journal: bool) -> None:
     if json:
         print_json(report)
     elif "verification" not in report:
-        data().print(line_of(report))
+        print_table(RUNS, [row_of(report)])
     else:
         from agentflow.sinks.verdict import print_verdict
 
@@ -121,11 +123,16 @@ def answer_submitted(report: Json, text: str) -> None:
     say(f"a worker goes on with it; then: agentflow wait {word(report['task'])}")
 
 
-def line_of(report: Json) -> str:
-    """One run in a line."""
+RUNS = "{:<40} {:<12} {:>45}  {:>10}  {}"
+"""A row of runs: name, outcome, what was spent, time, title."""
+
+
+def row_of(report: Json) -> "Row":
+    """One run as a row."""
     from agentflow.durations import format_duration
     from agentflow.neutral import one_line
     from agentflow.shown_reports import shown
+    from agentflow.sinks.tables import Row
     from agentflow.spending import is_replay, of_report
 
     fields = shown(report)
@@ -134,4 +141,4 @@ def line_of(report: Json) -> str:
     took = "" if milliseconds is None else format_duration(milliseconds / 1000)
     title = one_line(fields["title"], 60)
     paid = "replay" if is_replay(report) else spent.as_text if spent.turns else ""
-    return f"{run:<40} {outcome:<12} {paid:>45}  {took:>10}  {title}".rstrip()
+    return Row((run, outcome, paid, took, title))

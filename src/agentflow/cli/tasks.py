@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentflow.cli.desk import Desk, desk
-from agentflow.cli.output import data, exit_codes, print_json, say
+from agentflow.cli.output import data, exit_codes, print_json, print_table, say
 from agentflow.cli.queues import (
     describe_queue,
     find_queue,
@@ -18,6 +18,8 @@ from agentflow.cli.queues import (
 
 if TYPE_CHECKING:
     from agentflow.records import Json
+    from agentflow.sinks.tables import Row
+    from agentflow.tasks.document import Batch
 
 tasks = typer.Typer(
     help="Check tasks.md and task_queue.md, name what is next, set a status.",
@@ -114,19 +116,28 @@ def show(task: TaskName, json: AsJson = False) -> None:
         if json:
             print_json(describe(str(path), document))
             return
-        for batch in document.batches:
-            waits = (
-                [each.id for each in batch.dependencies.references] if batch.dependencies else []
-            )
-            line = f"{batch.id:<5} {batch.status or '?':<12} {one_line(batch.name, 60)}"
-            line += f"  {one_line(batch.developer or 'unassigned', 40)}"
-            line += f"  after {', '.join(waits)}" if waits else ""
-            data().print(line + (f"  {batch.commits[0]}" if batch.commits else ""))
-            for each in batch.tasks:
-                data().print(
-                    f"      {each.id:<6} {each.status or '?':<12} {one_line(each.name, 70)}"
-                )
+        print_table("{:<5} {:<12} {}  {}", list(map(_row_of, document.batches)))
         say(f"{one_line(str(path), 200)}: {len(document.problems)} problems (agentflow tasks lint)")
+
+
+def _row_of(batch: "Batch") -> "Row":
+    """A batch's row, and its tasks below."""
+    from agentflow.neutral import one_line
+    from agentflow.sinks.tables import Row
+
+    waits = [each.id for each in batch.dependencies.references] if batch.dependencies else []
+    facts = (
+        one_line(batch.developer or "unassigned", 40),
+        f"after {', '.join(waits)}" if waits else "",
+        *batch.commits[:1],
+    )
+    return Row(
+        (batch.id, batch.status or "?", one_line(batch.name, 60), "  ".join(filter(None, facts))),
+        [
+            f"      {each.id:<6} {each.status or '?':<12} {one_line(each.name, 70)}"
+            for each in batch.tasks
+        ],
+    )
 
 
 @tasks.command("set")

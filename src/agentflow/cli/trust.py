@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentflow.cli.output import exit_codes, is_terminal, print_json, say
+from agentflow.cli.output import exit_codes, is_terminal, print_json, say, talk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +95,8 @@ def _show(repository: "Repository", commit: str, wanted: str, known: "Trust") ->
     if known.covers(wanted):
         say(f"this is granted to {repository.root} already")
     elif known.text:
-        say(f"changed since you trusted it:\n{neutral(difference(known.text, wanted, where))}")
+        say("changed since you trusted it:")
+        talk().print(neutral(difference(known.text, wanted, where)), fit="whole")
 
 
 def _agreed() -> bool:

@@ -31,12 +31,13 @@ from agentflow.events import (
     ToolFinished,
     ToolStarted,
 )
+from agentflow.folding import elided
 from agentflow.messages import blocks_in, calls_in
 from agentflow.neutral import neutral, one_line
 from agentflow.progress import Progress, progressed
 from agentflow.results import Evidence
 from agentflow.sinks.live import LiveView
-from agentflow.sinks.printer import MARKS, STYLES, Printer, Span
+from agentflow.sinks.printer import MARKS, STYLES, Fit, Printer, Span
 from agentflow.words import counted
 
 ENDS = {
@@ -189,19 +190,24 @@ class ConsoleSink:
         spent = f"  {event.usage.prompt_tokens:,} → {event.usage.output_tokens:,} tokens{cost}"
         shown = ""
         if words and not self._verbose:
-            shown = one_line(words, max(20, (self._printer.width or 200) - len(spent) - 4))
+            folds = self._printer.width and not self._printer.live
+            shown = one_line(words, max(20, self._room - (0 if folds else len(spent)) - 4))
         self._print("turn", (f"{self._run.turn:3} ", "dim"), (shown, ""), (spent, "dim"))
         for line in neutral(words).splitlines() if self._verbose else ():
             self._line("says", f"    {line}")
 
     def _tool(self, event: ToolFinished) -> None:
-        target = self._targets.pop(event.id, "")
-        width = (self._printer.width or 200) // 2 if event.is_error else 400
+        name, took = one_line(event.name, 20), format_duration(event.seconds)
+        target = one_line(self._targets.pop(event.id, ""), 400)
+        if event.is_error:
+            target = one_line(target, max(20, self._room // 2))
+        elif self._printer.width:
+            target = elided(target, max(20, self._room - 4 - max(5, len(name)) - 3 - len(took)))
         spans: list[Span] = [
             ("    ", ""),
-            (f"{one_line(event.name, 20):<5} ", "cyan"),
-            (one_line(target, max(20, width)), ""),
-            (f"  {format_duration(event.seconds)}", "dim"),
+            (f"{name:<5} ", "cyan"),
+            (target, ""),
+            (f"  {took}", "dim"),
         ]
         if event.is_error:
             spans.append((f"  error: {one_line(event.summary, 200)}", "red"))
@@ -210,23 +216,39 @@ class ConsoleSink:
     @property
     def _names_the_task(self) -> bool:
         """Whether each line says whose it is."""
-        return self._shares or not self._printer.live
+        return self._shares or self._printer.width is None
 
     def _line(self, word: str, text: str, style: str = "") -> None:
-        self._print(word, (neutral(text), style), cut=False)
+        self._print(word, (neutral(text), style), fit="fold")
 
-    def _print(self, word: str, *spans: Span, cut: bool = True) -> None:
+    def _print(self, word: str, *spans: Span, fit: Fit = "cut") -> None:
         """One line; `word` says in a log what it is about."""
-        task = one_line(self._run.task, 60)
         if self._printer.live:
-            whose = [(f"{task}  ", "bold")] if self._names_the_task else []
-            self._printer.print(*whose, *spans, cut=cut)
+            whose = [(f"{self._task}  ", "bold")] if self._names_the_task else []
+            self._printer.print(*whose, *spans, fit=fit)
             return
-        stamp = f"{self._at:%Y-%m-%dT%H:%M:%SZ}"
         for line in "".join(text for text, _ in spans).splitlines():
             said = line.strip().removeprefix(f"{word}: ").removeprefix(f"{word} ")
             if said:
-                self._printer.print(" ".join(part for part in (stamp, task, word, said) if part))
+                self._printer.print(stamped(self._printer, self._at, self._task, word, said))
+
+    @property
+    def _task(self) -> str:
+        return one_line(self._run.task, 60) if self._names_the_task else ""
+
+    @property
+    def _room(self) -> int:
+        """Columns for what is said of an event, beside what stands before it."""
+        if self._printer.width is None:
+            return 200
+        before = 0 if self._printer.live else len("00:00:00Z word ")
+        return self._printer.width - before - len(f"{self._task}  " if self._task else "")
+
+
+def stamped(printer: Printer, at: datetime, task: str, word: str, said: str) -> str:
+    """A line of a log; a person who looks on knows the day."""
+    stamp = f"{at:%H:%M:%SZ}" if printer.width else f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    return " ".join(part for part in (stamp, task, word, said) if part)
 
 
 def _context(event: ContextReduced | ContextSummarized) -> str:

@@ -1,9 +1,10 @@
 """The verdict: a run's report as text that a tired person understands."""
 
 from collections.abc import Iterator, Sequence
-from textwrap import indent, wrap
+from textwrap import indent
 
 from agentflow.durations import format_duration
+from agentflow.folding import elided
 from agentflow.neutral import neutral, one_line
 from agentflow.records import Json
 from agentflow.results import Evidence, Verdict
@@ -62,7 +63,11 @@ def _print_stat(printer: Printer, changes: Json) -> None:
     )
     printer.print(("  changes  ", "dim"), total)
     listed = changes["files"][:FILES]
-    paths = [one_line(each["path"], min(60, (printer.width or 80) - 26)) for each in listed]
+    room = min(60, (printer.width or 80) - 26)
+    paths = [
+        elided(one_line(each["path"], 300), room) if printer.width else one_line(each["path"], room)
+        for each in listed
+    ]
     longest = max(map(len, paths), default=0)
     for path, each in zip(paths, listed, strict=True):
         printer.print(f"           {path:<{longest}}  ", *_counts(each))
@@ -83,13 +88,8 @@ def _counts(file: Json) -> list[Span]:
 def print_gates(printer: Printer, evidence: Sequence[Evidence]) -> None:
     """Print what each gate found, failures first, and how many were left to CI."""
     for each in sorted(evidence, key=lambda each: each.status != "failed"):
-        *head, (summary, _), (took, dim) = gate_line(each)
-        first, *rest = _wrapped(summary, printer, sum(len(text) for text, _ in head)) or [""]
-        printer.print(*head, first, *([] if rest else [(took, dim)]))
-        for number, line in enumerate(rest, start=1):
-            last = number == len(rest)
-            printer.print(f"{'':12}{line}", *([(took, dim)] if last else []))
-        for line in _explanation(each, printer):
+        printer.print(*gate_line(each))
+        for line in _explanation(each):
             printer.print((f"      {line}", "dim"))
     left = Verdict(tuple(evidence)).left_to_ci
     if left:
@@ -116,21 +116,14 @@ def _branch(ref: str) -> str:
     return ref.removeprefix("refs/heads/")
 
 
-def _wrapped(text: str, printer: Printer, taken: int) -> list[str]:
-    """A text in lines that fit a terminal of which so many columns are taken."""
-    return [text] if printer.width is None else wrap(text, max(24, printer.width - taken))
-
-
-def _explanation(evidence: Evidence, printer: Printer) -> Iterator[str]:
+def _explanation(evidence: Evidence) -> Iterator[str]:
     if evidence.status == "failed":
         yield from last_lines(evidence, 15)
     for notice in evidence.notices:
-        yield from _wrapped(one_line(notice, 160), printer, 6)
+        yield one_line(notice, 160)
     for each in evidence.criteria[:CRITERIA]:
         by = f" ({one_line(each.by, 40)})" if each.by else ""
-        first, *rest = _wrapped(f"{one_line(each.text, 100)}{by}", printer, 18) or [""]
-        yield f"{one_line(each.state, 11):<11} {first}"
-        yield from (f"{'':12}{line}" for line in rest)
+        yield f"{one_line(each.state, 11):<11} {one_line(each.text, 100)}{by}"
     if len(evidence.criteria) > CRITERIA:
         yield f"and {len(evidence.criteria) - CRITERIA} more in the report"
 
