@@ -148,7 +148,8 @@ class TerminalPrinter:
         """Print one line with its styles."""
         from rich.text import Text
 
-        text, width = Text.assemble(*spans), self.width
+        text = Text.assemble(*spans)
+        width = self.width
         if fit == "cut" and width:
             self._console.print(text, no_wrap=True, overflow="ellipsis")
         else:
