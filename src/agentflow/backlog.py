@@ -43,6 +43,8 @@ class Item:
     """Ids of others of the backlog."""
     builds_on: Mapping[str, str] = field(default_factory=dict[str, str])
     """Commits of tasks that were done before and that the start does not hold, by the task's id."""
+    notices: tuple[str, ...] = ()
+    """What is odd about the task, and does not prevent it: its run says it as well."""
     whole: "Whole | None" = None
     """The document whose batches are the task."""
 
@@ -179,7 +181,7 @@ def named_tasks(
 def item_of(name: str, start: Start, world: World) -> Item:
     """The item of a task of its own, be it of a file or a queue. Raises `UsageError`."""
     outline = make_outline(start.order(name), world, start.repository)
-    return Item(name, outline.task, outline.settings)
+    return Item(name, outline.task, outline.settings, notices=outline.notices)
 
 
 def _document(name: str, start: Start, world: World) -> Item | None:

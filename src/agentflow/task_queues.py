@@ -113,7 +113,8 @@ def queued_task(held: QueueFile, name: str, setting: QueueSetting) -> tuple[Task
     entry = find_entry(held.queue, name, where=str(held.path))
     task = make_task(entry, held.queue, setting, held.path)
     told = f"{held.path}:{entry.line}: {entry.id} is {entry.status.replace('_', ' ')} there"
-    return task, () if entry.status in {"pending", ""} else (told,)
+    remarks = tuple(f"{held.path}:{each.line}: {each.message}" for each in entry.remarks)
+    return task, remarks if entry.status in {"pending", ""} else (told, *remarks)
 
 
 def next_entry(queue: Queue, root: Path, landed: Collection[str]) -> NextEntry:

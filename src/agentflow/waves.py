@@ -36,7 +36,7 @@ def waves_json(backlog: Backlog) -> Json:
             for slot in slots
         ],
         "left_out": dict(backlog.left_out),
-        "notices": list(backlog.notices),
+        "notices": [*backlog.notices, *(told for item in backlog.items for told in item.notices)],
     }
 
 

@@ -221,3 +221,49 @@ def test_the_hint_of_a_run_that_asks_is_the_step_that_its_text_names(
         assert json.loads(shell.run(*json_).stdout)["hint"] == step
     text = shell.run("runs", "show", "Q").stdout.splitlines()
     assert [line for line in text if line.startswith("  next")] == [f"  next     {step}"]
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("how", ["fits", "clashes again", "cannot be recorded"])
+async def test_a_single_run_that_clashes_on_a_named_target_is_done_again_with_both_sides(
+    shell: Shell, bwrap: str, how: str
+) -> None:
+    git, root = shell.project.git, shell.project.root
+    git("branch", "release")
+    git("switch", "--quiet", "--detach")
+    theirs: list[str] = []
+    for number in range(2):
+        shell.project.write("a/x.txt", f"theirs {number}\n")
+        theirs.append(shell.project.commit("theirs"))
+    git("switch", "--quiet", "main")
+    move = f"git -C {root} update-ref refs/heads/release"
+    first = f"{move} {theirs[0]} {git('rev-parse', 'main')}"
+    step = f"{first} || {move} {theirs[1]} {theirs[0]}" if how == "clashes again" else first
+    configuration = root.parent / "config/agentflow/config.toml"
+    configuration.parent.mkdir(parents=True)
+    command = f'case "$(cat)" in *build:test*) {step};; esac; true'
+    configuration.write_text(f"[[hooks]]\non = ['gate.finished']\ncommand = '''{command}'''\n")
+    task = "---\nallow: [a/]\n---\n\n# Do A\n\nIt is A.\n"
+    shell.project.write(".orchestrator/tasks/A.md", task)
+    talks = {
+        "It is A.\\n\\n---\\n\\n# This task was done before": [
+            turn(bash("echo both > a/x.txt")),
+            turn(),
+        ],
+        "# Task A:": writes("a/x.txt", "ours\n"),
+    }
+    async with ScriptedServer(read_script({"turns": [turn()], "conversations": talks})) as server:
+        arguments = ("run", "A", "--target", "release", "--base-url", server.url, *GATE)
+        record = ("--record", "tape.jsonl") if how == "cannot be recorded" else ()
+        ended = await asyncio.to_thread(shell.run, *arguments, *record, "--output-format=json")
+
+    report = json.loads(ended.stdout)
+    assert report["task_total"]["runs"] == (1 if record else 2), ended.stderr
+    if how != "fits":
+        assert (ended.returncode, report["outcome"]) == (7, "conflict"), ended.stderr
+        assert git("rev-parse", "release") == theirs[0 if record else 1]
+        assert "the same command with --base release" in report["hint"]
+    else:
+        assert (ended.returncode, report["outcome"]) == (0, "done"), ended.stderr
+        assert git("show", "release:a/x.txt") == "both"
+        assert git("rev-parse", "release^") == theirs[0]

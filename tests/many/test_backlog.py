@@ -184,3 +184,25 @@ def test_what_is_wrong_with_all_of_them_is_said_once(project: Project) -> None:
     with pytest.raises(UsageError, match="there is no prompt 'nobody'") as caught:
         ready_tasks(find_start(None, {**GATES, "prompt": "nobody"}, project.world), project.world)
     assert not isinstance(caught.value, UsageErrors)
+
+
+def test_the_plan_says_what_is_odd_about_tasks(project: Project) -> None:
+    field = "| Field | Value |\n|---|---|\n| Status | pending |\n| Depends on | {} |\n\nDo it.\n\n"
+    first = f"### TASK-1: Set up the database\n\n{field.format('None')}"
+    second = f"### TASK-2: Two\n\n{field.format('Set up the database')}"
+    third = f"### TASK-3: Three\n\n{field.format('TASK-1, the new schema')}"
+    project.write("task_queue.md", first + second + third)
+    task(project, "A", "colour: red")
+
+    for backlog in (ready(project), named(project, "A", "TASK-1", "TASK-2", "TASK-3")):
+        plan = waves_json(backlog)
+        assert {each["task"]: each["after"] for each in plan["tasks"]}["TASK-2"][0] == {
+            "task": "TASK-1",
+            "why": "depends on it",
+        }
+        assert plan["notices"] == [
+            f"{project.root}/.orchestrator/tasks/A.md:2: unknown key 'colour'",
+            f"{project.root}/task_queue.md:24: not waited for, as it names no task: 'the new schema' "
+            "among the dependencies",
+        ]
+        assert drawn(plan, 4, "")[-1] == plan["notices"][-1]

@@ -227,3 +227,48 @@ def test_time_grows_with_the_length_only(made: Callable[[int], str], size: int) 
             read(text)
 
     check_growth(attempt, made, size)
+
+
+TITLED = (
+    "### TASK-1: Set up the database\n**Status:** pending\n"
+    "### TASK-2: Write docs, and print them\n**Status:** pending\n"
+    "### TASK-3: Twice\n**Status:** pending\n### TASK-4: Twice\n**Status:** pending\n"
+    "### TASK-5: y\n**Status:** pending\n**Depends On:** {}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("Set up the database", ["TASK-1"]),
+        ("`set up  the Database`.", ["TASK-1"]),
+        ("Write docs, and print them", ["TASK-2"]),
+        ("TASK-3, Set up the database", ["TASK-1", "TASK-3"]),
+        ("- TASK-3\n- Set up the database\n\nSet up the database", ["TASK-1", "TASK-3"]),
+        ("Set up the database\nTASK-1", ["TASK-1"]),
+    ],
+)
+def test_the_whole_title_of_one_task_is_that_task(said: str, expected: list[str]) -> None:
+    queue = read(TITLED.format(said))
+    last = queue.entries[-1]
+    assert (sorted(last.depends_on), last.doubts, last.remarks) == (expected, (), ())
+    assert queue.problems == ()
+
+
+@pytest.mark.parametrize("said", ["Twice", "Set up the", "Set up the database first"])
+def test_what_is_the_title_of_no_task_or_of_two_is_a_doubt(said: str) -> None:
+    assert read(TITLED.format(said)).entries[-1].doubts == (
+        f"the dependencies name no task: '{said}'",
+    )
+
+
+@pytest.mark.parametrize(
+    "said", ["TASK-1, the new schema", "- TASK-1\n- the new schema\n\nIt is a long story."]
+)
+def test_several_words_beside_ids_are_a_remark_that_is_told(said: str) -> None:
+    queue = read(TITLED.format(said))
+    (problem,) = queue.problems
+    told = "not waited for, as it names no task: 'the new schema' among the dependencies"
+    assert (problem.line, problem.severity, problem.message) == (11, "warning", told)
+    assert (queue.entries[-1].depends_on, queue.entries[-1].remarks) == (("TASK-1",), (problem,))
+    assert queue.entries[-1].doubts == ()

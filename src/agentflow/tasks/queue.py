@@ -14,7 +14,7 @@ from agentflow.frozen import record
 from agentflow.tasks.document import Problem, Token
 from agentflow.tasks.handoff_blocks import quoted
 from agentflow.tasks.queue_checks import cycles, unknown
-from agentflow.tasks.queue_dependencies import dependencies
+from agentflow.tasks.queue_dependencies import dependencies, known_titles
 from agentflow.tasks.queue_headings import HEADING
 from agentflow.tasks.task import MAX_TASK
 
@@ -62,6 +62,8 @@ class Entry:
     """All fields by their name in small letters, such as `objective` and `acceptance criteria`."""
     doubts: tuple[str, ...] = ()
     """Why it cannot be run: which of two is meant, or what it waits for, cannot be told."""
+    remarks: tuple[Problem, ...] = ()
+    """What it says of dependencies that is no task."""
     token: Token | None = None
     """Its status with its sign, if there is exactly one that is known."""
     sha256: str = ""
@@ -131,9 +133,11 @@ def read_queue(
         raise UsageError(f"{where} is longer than {MAX_TASK} characters or {MAX_LINES} lines")
     hidden = quoted(lines)
     problems, entries = list[Problem](), dict[str, Entry]()
-    for first, end, found in _sections(lines, hidden):
+    sections = list(_sections(lines, hidden))
+    titles = known_titles((found[1], _title(found)) for _, _, found in sections)
+    for first, end, found in sections:
         section = _Section(found, first + 1, tuple(lines[first + 1 : end]), starts[first + 1 : end])
-        entry = _entry(section, list(_fields(lines, hidden, first + 1, end)), problems)
+        entry = _entry(section, list(_fields(lines, hidden, first + 1, end)), problems, titles)
         before = entries.get(entry.id)
         if before:
             told = f"{entry.id} stands in line {before.line} already"
@@ -199,7 +203,16 @@ def _fields(lines: Sequence[str], hidden: Sequence[bool], first: int, end: int) 
         yield _Field(name, "\n".join(value).strip(), line, start)
 
 
-def _entry(section: _Section, fields: Sequence[_Field], problems: list[Problem]) -> Entry:
+def _title(heading: re.Match[str]) -> str:
+    return heading[2].strip(" #*\t")
+
+
+def _entry(
+    section: _Section,
+    fields: Sequence[_Field],
+    problems: list[Problem],
+    titles: Mapping[str, str],
+) -> Entry:
     found, line = section.found, section.line
     known = _known(found[1], fields, problems)
     status = STATUSES.get(plain(known.get("status", "")), "")
@@ -214,13 +227,14 @@ def _entry(section: _Section, fields: Sequence[_Field], problems: list[Problem])
     names = [
         name
         for each in depends[:_MOST_FIELDS]
-        for name in dependencies(each.value, each.line, problems)
+        for name in dependencies(each.value, each.line, problems, titles)
     ]
-    doubts = [each.message for each in problems[unread:]]
+    doubts = [each.message for each in problems[unread:] if each.severity == "error"]
+    remarks = [each for each in problems[unread:] if each.severity != "error"]
     doubts += ["it has too many fields of dependencies"] if len(depends) > _MOST_FIELDS else []
     return Entry(
         id=found[1],
-        title=found[2].strip(" #*\t"),
+        title=_title(found),
         line=line,
         text="\n".join(section.lines).strip("\n"),
         status=status,
@@ -229,6 +243,7 @@ def _entry(section: _Section, fields: Sequence[_Field], problems: list[Problem])
         depends_on=tuple(dict.fromkeys(names)),
         fields=known,
         doubts=tuple(doubts),
+        remarks=tuple(remarks),
         token=_token(section, fields) if status else None,
         sha256=_digest(section, fields),
     )
