@@ -43,7 +43,7 @@ MUTATIONS = (
         "    for glob in ():\n        if _covers", "BD-11", "BD-10",
     ),
     one(
-        "import: invisible characters in names", "boundaries.py", "    return _unprintable(path)\n",
+        "import: invisible characters in names", "boundaries.py", "    return unprintable(path)\n",
         "    return None\n", "BD-09", "OU-07",
     ),
     one(

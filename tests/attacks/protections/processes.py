@@ -13,7 +13,7 @@ MUTATIONS = (
             NO_SECCOMP,
             Edit(BWRAP, '"--die-with-parent", "--new-session", ', '"--die-with-parent", '),
             Edit("toolbox/processes.py", "            start_new_session=True,\n", ""),
-            Edit("sandbox/channel.py", "start_new_session=True,", "start_new_session=False,"),
+            Edit("sandbox/program.py", "start_new_session=True,", "start_new_session=False,"),
         ),
         ("PR-13",),
     ),
