@@ -84,3 +84,7 @@ def test_a_path_loses_its_middle(width: int) -> None:
 )
 def test_long_lines_take_time_in_proportion(pattern: str) -> None:
     check_growth(lambda text: folded(text, 60), repeated(pattern), 80_000)
+
+
+def test_blanks_at_a_lines_end_take_time_in_proportion() -> None:
+    check_growth(lambda count: folded("a" + " " * count, 60), int, 80_000)

@@ -102,7 +102,7 @@ def elided(text: str, width: int) -> str:
 
 def _hang(text: str, indent: int, width: int) -> int:
     """Where lines after the first begin."""
-    gap = _GAP.match(text)
+    gap = _GAP.match(text, 0, width)  # further on it decides nothing, and many blanks take long
     column = columns(gap[0]) if gap else width
     return column if column <= width // 3 else indent + 2
 
