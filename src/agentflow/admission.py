@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from agentflow.awaited import done_elsewhere, done_on
 from agentflow.done_runs import done_run, is_another_try
 from agentflow.errors import Conflict, EnvironmentFailure, UsageError
 from agentflow.markers import marker_path, read_marker
@@ -50,6 +51,7 @@ def finished_before(plan: Plan) -> Json | None:
             return None
         if done:
             _check_still_true(plan, done)
+            _check_there(plan, done)
         return {
             **({**done, **_kept(plan, done)} if done else _by_marker(plan)),
             "outcome": "done",
@@ -183,6 +185,21 @@ def _check_still_true(plan: Plan, report: Json) -> None:
             f"{plan.task.id} was done, but its commit {report['landed']['tip'][:12]} is on no branch",
             hint=hint,
         )
+
+
+def _check_there(plan: Plan, report: Json) -> None:
+    """Refuse to call a task done on a branch that was named and does not hold it."""
+    repository, task = plan.repository, plan.task.id
+    if not plan.joins or plan.order.resume or not landed_on(report):
+        return
+    there = target_tip(repository, plan.settings.land, plan.branch)
+    landed = str(report["landed"]["tip"])
+    if there and repository.git.succeeds("merge-base", "--is-ancestor", landed, there):
+        return
+    if there and task in repository.landed_tasks(there):  # rebased, or picked
+        return
+    branch = done_on(repository, task) or landed[:12]
+    raise done_elsewhere(repository, task, branch, plan.settings.target or "", _anew(plan))
 
 
 def _is_gone(plan: Plan, report: Json) -> bool:

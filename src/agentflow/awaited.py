@@ -58,6 +58,17 @@ def check_known(
         raise UsageError(f"{task.id} depends on {name}, and {why}", hint=hint)
 
 
+def done_elsewhere(
+    repository: Repository, name: str, branch: str, place: str, anew: str
+) -> UsageError:
+    """That a task is done on a branch, and not where its result was to land: at a `place`, or on the
+    current branch. `anew` is the command that does it again there."""
+    return UsageError(
+        f"{name} is done on {branch}, and {place or 'the current branch'} does not hold that",
+        hint=f"{bringing([branch], repository, place)}. Or do it anew there: {anew}",
+    )
+
+
 def bringing(branches: Sequence[str], repository: Repository, target: str) -> str:
     """How what branches hold comes to where results land; no target means the current branch."""
     if target and branch_tip(repository, target) is None:

@@ -175,6 +175,10 @@ def named_tasks(
                 + (f": {left}" if left else ""),
                 hint=f"Give it as well: agentflow run {' '.join(map(word, (*missing, *names)))}{start.where}",
             )
+    if not fresh:
+        anew = f"agentflow run {' '.join(map(word, names))}{start.where} --fresh"
+        own = [item.task.id for item in items if not item.whole]
+        done.check_there(own, place=start.target, anew=anew)
     return Backlog(tuple(linked(item, known, done) for item in items))
 
 

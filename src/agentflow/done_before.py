@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-from agentflow.awaited import bringing, check_known, done_on, why_unknown
+from agentflow.awaited import bringing, check_known, done_elsewhere, done_on, why_unknown
 from agentflow.errors import UsageError
 from agentflow.markers import read_marker
 from agentflow.records import Json, Task
+from agentflow.refusals import Refusals
 from agentflow.run_reports import kept_report
 from agentflow.runs import list_runs
 from agentflow.setting_tables import DocumentsSetting
@@ -55,6 +56,17 @@ class DoneBefore:
             )
         unknown = why_unknown(self._repository, self._base, name, self._is_document)
         return unknown or "is not there"
+
+    def check_there(self, names: Iterable[str], *, place: str, anew: str) -> None:
+        """Refuse to call tasks done that are done elsewhere than at the `place` where all land: who
+        names them wants them there. Raises `UsageError`."""
+        refusals = Refusals()
+        for name in names:
+            branch = done_on(self._repository, name) if self._shared else None
+            with refusals.kept():
+                if branch and not self.is_held(name):
+                    raise done_elsewhere(self._repository, name, branch, place, anew)
+        refusals.check()
 
     def told_elsewhere(self, names: Iterable[str], *, place: str) -> tuple[str, ...]:
         """In a line, which of these tasks are done elsewhere than at the `place` where all land, and how

@@ -98,6 +98,7 @@ def test_what_is_done_elsewhere_than_on_the_target_is_said(shell: Shell) -> None
     for name in "AB":
         (shell.project.root / f".orchestrator/tasks/{name}.md").unlink()
     report: Json = {"task": "C", "run": "C-20250101T000000-aaaa", "outcome": "done"}
+    report |= {"reason": "", "hint": ""}
     report["landed"] = {"ref": "refs/heads/agentflow/C", "tip": tip}
     folder = f".orchestrator/runs/{report['run']}"
     shell.project.write(f"{folder}/report.json", json.dumps(report))
@@ -113,6 +114,15 @@ def test_what_is_done_elsewhere_than_on_the_target_is_said(shell: Shell) -> None
     for format in ("--output-format=json", "--output-format=stream-json"):
         given = json.loads(shell.run("run", "--all", "--target", "new", format, *GATE).stdout)
         assert given["notices"] == [told]
+
+    assert shell.run("run", "C", *GATE).returncode == 0
+    one = shell.run("run", "C", "--target", "new", *GATE)
+    assert one.returncode == 2
+    assert one.stderr.startswith("error: C is done on agentflow/C, and new does not hold that\n")
+    assert "git branch new agentflow/C" in one.stderr
+    assert "--fresh" in one.stderr
+    git("branch", "new", "agentflow/C")
+    assert shell.run("run", "C", "--target", "new", *GATE).returncode == 0
 
 
 @pytest.mark.sandbox

@@ -203,3 +203,16 @@ def test_a_dependency_that_nobody_knows_is_no_task(project: Project, names: tupl
 def test_a_task_that_depends_on_itself_is_told_so(project: Project, names: tuple[str, ...]) -> None:
     task(project, "X-1", "X-1")
     assert refused(project, *names) == ("X-1 depends on itself", "Correct `depends_on` of X-1.")
+
+
+def test_who_names_a_task_that_is_done_elsewhere_is_told_so(project: Project) -> None:
+    project.git("branch", "release")
+    told, hint = refused(project, "USERS-1", "ORDERS-1", target="release")
+    assert told == f"USERS-1 is done on {DONE}, and release does not hold that"
+    anew = "agentflow run USERS-1 ORDERS-1 --target release --fresh"
+    bring, _, last = hint.partition(". Or do it anew there: ")
+    assert last == anew
+    assert several(project, "USERS-1", "ORDERS-1", target="release", fresh=True)
+    subprocess.run(bring.removeprefix("Bring it there: "), shell=True, cwd=project.root, check=True)
+    assert [item.name for item in several(project, "USERS-1", "ORDERS-1", target="release").items]
+    assert several(project, "USERS-1", "ORDERS-1")
