@@ -5,7 +5,7 @@ stop them: soon, when each agent has finished its turn, or now.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,18 +14,18 @@ from agentflow.backlog import Backlog, Item, Start, find_start, named_tasks
 from agentflow.budget import Account, shared_account
 from agentflow.done_runs import is_superseded
 from agentflow.errors import AgentflowError, Interrupted, UsageError
-from agentflow.events import Clashed
+from agentflow.events import Clashed, Event
 from agentflow.frozen import record
 from agentflow.interfaces import Emit
 from agentflow.order import Order
 from agentflow.plan import make_plan
 from agentflow.prompts.context import Measure
 from agentflow.records import Json, Neighbour
+from agentflow.repair import clash_message
 from agentflow.resuming import order_of
 from agentflow.run import Connect, run_task
 from agentflow.runs import list_runs, unfinished_run
 from agentflow.scheduler import Job, Slot, drive, earlier, schedule
-from agentflow.second_tries import told_of, with_second_try
 from agentflow.stopping import Stop, stoppable
 from agentflow.tally import document_entry, entry, refused, summary
 from agentflow.tasks.task import FOLDER
@@ -174,7 +174,7 @@ class _Fleet:
             again = clash and await asyncio.to_thread(self._again, repository, item, clash)
             return await self._run(item, again or order, listen)
 
-        return {**entry(item, await with_second_try(begin, self.stop)), "base_of": parts}
+        return {**entry(item, await self._tries(begin)), "base_of": parts}
 
     async def _batches(self, item: Item, whole: "Whole", repository: Repository) -> Json:
         """What became of a document. The batch that clashes begins anew from where the branch is."""
@@ -199,9 +199,22 @@ class _Fleet:
             except asyncio.CancelledError as error:
                 raise Interrupted.of(error) from error
 
-        reports = await with_second_try(begin, self.stop)
+        reports = await self._tries(begin)
         tip = await asyncio.to_thread(branch_tip, repository, whole.wanted.branch)
         return document_entry(item, reports, runs, tip)
+
+    async def _tries(self, begin: Callable[[Emit, Clashed | None], Awaitable[Json]]) -> list[Json]:
+        """The reports of what began: a result that clashes with others' goes back once."""
+        clashes: list[Clashed] = []
+
+        def listen(event: Event) -> None:
+            if isinstance(event, Clashed):
+                clashes.append(event)
+
+        reports = [await begin(listen, None)]
+        if reports[-1]["outcome"] == "conflict" and clashes and not self.stop():
+            reports.append(await begin(listen, clashes[-1]))
+        return reports
 
     async def _run(self, item: Item, order: Order, listen: Emit) -> Json:
         sinks = [*self.sinks(item.task.id), listen]
@@ -252,9 +265,8 @@ class _Fleet:
     def _again(self, repository: Repository, item: Item, clash: Clashed) -> Order:
         """The order to do a task once more, from where the target is now, with both sides."""
         base, _ = self._base(repository, item)
-        return replace(
-            self.wanted.start.order(item.name), base=base, made=told_of(clash, item.task)
-        )
+        made = replace(item.task, text=f"{item.task.text}\n\n{clash_message(clash)}")
+        return replace(self.wanted.start.order(item.name), base=base, made=made)
 
     def _beside(self, task: str) -> list[Neighbour]:
         """The tasks that may be worked on at the same time: neither before this one nor after it,

@@ -163,11 +163,10 @@ def _run_or_ask(
 ) -> "Json":
     """Run; on a terminal, ask what to do about an earlier run that was left unfinished."""
     from agentflow.admission import Unfinished
-    from agentflow.command_values import command_values
-    from agentflow.second_tries import run_alone
+    from agentflow.run import run_task
 
     try:
-        return interruptible(run_alone(plan, world, connect, sinks, command_values))
+        return interruptible(run_task(plan, world, connect, sinks))
     except Unfinished as error:
         if not is_terminal():
             raise
@@ -176,7 +175,7 @@ def _run_or_ask(
         if choice not in {"g", "n"}:
             raise
         chosen = _going_on(plan, world, error.run) if choice == "g" else _anew(plan)
-    return interruptible(run_alone(chosen, world, connect, sinks, command_values))
+    return interruptible(run_task(chosen, world, connect, sinks))
 
 
 def _anew(plan: "Plan") -> "Plan":
