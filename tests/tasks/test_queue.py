@@ -246,6 +246,9 @@ TITLED = (
         ("TASK-3, Set up the database", ["TASK-1", "TASK-3"]),
         ("- TASK-3\n- Set up the database\n\nSet up the database", ["TASK-1", "TASK-3"]),
         ("Set up the database\nTASK-1", ["TASK-1"]),
+        ("Set up the database and TASK-3", ["TASK-1", "TASK-3"]),
+        ("Set up the database (the first), TASK-3", ["TASK-1", "TASK-3"]),
+        ("TASK-3\n\nSet up the database", ["TASK-1", "TASK-3"]),
     ],
 )
 def test_the_whole_title_of_one_task_is_that_task(said: str, expected: list[str]) -> None:
@@ -255,11 +258,29 @@ def test_the_whole_title_of_one_task_is_that_task(said: str, expected: list[str]
     assert queue.problems == ()
 
 
-@pytest.mark.parametrize("said", ["Twice", "Set up the", "Set up the database first"])
-def test_what_is_the_title_of_no_task_or_of_two_is_a_doubt(said: str) -> None:
+@pytest.mark.parametrize("said", ["Set up the", "Set up the database first"])
+def test_what_is_the_title_of_no_task_is_a_doubt(said: str) -> None:
     assert read(TITLED.format(said)).entries[-1].doubts == (
         f"the dependencies name no task: '{said}'",
     )
+
+
+@pytest.mark.parametrize("said", ["Twice", "TASK-1, Twice", "TASK-1 and twice (both)"])
+def test_what_is_the_title_of_two_tasks_is_a_doubt(said: str) -> None:
+    assert read(TITLED.format(said)).entries[-1].doubts == (
+        "the dependencies name a title that several tasks have: 'twice' is TASK-3, TASK-4",
+    )
+
+
+@pytest.mark.parametrize("title", ["TASK-2", "TASK-2 to TASK-4", "and", "none"])
+def test_a_title_never_stands_for_an_id(title: str) -> None:
+    text = (
+        f"### TASK-1: {title}\n**Status:** pending\n### TASK-2: b\n**Status:** pending\n"
+        "### TASK-3: c\n**Status:** pending\n### TASK-4: d\n**Status:** pending\n"
+        "### TASK-5: e\n**Status:** pending\n**Depends On:** TASK-2 to TASK-4, and TASK-2\n"
+    )
+    last = read(text).entries[-1]
+    assert (set(last.depends_on), last.doubts) == ({"TASK-2", "TASK-3", "TASK-4"}, ())
 
 
 @pytest.mark.parametrize(

@@ -17,55 +17,68 @@ _WORD = re.compile(r"[^\W\d_][\w-]*")
 _ASIDE = re.compile(r"\([^()]*\)")
 _JOINING = {*_NOTHING, "and", "or", "both", "all"}
 _PARTS = re.compile(r"[,;\n]")
+_SEPARATED = re.compile(r"([,;\n])")
+_AND = re.compile(r"(\band\b)")
 _MARKS = "[](){}\"'.*`_ \t-+\u2022"
 
 
-def known_titles(tasks: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The ids of tasks by their titles, as `dependencies` compares them; without what two are called.
-    `tasks` are ids and titles."""
-    named: dict[str, set[str]] = {}
+def known_titles(tasks: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """The ids of the tasks that have a title, by that title as `dependencies` compares it. `tasks` are
+    ids and titles; a title that holds an id, or is a word that joins others, names no task."""
+    named: dict[str, dict[str, None]] = {}
     for name, title in tasks:
-        named.setdefault(_compared(title), set()).add(name)
-    return {title: min(ids) for title, ids in named.items() if title and len(ids) == 1}
+        if not _NAMED.search(title):
+            named.setdefault(_compared(title), {})[name] = None
+    return {title: tuple(ids) for title, ids in named.items() if title not in _JOINING}
 
 
 def dependencies(
-    text: str, line: int, problems: list[Problem], titles: Mapping[str, str]
+    text: str, line: int, problems: list[Problem], titles: Mapping[str, tuple[str, ...]]
 ) -> list[str]:
-    """The ids of a field; a range names every number in it, and the whole title of one task that task.
-    Prose is a problem, and so is a name without a number beside others: it could be a task that must
-    come first. Several words beside ids are a remark: a warning."""
+    """The ids of a field; a range names every number in it, and the whole title of one task that task,
+    where no id stands. Prose is a problem, as is the title of several tasks, and a name without a
+    number beside others: it could be a task that must come first. Several words beside ids are a
+    remark: a warning."""
     value = re.split(r"```|~~~", text[:10_000], maxsplit=1)[0]
     if value.strip("[]() .*`\t\n").lower() in _NOTHING:
         return []
-    first, *below = re.split(r"\n[ \t]*\n", value, maxsplit=1)
-    entitled, first = _by_title(first, titles)
-    value = "\n\n".join((first, *below))
-    ids = _ids(value)
-    found = [*entitled, *ids]
+    rest, entitled = _by_title(value, titles)
+    found = [*_ids(value), *(ids[0] for ids in entitled.values())]
     told = "" if found else f"the dependencies name no task: {' '.join(value.split())[:80]!r}"
-    if odd := _names_without_number(value) if found else []:
+    if odd := _names_without_number(rest) if found else []:
         told = f"the dependencies hold what is no task's id: {', '.join(odd)[:80]!r}"
+    if several := [f"{title!r} is {', '.join(ids)}" for title, ids in entitled.items() if ids[1:]]:
+        told = f"the dependencies name a title that several tasks have: {several[0][:160]}"
     if told:
         problems.append(Problem(line, "error", "depends-unread", told))
-    for remark in _remarks(first) if found else []:
+    for remark in _remarks(re.split(r"\n[ \t]*\n", rest, maxsplit=1)[0]) if found else []:
         told = f"not waited for, as it names no task: {remark[:80]!r} among the dependencies"
         problems.append(Problem(line, "warning", "depends-remark", told))
     return found
 
 
 def _compared(title: str) -> str:
-    return " ".join(title.strip(_MARKS).casefold().split())
+    return " ".join(_ASIDE.sub(" ", title).strip(_MARKS).casefold().split())
 
 
-def _by_title(value: str, titles: Mapping[str, str]) -> tuple[list[str], str]:
-    """The ids of tasks whose titles stand in a field, and the rest of it."""
-    whole = titles.get(_compared(value))
-    if whole:
-        return [whole], ""
-    parts = {part: titles.get(_compared(part)) for part in _PARTS.split(value)}
-    rest = ",".join(part for part, name in parts.items() if name is None)
-    return [name for name in parts.values() if name], rest if any(parts.values()) else value
+def _by_title(
+    value: str, titles: Mapping[str, tuple[str, ...]]
+) -> tuple[str, dict[str, tuple[str, ...]]]:
+    """A field without the titles that stand in it, and the ids that have each of them."""
+    whole = _compared(value)
+    if whole in titles:
+        return "", {whole: titles[whole]}
+    entitled: dict[str, tuple[str, ...]] = {}
+    rest = list[str]()
+    for part in _SEPARATED.split(value):
+        # Beside an id, "and" separates; elsewhere it may be a title's.
+        for each in _AND.split(part) if _NAMED.search(part) else [part]:
+            title = _compared(each)
+            if title in titles:
+                entitled[title] = titles[title]
+            else:
+                rest.append(each)
+    return "".join(rest), entitled
 
 
 def _remarks(value: str) -> list[str]:
