@@ -80,7 +80,8 @@ def test_a_path_loses_its_middle(width: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["a ", "`", "` a", "agentflow ", "'", "世", "3 min ", "a  b ", ": git x"]
+    "pattern",
+    ["a ", "`", "` a", "agentflow ", "'", "世", "3 min ", "a  b ", ": git x", "\u3099", "::a "],
 )
 def test_long_lines_take_time_in_proportion(pattern: str) -> None:
     check_growth(lambda text: folded(text, 60), repeated(pattern), 80_000)
@@ -88,3 +89,17 @@ def test_long_lines_take_time_in_proportion(pattern: str) -> None:
 
 def test_blanks_at_a_lines_end_take_time_in_proportion() -> None:
     check_growth(lambda count: folded("a" + " " * count, 60), int, 80_000)
+
+
+@pytest.mark.parametrize("width", range(3, 80))
+def test_no_line_begins_with_what_a_ci_system_obeys(width: int) -> None:
+    text = f"{'x' * 50} and then ::error file=a::b ::warning::c"
+    assert not any(line.lstrip().startswith("::") for line in folded(text, width).split("\n"))
+
+
+def test_a_sentence_that_begins_with_a_programs_name_is_no_command() -> None:
+    text = "error: git is not installed on this machine and cannot be found"
+    assert folded(text, 40).split("\n") == [
+        "error: git is not installed on this",
+        "  machine and cannot be found",
+    ]

@@ -114,3 +114,35 @@ async def test_a_failure_meanwhile_is_who_awaits_its_and_nobody_elses() -> None:
     await asyncio.create_task(leave())
     gc.collect()
     assert lost == []
+
+
+async def test_who_is_told_to_stop_twice_waits_for_what_is_done_meanwhile() -> None:
+    ended, inside = list[str](), asyncio.Event()
+
+    async def work() -> None:
+        try:
+            inside.set()
+            await asyncio.sleep(600)
+        finally:
+            try:
+                await asyncio.sleep(600)  # an end that takes long
+            finally:
+                await asyncio.sleep(0)
+                ended.append("work")
+
+    async def block() -> None:
+        try:
+            async with meanwhile(work()):
+                await asyncio.sleep(600)
+        finally:
+            ended.append("block")
+
+    task = asyncio.create_task(block())
+    await inside.wait()
+    for _ in range(2):
+        task.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == ["work", "block"]

@@ -13,10 +13,12 @@ _WIDE = "\u1100-\u115f\u2e80-\u9fff\ua000-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00
 """Characters of scripts that have no spaces, and pictures: a line may end after each."""
 _COMMAND = re.compile(
     r"(?:^|(?<=: )|(?<= {2})|(?<= )(?=\())\(?"
-    r"(?:agentflow|cd|chmod|export|git|pip|rm|ssh-keygen|sudo)(?= [^\s])"
+    r"(?:agentflow|cd|chmod|export|git|pip|rm|ssh-keygen|sudo)(?= (?!(?:is|was|has|cannot|does|needs|and|or)\b)\S)"
 )
 """Where a command to copy may begin: at a line's start, in a column, behind a colon, in
 parentheses."""
+_NEVER_FIRST = "::"
+"""A CI system obeys a line that begins with it."""
 _ARGUMENT = re.compile(r""" (?![ #])(?:'[^']*'|"[^"]*"|[^\s'"])+""")
 _PIECE = re.compile(
     rf"[^\s`{_WIDE}]*`[^`]+`[^\s`]*"
@@ -65,15 +67,17 @@ def fold(text: str, width: int) -> list[Line]:
     indent = start if start <= width // 3 else 4
     hang = _hang(text, indent, width)
     lines: list[Line] = []
-    end = start
+    end, taken = start, 0
     for piece in _pieces(text, width - hang):
-        fits = indent + columns(text[start : piece.end]) <= width
-        if fits or end == start:
-            end = piece.end
+        size = columns(text[end : piece.end])
+        fits = indent + taken + size <= width
+        if fits or end == start or text.startswith(_NEVER_FIRST, piece.start):
+            end, taken = piece.end, taken + size
             continue
         lines.append(Line(indent, start, end))
         start, end = piece
-        indent = _placed(columns(text[start:end]), hang, width)
+        taken = columns(text[start:end])
+        indent = _placed(taken, hang, width)
     return [*lines, Line(indent, start, end)]
 
 

@@ -18,7 +18,7 @@ from agentflow.results import Candidate, Landed, Verdict
 from agentflow.runs import again, task_lock
 from agentflow.stage import Stage
 from agentflow.staging import gates_on_base, prepare
-from agentflow.threads import to_the_end
+from agentflow.threads import then_stop, to_the_end
 from agentflow.words import word
 from agentflow.workspace.combine import both_sides, merge_commit, merge_trees
 from agentflow.workspace.git import Git
@@ -37,7 +37,7 @@ async def land_result(stage: Stage, candidate: Candidate) -> Landed:
     """Land verified commits. Raises `Conflict`; the commits then stay on the run's ref."""
     if candidate.tip != candidate.base:
         await to_the_end(_keep, stage, candidate)
-    await to_the_end(stage.claim, candidate.tip)
+    await then_stop(stage.claim, candidate.tip)
     replaces = stage.replaceable not in {None, candidate.base}
     if not stage.plan.joins or replaces or candidate.tip == candidate.base:
         return await to_the_end(_land, stage, candidate)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from agentflow.errors import UsageError
 from agentflow.frozen import record
+from agentflow.neutral import one_line
 from agentflow.records import Json
 from agentflow.runs import batch_runs, find_report, list_runs
 from agentflow.spending import is_replay
@@ -25,7 +26,7 @@ class Batch:
 
 @record
 class Missing:
-    """A batch that is not done: how its newest run ended."""
+    """A batch that no run did: how its newest run ended."""
 
     id: str
     run: str
@@ -34,7 +35,7 @@ class Missing:
     @property
     def told(self) -> str:
         """In words."""
-        return f"batch {self.id} is not in it: its run {self.run} is {self.outcome}"
+        return one_line(f"batch {self.id} is not in it: its run {self.run} is {self.outcome}", 300)
 
 
 @record
@@ -90,7 +91,7 @@ def _of_document(repository: Repository, document: str) -> Contents:
     missing = tuple(
         Missing(task.removeprefix(f"{document}-batch-"), str(each["run"]), str(each["outcome"]))
         for task, each in newest.items()
-        if each["outcome"] != "done"
+        if task not in {str(each["task"]) for each in done}
     )
     return Contents(document, run, True, missing)
 

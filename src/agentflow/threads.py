@@ -51,10 +51,18 @@ async def meanwhile(work: Coroutine[Any, Any, T]) -> AsyncGenerator[asyncio.Task
     try:
         yield task
     finally:
+        again: asyncio.CancelledError | None = None
         task.cancel()
-        await asyncio.wait([task])
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:  # told once more: so is what ends
+                again = error
+                task.cancel()
         if not task.cancelled():
             task.exception()  # or one that nobody waited for is logged as a loss
+        if again is not None:
+            raise again
 
 
 def once(function: Callable[P, T]) -> Callable[P, T]:

@@ -12,6 +12,8 @@ from agentflow.words import counted
 
 LISTED = 5
 """Tasks that one waits for, as the text names them."""
+TOLD = 1000
+"""Characters of a reason, which ends with a command to copy."""
 
 
 def waves_json(backlog: Backlog) -> Json:
@@ -73,7 +75,9 @@ def drawn(plan: Json, at_once: int, landing: str) -> list[str]:
                 lines += _lines(task, width)
     if plan["left_out"]:
         lines += ["", "not ready"]
-        lines += [f"  {name:<{width}}  {one_line(why)}" for name, why in plan["left_out"].items()]
+        lines += [
+            f"  {name:<{width}}  {one_line(why, TOLD)}" for name, why in plan["left_out"].items()
+        ]
     for notice in plan["notices"]:
         lines += ["", neutral(notice)]
     return lines
@@ -83,7 +87,7 @@ def _lines(task: Json, width: int) -> Iterator[str]:
     where = ", ".join(map(as_written, task["allow"])) or "any path"
     yield f"  {task['task']:<{width}}  {one_line(task['title'], 60)}  [{one_line(where, 120)}]"
     for each in task["after"][:LISTED]:
-        yield f"  {'':<{width}}  after {each['task']}: {one_line(each['why'], 160)}"
+        yield f"  {'':<{width}}  after {each['task']}: {one_line(each['why'], TOLD)}"
     more = len(task["after"]) - LISTED
     if more > 0:
         yield f"  {'':<{width}}  and {more} more"

@@ -84,3 +84,20 @@ def test_a_log_has_each_row_as_its_form_says() -> None:
 def test_there_may_be_no_rows_and_no_cells() -> None:
     assert shown(FORM, [], 60) == []
     assert shown("{} {}", [Row(("", "")), Row(("", ""))], 60) == []
+
+
+@pytest.mark.parametrize("width", range(1, 12))
+@pytest.mark.parametrize("name", TABLES)
+def test_a_terminal_of_a_few_columns_still_shows_every_word(name: str, width: int) -> None:
+    form, rows = TABLES[name]
+    with terminal(width) as (screen, printer):
+        print_table(printer, form, rows)
+    printed = "".join(screen.writes)
+    words = (
+        word
+        for row in rows
+        if not row.is_heading
+        for cell in row.cells
+        for word in (cell if isinstance(cell, str) else cell[0]).split()
+    )
+    assert [word for word in words if word.isascii() and word not in printed] == []

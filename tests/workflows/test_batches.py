@@ -306,8 +306,19 @@ async def test_a_pull_request_of_a_document_offers_what_passed_and_names_what_di
         proposed(tracked, TASK, done["bookkeeping"])
     assert caught.value.hint == told
 
+    path = tracked.root / ".orchestrator/runs" / failed["run"] / "report.json"
+    path.write_text(path.read_text().replace('"outcome": "failed"', '"outcome": "\\u001b[2Jx"'))
+    (missing,) = contents(tracked, TASK).missing
+    assert missing.told.isprintable()
+
     await phase6(tracked, SECOND, retry=True)
     assert proposed(tracked, TASK).title == f"{TASK}: batches 1, 2"
+    assert contents(tracked, TASK).missing == ()
+    path.write_text(path.read_text().replace("\\u001b[2Jx", "failed"))
+    later = path.parent.with_name(f"{TASK}-batch-2-29990101T000000-aaaa")
+    path.parent.rename(later)  # as if it had run again, and failed then
+    path = later / "report.json"
+    path.write_text(path.read_text().replace(failed["run"], later.name))
     assert contents(tracked, TASK).missing == ()
 
 

@@ -182,6 +182,7 @@ def prune(
         from agentflow.archive import ASIDE
         from agentflow.archive import prune as remove
         from agentflow.durations import parse_duration
+        from agentflow.neutral import one_line
         from agentflow.sinks.tables import Row
         from agentflow.words import counted
         from agentflow.workspace.repository import open_repository
@@ -201,8 +202,8 @@ def prune(
         if not json:
             print_table("{:<40} {:<12} {:>18}  {}", [
                 Row((
-                    each.run,
-                    each.outcome,
+                    one_line(each.run, 60),
+                    one_line(each.outcome, 12),
                     f"{each.size:,} bytes",
                     f"stays: {each.stays}" if each.stays else "",
                 ))

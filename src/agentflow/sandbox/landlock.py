@@ -25,7 +25,7 @@ from agentflow.sandbox.policy import SYSTEM_PATH, Network, Policy, Session
 from agentflow.sandbox.program import TOOLBOX, Program, toolbox_command
 from agentflow.sandbox.seccomp import assemble
 from agentflow.sandbox.traffic import Account
-from agentflow.threads import to_the_end
+from agentflow.threads import then_stop
 from agentflow.toolbox.landlock import LEAST_ABI, SCOPE_ABI, abi
 
 WEAKER: tuple[str, ...] = (
@@ -72,10 +72,10 @@ async def open_channel(
     namespaces can give; `UsageError` for a boundary that crosses a link.
     """
     check(policy)
-    await to_the_end(end_leftovers, policy.tree)
+    await then_stop(end_leftovers, policy.tree)
     with tempfile.TemporaryDirectory(prefix="agentflow-", ignore_cleanup_errors=True) as folder:
         with Descriptors() as descriptors:
-            program, session = await to_the_end(prepare, policy, Path(folder), state, descriptors)
+            program, session = await then_stop(prepare, policy, Path(folder), state, descriptors)
             channel = await Channel.start("landlock", program, session)
         try:
             yield channel

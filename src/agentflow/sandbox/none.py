@@ -13,7 +13,7 @@ from agentflow.sandbox.leftovers import end_leftovers, record_of
 from agentflow.sandbox.policy import Policy, Session
 from agentflow.sandbox.program import TOOLBOX, Program, toolbox_command
 from agentflow.sandbox.traffic import Account
-from agentflow.threads import to_the_end
+from agentflow.threads import then_stop
 
 
 @contextlib.asynccontextmanager
@@ -29,9 +29,9 @@ async def open_channel(
     the tree is killed first. Services share the ports of this machine. There is no proxy, so `account`
     is told nothing.
     """
-    await to_the_end(end_leftovers, policy.tree)
+    await then_stop(end_leftovers, policy.tree)
     with tempfile.TemporaryDirectory(prefix="agentflow-", ignore_cleanup_errors=True) as folder:
-        program, session = await to_the_end(prepare, policy, Path(folder), state)
+        program, session = await then_stop(prepare, policy, Path(folder), state)
         channel = await Channel.start("none", program, session)
         try:
             yield channel

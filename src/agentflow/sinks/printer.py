@@ -25,6 +25,8 @@ left out; or it is a document's, and the terminal wraps it."""
 Frame = Callable[[int, int], list[list[Span]]]
 """The lines to keep up to date, for so many columns and lines."""
 
+JOBS = ("CI", "GITHUB_ACTIONS", "TF_BUILD")
+"""Variables of which a CI job sets one: its terminal is nobody's."""
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}  # noqa: RUF001
 STYLES = {"passed": "green", "failed": "bold red", "skipped": "dim"}
 """What a status looks like; the mark tells it without the colour."""
@@ -80,7 +82,7 @@ def printer(
     `NO_COLOR` makes every stream a log; `FORCE_COLOR` gives colours to any other one, where `CI` or
     no terminal would take them away. Rows are kept up to date only where a person looks on.
     """
-    looked_at = output.isatty() and not environment.get("CI")
+    looked_at = output.isatty() and not any(map(environment.get, JOBS))
     live = looked_at and environment.get("TERM") not in {"dumb", "unknown"}
     if environment.get("NO_COLOR") or not (live or environment.get("FORCE_COLOR")):
         return PlainPrinter(output, quiet=quiet, looked_at=looked_at)

@@ -152,7 +152,7 @@ def _with_last(spans: list[Span], width: int) -> list[list[Span]]:
         return [spans]
     *others, (text, style) = spans
     taken = sum(columns(each) for each, _ in others)
-    first, *rest = fold(text, width - taken)
+    first, *rest = fold(text, max(1, width - taken))
     below = [[(f"{'':{taken + line.indent}}{text[line.start : line.end]}", style)] for line in rest]
     return [[*others, (text[first.start : first.end], style)], *below]
 
@@ -176,7 +176,7 @@ def _flowing(spans: Sequence[Span], indent: int, width: int) -> Iterator[list[Sp
             continue
         if line:
             yield line
-        line, room = [], width - indent
+        line, room = [], max(1, width - indent)
         at = max(0, min(indent, width - _widest(text, room)))
         lines = [
             [(f"{'':{at + each.indent}}{text[each.start : each.end]}", style)]
@@ -192,7 +192,7 @@ def _flowing(spans: Sequence[Span], indent: int, width: int) -> Iterator[list[Sp
 
 def _widest(text: str, room: int) -> int:
     """How wide a text is that is folded for so many columns: more, where a word is."""
-    lines = fold(text, room)
+    lines = fold(text, max(1, room))
     return max(line.indent + columns(text[line.start : line.end]) for line in lines)
 
 

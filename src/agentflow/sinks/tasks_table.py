@@ -9,6 +9,8 @@ from agentflow.words import counted
 
 STYLES = {"done": "green", "skipped": "dim", "failed": "bold red", "environment": "bold red"}
 """How outcomes look; every other one is yellow."""
+TOLD = 1000
+"""Characters of a reason or a step, which ends with a command to copy."""
 
 
 def print_tasks(printer: Printer, report: Json) -> None:
@@ -23,9 +25,9 @@ def print_tasks(printer: Printer, report: Json) -> None:
     turns, cost = counted(report["num_turns"], "turn"), _cost(report["total_cost_usd"])
     printer.print(f"{done} of {len(tasks)} done · {turns} · {cost}")
     for name, why in report["left_out"].items():
-        printer.print((f"not ready: {one_line(name, 100)}: {one_line(why, 200)}", "dim"))
+        printer.print((f"not ready: {one_line(name, 100)}: {one_line(why, TOLD)}", "dim"))
     if report["hint"]:
-        printer.print(("next: ", "dim"), one_line(report["hint"], 300))
+        printer.print(("next: ", "dim"), one_line(report["hint"], TOLD))
 
 
 def _row(task: Json, width: int) -> Row:
@@ -34,7 +36,7 @@ def _row(task: Json, width: int) -> Row:
     proposed = ", ".join(task["follow_ups"])
     asks = f"asks for {proposed}" if proposed else ""
     step = f"next: {task['hint']}" if task["hint"] else ""
-    told = [one_line(text, 300) for text in (task["reason"], step, asks) if text]
+    told = [one_line(text, TOLD) for text in (task["reason"], step, asks) if text]
     return Row(
         (
             (one_line(task["task"], 100), "bold"),
