@@ -211,7 +211,7 @@ def _entry(
     section: _Section,
     fields: Sequence[_Field],
     problems: list[Problem],
-    titles: Mapping[str, str],
+    titles: Mapping[str, tuple[str, ...]],
 ) -> Entry:
     found, line = section.found, section.line
     known = _known(found[1], fields, problems)
