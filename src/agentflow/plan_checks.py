@@ -141,8 +141,8 @@ def _unlanded(
     named = f" --target {word(target)}" if target else ""
     return UsageError(
         f"{task.id} depends on {', '.join(names)}, which the base {base[:12]} does not hold",
-        hint="Run it first, or begin from a commit that holds what it landed: "
-        f"agentflow run {word(task.id)} --base REV{named}",
+        hint=f"Run it first: agentflow run {' '.join(map(word, names))}{named}. Or begin from a commit that holds "
+        f"what it landed: agentflow run {word(task.id)} --base REV{named}",
     )
 
 

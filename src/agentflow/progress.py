@@ -118,6 +118,8 @@ def _paid(
 
 def _phase(event: Event, phase: str) -> str:
     match event:
+        case ToolStarted() | TextDelta() if phase == "preparing":  # it goes on, and is told nothing
+            return "agent"
         case UserMessage():
             return phase if phase.startswith("repair") else "agent"
         case AgentEnded():

@@ -155,7 +155,8 @@ def _ordered(jobs: Sequence[Job]) -> Iterator[Job]:
             hint = f"Correct `depends_on` of {first}."
             raise UsageError(f"{first} depends on itself", hint=hint) from error
         circle = " → ".join((first, *others))
-        raise UsageError(f"these tasks wait for each other: {circle}") from error
+        hint = "Correct `depends_on` of one of them."
+        raise UsageError(f"these tasks wait for each other: {circle}", hint=hint) from error
     place = {job.id: i for i, job in enumerate(jobs)}
     ready: list[int] = []
     while sorter.is_active():

@@ -184,7 +184,7 @@ def test_what_is_not_done_is_named_with_the_target(project: Project) -> None:
     assert told.startswith("MAIL-1 depends on ORDERS-1, which is neither done on the target nor")
     assert step == "Give it as well: agentflow run ORDERS-1 MAIL-1 TASK-1 --target rel4"
     assert refused(project, "MAIL-1", target="rel4")[1] == (
-        "Run it first, or begin from a commit that holds what it landed: "
+        "Run it first: agentflow run ORDERS-1 --target rel4. Or begin from a commit that holds what it landed: "
         "agentflow run MAIL-1 --base REV --target rel4"
     )
 
