@@ -17,7 +17,7 @@ from agentflow.globs import check_glob, is_path
 from agentflow.nearest import nearest
 from agentflow.records import Boundaries, BuildCommand, Expectation, Task
 from agentflow.setting_tables import GateTable
-from agentflow.words import plain
+from agentflow.wrong_values import what_is_wrong
 
 FOLDER = ".orchestrator/tasks"
 LIMITING = frozenset({"allow", "deny", "files", "gates", "max_cost", "max_turns", "timeout"})
@@ -184,12 +184,9 @@ def _fields(header: Header, path: Path) -> _Fields:
     try:
         return _Fields.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0])
-        raise UsageError(
-            f"{path}:{header.lines.get(name, 1)}: {name}: {plain(first['msg'])} "
-            + f"(given: {first['input']!r:.80})",
-        ) from error
+        name, told = what_is_wrong(error, _Fields, given)
+        line = header.lines.get(name.partition(".")[0], 1)
+        raise UsageError(f"{path}:{line}: {name}: {told}") from error
 
 
 def _task(fields: _Fields, header: Header, path: Path) -> Task:
