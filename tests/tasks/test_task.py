@@ -162,6 +162,7 @@ def test_a_misspelt_limit_is_refused(file: Path, key: str, meant: str) -> None:
         ("files: /etc/passwd", ":2: files: the boundary '/etc/passwd' must be relative"),
         ("gates: [pytest]", ":2: gates: write distinct"),
         ("gates: [test: pytest]", ":2: gates: write distinct"),
+        ("gates: [my gate=true]", ":2: gates: 'my gate' cannot be a gate's name"),
         ("gates: [a=b, a=c]", ":2: gates: write distinct"),
         ("gates: pytest", ":2: gates: it must hold keys and their values"),
         ("gates: {a b: c}", ":2: gates.a b: it must be a name of letters"),
@@ -290,10 +291,28 @@ def test_a_folder_is_no_task(tmp_path: Path, file: Path) -> None:
 
 def test_gates_are_split_at_the_first_equals_sign() -> None:
     assert parse_gate(" test = A=b pytest ", where="x") == ("test", "A=b pytest")
-    for text in ("", "test", "=x", "test=", "test= ", "a b=c", "../a=b"):
+    for text in ("", "test", "=x"):
         with pytest.raises(UsageError) as caught:
             parse_gate(text, where="--gate")
         assert caught.value.message == f"--gate: {text!r} is not a gate"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "hint"),
+    [
+        ("test=", "the gate 'test' has no command", "'test=pytest -q'"),
+        ("test= ", "the gate 'test' has no command", "'test=pytest -q'"),
+        ("my gate=true", "'my gate' cannot be a gate's name", "for example 'my-gate=true'."),
+        ("../a=b", "'../a' cannot be a gate's name", "for example 'a=b'."),
+        ("é=b", "'é' cannot be a gate's name", "at most 100."),
+        (f"{'a' * 101}=b", f"'{'a' * 101}' cannot be a gate's name", "at most 100"),
+    ],
+)
+def test_what_is_wrong_with_a_gate_is_said(text: str, problem: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_gate(text, where="--gate")
+    assert caught.value.message == f"--gate: {problem}"
+    assert hint in caught.value.hint
 
 
 def test_free_text_is_a_task_whose_id_depends_on_it_alone() -> None:
