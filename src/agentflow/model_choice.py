@@ -1,5 +1,6 @@
 """Which model works, on which kind of server, and which one goes on when it fails for good."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,9 +68,22 @@ def _allowed(
     if settings.max_cost is not None and unpriced:
         raise UsageError(
             f"the price of {model} is unknown, so a limit of ${settings.max_cost:.2f} cannot hold",
-            hint="Add [prices] for it to your config.toml, or limit turns instead.",
+            hint=_how_to_price(model, flags),
         )
     return model
+
+
+def _how_to_price(model: str, flags: Mapping[str, Any]) -> str:
+    """How a model gets a price, or a run no limit of costs: no flag takes one away."""
+    drop = (
+        "leave out --max-cost"
+        if "max_cost" in flags
+        else "take max_cost away where it is set, which `agentflow config show` names"
+    )
+    return (
+        f"Add [prices.{json.dumps(model)}] with `input` and `output`, US dollars per million tokens "
+        f"(0 where nothing is paid), to your config.toml; or {drop}, and limit turns or tokens instead."
+    )
 
 
 def _effort(prompt: Prompt, model: str) -> Effort | None:

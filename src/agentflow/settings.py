@@ -28,7 +28,8 @@ from agentflow.records import Task
 from agentflow.setting_tables import GateSetting, SandboxSetting
 from agentflow.strict_toml import parse_toml
 from agentflow.trust import NOTHING, WIDENING, Trust, widening
-from agentflow.words import plain, word
+from agentflow.words import word
+from agentflow.wrong_values import what_is_wrong
 
 if TYPE_CHECKING:
     from agentflow.workspace.repository import Repository
@@ -267,11 +268,8 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     try:
         valid = Settings.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        raise UsageError(
-            f"{where}: {field}: {plain(first['msg'])} (given: {first['input']!r:.80})"
-        ) from error
+        field, told = what_is_wrong(error, Settings, values)
+        raise UsageError(f"{where}: {field}: {told}") from error
     _check_distinct(valid, where)
     return {name: _globs_checked(name, getattr(valid, name), where) for name in values}
 

@@ -135,6 +135,46 @@ def test_on_a_terminal_the_questions_are_asked_at_once(terminal: Terminal) -> No
     assert terminal.project.git("show", f"agentflow/{waiting.name[:16]}:services/mail/mail.dto.ts")
 
 
+def test_an_answer_that_names_no_folder_does_not_end_the_conversation(terminal: Terminal) -> None:
+    url = terminal.serve(turn(DTO), turn(text="Done."))
+    shaped = BLOCK.replace(": mail\n", ": post\n- **Contract requirements**: `{ to: string }`\n")
+    order = ("handoff", block(terminal, shaped), "--base-url", url, *GATE)
+    wrong = terminal.project.write("../wrong.yaml", "'service:post': nofolder\n")
+
+    at_once = terminal.run(*order, "--answers", str(wrong), "--json")
+    assert (at_once.returncode, last(at_once.stdout)["reason"]) == (
+        2,
+        "the answer to 'service:post' names no folder: no folder, package or submodule is called "
+        "'nofolder'; the workspace has services/mail",
+    )
+    run = last(terminal.run(*order, "--json").stdout)["run"]
+    refused = terminal.run("answer", run, "nofolder")
+    assert (refused.returncode, "; the workspace has services/mail" in refused.stderr) == (2, True)
+    left, shown = on_terminal(
+        terminal.project.root, terminal.environment, "nofolder\n?\n\n", *order
+    )
+    assert (left, shown.count("Which folder is 'post'? []")) == (3, 3), shown
+
+    ended = terminal.run("answer", run, "service:post: mail", "--output-format", "json")
+
+    report = last(ended.stdout)
+    assert (ended.returncode, report["outcome"], report["run"]) == (0, "done", run), ended.stderr
+
+
+def test_a_service_of_the_command_line_that_is_no_folder_can_be_answered(
+    terminal: Terminal,
+) -> None:
+    url = terminal.serve(turn(DTO), turn(text="Done."))
+    shaped = BLOCK.replace("inbox\n", "inbox\n- **Contract requirements**: `{ to: string }`\n")
+    order = ("handoff", block(terminal, shaped), "--base-url", url, *GATE, "--service", "post")
+    asked = last(terminal.run(*order, "--json").stdout)
+    assert [each["id"] for each in asked["questions"]] == ["service:post"]
+
+    ended = terminal.run("answer", asked["run"], "mail", "--output-format", "json")
+
+    assert (ended.returncode, last(ended.stdout)["outcome"]) == (0, "done"), ended.stderr
+
+
 def test_answers_given_with_the_block_go_on_with_its_run_after_a_kill_too(
     terminal: Terminal,
 ) -> None:

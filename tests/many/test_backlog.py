@@ -153,8 +153,7 @@ def test_all_that_cannot_be_read_is_named_in_one_refusal(project: Project) -> No
     folder = f"{project.root}/.orchestrator/tasks"
     wrong = [
         f"{folder}/B.md:2: unknown key 'gate'; did you mean 'gates'?",
-        f"{folder}/C.md:2: max_turns: Input should be a valid integer, unable to parse string as an "
-        "integer (given: 'many')",
+        f"{folder}/C.md:2: max_turns: it must be a whole number (given: 'many')",
         f"{folder}/D.md: the header that `---` begins is not closed",
         f"{folder}/E.md says nothing: there is no text after the header",
         f"{folder}/F 1.md: 'F 1' cannot be a task id",

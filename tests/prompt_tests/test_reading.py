@@ -53,7 +53,7 @@ def test_a_case_says_what_is_given_and_what_must_hold(tmp_path: Path) -> None:
         ("task: x\nexpect: {outcome: done, tools: 1}\n", "2: expect.tools: it must be a list"),
         ("task: x\nexpect: {outcome: done, files: [a]}\n", "2: expect.files: it must be `key:"),
         (f"task: x\nexpct: 1\n{END}", "2: expct: unknown key; did you mean 'expect'?"),
-        ("task: x\nexpect:\n  outcome: don\n", "3: expect.outcome: Input should be 'done', "),
+        ("task: x\nexpect:\n  outcome: don\n", "3: expect.outcome: it must be 'done', "),
         (
             "task: x\nexpect:\n  outcome: done\n  files:\n    a: {exat: b}\n",
             "5: expect.files.a.exat: unknown key; did you mean 'exact'?",

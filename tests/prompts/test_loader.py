@@ -314,7 +314,7 @@ def test_no_list_gives_more_than_its_names(
         ("", "has no text after its header"),
         ("---\nname: x\n---\n \n", "has no text after its header"),
         ("---\nmodel: {a: b}\n---\nx", ":2: `model` must be text"),
-        ("---\nagentflow: {commit: agent}\n---\nx", "agentflow.commit: Extra inputs"),
+        ("---\nagentflow: {commit: agent}\n---\nx", "agentflow: unknown key 'commit'"),
         ("x" * (MAX_PROMPT + 1), "is larger than"),
         ("a\0b", "is not text"),
     ],

@@ -34,13 +34,13 @@ def test_every_key_is_read() -> None:
     [
         ("text", "p.md: `agentflow:` must hold `key: value` lines"),
         (["commits"], "p.md: `agentflow:` must hold `key: value` lines"),
-        ({"comits": "agent"}, "p.md: agentflow.comits: Extra inputs are not permitted; did you"),
-        ({"commits": "me"}, "p.md: agentflow.commits: Input should be 'agent', 'orchestrator'"),
-        ({"completion": ""}, "p.md: agentflow.completion: Input should be"),
-        ({"variables": "x"}, "p.md: agentflow.variables: Input should be a valid tuple"),
+        ({"comits": "agent"}, "p.md: agentflow: unknown key 'comits'; did you"),
+        ({"commits": "me"}, "p.md: agentflow.commits: it must be 'agent', 'orchestrator'"),
+        ({"completion": ""}, "p.md: agentflow.completion: it must be"),
+        ({"variables": "x"}, "p.md: agentflow.variables: it must be a list"),
         ({"output_schema": "{"}, "p.md: agentflow.output_schema: Expecting property"),
         ({"output_schema": "[1]"}, "p.md: agentflow.output_schema: not a JSON obj"),
-        ({"output_schema": ["x"]}, "p.md: agentflow.output_schema: Input should be a valid dict"),
+        ({"output_schema": ["x"]}, "p.md: agentflow.output_schema: it must hold keys"),
         ({"output_schema": "[" * 60_000}, "p.md: agentflow.output_schema: nested too"),
         (
             {"output_schema": '{"properties": {"a": {"pattern": "(a+)+"}}}'},

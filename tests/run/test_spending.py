@@ -80,11 +80,30 @@ async def test_a_model_of_unknown_price_cannot_be_fallen_back_on_under_a_limit(
         await project.run([turn(HELLO)], fallback_model="sonnet")
 
 
+async def test_what_takes_a_file_s_limit_away_for_a_model_without_a_price_is_said(
+    project: Project,
+) -> None:
+    project.write(".orchestrator/config.toml", "max_cost = 5\n")
+    project.commit()
+    with pytest.raises(UsageError, match=r"price of local is unknown.*\$5.00") as caught:
+        await project.run([turn(HELLO)], model="local", max_turns=3)
+    assert "take max_cost away where it is set, which `agentflow config show` names" in (
+        caught.value.hint
+    )
+
+    project.write(".orchestrator/config.toml", "max_turns = 5\n")
+    project.commit()
+    report = await project.run([turn(HELLO), turn()], model="local", max_turns=3)
+    assert report["outcome"] == "done"
+
+
 async def test_a_model_of_unknown_price_under_a_limit_needs_one_from_the_user(
     project: Project,
 ) -> None:
-    with pytest.raises(UsageError, match=r"price of local is unknown.*\$5.00"):
+    with pytest.raises(UsageError, match=r"price of local is unknown.*\$5.00") as caught:
         await project.run([turn(HELLO)], model="local", max_cost=5.0)
+    assert '[prices."local"] with `input` and `output`' in caught.value.hint
+    assert "leave out --max-cost, and limit turns" in caught.value.hint
     assert not project.requests
 
     config = Path(project.world.environment["XDG_CONFIG_HOME"]) / "agentflow/config.toml"

@@ -4,7 +4,7 @@ import pytest
 
 from agentflow.errors import UsageError
 from agentflow.tasks.handoff import Handoff, read_handoffs
-from agentflow.tasks.handoff_questions import Reading, read_against, with_answers
+from agentflow.tasks.handoff_questions import Reading, read_against, unplaced, with_answers
 from agentflow.tasks.service_match import make_workspace
 
 WORKSPACE = make_workspace(
@@ -131,3 +131,42 @@ def test_answers_complete_a_block_and_are_part_of_its_text() -> None:
 def test_answers_to_nothing_are_refused(answers: dict[str, str], reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
         with_answers(handoff(COMPLETE), answers)
+
+
+def test_a_name_in_an_answer_can_be_asked_about_and_answered() -> None:
+    block = handoff("**Expected backend work:** mend it\n**Service(s):** post, api")
+    wrong = {"service:post": "nofolder", "service:api": "services/api"}
+    asked_again = read_against(with_answers(block, wrong), WORKSPACE)
+    right = {**wrong, "service:nofolder": "services/mail"}
+
+    assert [each.id for each in asked_again.questions] == ["service:nofolder"]
+    assert list(unplaced(wrong, asked_again)) == ["service:post"]
+    found = read_against(with_answers(block, right), WORKSPACE)
+    assert (found.questions, found.folders) == ((), ("services/mail", "services/api"))
+    assert unplaced(right, found) == {}
+
+
+@pytest.mark.parametrize(
+    ("answers", "services"),
+    [
+        (
+            {"services": "mial, api", "service:mial": "mail", "service:api": "services/api"},
+            ("mail", "services/api"),
+        ),
+        ({"services": "a", "service:a": "b, c", "service:b": "c", "service:c": "mail"}, ("mail",)),
+        ({"services": "a, mail", "service:a": "a"}, ("a", "mail")),
+        ({"services": "a", "service:a": "b", "service:b": "a"}, ("b",)),
+    ],
+)
+def test_answers_to_answers_are_followed_to_their_end(
+    answers: dict[str, str], services: tuple[str, ...]
+) -> None:
+    block = handoff("**Expected backend work:** mend it")
+    assert with_answers(block, answers).services == services
+
+
+def test_names_that_answer_each_other_many_ways_are_followed_once() -> None:
+    links = {f"service:{n}": f"{n + 1}, x{n}" for n in range(60)}
+    links |= {f"service:x{n}": f"{n + 1}, x{n + 1}" for n in range(60)}
+    block = handoff("**Expected backend work:** mend it\n**Service(s):** 0")
+    assert with_answers(block, links).services == ("60", "x60")

@@ -146,14 +146,14 @@ def test_a_misspelt_limit_is_refused(file: Path, key: str, meant: str) -> None:
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("max_turns: many", ":2: max_turns: Input should be a valid integer"),
-        ("title: x\nmax_turns: 0", ":3: max_turns: Input should be greater than or equal to 1"),
-        ("max_cost: .inf", ":2: max_cost: Input should be a valid number"),
-        ("max_cost: inf", ":2: max_cost: Input should be a finite number"),
+        ("max_turns: many", ":2: max_turns: it must be a whole number (given: 'many')"),
+        ("title: x\nmax_turns: 0", ":3: max_turns: it must be 1 or more"),
+        ("max_cost: .inf", ":2: max_cost: it must be a number"),
+        ("max_cost: inf", ":2: max_cost: it must be a finite number"),
         ("timeout: soon", ":2: timeout: 'soon' is not a duration like 45m, 90s or 1h30m"),
-        ("expect: nothing", ":2: expect: Input should be 'change' or 'no-change'"),
-        ("allow: {a: b}", ":2: allow: Input should be a valid tuple"),
-        ("allow: [[a]]", ":2: allow: Input should be a valid string"),
+        ("expect: nothing", ":2: expect: it must be 'change' or 'no-change'"),
+        ("allow: {a: b}", ":2: allow: it must be a list"),
+        ("allow: [[a]]", ":2: allow.0: it must be a text"),
         ("title: x\nallow: ../x", ":3: allow: the boundary '../x' leaves the repository"),
         ("deny: '!x'", ":2: deny: the boundary '!x' is a negation"),
         ("allow: '{src,tests'", ":2: allow: the boundary '{src' holds braces"),
@@ -162,10 +162,22 @@ def test_a_misspelt_limit_is_refused(file: Path, key: str, meant: str) -> None:
         ("files: /etc/passwd", ":2: files: the boundary '/etc/passwd' must be relative"),
         ("gates: [pytest]", ":2: gates: write distinct"),
         ("gates: [test: pytest]", ":2: gates: write distinct"),
+        ("gates: [my gate=true]", ":2: gates: 'my gate' cannot be a gate's name"),
         ("gates: [a=b, a=c]", ":2: gates: write distinct"),
-        ("gates: pytest", ":2: gates: Input should be a valid dictionary"),
-        ("gates: {a b: c}", ":2: gates: String should match pattern"),
-        ("gates: {a: ''}", ":2: gates: String should have at least 1 character"),
+        ("gates: pytest", ":2: gates: it must hold keys and their values"),
+        ("gates: {a b: c}", ":2: gates.a b: it must be a name of letters"),
+        ("gates: {a: ''}", ":2: gates.a: it is empty"),
+        (
+            "title: x\ngates: {lint: {command: x, cmd: y}}",
+            ":3: gates.lint: unknown key 'cmd'; did you mean 'cwd'? (known: command, timeout, ",
+        ),
+        ("gates: {lint: {cmd: y}}", ":2: gates.lint: unknown key 'cmd'; did you mean 'command'?"),
+        ("gates: {lint: {timeout: 5m}}", ":2: gates.lint.command: it is missing"),
+        ("gates: {lint: {command: ''}}", ":2: gates.lint.command: it is empty"),
+        (
+            "gates: {lint: {command: x, retries: 9}}",
+            ":2: gates.lint.retries: it must be 5 or less (given: '9')",
+        ),
         ("gates: {a: b, a: c}", ":2: the header is not valid YAML: the key 'a' stands twice"),
         ("id: ../x", ":2: id: '../x' is not the file's name"),
         ("id: TASK-2", ":2: id: 'TASK-2' is not the file's name"),
@@ -279,10 +291,28 @@ def test_a_folder_is_no_task(tmp_path: Path, file: Path) -> None:
 
 def test_gates_are_split_at_the_first_equals_sign() -> None:
     assert parse_gate(" test = A=b pytest ", where="x") == ("test", "A=b pytest")
-    for text in ("", "test", "=x", "test=", "test= ", "a b=c", "../a=b"):
+    for text in ("", "test", "=x"):
         with pytest.raises(UsageError) as caught:
             parse_gate(text, where="--gate")
         assert caught.value.message == f"--gate: {text!r} is not a gate"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "hint"),
+    [
+        ("test=", "the gate 'test' has no command", "'test=pytest -q'"),
+        ("test= ", "the gate 'test' has no command", "'test=pytest -q'"),
+        ("my gate=true", "'my gate' cannot be a gate's name", "for example 'my-gate=true'."),
+        ("../a=b", "'../a' cannot be a gate's name", "for example 'a=b'."),
+        ("é=b", "'é' cannot be a gate's name", "at most 100."),
+        (f"{'a' * 101}=b", f"'{'a' * 101}' cannot be a gate's name", "at most 100"),
+    ],
+)
+def test_what_is_wrong_with_a_gate_is_said(text: str, problem: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_gate(text, where="--gate")
+    assert caught.value.message == f"--gate: {problem}"
+    assert hint in caught.value.hint
 
 
 def test_free_text_is_a_task_whose_id_depends_on_it_alone() -> None:

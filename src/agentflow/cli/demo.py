@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 def demo(
     directory: Annotated[
-        Path | None, typer.Option(help="An empty folder for the example (default: a new one).")
+        Path | None,
+        typer.Option(help="A new or empty folder for the example (default: a new one)."),
     ] = None,
     output_format: Annotated[
         OutputFormat, typer.Option(help="What standard output gets.")
@@ -35,15 +36,12 @@ def demo(
     with a real model; only the model's words come from a file.
     """
     with exit_codes(output_format):
-        import tempfile
-
         from agentflow.cli.execution import start_sdk_import
 
+        folder = _empty_folder(directory)
         start_sdk_import()
         from agentflow.sinks.verdict import print_verdict
 
-        folder = (directory or Path(tempfile.mkdtemp(prefix="agentflow-demo-"))).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
         report = _run(folder, output_format, quiet=quiet)
         if output_format == "text":
             print_verdict(data(), report)
@@ -52,6 +50,30 @@ def demo(
         else:
             print_json(report)
     raise exit_of(report)
+
+
+def _empty_folder(wanted: Path | None) -> Path:
+    """Make the example's folder, which holds nothing else: the last hint removes it whole.
+
+    Raises `UsageError` for one that holds anything, or cannot be made.
+    """
+    import tempfile
+
+    from agentflow.errors import UsageError
+
+    if wanted is None:
+        return Path(tempfile.mkdtemp(prefix="agentflow-demo-")).resolve()
+    hint = "Give a new or an empty one as --directory, or leave that out: a new one is made."
+    try:
+        folder = wanted.resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        holds = any(folder.iterdir())
+    except (OSError, RuntimeError) as error:  # a loop of links, in Python 3.11 and 3.12
+        told = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"no example can be made in {wanted}: {told}", hint) from error
+    if holds:
+        raise UsageError(f"the folder {folder} is not empty", hint)
+    return folder
 
 
 def _run(folder: Path, output_format: OutputFormat, *, quiet: bool) -> "Json":

@@ -11,6 +11,8 @@ from agentflow.cli.output import OutputFormat, data, fitting, is_terminal, print
 from agentflow.frozen import record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agentflow.records import Json
     from agentflow.tasks.handoff_questions import Question, Reading
     from agentflow.workflows.asked import Pasted
@@ -29,8 +31,14 @@ class View:
     verbose: bool = False
 
 
-def go_on(pasted: "Pasted", view: View, world: "World") -> "Json":
-    """Ask what is open, or run what leaves nothing open; return the report."""
+def go_on(
+    pasted: "Pasted", view: View, world: "World", given: "Mapping[str, str] | None" = None
+) -> "Json":
+    """Ask what is open, or run what leaves nothing open; return the report.
+
+    Raises `UsageError` for an answer among those `given` now (default: all of the paste) that names
+    no folder; on a terminal it is asked again.
+    """
     from agentflow.handoff_parts import prepare
     from agentflow.workflows.asked import forget, keep, with_earlier
     from agentflow.workspace.repository import open_repository
@@ -38,11 +46,13 @@ def go_on(pasted: "Pasted", view: View, world: "World") -> "Json":
     repository = open_repository(world.directory, world.environment)
     if view.fresh and not view.dry_run:
         forget(pasted, repository, world)
+    given = pasted.answers if given is None else given
     pasted = pasted if view.fresh else with_earlier(pasted, repository, world)
+    person = not view.dry_run and is_terminal()
+    pasted = _placed(pasted, given, repository, person=person)
     reading = pasted.reading(repository)
-    if reading.questions and not view.dry_run and is_terminal():
-        said = _ask(reading.questions)
-        pasted = replace(pasted, answers={**pasted.answers, **said})
+    if reading.questions and person:
+        pasted = _ask(pasted, reading.questions, repository)
         reading = pasted.reading(repository)
     if reading.questions:
         return _blocked(pasted, reading, view, repository, world)
@@ -58,16 +68,53 @@ def go_on(pasted: "Pasted", view: View, world: "World") -> "Json":
     return plan_all(asked, world) if view.dry_run else run_all(asked, world)
 
 
-def _ask(questions: "tuple[Question, ...]") -> dict[str, str]:
-    """A person's answers, by the ids of questions; what is left out stays open."""
+def _placed(
+    pasted: "Pasted", given: "Mapping[str, str]", repository: "Repository", *, person: bool
+) -> "Pasted":
+    """The handoff without answers that name no folder: a person is told and can be asked again.
+
+    Raises `UsageError` where nobody can be asked.
+    """
+    from agentflow.errors import UsageError
+    from agentflow.neutral import one_line
+    from agentflow.tasks.handoff_questions import unplaced
+
+    wrong = unplaced(given, pasted.reading(repository))
+    for each, why in wrong.items():
+        told = f"the answer to {each!r} names no folder: {why}"
+        if not person:
+            raise UsageError(told, hint="Answer with the path of a folder of this repository.")
+        say(one_line(told, 500))
+    return replace(pasted, answers={k: v for k, v in pasted.answers.items() if k not in wrong})
+
+
+def _ask(pasted: "Pasted", questions: "tuple[Question, ...]", repository: "Repository") -> "Pasted":
+    """The handoff with a person's answers; what is left out stays open, and what is no answer is asked
+    again."""
     from agentflow.neutral import one_line
 
-    found: dict[str, str] = {}
     for each in questions:
-        say(f"line {each.line}: {one_line(each.why, 500)}")
-        said: str = typer.prompt(fitting(one_line(each.question, 300)), default="", err=True)
-        found |= {each.id: said} if said.strip() else {}
-    return found
+        why = f"line {each.line}: {each.why}"
+        while why:
+            say(one_line(why, 500))
+            said: str = typer.prompt(fitting(one_line(each.question, 300)), default="", err=True)
+            if not said.strip():
+                break
+            more = replace(pasted, answers={**pasted.answers, each.id: said})
+            why = _problem(more, {each.id: said}, repository)
+            pasted = pasted if why else more
+    return pasted
+
+
+def _problem(pasted: "Pasted", said: "Mapping[str, str]", repository: "Repository") -> str:
+    """Why what was said just now is no answer; empty if it is one."""
+    from agentflow.errors import UsageError
+    from agentflow.tasks.handoff_questions import unplaced
+
+    try:
+        return next(iter(unplaced(said, pasted.reading(repository)).values()), "")
+    except UsageError as error:
+        return error.message
 
 
 def _blocked(
@@ -126,4 +173,4 @@ def answer_handoff(
     said = answers
     if text is not None:
         said = answered(text, earlier.reading(repository).questions)
-    return go_on(replace(earlier, answers={**earlier.answers, **said}), view, world)
+    return go_on(replace(earlier, answers={**earlier.answers, **said}), view, world, said)

@@ -29,7 +29,7 @@ from agentflow.prompts.search import builtin_folder, plain_name, search
 from agentflow.settings import CONFIG, shared_table
 from agentflow.strict_yaml import Document, Malformed, parse_yaml
 from agentflow.tasks.task import FOLDER, check_id, read_task
-from agentflow.words import plain
+from agentflow.wrong_values import in_words
 
 MAX_CASE = 256 * 1024
 """Bytes of one file; the largest of our own has 4 KiB. Reading one so long takes 5 seconds."""
@@ -170,7 +170,7 @@ def _refused(path: Path, document: Document, error: ValidationError) -> UsageErr
     """What is wrong with the first wrong key, and where."""
     first = error.errors(include_url=False)[0]
     place = tuple(first["loc"])
-    told = _KINDS.get(first["type"], plain(first["msg"]))
+    told = _KINDS.get(first["type"], in_words(first))
     if first["type"] == "extra_forbidden":
         known = _known(place[:-1])
         told = f"unknown key{nearest(str(place[-1]), known)}"

@@ -8,10 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from agentflow.errors import UsageError
 from agentflow.globs import check_glob, is_path
 from agentflow.json_schema import check_schema
-from agentflow.nearest import nearest
 from agentflow.records import Commits, Completion, Json, Profile, Section
 from agentflow.strict_json import parse_object
-from agentflow.words import plain
+from agentflow.wrong_values import what_is_wrong
 
 VARIABLES = ("{TASK_ID}", "TASK-XXX")
 """Placeholders that are filled in every prompt; a profile may name more."""
@@ -53,10 +52,9 @@ def read_profile(block: object, *, where: str) -> Profile:
     try:
         fields = _Fields.model_validate(block)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = str(first["loc"][0])
-        near = nearest(key, _Fields.model_fields) if first["type"] == "extra_forbidden" else ""
-        raise UsageError(f"{where}: agentflow.{key}: {plain(first['msg'])}{near}") from error
+        key, told = what_is_wrong(error, _Fields, block)
+        place = f"agentflow.{key}" if key else "agentflow"
+        raise UsageError(f"{where}: {place}: {told}") from error
     return Profile(
         fields.variables,
         fields.commits,

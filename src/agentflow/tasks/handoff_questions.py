@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import chain
 
 from agentflow.errors import UsageError
 from agentflow.frozen import record
@@ -168,10 +169,12 @@ def _about_contract(handoff: Handoff) -> list[Question]:
 def with_answers(handoff: Handoff, answers: Mapping[str, str]) -> Handoff:
     """The handoff with answers in it, which its text then ends with.
 
-    An id is a field's name or `service:<name>`. Raises `UsageError` for another one, and for an
-    answer that is empty or longer than `MAX_ANSWER`.
+    An id is a field's name or `service:<name>`, also of a name that stands in another answer. Raises
+    `UsageError` for another one, and for an answer that is empty or longer than `MAX_ANSWER`.
     """
-    known = [*LABELS, *(f"{SERVICE}{name}" for name in handoff.services)]
+    named = names(answers["services"]) if "services" in answers else handoff.services
+    services, met = _followed(named, answers)
+    known = [*LABELS, *(f"{SERVICE}{name}" for name in dict.fromkeys((*handoff.services, *met)))]
     for name, answer in answers.items():
         if name not in known or name == "endpoints":
             raise UsageError(
@@ -182,17 +185,42 @@ def with_answers(handoff: Handoff, answers: Mapping[str, str]) -> Handoff:
             raise UsageError(f"the answer to {name!r} is empty, or longer than {MAX_ANSWER}")
     if not answers:
         return handoff
-    services = tuple(
-        each
-        for name in handoff.services
-        for each in names(answers.get(f"{SERVICE}{name}", f"`{name}`"))
-    )
-    fields = {name: answers[name].strip() for name in LABELS if name in answers}
+    fields = {
+        name: answers[name].strip() for name in LABELS if name in answers and name != "services"
+    }
     changed = replace(handoff, services=services)
-    if "services" in fields:
-        changed = replace(changed, services=names(fields.pop("services")))
     told = "\n".join(f"- **{LABELS.get(name, name)}**: {text}" for name, text in answers.items())
     return replace(changed, **fields, text=f"{handoff.text}\n\n## Answers\n\n{told}")
+
+
+def _followed(
+    named: Sequence[str], answers: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The services after all answers, and every name that was met on the way: what answers a question
+    about one name may be asked about itself."""
+    services, met = tuple(dict.fromkeys(named)), dict.fromkeys(named)
+    for _ in answers:  # more steps than answers are a ring
+        answered = (
+            names(answers[f"{SERVICE}{name}"]) if f"{SERVICE}{name}" in answers else (name,)
+            for name in services
+        )
+        before, services = services, tuple(dict.fromkeys(chain.from_iterable(answered)))
+        met |= dict.fromkeys(services)
+        if services == before:
+            break
+    return services, tuple(met)
+
+
+def unplaced(answers: Mapping[str, str], reading: Reading) -> dict[str, str]:
+    """Which of these answers name something that is no folder of the workspace, or could be several:
+    their ids, and why. `reading` is that of the handoff with them."""
+    return {
+        each: question.why
+        for each, answer in answers.items()
+        if each == "services" or each.startswith(SERVICE)
+        for question in reading.questions
+        if question.id.startswith(SERVICE) and question.id.removeprefix(SERVICE) in names(answer)
+    }
 
 
 def questions_json(questions: Sequence[Question]) -> Json:

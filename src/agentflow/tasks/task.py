@@ -17,7 +17,7 @@ from agentflow.globs import check_glob, is_path
 from agentflow.nearest import nearest
 from agentflow.records import Boundaries, BuildCommand, Expectation, Task
 from agentflow.setting_tables import GateTable
-from agentflow.words import plain
+from agentflow.wrong_values import what_is_wrong
 
 FOLDER = ".orchestrator/tasks"
 LIMITING = frozenset({"allow", "deny", "files", "gates", "max_cost", "max_turns", "timeout"})
@@ -45,7 +45,9 @@ def _as_gates(value: Any) -> Any:
     for item in value:  # pyright: ignore[reportUnknownVariableType] - checked by the next line
         found = _GATE.fullmatch(item) if isinstance(item, str) else None
         if found is None or found[1] in gates:
-            raise ValueError("write distinct `name: command` lines, or a list of name=command")
+            problem = _gate_problem(item)[0] if isinstance(item, str) and "=" in item else ""
+            told = "write distinct `name: command` lines, or a list of name=command"
+            raise ValueError(problem or told)
         gates[found[1]] = found[2]
     return gates
 
@@ -102,11 +104,24 @@ def parse_gate(text: str, *, where: str) -> tuple[str, str]:
     """Split `name=command`. Raises `UsageError` naming `where`."""
     found = _GATE.fullmatch(text)
     if found is None:
-        raise UsageError(
-            f"{where}: {text!r} is not a gate",
-            hint="Write name=command, for example 'test=pytest -q'.",
-        )
+        problem, hint = _gate_problem(text)
+        raise UsageError(f"{where}: {problem or f'{text!r} is not a gate'}", hint)
     return found[1], found[2]
+
+
+def _gate_problem(text: str) -> tuple[str, str]:
+    """What is wrong with a `name=command` if that can be said, and how it is written."""
+    name, equals, command = (part.strip() for part in text.partition("="))
+    if not (name and equals):
+        return "", "Write name=command, for example 'test=pytest -q'."
+    if _ID.fullmatch(name):
+        problem = "" if command else f"the gate {name!r} has no command"
+        return problem, f"Write name=command, for example {name + '=pytest -q'!r}."
+    near = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:100]
+    return f"{name[:200]!r} cannot be a gate's name", (
+        "Use letters, digits, `-`, `_` and `.`, at most 100"
+        + (f", for example {f'{near}={command}'!r:.300}." if near and command else ".")
+    )
 
 
 def names_a_file(name: str) -> bool:
@@ -184,12 +199,9 @@ def _fields(header: Header, path: Path) -> _Fields:
     try:
         return _Fields.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0])
-        raise UsageError(
-            f"{path}:{header.lines.get(name, 1)}: {name}: {plain(first['msg'])} "
-            + f"(given: {first['input']!r:.80})",
-        ) from error
+        name, told = what_is_wrong(error, _Fields, given)
+        line = header.lines.get(name.partition(".")[0], 1)
+        raise UsageError(f"{path}:{line}: {name}: {told}") from error
 
 
 def _task(fields: _Fields, header: Header, path: Path) -> Task:

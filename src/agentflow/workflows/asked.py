@@ -157,12 +157,14 @@ def unanswered(pasted: Pasted, questions: Sequence[Question], run: str | None) -
 
 
 def answered(text: str, questions: Sequence[Question]) -> dict[str, str]:
-    """A person's words as answers: to the only question, or YAML that says which.
+    """A person's words as answers: to the only question, with or without its id, or YAML that says
+    which.
 
     Raises `UsageError` if several are open and the words do not say which they answer.
     """
     if len(questions) == 1:
-        return {questions[0].id: text}
+        only = questions[0].id
+        return {only: text.strip().removeprefix(f"{only}:")}
     names = ", ".join(each.id for each in questions)
     hint = f"Write one line for each, `id: answer`, or give --answers FILE. Open: {names}."
     try:
