@@ -117,19 +117,20 @@ def _paid(
 
 
 def _phase(event: Event, phase: str) -> str:
+    if phase == "preparing" and isinstance(event, ToolStarted | TextDelta):
+        return "agent"  # the run goes on amid a turn, and is told nothing first
     match event:
-        case ToolStarted() | TextDelta() if phase == "preparing":  # it goes on, and is told nothing
-            return "agent"
         case UserMessage():
-            return phase if phase.startswith("repair") else "agent"
+            found = phase if phase.startswith("repair") else "agent"
         case AgentEnded():
-            return "verifying"
+            found = "verifying"
         case Verified():
-            return "landing"
+            found = "landing"
         case RepairStarted():
-            return f"repair {event.attempt}/{event.of}"
+            found = f"repair {event.attempt}/{event.of}"
         case _:
-            return phase
+            found = phase
+    return found
 
 
 def _doing(event: Event) -> str | None:
