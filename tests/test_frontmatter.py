@@ -60,8 +60,11 @@ def test_header_and_body_are_told_apart(text: str, fields: dict[str, str], body:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("---\na: b: c\n---\n", "f.md:2: the header is not valid YAML: mapping values"),
-        ("\n\n---\nok: 1\na: b: c\n---\n", "f.md:5: the header is not valid YAML: mapping values"),
+        ("---\na: b: c\n---\n", "f.md:2: the header is not valid YAML: `: ` stands where no key"),
+        (
+            "\n\n---\nok: 1\na: b: c\n---\n",
+            "f.md:5: the header is not valid YAML: `: ` stands where no key",
+        ),
         (
             "---\na: 1\nb: 2\na: 3\n---\n",
             "f.md:4: the header is not valid YAML: the key 'a' stands",

@@ -58,6 +58,8 @@ _UNCLOSED = {
     "while scanning a simple key": "a line must be `key: value`, and this one has no `: `",
 }
 """What is wrong where something that the library was reading began on an earlier line."""
+_PLAIN = {"mapping values are not allowed here": "`: ` stands where no key can be"}
+"""Problems of the library in other words."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -90,7 +92,7 @@ def explained(error: yaml.MarkedYAMLError) -> tuple[int, str]:
     if told and begin:
         return begin.line, told
     mark = end or begin
-    return mark.line if mark else 0, problem
+    return mark.line if mark else 0, _PLAIN.get(problem, problem)
 
 
 def parse_yaml(text: str) -> Document:
