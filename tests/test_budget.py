@@ -86,6 +86,7 @@ def test_a_call_of_unknown_price_is_not_made_under_a_limit() -> None:
 @pytest.mark.parametrize(
     ("limits", "message", "hint"),
     [
+        ({"max_turns": 1}, "the limit of 1 turn is reached", "--max-turns"),
         ({"max_turns": 2}, "the limit of 2 turns is reached", "--max-turns"),
         ({"max_cost": 0.02}, "the limit of $0.0200 is reached", "--max-cost"),
         ({"max_tokens": 4_000}, "the limit of 4000 tokens is reached", "--max-tokens"),

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentflow.durations import format_duration, parse_duration
+from agentflow.durations import format_duration, parse_duration, write_duration
 from agentflow.errors import UsageError
+from agentflow.sizes import parse_size, write_size
 
 
 @pytest.mark.parametrize(
@@ -61,3 +62,26 @@ def test_writes_the_two_largest_units(seconds: float, text: str) -> None:
 def test_no_text_does_more_than_be_refused(text: str) -> None:
     with suppress(UsageError):
         assert parse_duration(text, where="x") >= 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(2700, "45m"), (28800.0, "8h"), (5400, "1h30m"), (90, "1m30s"), (0.5, "0.5s"), (0, "0s"),
+     (172805.25, "2d5.25s")],
+)  # fmt: skip
+def test_a_duration_is_written_as_people_write_it(seconds: float, text: str) -> None:
+    assert write_duration(seconds) == text
+
+
+@given(st.integers(0, 10**9))
+def test_what_is_written_is_read_as_the_same(number: int) -> None:
+    assert parse_duration(write_duration(number / 10), where="") == pytest.approx(number / 10)
+    assert parse_size(write_size(number * 1000), where="") == number * 1000
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(4 << 30, "4GiB"), (20_000_000, "20MB"), (1 << 20, "1MiB"), (1_048_577, "1048577"), (1, "1")],
+)
+def test_a_size_is_written_as_people_write_it(size: int, text: str) -> None:
+    assert write_size(size) == text

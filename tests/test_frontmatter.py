@@ -60,8 +60,11 @@ def test_header_and_body_are_told_apart(text: str, fields: dict[str, str], body:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("---\na: b: c\n---\n", "f.md:2: the header is not valid YAML: mapping values"),
-        ("\n\n---\nok: 1\na: b: c\n---\n", "f.md:5: the header is not valid YAML: mapping values"),
+        ("---\na: b: c\n---\n", "f.md:2: the header is not valid YAML: `: ` stands where no key"),
+        (
+            "\n\n---\nok: 1\na: b: c\n---\n",
+            "f.md:5: the header is not valid YAML: `: ` stands where no key",
+        ),
         (
             "---\na: 1\nb: 2\na: 3\n---\n",
             "f.md:4: the header is not valid YAML: the key 'a' stands",
@@ -74,7 +77,23 @@ def test_header_and_body_are_told_apart(text: str, fields: dict[str, str], body:
         ("---\n- a\n---\n", "f.md:2: the header is not valid YAML: it must be `key: value` lines"),
         ("---\njust text\n---\n", "f.md:2: the header is not valid YAML: it must be"),
         ("---\n? [a]\n: b\n---\n", "f.md:2: the header is not valid YAML: found unhashable key"),
-        ("---\n'a: b\n---\n", "f.md:3: the header is not valid YAML: found unexpected end"),
+        (
+            "---\nb: 1\n'a: b\nc: 2\nd: 3\n---\n",
+            "f.md:3: the header is not valid YAML: the quotation mark that begins here is not closed",
+        ),
+        (
+            "---\nb: 1\nallow: [x, y\nc: 2\n---\n",
+            "f.md:3: the header is not valid YAML: the list that `[` begins here is not closed",
+        ),
+        (
+            "---\nb: 1\ngates: {x: y\nc: 2\n---\n",
+            "f.md:3: the header is not valid YAML: what `{` begins here is not closed",
+        ),
+        (
+            "---\nb: 1\ntitle x\nc: 2\n---\n",
+            "f.md:3: the header is not valid YAML: a line must be `key: value`",
+        ),
+        ("---\nb: 1\na: [x: {y: z: 1}]\nc: 2\n---\n", "f.md:3: the header is not valid YAML: "),
         ("---\na: 1\n...\nb: 2\n---\n", "f.md:4: the header is not valid YAML: "),
         ("---\na: 1\nb: \x01\n---\n", "f.md:3: the header holds the character U+0001"),
         ("---\na: 1\nb: 2\n", "f.md: the header that `---` begins is not closed"),

@@ -9,6 +9,7 @@ from agentflow.errors import UsageError
 from agentflow.nearest import nearest
 from agentflow.records import Landing, Task
 from agentflow.runs import landed_on, list_runs
+from agentflow.tasks.queue_headings import is_queue
 from agentflow.tasks.task import FOLDER
 from agentflow.words import word
 from agentflow.workspace.land import branch_tip, checked_out_in
@@ -26,10 +27,15 @@ def done_on(repository: Repository, name: str) -> str | None:
 
 
 def why_unknown(
-    repository: Repository, base: str, name: str, is_document: Callable[[str], bool]
+    repository: Repository,
+    base: str,
+    name: str,
+    is_document: Callable[[str], bool],
+    asking: str = "",
 ) -> str | None:
     """That there is no such task, neither in a file nor in the base's queue, and that no run of it is
-    known; None if there is one, or a document of that name, or whose batch it is."""
+    known; None if there is one, or a document of that name, or whose batch it is. `asking` is the
+    task that waits, which is never what was meant."""
     from agentflow.task_queues import queue_of_base  # 14 ms that task files do not need
 
     root = repository.root
@@ -42,17 +48,20 @@ def why_unknown(
         return None
     if list_runs(root, name) or done_run(root, name):
         return None
-    return f"there is no such task{nearest(name, sorted(known))}"
+    return f"there is no such task{nearest(name, sorted(known - {asking}))}"
 
 
 def check_known(
     task: Task, name: str, repository: Repository, base: str, is_document: Callable[[str], bool]
 ) -> None:
     """Refuse to wait for the task itself, or for what is no task. Raises `UsageError`."""
-    correct = f"Correct `depends_on` of {task.id}"
+    queued = task.path.name if task.path and is_queue(task.path) else ""
+    correct = (
+        f"Correct {f'what it depends on in {queued}' if queued else f'`depends_on` of {task.id}'}"
+    )
     if name == task.id:
         raise UsageError(f"{task.id} depends on itself", hint=f"{correct}.")
-    why = why_unknown(repository, base, name, is_document)
+    why = why_unknown(repository, base, name, is_document, task.id)
     if why:
         hint = f"{correct}, or write {FOLDER}/{name}.md."
         raise UsageError(f"{task.id} depends on {name}, and {why}", hint=hint)

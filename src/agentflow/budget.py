@@ -66,8 +66,14 @@ class Limit:
     def show(self, amount: float) -> str:
         """An amount in words."""
         if self.unit != "$":
-            return f"{amount:.0f} {self.unit}"
+            return _amount(amount, self.unit)
         return f"${amount:.2f}" if amount >= 0.1 or not amount else f"${amount:.4f}"
+
+
+def _amount(number: float, unit: str) -> str:
+    """`1 turn`, `2 turns`."""
+    shown = f"{number:.0f}"
+    return f"{shown} {unit.removesuffix('s') if shown == '1' else unit}"
 
 
 LIMITS = (
@@ -179,13 +185,13 @@ class Account:
                 yield LimitNear(limit.name, spent, most, told)
         most, spent = self.limits.timeout, self.limits.timeout - self.seconds_left
         if most < math.inf and self._is_near(TIMEOUT, spent, most):
-            told = f"{spent:.0f} of {most:.0f} seconds{self._whose} are over"
+            told = f"{spent:.0f} of {_amount(most, 'seconds')}{self._whose} are over"
             yield LimitNear(TIMEOUT, spent, most, told)
 
     def out_of_time(self) -> BudgetExceeded:
         """The error that says so."""
         return BudgetExceeded(
-            f"the limit of {self.limits.timeout:.0f} seconds{self._whose} is reached",
+            f"the limit of {_amount(self.limits.timeout, 'seconds')}{self._whose} is reached",
             "Raise it with --timeout.",
         )
 

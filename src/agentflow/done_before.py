@@ -45,16 +45,16 @@ class DoneBefore:
 
         return left_of(self._repository, commit, name, self._documents, landed)
 
-    def why_not(self, name: str, *, place: str) -> str:
+    def why_not(self, name: str, *, place: str, asking: str) -> str:
         """Why nobody can build on a task that is not among those that are run: it is done elsewhere
-        than at the `place` where all land, or nobody knows it."""
+        than at the `place` where all land, or nobody knows it. `asking` is the task that waits."""
         branch = done_on(self._repository, name) if self._shared else None
         if branch:
             return (
                 f"is done on {branch}, and {place or 'the current branch'} does not hold that. "
                 + bringing([branch], self._repository, place)
             )
-        unknown = why_unknown(self._repository, self._base, name, self._is_document)
+        unknown = why_unknown(self._repository, self._base, name, self._is_document, asking)
         return unknown or "is not there"
 
     def check_there(self, names: Iterable[str], *, place: str, anew: str) -> None:

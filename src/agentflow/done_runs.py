@@ -22,6 +22,7 @@ from agentflow.runs import (
     was_answered,
 )
 from agentflow.spending import is_replay
+from agentflow.words import ended
 
 
 def done_run(root: Path, task: str) -> Json | None:
@@ -79,9 +80,9 @@ def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
     name, outcome = str(report["run"]), str(report["outcome"])
     check_no_replay(root, name, replay=is_replay(report))
     if blocked and outcome != "blocked":
-        raise UsageError(f"the run {name} asks nothing: it is {outcome}", hint=next_of(report))
+        raise UsageError(f"the run {name} asks nothing: it {ended(outcome)}", hint=next_of(report))
     if outcome == "done" or outcome not in {*RESUMABLE, "failed"}:
-        raise UsageError(f"the run {name} is {outcome}", hint=anew(root, name))
+        raise UsageError(f"the run {name} {ended(outcome)}", hint=anew(root, name))
     return name
 
 

@@ -24,6 +24,18 @@ def parse_duration(text: str, *, where: str) -> float:
     return seconds
 
 
+def write_duration(seconds: float) -> str:
+    """Return `45m`, `1h30m` or `0.5s`: what `parse_duration` reads as the same, to the
+    microsecond."""
+    rest, written = seconds, ""
+    for unit, size in _UNITS.items():
+        whole = int(rest // size) if unit != "s" else 0
+        written += f"{whole}{unit}" if whole else ""
+        rest -= whole * size
+    number = f"{rest:.6f}".rstrip("0").rstrip(".")
+    return f"{written}{number}s" if rest or not written else written
+
+
 def format_duration(seconds: float) -> str:
     """Return `4 ms`, `8.4 s`, `3 min 20 s` or `1 h 05 min`."""
     if seconds < 0.1:

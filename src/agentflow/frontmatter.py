@@ -14,6 +14,7 @@ from yaml.nodes import MappingNode, Node
 
 from agentflow.errors import UsageError
 from agentflow.frozen import record
+from agentflow.strict_yaml import explained
 
 MAX_HEADER = 64 * 1024
 """Characters. Larger than any header of 1,579 public agent files by a factor of ten."""
@@ -148,9 +149,9 @@ def _checked(raw: str, first: int, where: str, what: str) -> tuple[dict[str, Any
     try:
         return _parse(raw, first)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + first if error.problem_mark else first
+        line, problem = explained(error)
         raise UsageError(
-            f"{where}:{line}: {what} is not valid YAML: {error.problem}",
+            f"{where}:{line + first}: {what} is not valid YAML: {problem}",
             hint="Quote values that hold `: ` or start with a special character.",
         ) from error
     except yaml.reader.ReaderError as error:

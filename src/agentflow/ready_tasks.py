@@ -68,7 +68,7 @@ def _leave_out_waiting(
             return
         for name, awaited in waiting.items():
             why = left_out.get(awaited) or done.left_of(awaited)
-            why = why or done.why_not(awaited, place=place)
+            why = why or done.why_not(awaited, place=place, asking=name)
             left_out[name] = f"waits for {awaited}: {why}"
             del items[name]
 
@@ -89,6 +89,8 @@ def _unready(name: str, root: Path, entry: Entry | None) -> str | None:
         return None
     if entry.status == "completed":
         return ""
+    if not entry.status:
+        return f"{entry.unknown_status} (agentflow tasks lint)"
     return (*entry.doubts, f"is {entry.status.replace('_', ' ')} in the queue")[0]
 
 

@@ -11,7 +11,7 @@ from agentflow.records import Json
 from agentflow.runs import batch_runs, find_report, list_runs
 from agentflow.spending import is_replay
 from agentflow.verified_runs import VerifiedRun, verified_run
-from agentflow.words import word
+from agentflow.words import ended, word
 from agentflow.workspace.repository import Repository
 
 
@@ -35,7 +35,9 @@ class Missing:
     @property
     def told(self) -> str:
         """In words."""
-        return one_line(f"batch {self.id} is not in it: its run {self.run} is {self.outcome}", 300)
+        return one_line(
+            f"batch {self.id} is not in it: its run {self.run} {ended(self.outcome)}", 300
+        )
 
 
 @record
@@ -83,7 +85,7 @@ def _of_document(repository: Repository, document: str) -> Contents:
     if not done:
         last = (runs or [find_report(root, document)])[-1]
         raise UsageError(
-            f"no batch of {document} is done: the run {last['run']} is {last['outcome']}",
+            f"no batch of {document} is done: the run {last['run']} {ended(last['outcome'])}",
             hint=f"Look at it: agentflow runs show {word(last['run'])}",
         )
     run = verified_run(repository, str(done[-1]["run"]))

@@ -6,11 +6,19 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from agentflow.configuration import Settings
+from agentflow.durations import write_duration
+from agentflow.models import catalog
 from agentflow.neutral import one_line
 from agentflow.records import Json
 from agentflow.redaction import MARK, Redact, redactor
 from agentflow.settings import CONFIG, Resolved
+from agentflow.sizes import write_size
 from agentflow.trust import leaves
+
+DURATIONS = frozenset({"timeout", "cpu"})
+"""Keys whose numbers are seconds."""
+SIZES = frozenset({"memory", "disk", "file_size", "upload"})
+"""Keys whose numbers are bytes."""
 
 _SECRET = re.compile(r"TOKEN|SECRET|PASSW|KEY|CREDENTIAL|AUTH(?!OR)", re.IGNORECASE)
 """Names of variables whose literal values may hold a password."""
@@ -41,7 +49,7 @@ def settings_rows(
     return [
         (
             one_line(name, 200),
-            one_line(_written(value), 500),
+            one_line(_written(name, value), 500),
             one_line(", ".join(_sources(sources, base)), 500),
         )
         for name, value, sources in _rows(resolved, _redactor(resolved.settings, environment))
@@ -70,8 +78,25 @@ def _rows(resolved: Resolved, redact: Redact) -> list[tuple[str, Any, tuple[str,
     return rows
 
 
-def _written(value: Any) -> str:
-    return "none" if value is None else json.dumps(value, ensure_ascii=False)
+def _written(name: str, value: Any) -> str:
+    if name == "model" and value is None:
+        return f"the prompt's, else {catalog.DEFAULT}"
+    shown = _as_given(name.rpartition(".")[2], value)
+    return "none" if shown is None else json.dumps(shown, ensure_ascii=False)
+
+
+def _as_given(key: str, value: Any) -> Any:
+    """The value with durations and sizes as people write them."""
+    if isinstance(value, dict):
+        fields = cast("Json", value)
+        return {name: _as_given(name, each) for name, each in fields.items()}
+    if isinstance(value, list):
+        return [_as_given(key, each) for each in cast("list[Any]", value)]
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value
+    if key in DURATIONS:
+        return write_duration(value)
+    return write_size(int(value)) if key in SIZES else value
 
 
 def _sources(sources: tuple[str, ...], base: str) -> list[str]:

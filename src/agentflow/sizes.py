@@ -17,3 +17,10 @@ def parse_size(text: str, *, where: str) -> int:
     if found is None or found[2] not in _UNITS:
         raise UsageError(f"{where}: {text[:40]!r} is not a size like 4GiB, 500MB or 1048576")
     return int(float(found[1]) * _UNITS[found[2]])
+
+
+def write_size(size: int) -> str:
+    """Return `4GiB`, `20MB` or `1048577`: what `parse_size` reads as the same, in few digits."""
+    written = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+    forms = [f"{size // of}{unit}" for unit, of in written.items() if size >= of and size % of == 0]
+    return min([str(size), *forms], key=lambda form: sum(map(str.isdigit, form)))

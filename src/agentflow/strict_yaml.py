@@ -51,6 +51,17 @@ class Malformed(ValueError):
         self.line = line
 
 
+_UNCLOSED = {
+    "while scanning a quoted scalar": "the quotation mark that begins here is not closed",
+    "while parsing a flow sequence": "the list that `[` begins here is not closed with `]`",
+    "while parsing a flow mapping": "what `{` begins here is not closed with `}`",
+    "while scanning a simple key": "a line must be `key: value`, and this one has no `: `",
+}
+"""What is wrong where something that the library was reading began on an earlier line."""
+_PLAIN = {"mapping values are not allowed here": "`: ` stands where no key can be"}
+"""Problems of the library in other words."""
+
+
 class _Loader(yaml.SafeLoader):
     """Refuses what makes a small text large (aliases) or ambiguous (a key twice)."""
 
@@ -72,6 +83,18 @@ for _tag, (_expression, _first) in _RESOLVED.items():
     )
 
 
+def explained(error: yaml.MarkedYAMLError) -> tuple[int, str]:
+    """The line that is wrong, from 0, and why. What is not closed is noticed lines below, often at
+    the end: there it is the line where it begins."""
+    begin, end = error.context_mark, error.problem_mark
+    problem = " ".join(str(error.problem or error.context).split())
+    told = _UNCLOSED.get(str(error.context)) if begin and end and begin.line < end.line else None
+    if told and begin:
+        return begin.line, told
+    mark = end or begin
+    return mark.line if mark else 0, _PLAIN.get(problem, problem)
+
+
 def parse_yaml(text: str) -> Document:
     """Return the one document of a text. Raises `Malformed` for anything else."""
     loader: Any = None
@@ -81,9 +104,8 @@ def parse_yaml(text: str) -> Document:
         lines: dict[Place, int] = {(): 1}
         return Document(None if node is None else _value(node, (), lines), lines)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = " ".join(str(error.problem or error.context).split())
-        raise Malformed(problem, mark.line + 1 if mark else 1) from error
+        line, problem = explained(error)
+        raise Malformed(problem, line + 1) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise Malformed(f"it holds the character U+{int(error.character):04X}", line) from error

@@ -34,11 +34,16 @@ class QueueFile:
 
 @record
 class Waiting:
-    """A pending entry that cannot be done yet."""
+    """An entry that cannot be done yet: it is pending, or its status cannot be told."""
 
     entry: Entry
     awaited: tuple[str, ...]
     """Ids of tasks; empty if the entry itself leaves doubts."""
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What the entry itself leaves open."""
+        return tuple(filter(None, (self.entry.unknown_status, *self.entry.doubts)))
 
 
 @record
@@ -47,7 +52,7 @@ class NextEntry:
 
     entry: Entry | None
     waiting: tuple[Waiting, ...]
-    """All that is pending and not ready."""
+    """All that is pending and not ready, and what has no status that is known."""
 
 
 def queue_paths(root: Path) -> list[Path]:
@@ -123,13 +128,15 @@ def next_entry(queue: Queue, root: Path, landed: Collection[str]) -> NextEntry:
     `landed` are tasks that HEAD holds; a task with a `.done` marker is not to be done again, but
     what depends on it waits until it landed.
     """
-    done = {*landed, *(each.id for each in queue.pending() if read_marker(root, each.id) == "done")}
+    open_ = [each for each in queue.entries if each.status in {"pending", ""}]
+    done = {*landed, *(each.id for each in open_ if read_marker(root, each.id) == "done")}
     finished = queue.finished(landed)
     ready = queue.ready(done, landed)
     waiting = tuple(
         Waiting(entry, tuple(name for name in entry.depends_on if name not in finished))
-        for entry in queue.pending(done)
-        if entry.doubts or not finished.issuperset(entry.depends_on)
+        for entry in open_
+        if entry.id not in done
+        if not entry.status or entry.doubts or not finished.issuperset(entry.depends_on)
     )
     return NextEntry(ready[0] if ready else None, waiting)
 

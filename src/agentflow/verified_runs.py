@@ -13,7 +13,7 @@ from agentflow.records import Json
 from agentflow.run_reports import REPORT
 from agentflow.runs import FOLDER, find_report, is_begun, list_runs
 from agentflow.spending import is_replay
-from agentflow.words import word
+from agentflow.words import ended, word
 from agentflow.workspace.git import GitError
 from agentflow.workspace.land import base_ref
 from agentflow.workspace.repository import Repository
@@ -54,7 +54,7 @@ def verified_run(repository: Repository, wanted: str) -> VerifiedRun:
             str(each["run"]) for each in list_runs(root, task) if each["outcome"] in VERIFIED
         ]
         raise UsageError(
-            f"the run {run} is {outcome}: it verified nothing",
+            f"the run {run} {ended(outcome)}, so there is no verified commit",
             hint=f"Look at it: agentflow runs show {word(run)}"
             + (f". Or give the one that did: {earlier[-1]}" if earlier else ""),
         )

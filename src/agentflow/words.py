@@ -14,6 +14,24 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{ending}"
 
 
+_ENDED = {
+    "done": "is done",
+    "failed": "failed its checks",
+    "blocked": "waits for an answer",
+    "budget": "stopped at a limit",
+    "environment": "stopped as the repository or the machine was not ready",
+    "provider": "stopped as the API of the model failed",
+    "conflict": "could not land what it verified",
+    "interrupted": "was interrupted",
+    "unfinished": "was left unfinished",
+}
+
+
+def ended(outcome: object) -> str:
+    """What an outcome means, as the rest of a sentence about a run."""
+    return _ENDED.get(str(outcome), f"ended with {outcome}")
+
+
 def plain(message: str) -> str:
     """What is wrong with a value, without the class of the error that pydantic puts before it."""
     return message.removeprefix("Value error, ")

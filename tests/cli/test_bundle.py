@@ -336,7 +336,7 @@ def test_a_merge_request_is_opened_and_then_updated(done: Delivered) -> None:
     assert log.read_text().splitlines()[:6] == [*asked, "mr create", *asked, "mr update"]
     told = done.run(root, "pr", "TASK-1").stdout.splitlines()[0]
     assert told == (
-        "told  https://gitlab.example.com/o/r/-/merge_requests/new?merge_request%5Bsource_branch%5D="
+        "open it yourself  https://gitlab.example.com/o/r/-/merge_requests/new?merge_request%5Bsource_branch%5D="
         "agentflow%2FTASK-1&merge_request%5Btarget_branch%5D=main"
     )
 
@@ -344,14 +344,17 @@ def test_a_merge_request_is_opened_and_then_updated(done: Delivered) -> None:
 def test_without_a_program_the_address_and_the_body_are_printed(done: Delivered) -> None:
     unknown = done.run(done.shell.project.root, "pr", "TASK-1")
     assert unknown.stdout.splitlines()[0] == (
-        "told  open it where origin is: the address of its form is not known"
+        "open it yourself  on the server of origin, with this title and text:"
     )
     github(done)
     ended = done.run(done.shell.project.root, "pr", "TASK-1")
 
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
-    assert lines[0] == "told  https://github.com/o/r/compare/main...agentflow/TASK-1?expand=1"
+    assert (
+        lines[0]
+        == "open it yourself  https://github.com/o/r/compare/main...agentflow/TASK-1?expand=1"
+    )
     assert lines[1].startswith("TASK-1: ")
     assert "✅ passed ` build:test `" in ended.stdout
 

@@ -1,11 +1,18 @@
 """`agentflow config show`."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
+from pydantic import BaseModel, BeforeValidator
 
+from agentflow import setting_tables
 from agentflow.configuration import Settings
+from agentflow.setting_tables import Table
+from agentflow.setting_types import as_bytes, as_seconds
+from agentflow.settings_shown import DURATIONS, SIZES
 from tests.cli.shell import EVIL, Shell
 
 CONFIG = ".orchestrator/config.toml"
@@ -41,16 +48,38 @@ def test_every_setting_is_shown_with_its_source(shell: Shell) -> None:
         "max_cost": f"3.0 {shared}",
         "gates.test": f'{{"command": "true"}} {shared}',
         "environment.setup": f'"make" {shared}',
-        "environment.timeout": "1800.0 default",
+        "environment.timeout": '"30m" default',
+        "sandbox.memory": '"4GiB" default',
+        "sandbox.cpu": '"8h" default',
         "max_turns": f"7 {file}",
         "land": '"none" AGENTFLOW_LAND',
         "allow": '["app/**"] task TASK-1',
-        "timeout": "300.0 task TASK-1",
-        "model": "none default",
+        "timeout": '"5m" task TASK-1',
+        "model": "the prompt's, else sonnet default",
         "services": "{} default",
     }
     assert {name: rows[name] for name in expected} == expected
     assert {name.split(".")[0] for name in rows} == set(Settings.model_fields)
+
+
+def _numbers(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    """Every key of a table that is a duration or a size, and which of the two."""
+    readers: dict[object, str] = {as_seconds: "duration", as_bytes: "size"}
+    for name, field in model.model_fields.items():
+        for each in field.metadata:
+            if isinstance(each, BeforeValidator) and each.func in readers:
+                yield name, readers[each.func]
+
+
+def test_every_duration_and_size_is_known_to_be_one() -> None:
+    tables = [Settings, *(each for each in vars(setting_tables).values() if _is_table(each))]
+    found = {pair for table in tables for pair in _numbers(table)}
+    assert {name for name, kind in found if kind == "duration"} == DURATIONS
+    assert {name for name, kind in found if kind == "size"} == SIZES
+
+
+def _is_table(value: object) -> TypeGuard[type[Table]]:
+    return isinstance(value, type) and issubclass(value, Table)
 
 
 def test_json_has_every_field_and_needs_no_task(shell: Shell) -> None:

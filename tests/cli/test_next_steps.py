@@ -84,7 +84,7 @@ REFUSED = {
         f"Look at it: agentflow runs show {DONE}",
     ),
     f"answer {CUT} yes": (
-        f"the run {CUT} asks nothing: it is interrupted",
+        f"the run {CUT} asks nothing: it was interrupted",
         f"Go on with it: agentflow resume {CUT}",
     ),
     "phase-6 TASK_2025_002": (

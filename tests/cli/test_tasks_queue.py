@@ -55,6 +55,25 @@ def test_lint_has_the_tasks_and_the_problems(shell: Shell) -> None:
     assert "2 documents, 0 batches, 5 queued tasks, 1 error" in wrong.stderr
 
 
+def test_what_has_no_status_that_is_known_is_named_by_next(shell: Shell) -> None:
+    text = "### TASK-8: a\n**Status:** pendign\n**Dependencies:** TASK-9\n\n### TASK-9: b\n"
+    queue(shell).write_text(text, "utf-8")
+
+    ended = shell.run("tasks", "next")
+    told = json.loads(shell.run("tasks", "next", "--json").stdout)
+
+    assert (ended.returncode, ended.stdout) == (3, "waiting\n")
+    assert ended.stderr == (
+        "TASK-8 (line 1) has no status that is known: 'pendign'; did you mean 'pending'?; it waits "
+        "for TASK-9\nTASK-9 (line 5) has no status that is known: ''\n"
+    )
+    assert [each["doubts"] for each in told["waiting"]] == [
+        ["has no status that is known: 'pendign'; did you mean 'pending'?"],
+        ["has no status that is known: ''"],
+    ]
+    assert [each["for"] for each in told["waiting"]] == [["TASK-9"], []]
+
+
 def test_lint_knows_task_files_documents_and_their_batches(shell: Shell) -> None:
     """What `run` takes for a dependency is no problem; TASK-1 is a file."""
     there = ("TASK-1", "TASK_2025_001", "TASK_2025_001-batch-1")

@@ -199,6 +199,20 @@ def test_a_dependency_that_nobody_knows_is_no_task(project: Project, names: tupl
     assert left == "waits for USER-1: there is no such task; did you mean 'USERS-1'?"
 
 
+@pytest.mark.parametrize("names", [("X-3",), ("X-3", "ORDERS-1")])
+def test_who_waits_is_not_what_was_meant_and_a_queue_has_its_own_place(
+    project: Project, names: tuple[str]
+) -> None:
+    entry = "### X-3: a\n**Status:** pending\n**Depends On:** X-9\n"
+    project.write("task_queue.md", entry)
+    told, step = refused(project, *names)
+    assert told == "X-3 depends on X-9, and there is no such task"
+    assert (
+        step == "Correct what it depends on in task_queue.md, or write .orchestrator/tasks/X-9.md."
+    )
+    assert several(project).left_out["X-3"] == "waits for X-9: there is no such task"
+
+
 @pytest.mark.parametrize("names", [("X-1",), ("X-1", "ORDERS-1"), ()])
 def test_a_task_that_depends_on_itself_is_told_so(project: Project, names: tuple[str, ...]) -> None:
     task(project, "X-1", "X-1")

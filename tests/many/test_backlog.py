@@ -54,7 +54,8 @@ def test_all_means_what_is_ready_and_says_why_the_rest_is_not(project: Project) 
         "### TASK-1: One\n\n| Field | Value |\n|---|---|\n| Status | pending |\n\nDo it.\n\n"
         "### TASK-2: Two\n\n| Field | Value |\n|---|---|\n| Status | in progress |\n\nDo it.\n\n"
         "### TASK-3: Three\n\n| Field | Value |\n|---|---|\n| Status | pending |\n"
-        "| Depends on | TASK-1 |\n\nDo it.\n",
+        "| Depends on | TASK-1 |\n\nDo it.\n\n"
+        "### TASK-4: Four\n\n| Field | Value |\n|---|---|\n| Status | pendign |\n\nDo it.\n",
     )
     write_marker(project.root, "T-3", "failed")
     write_marker(project.root, "T-8", "done")
@@ -72,6 +73,8 @@ def test_all_means_what_is_ready_and_says_why_the_rest_is_not(project: Project) 
             "T-5": "proposed by an agent: name it, or give --accept-followups",
             "T-6": "waits for T-7: there is no such task; did you mean 'T-8'?",
             "TASK-2": "is in progress in the queue",
+            "TASK-4": "has no status that is known: 'pendign'; did you mean 'pending'? "
+            "(agentflow tasks lint)",
             "T-8": "",
         }
         or "T-8" not in found.left_out

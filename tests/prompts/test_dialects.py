@@ -56,7 +56,7 @@ def test_a_fallback_says_where_and_why() -> None:
             3,
             "warning",
             "header-repaired",
-            "the header is not valid YAML: mapping values are not allowed here; read with "
+            "the header is not valid YAML: `: ` stands where no key can be; read with "
             "`description` quoted",
         ),
     )

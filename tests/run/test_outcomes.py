@@ -232,7 +232,7 @@ async def test_an_agent_may_give_up_or_ask(
             "the next call could exceed the limit of 10 tokens: 0 tokens are spent",
         ),
         ({"max_cost": 0.0001}, "the next call could exceed the limit of $0.0001: $0.00 are spent"),
-        ({"timeout": 0.8}, "the limit of 1 seconds is reached"),
+        ({"timeout": 0.8}, "the limit of 1 second is reached"),
     ],
     ids=["turns", "tokens", "cost", "time"],
 )

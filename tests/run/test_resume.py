@@ -311,7 +311,7 @@ async def test_runs_are_chosen_by_name_task_or_because_there_is_one(project: Pro
     stopped = await project.run(TURNS, max_turns=1)
     for wanted in (None, "TASK-1", stopped["run"]):
         assert choose_run(project.root, wanted, blocked=False) == stopped["run"]
-    with pytest.raises(UsageError, match="asks nothing: it is budget"):
+    with pytest.raises(UsageError, match="asks nothing: it stopped at a limit"):
         choose_run(project.root, "TASK-1", blocked=True)
     with pytest.raises(UsageError, match="there is no run or task 'TASK-2'"):
         choose_run(project.root, "TASK-2", blocked=False)

@@ -1,5 +1,6 @@
 """Task files: fields, ids, warnings, and refusals that name file, line and key."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -283,10 +284,26 @@ def test_where_no_task_is_known_the_hint_says_how_to_write_one(tmp_path: Path) -
     assert caught.value.hint == told
 
 
-def test_a_folder_is_no_task(tmp_path: Path, file: Path) -> None:
+def test_what_is_no_file_is_no_task_and_never_suggested(tmp_path: Path, file: Path) -> None:
     file.mkdir()
-    with pytest.raises(UsageError, match="there is no task 'TASK-1'"):
-        find_task("TASK-1", tmp_path)
+    file.with_name("LNK-1.md").symlink_to("gone.md")
+    os.mkfifo(file.with_name("PIPE-1.md"))
+    file.with_name("RING-1.md").symlink_to("RING-1.md")
+    for name, told in (
+        ("TASK-1", "is a folder"),
+        ("LNK-1", "is a link that leads nowhere: gone.md"),
+        ("PIPE-1", "is no regular file"),
+        ("RING-1", "is a link that leads nowhere: RING-1.md"),
+    ):
+        place = file.with_name(f"{name}.md")
+        for given in (name, str(place)):
+            with pytest.raises(UsageError) as caught:
+                find_task(given, tmp_path)
+            assert caught.value.message == f"{place} {told}"
+    with pytest.raises(UsageError) as caught:
+        find_task("TASK-2", tmp_path)
+    assert caught.value.message == f"there is no task 'TASK-2' in {FOLDER}"
+    assert "Known tasks" not in caught.value.hint
 
 
 def test_gates_are_split_at_the_first_equals_sign() -> None:

@@ -291,7 +291,7 @@ async def test_a_pull_request_of_a_document_offers_what_passed_and_names_what_di
 
     made = proposed(tracked, TASK)
 
-    told = f"batch 2 is not in it: its run {failed['run']} is failed"
+    told = f"batch 2 is not in it: its run {failed['run']} failed its checks"
     assert made.title == f"{TASK}: batch 1"
     assert [each.told for each in contents(tracked, TASK).missing] == [told]
     assert [line.partition(":")[0] for line in named(made)] == [
@@ -330,7 +330,7 @@ async def test_a_document_of_which_nothing_is_verified_has_no_pull_request(
     with pytest.raises(UsageError) as caught:
         proposed(tracked, TASK)
     run = report["batches"][0]["run"]
-    assert caught.value.message == f"no batch of {TASK} is done: the run {run} is failed"
+    assert caught.value.message == f"no batch of {TASK} is done: the run {run} failed its checks"
     assert caught.value.hint == f"Look at it: agentflow runs show {run}"
 
 

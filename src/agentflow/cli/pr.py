@@ -6,6 +6,9 @@ import typer
 
 from agentflow.cli.output import data, exit_codes, print_json, say
 
+_ACTIONS = {"told": "open it yourself"}
+"""What is printed for people where it is not the action's own word."""
+
 
 def pr(
     run: Annotated[
@@ -62,7 +65,7 @@ def pr(
         for notice in missing:
             say(notice)
         say(f"pushed {found.branch} to {remote}")
-        place = opened.url or f"open it where {remote} is: the address of its form is not known"
-        data().print(neutral(f"{opened.action}  {place}"))
+        place = opened.url or f"on the server of {remote}, with this title and text:"
+        data().print(neutral(f"{_ACTIONS.get(opened.action, opened.action)}  {place}"))
         if opened.action == "told":
             data().print(f"{wanted.title}\n\n{neutral(wanted.body)}", fit="whole")

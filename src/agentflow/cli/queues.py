@@ -123,8 +123,9 @@ def next_in_queue(held: "QueueFile | None", here: Desk, *, json: bool) -> None:
     else:
         for each in found.waiting:
             awaited = ", ".join(each.awaited) or "; ".join(each.entry.doubts)
-            told = f"{each.entry.id} (line {each.entry.line}) waits for {awaited}"
-            say(one_line(told, 300))
+            waits = f"waits for {awaited}" if awaited else ""
+            told = "; it ".join(filter(None, (each.entry.unknown_status, waits)))
+            say(one_line(f"{each.entry.id} (line {each.entry.line}) {told}", 300))
         entry = found.entry
         name = f"  {entry.id}  {one_line(entry.title, 80)} (line {entry.line})" if entry else ""
         data().print(f"do{name}" if entry else "waiting" if found.waiting else "none")

@@ -20,7 +20,7 @@ from agentflow.frozen import record
 from agentflow.records import Json
 from agentflow.redaction import Redact
 from agentflow.runs import LEFT, RESUMABLE, run_name
-from agentflow.words import word
+from agentflow.words import ended, word
 from agentflow.world import World
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Board:
             raise UsageError("the answer is empty", hint="Give the text.")
         if entry.outcome != "blocked":
             raise UsageError(
-                f"the run {entry.run} asks nothing: it is {entry.outcome}",
+                f"the run {entry.run} asks nothing: it {ended(entry.outcome)}",
                 hint="See where runs stand: agentflow cluster status",
             )
         if redact(text) != text:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from agentflow.errors import UsageError
 from agentflow.frozen import record
+from agentflow.nearest import nearest
 from agentflow.tasks.document import Problem, Token
 from agentflow.tasks.handoff_blocks import quoted
 from agentflow.tasks.queue_checks import cycles, unknown
@@ -68,6 +69,13 @@ class Entry:
     """Its status with its sign, if there is exactly one that is known."""
     sha256: str = ""
     """Of what it says besides its status, in hexadecimal."""
+
+    @property
+    def unknown_status(self) -> str:
+        """That its status cannot be told, as the rest of a sentence; empty if it can."""
+        said = (self.fields or {}).get("status", "")[:80]
+        near = nearest(plain(said), STATUSES) if said else ""
+        return "" if self.status else f"has no status that is known: {said!r}{near}"
 
 
 @record
@@ -216,9 +224,6 @@ def _entry(
     found, line = section.found, section.line
     known = _known(found[1], fields, problems)
     status = STATUSES.get(plain(known.get("status", "")), "")
-    if not status:
-        told = f"{found[1]} has no status that is known: {known.get('status', '')[:80]!r}"
-        problems.append(Problem(line, "error", "status-unknown", told))
     depends = [each for each in fields if each.name in {"depends on", "dependencies"}]
     if len(depends) > _MOST_FIELDS:
         told = f"{found[1]} has {len(depends)} fields of dependencies"
@@ -232,7 +237,7 @@ def _entry(
     doubts = [each.message for each in problems[unread:] if each.severity == "error"]
     remarks = [each for each in problems[unread:] if each.severity != "error"]
     doubts += ["it has too many fields of dependencies"] if len(depends) > _MOST_FIELDS else []
-    return Entry(
+    entry = Entry(
         id=found[1],
         title=_title(found),
         line=line,
@@ -247,6 +252,10 @@ def _entry(
         token=_token(section, fields) if status else None,
         sha256=_digest(section, fields),
     )
+    if not status:
+        told = f"{entry.id} {entry.unknown_status}"
+        problems.append(Problem(line, "error", "status-unknown", told))
+    return entry
 
 
 def _known(identifier: str, fields: Sequence[_Field], problems: list[Problem]) -> dict[str, str]:

@@ -16,6 +16,8 @@ class Waits(Protocol):
     def entry(self) -> Entry: ...
     @property
     def awaited(self) -> tuple[str, ...]: ...
+    @property
+    def doubts(self) -> tuple[str, ...]: ...
 
 
 def describe(path: str, queue: Queue) -> Json:
@@ -60,7 +62,7 @@ def describe_next(path: str, entry: Entry | None, waiting: Sequence[Waits]) -> J
                 "task": each.entry.id,
                 "line": each.entry.line,
                 "for": list(each.awaited),
-                "doubts": list(each.entry.doubts),
+                "doubts": list(each.doubts),
             }
             for each in waiting
         ],

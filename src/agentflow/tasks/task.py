@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -139,17 +140,35 @@ def find_task(name: str, root: Path, queued: Sequence[str] = ()) -> Path:
     if names_a_file(name):
         if path.is_file():
             return path
+        _refuse_no_file(path)
         raise UsageError(f"there is no task file {name}", hint=_known_tasks(folder))
     check_id(name)
     path = folder / f"{name}.md"
     if not path.is_file():
-        known = [*(file.stem for file in folder.glob("*.md")), *queued]
+        _refuse_no_file(path)
+        known = [*_files(folder), *queued]
         where = f"{FOLDER} or the queue" if queued else FOLDER
         raise UsageError(
             f"there is no task {name!r} in {where}{nearest(name, known)}",
             hint=_known_tasks(folder, queued),
         )
     return path
+
+
+def _files(folder: Path) -> list[str]:
+    """The ids of the tasks that files hold."""
+    return [file.stem for file in folder.glob("*.md") if file.is_file()]
+
+
+def _refuse_no_file(path: Path) -> None:
+    """Refuse a name in a folder of tasks that is there and is no file. Raises `UsageError`."""
+    if path.is_symlink() and not path.exists():
+        told = f"is a link that leads nowhere: {path.readlink()}"
+    elif os.path.lexists(path):
+        told = "is a folder" if path.is_dir() else "is no regular file"
+    else:
+        return
+    raise UsageError(f"{path} {told}", hint="A task is a Markdown file: put one in its place.")
 
 
 def before_init(root: Path) -> str:
@@ -159,7 +178,7 @@ def before_init(root: Path) -> str:
 
 
 def _known_tasks(folder: Path, queued: Sequence[str] = ()) -> str:
-    known = sorted({*(file.stem for file in folder.glob("*.md")), *queued})
+    known = sorted({*_files(folder), *queued})
     if not known:
         return (
             f"{before_init(folder.parents[1])}Write {FOLDER}/<ID>.md, or give the task as --text."
