@@ -104,7 +104,7 @@ def test_another_base_and_uncommitted_words(shell: Shell) -> None:
 
 def test_wishes_that_exclude_each_other_and_bad_files_are_refused(shell: Shell) -> None:
     assert shell.run("trust", "--yes", "--revoke").returncode == 2
-    shell.project.write(CONFIG, "[services.x]\ncommand = 1\n")
+    shell.project.write(CONFIG, "[services.x]\ncommand = 1\nready = 'r'\n")
     shell.project.commit()
     broken = shell.run("trust", "--yes")
     assert (broken.returncode, broken.stdout) == (2, "")
