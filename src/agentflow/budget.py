@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from agentflow.commands import raising
 from agentflow.errors import BudgetExceeded
 from agentflow.events import LimitNear
 from agentflow.frozen import record
@@ -56,7 +57,6 @@ class Limit:
     """In `Limits` and in the configuration."""
     unit: str
     """`$`, or what follows the number."""
-    hint: str
     amount: Callable[[Spending], float]
 
     def of(self, limits: Limits) -> float | None:
@@ -77,31 +77,11 @@ def _amount(number: float, unit: str) -> str:
 
 
 LIMITS = (
-    Limit("max_turns", "turns", "Raise it with --max-turns.", lambda s: s.turns),
-    Limit(
-        "max_cost",
-        "$",
-        "Raise it with --max-cost.",
-        lambda s: math.inf if s.cost is None else s.cost,
-    ),
-    Limit(
-        "max_tokens",
-        "tokens",
-        "Raise it with --max-tokens.",
-        lambda s: s.usage.total_tokens,
-    ),
-    Limit(
-        "max_input_tokens",
-        "input tokens",
-        "Raise it with --max-input-tokens.",
-        lambda s: s.usage.prompt_tokens,
-    ),
-    Limit(
-        "max_output_tokens",
-        "output tokens",
-        "Raise it with --max-output-tokens.",
-        lambda s: s.usage.output_tokens,
-    ),
+    Limit("max_turns", "turns", lambda s: s.turns),
+    Limit("max_cost", "$", lambda s: math.inf if s.cost is None else s.cost),
+    Limit("max_tokens", "tokens", lambda s: s.usage.total_tokens),
+    Limit("max_input_tokens", "input tokens", lambda s: s.usage.prompt_tokens),
+    Limit("max_output_tokens", "output tokens", lambda s: s.usage.output_tokens),
 )
 """All but the wall clock."""
 
@@ -192,7 +172,7 @@ class Account:
         """The error that says so."""
         return BudgetExceeded(
             f"the limit of {_amount(self.limits.timeout, 'seconds')}{self._whose} is reached",
-            "Raise it with --timeout.",
+            raising(TIMEOUT, f"{math.ceil(2 * self.limits.timeout)}s"),
         )
 
     def _is_near(self, name: str, spent: float, most: float) -> bool:
@@ -208,8 +188,9 @@ class Account:
 
     def _exceeded(self, limit: Limit, most: float, worst: float) -> BudgetExceeded:
         spent, of, whose = limit.amount(self.spent), limit.show(most), self._whose
+        hint = raising(limit.name, enough(most, spent, worst, whole=limit.unit != "$"))
         if spent >= most:
-            return BudgetExceeded(f"the limit of {of}{whose} is reached", limit.hint)
+            return BudgetExceeded(f"the limit of {of}{whose} is reached", hint)
         if not math.isfinite(worst):
             return BudgetExceeded(
                 f"the price of the next call is unknown, so the limit of {of}{whose} cannot hold",
@@ -218,8 +199,21 @@ class Account:
         return BudgetExceeded(
             f"the next call could exceed the limit of {of}{whose}: {limit.show(spent)} are "
             f"spent, and it may take {limit.show(worst)}",
-            limit.hint,
+            hint,
         )
+
+
+def enough(most: float, spent: float, worst: float, *, whole: bool) -> str:
+    """A limit that lets a run go on which one of `most` stopped before a call that may take `worst`:
+    twice that limit, and room for two such calls, in two digits."""
+    wanted = max(2 * most, spent + (2 * worst if math.isfinite(worst) else 0.0))
+    if not math.isfinite(wanted):
+        return "N"
+    if whole and wanted < 100:
+        return f"{math.ceil(wanted)}"
+    unit = 10.0 ** (math.floor(math.log10(wanted)) - 1) if wanted > 0 else 1.0
+    rounded = math.ceil(round(wanted / unit, 6)) * unit
+    return f"{rounded:.0f}" if whole or unit >= 1 else f"{rounded:.{round(-math.log10(unit))}f}"
 
 
 def shared_account(flags: Mapping[str, Any], owner: str, clock: Callable[[], float]) -> Account:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from agentflow.commands import again
 from agentflow.errors import AgentflowError
 from agentflow.events import (
     AgentEnded,
@@ -40,7 +41,7 @@ from agentflow.history import Line, decode, read_history
 from agentflow.journal import load
 from agentflow.records import Json
 from agentflow.results import LEFT_TO_CI
-from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, again, list_runs
+from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, list_runs
 from agentflow.spending import Spending, usage_json
 
 SUBTYPES = {
@@ -140,7 +141,9 @@ class Summary:
             "exit_code": finished.get("exit_code"),
             "reason": finished.get("reason", ""),
             "hint": finished.get("hint", ""),
-            "again": again(started.get("order", {})),
+            "again": again(
+                started.get("order", {}), f"the command that began {started.get('run')}"
+            ),
             **{
                 name: started.get(name)
                 for name in ("task", "task_sha256", "title", "run", "base", "branch")

@@ -95,7 +95,7 @@ def task_lock(folder: Path, task: str, patience: float = PATIENCE) -> Generator[
             if time.monotonic() >= deadline:
                 raise Held(
                     f"another run of {task} is at work",
-                    hint="Wait for it, or stop it with Ctrl-C where it runs.",
+                    hint=f"Stop it with Ctrl-C where it runs, or wait for it: agentflow wait {word(task)}",
                 )
             time.sleep(0.02)
         with suppress(OSError):  # a full disk: who holds it is still told by the lock itself
@@ -192,14 +192,6 @@ def check_no_replay(root: Path, run: str, *, replay: bool) -> None:
             f"the run {run} repeats a recording, and cannot go on",
             hint=f"{anew(root, run)} (by a model, or from a recording again: --replay FILE)",
         )
-
-
-def again(order: Json, extra: str = "", command: str = "the same command") -> str:
-    """The command that asks for the same and gives `extra`, or words for a `command` that is not known:
-    free text, a document and flags would have to be given again."""
-    if order.get("text") is None and order.get("task") and not order.get("flags"):
-        return " ".join(("agentflow run", word(order["task"]), *extra.split()))
-    return f"{command} with {extra}" if extra else command
 
 
 def anew(root: Path, run: str) -> str:

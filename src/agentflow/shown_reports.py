@@ -26,6 +26,7 @@ _FIELDS: Json = {
     ),
     "task_total": {"runs": 0, "turns": 0, "cost_usd": _NUMBER},
     "landed": {"ref": "", "tip": "", "replaced": ""},
+    "combined": {"base": "", "tip": ""},
     "commits": [{"sha": "", "subject": ""}],
     "needed_elsewhere": [""],
     "follow_ups": [""],
@@ -62,10 +63,12 @@ another type; a list's only item is the pattern of all. `_NUMBER` is a number or
 def shown(report: Json) -> Json:
     """The fields of a report that are shown, each there and of its type, whatever was given.
 
-    `landed` and `reply` are None, or have all their fields.
+    `landed`, `combined` and `reply` are None, or have all their fields.
     """
     fields: Json = _like(_FIELDS, report)
-    absent = [name for name in ("landed", "reply") if not isinstance(report.get(name), dict)]
+    absent = [
+        name for name in ("landed", "combined", "reply") if not isinstance(report.get(name), dict)
+    ]
     return {**fields, **dict.fromkeys(absent)}
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from agentflow.backlog import Backlog, Item
+from agentflow.commands import TasksCommand, raised_in
 from agentflow.errors import AgentflowError, Interrupted
 from agentflow.followups import followups_in
 from agentflow.records import Json, Task
@@ -26,12 +27,16 @@ BY_ITSELF = frozenset({"done", "skipped", "interrupted", "budget", "provider"})
 """Outcomes after which nobody needs to act before the same command goes on."""
 
 
+SAME = "agentflow run //these"
+"""What stands for the command that runs all tasks, until it is known."""
+
+
 def entry(item: Item, reports: Sequence[Json]) -> Json:
     """What became of a task, by the reports of its runs."""
     last = reports[-1]
     costs = [report.get("total_cost_usd", 0.0) for report in reports]
     landed: Json | None = last.get("landed")
-    is_done, step = last.get("outcome") == "done", command_after({**last, "again": None})
+    is_done, step = last.get("outcome") == "done", command_after({**last, "again": SAME})
     return {
         "task": item.task.id,
         "title": item.task.title,
@@ -104,11 +109,16 @@ def unstarted(task: Task, reason: str) -> Json:
 
 
 def summary(
-    backlog: Backlog, entries: Mapping[str, Json], spent: Spending, stopped: int | None = None
+    backlog: Backlog,
+    entries: Mapping[str, Json],
+    spent: Spending,
+    command: TasksCommand,
+    stopped: int | None = None,
 ) -> Json:
     """What became of all tasks, in the order of the backlog, and the worst of it.
 
-    `spent` is by this call. `stopped` is the signal after which nothing more was begun.
+    `spent` is by this call, whose command is `command`. `stopped` is the signal after which nothing
+    more was begun.
     """
     tasks = [
         entries.get(item.task.id) or unstarted(item.task, _why_not(item, entries))
@@ -120,13 +130,17 @@ def summary(
         worst, code = Interrupted.outcome, Interrupted(stopped).exit_code
     done = sum(task["outcome"] == "done" for task in tasks)
     told = "" if worst == "done" else f"{done} of {len(tasks)} tasks are done"
+    raised = {name: value for task in tasks for name, value in raised_in(task["hint"]).items()}
+    again = command.again(raised) if told else ""
+    tasks = [{**task, "hint": _written(task["hint"], again)} for task in tasks]
     return {
         "type": "tasks",
         "outcome": worst,
         "exit_code": code,
         "is_error": worst != "done",
         "reason": told,
-        "hint": _hint(tasks) if told else "",
+        "hint": _hint(tasks, again) if told else "",
+        "again": again,
         "tasks": tasks,
         "left_out": dict(backlog.left_out),
         "notices": list(backlog.notices),
@@ -135,11 +149,16 @@ def summary(
     }
 
 
-def _hint(tasks: Sequence[Json]) -> str:
+def _written(hint: str, again: str) -> str:
+    """A task's hint with the command for all, where it has something in its place."""
+    before, placed, _ = hint.partition(SAME)
+    return f"{before}{again}" if placed else hint
+
+
+def _hint(tasks: Sequence[Json], again: str) -> str:
     """The next step of all tasks together, where some are not done."""
-    again = "the same command goes on with what is left, and repeats nothing that is done"
     by_itself = all(task["outcome"] in BY_ITSELF for task in tasks)
-    return again if by_itself else f"do what the tasks say; then {again}"
+    return again if by_itself else told_after("do what the tasks say", again)
 
 
 def _why_not(item: Item, entries: Mapping[str, Json]) -> str:

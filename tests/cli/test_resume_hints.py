@@ -76,7 +76,7 @@ def without_base(shell: Shell) -> None:
         (in_the_way, 7, "git branch -m agentflow/TASK-1 NAME"),
         (checked_out, 7, "Check out another branch there"),
         (beside, 7, "git branch -m agentflow NAME"),
-        (of_another_text, 2, "Begin anew: agentflow run TASK-1 --fresh. Or take the change back"),
+        (of_another_text, 2, "Begin anew: agentflow run TASK-1 --fresh\nOr take the change back"),
         (without_checkpoints, 2, "Begin anew: agentflow run TASK-1 --fresh"),
         (without_base, 2, "Begin anew: agentflow run TASK-1 --fresh"),
     ],

@@ -44,7 +44,8 @@ REPORT: dict[str, Any] = {
             "TASK-124",
             "conflict",
             reason="agentflow/all moved meanwhile: app/main.py changed there too",
-            hint="The verified commits are on refs/agentflow/verified/TASK-124-1.",
+            hint="The verified commits are on refs/agentflow/verified/TASK-124-1; then: "
+            "agentflow run TASK-123 TASK-124 TASK-125 --target agentflow/all",
             total_cost_usd=None,
             duration_ms=61_000,
         ),
@@ -52,7 +53,9 @@ REPORT: dict[str, Any] = {
     ],
     "num_turns": 31,
     "total_cost_usd": None,
-    "hint": "do what the tasks say; then the same command goes on with what is left",
+    "hint": "do what the tasks say; then: "
+    "agentflow run TASK-123 TASK-124 TASK-125 --target agentflow/all",
+    "again": "agentflow run TASK-123 TASK-124 TASK-125 --target agentflow/all",
     "left_out": {"TASK-126": "it waits for TASK-999, which nobody knows"},
 }
 
@@ -62,4 +65,6 @@ def test_the_table_of_several_tasks(width: int) -> None:
     with terminal(width) as (screen, printer):
         print_tasks(printer, REPORT)
     check_golden(GOLDEN / f"tasks_{width}.txt", screen.text)
+    told = screen.text.replace("\n", "").count(REPORT["again"])
+    assert told == 1, "below the table alone, and whole"
     assert all(len(line) <= width for line in screen.lines)

@@ -100,13 +100,14 @@ def test_a_whole_report_is_printed() -> None:
         "  report   .orchestrator/runs/TASK-1-20250101T000000-abcd/report.json",
         "  page     agentflow report TASK-1 --open",
         "  next     h",
-        "  next     git log -p bbbbbbbbbbbb..x",
+        "  next     git log -p bbbbbbbbbbbb..cccccccccccc",
     ]
 
 
 def test_the_name_of_a_branch_is_one_word_where_its_command_is_copied() -> None:
     landed = {**FIELDS["landed"], "ref": "refs/heads/feat/a&b"}
-    assert printed({**FIELDS, "landed": landed}).endswith("git log -p bbbbbbbbbbbb..'feat/a&b'\n")
+    fields: dict[str, Any] = {**FIELDS, "landed": landed, "commits": []}
+    assert printed(fields).endswith("git log -p bbbbbbbbbbbb..'feat/a&b'\n")
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=repr)
@@ -139,6 +140,7 @@ def test_what_is_shown_of_a_report_of_ours_is_what_it_says() -> None:
     assert shown({**FIELDS, "type": "result"}) == {
         **FIELDS,
         "reply": None,
+        "combined": None,
         "again": "",
         "needed_elsewhere": [],
         "follow_ups": [],

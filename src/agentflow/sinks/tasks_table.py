@@ -5,12 +5,15 @@ from agentflow.neutral import one_line
 from agentflow.records import Json
 from agentflow.sinks.printer import Printer
 from agentflow.sinks.tables import Row, print_table
+from agentflow.what_next import step_lines
 from agentflow.words import counted
 
 STYLES = {"done": "green", "skipped": "dim", "failed": "bold red", "environment": "bold red"}
 """How outcomes look; every other one is yellow."""
 TOLD = 1000
-"""Characters of a reason or a step, which ends with a command to copy."""
+"""Characters of a reason."""
+WHOLE = 5000
+"""Characters of a command to copy: as good as any."""
 
 
 def print_tasks(printer: Printer, report: Json) -> None:
@@ -20,23 +23,27 @@ def print_tasks(printer: Printer, report: Json) -> None:
     form = f"{{:<{width}}}  {{:<12}} {{:>7}}  {{:>9}}  {{:>10}}  {{}}"
     titles = ("task", "outcome", "commits", "cost", "time", "where")
     head = Row([(title, "dim") for title in titles], is_heading=True)
-    print_table(printer, form, [head, *(_row(task, width) for task in tasks)])
+    print_table(
+        printer, form, [head, *(_row(task, width, report.get("again", "")) for task in tasks)]
+    )
     done = sum(task["outcome"] == "done" for task in tasks)
     turns, cost = counted(report["num_turns"], "turn"), _cost(report["total_cost_usd"])
     printer.print(f"{done} of {len(tasks)} done · {turns} · {cost}")
     for name, why in report["left_out"].items():
         printer.print((f"not ready: {one_line(name, 100)}: {one_line(why, TOLD)}", "dim"))
-    if report["hint"]:
-        printer.print(("next: ", "dim"), one_line(report["hint"], TOLD))
+    for line in step_lines(report["hint"]):
+        printer.print(("next: ", "dim"), one_line(line, WHOLE))
 
 
-def _row(task: Json, width: int) -> Row:
-    """A task's row; below it why it ended so, and what comes next."""
+def _row(task: Json, width: int, again: str) -> Row:
+    """A task's row; below it why it ended so, and what comes next, but for the command that goes on
+    with all: that stands below the table."""
     time = format_duration(task["duration_ms"] / 1000) if task["duration_ms"] else ""
     proposed = ", ".join(task["follow_ups"])
     asks = f"asks for {proposed}" if proposed else ""
-    step = f"next: {task['hint']}" if task["hint"] else ""
-    told = [one_line(text, TOLD) for text in (task["reason"], step, asks) if text]
+    steps = [f"next: {line}" for line in step_lines(task["hint"]) if line != again]
+    told = [one_line(text, TOLD) for text in (task["reason"], asks) if text]
+    told[1 if task["reason"] else 0 : 0] = [one_line(step, WHOLE) for step in steps]
     return Row(
         (
             (one_line(task["task"], 100), "bold"),

@@ -175,7 +175,7 @@ class _Series:
             commit = escalate(plan, repository, kept, batch, report, locks)
             self.escalation = escalation(kept, batch, report, commit, self.wanted.again)
             hint = (
-                f"Look at it: agentflow runs show {word(report['run'])}. Mend task or plan, then: "
+                f"Look at it: agentflow runs show {word(report['run'])}\nMend task or plan, then: "
             )
             hint += f"{self.wanted.again} --retry"
         self.step = None
@@ -184,10 +184,10 @@ class _Series:
 
     def _command_after(self, report: Json) -> str:
         """The command that goes on with a batch that was not done."""
-        command = command_after({**report, "again": None})
-        if command.startswith(RESUME) and not self.wanted.run:
-            return f"the same command, or for this batch alone: {command}"
-        return command
+        alone = command_after({**report, "again": self.wanted.again})
+        if not alone.startswith(RESUME) or self.wanted.run:
+            return alone
+        return command_after({**report, "again": self.wanted.again, "num_turns": 0})
 
     def _ending(self, situation: Situation) -> Ending:
         """How it ends where no batch is left that could be done now."""

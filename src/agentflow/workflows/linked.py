@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.budget import Account, shared_account
+from agentflow.commands import option_of, raised_in
 from agentflow.disk import write_atomically
 from agentflow.errors import AgentflowError, Conflict, UsageError
 from agentflow.events import Event
@@ -229,7 +230,7 @@ def _landed(link: Link, world: World, told: Callable[[str], None]) -> Json:
         try:
             land(repository, candidate, "branch", link.branch, link.run)
         except Conflict as conflict:
-            conflict.hint = f"{conflict.hint} The next call goes on with what has not landed."
+            conflict.hint = f"{conflict.hint}\nThe next call goes on with what has not landed."
             raise
         told(f"landed {link.task} on {link.branch} in {link.directory}")
     # Also where a call died after landing, and before this.
@@ -246,10 +247,16 @@ def _kept(link: Link) -> Json:
     return read_report(link.directory / FOLDER / link.run)
 
 
+def _same(hint: str) -> str:
+    """The command for all parts, in words, with the limit that a hint raises."""
+    raised = [option_of(name, value) for name, value in raised_in(hint).items()]
+    return " with ".join(["the same command", *raised]) + SAME.removeprefix("the same command")
+
+
 def _stopped_at(part: Part, report: Json) -> Ending:
     """As the part ended that stopped the others."""
     reason = f"{report['task']}: {report['reason']}; nothing of the handoff landed"
-    step = SAME
+    step = _same(report["hint"])
     if report["outcome"] == "blocked":
         step = f"{command_after({**report, 'hint': ''})} in {part.place}; then {SAME}"
     return Ending(report["outcome"], report["exit_code"], reason, told_after(report["hint"], step))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
+from agentflow.commands import batches_command
 from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.globs import matches
@@ -71,7 +72,7 @@ class Wanted:
     @property
     def again(self) -> str:
         """The command that goes on."""
-        return f"agentflow phase-6 {word(self.task)}"
+        return batches_command(self.task, self.flags)
 
     @property
     def changed(self) -> UsageError:
