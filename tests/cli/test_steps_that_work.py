@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from agentflow.runs import task_lock
+from agentflow.workspace.repository import open_repository
 from tests.cli.shell import Shell
 from tests.forks.programs import scripted_model
 from tests.many.fleet import writes
@@ -126,3 +128,28 @@ def test_a_run_whose_task_is_gone_is_named(shell: Shell, url: str) -> None:
     remove = shlex.split(told["hint"].rpartition(": ")[2])
     subprocess.run(remove, cwd=shell.project.root, check=True)
     assert "no run here can go on" in shell.run("resume").stderr
+
+
+def test_a_run_at_work_says_how_it_is_waited_for(shell: Shell, url: str) -> None:
+    cut = shell.run("run", "B", "--base-url", url, *GATE, "--max-turns", "1")
+    assert cut.returncode == 4, cut.stderr
+    (report,) = shell.project.root.glob(".orchestrator/runs/B-*/report.json")
+    report.unlink()
+    world = shell.project.world
+    repository = open_repository(shell.project.root, world.environment)
+    with task_lock(repository.locks(world.cache), "B"):
+        for words in (("answer", "B", "hi"), ("resume", report.parent.name)):
+            refused = shell.run(*words)
+            assert refused.returncode == 2
+            assert refused.stderr == (
+                f"error: the run {report.parent.name} is at work\n  Wait for it: agentflow wait B\n"
+            )
+        shown = shell.run("runs", "show", "B").stdout.splitlines()
+        assert shown[-2:] == [
+            "  next     agentflow runs show B --follow",
+            "  next     agentflow wait B",
+        ]
+        held = shell.run("run", "B", "--fresh", "--base-url", url, *GATE)
+        assert held.stderr.endswith("wait for it: agentflow wait B\n")
+    shown = shell.run("runs", "show", "B").stdout.splitlines()
+    assert shown[-1] == f"  next     agentflow resume {report.parent.name}"
