@@ -120,7 +120,9 @@ async def test_a_full_disk_stops_a_run_and_it_goes_on_later(
         assert stopped["reason"].endswith(": No space left on device")
         run = newest_run(project.root, "TASK-1") or ""
         step = f"go on: agentflow resume {run}"
-        if kind is UserMessage:  # before the first reply
+        if (
+            kind is UserMessage and "resume" not in stopped["hint"]
+        ):  # before the first reply, if no room was left
             step = "begin again: agentflow run TASK-1 --prompt plain --base-url "
         assert stopped["hint"].startswith(f"Free disk space or mend permissions. Then {step}")
         assert (project.marker("failed"), project.marker("done")) == (None, None)
