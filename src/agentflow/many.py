@@ -77,7 +77,7 @@ async def run_many(
         accepted = await asyncio.to_thread(_accepted, wanted, world, entries)
         await work(replace(wanted, backlog=accepted))
         backlog = replace(backlog, items=(*backlog.items, *accepted.items))
-    return summary(backlog, entries, account.spent, stop.signal)
+    return summary(backlog, entries, account.spent, stop.signal, fresh=wanted.fresh)
 
 
 def _accepted(wanted: Wanted, world: World, entries: Mapping[str, Json]) -> Backlog:

@@ -104,11 +104,17 @@ def unstarted(task: Task, reason: str) -> Json:
 
 
 def summary(
-    backlog: Backlog, entries: Mapping[str, Json], spent: Spending, stopped: int | None = None
+    backlog: Backlog,
+    entries: Mapping[str, Json],
+    spent: Spending,
+    stopped: int | None = None,
+    *,
+    fresh: bool = False,
 ) -> Json:
     """What became of all tasks, in the order of the backlog, and the worst of it.
 
-    `spent` is by this call. `stopped` is the signal after which nothing more was begun.
+    `spent` is by this call. `stopped` is the signal after which nothing more was begun. `fresh` says
+    that what was done is begun anew by the same command.
     """
     tasks = [
         entries.get(item.task.id) or unstarted(item.task, _why_not(item, entries))
@@ -126,7 +132,7 @@ def summary(
         "exit_code": code,
         "is_error": worst != "done",
         "reason": told,
-        "hint": _hint(tasks) if told else "",
+        "hint": _hint(tasks, fresh=fresh) if told else "",
         "tasks": tasks,
         "left_out": dict(backlog.left_out),
         "notices": list(backlog.notices),
@@ -135,9 +141,10 @@ def summary(
     }
 
 
-def _hint(tasks: Sequence[Json]) -> str:
+def _hint(tasks: Sequence[Json], *, fresh: bool) -> str:
     """The next step of all tasks together, where some are not done."""
-    again = "the same command goes on with what is left, and repeats nothing that is done"
+    command = "the same command without --fresh" if fresh else "the same command"
+    again = f"{command} goes on with what is left, and repeats nothing that is done"
     by_itself = all(task["outcome"] in BY_ITSELF for task in tasks)
     return again if by_itself else f"do what the tasks say; then {again}"
 
