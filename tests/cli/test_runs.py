@@ -315,3 +315,12 @@ def test_what_is_not_pruned_is_said(runs: Runs, add: Callable[..., Path], tmp_pa
     assert [line[0] for line in again.stdout.splitlines()] == ["A", "C"]
     assert "stays: another run of A is at work" in again.stdout
     assert again.stderr == "0 runs removed\n"
+
+
+def test_what_is_to_be_pruned_is_shown_without_control_sequences(
+    runs: Runs, add: Callable[..., Path]
+) -> None:
+    add(json.dumps({"task": "A", "run": RUN, "outcome": EVIL[:10], "exit_code": 1}))
+    ended = runs("prune", "--keep", "0s", "--dry-run")
+    assert (ended.returncode, ended.stdout.split()[0]) == (0, RUN)
+    assert ended.stdout.replace("\n", "").isprintable()

@@ -33,10 +33,13 @@ for line in sys.stdin:
 """
 
 
+def _program(script: str) -> Program:
+    return Program((sys.executable, "-I", "-S", "-c", script), {"PATH": os.defpath}, "/")
+
+
 @contextlib.asynccontextmanager
 async def channel(script: str, patience: float = 20.0) -> AsyncGenerator[Channel]:
-    program = Program((sys.executable, "-I", "-S", "-c", script), {"PATH": os.defpath}, "/")
-    opened = await Channel.start("none", program, SESSION, patience)
+    opened = await Channel.start("none", _program(script), SESSION, patience)
     try:
         yield opened
     finally:
@@ -240,3 +243,18 @@ async def test_a_cancelled_start_leaves_no_process(tmp_path: Path) -> None:
         await asyncio.wait_for(start(), 0.3)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_start_that_is_cancelled_at_once_leaves_nothing_open(turns: int) -> None:
+    """Each turn of the loop is another moment of the start."""
+    async with channel(START + ECHO):
+        pass
+    before = _descriptors()
+    start = asyncio.create_task(Channel.start("none", _program(START + ECHO), SESSION))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    start.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await start
+    assert _descriptors() == before

@@ -143,6 +143,22 @@ async def test_without_a_sandbox_the_environment_is_clean(
     assert not await asyncio.to_thread(os.path.lexists, output.split()[-1])
 
 
+async def test_without_a_sandbox_who_is_told_to_stop_while_it_is_made_stops(tree: Path) -> None:
+    entered = list[str]()
+
+    async def enter() -> None:
+        async with open_sandbox("none", Policy(tree=tree)):
+            entered.append("entered")
+
+    opening = asyncio.create_task(enter())
+    await asyncio.sleep(0)  # the first thread is at work
+    opening.cancel(2)
+
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await opening
+    assert (caught.value.args, entered) == ((2,), [])
+
+
 async def test_auto_never_means_none(tree: Path, tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailure, match="only in a sandbox") as caught:
         async with bubblewrap.open_channel(Policy(tree=tree), search=str(tmp_path)):

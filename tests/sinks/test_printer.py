@@ -57,6 +57,8 @@ def test_a_line_is_folded_where_somebody_looks_on(monkeypatch: pytest.MonkeyPatc
         ({**looks, "NO_COLOR": "1"}, "whole", whole),
         ({**looks, "CI": "true"}, "fold", whole),
         ({**looks, "CI": "true", "FORCE_COLOR": "1"}, "fold", whole),
+        ({**looks, "GITHUB_ACTIONS": "true"}, "fold", whole),
+        ({**looks, "TF_BUILD": "True"}, "fold", whole),
     ):
         file = Terminal()
         printer(file, environment=environment).print(*long, fit=cast(Fit, fit))

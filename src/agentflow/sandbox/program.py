@@ -1,6 +1,7 @@
 """The process of a toolbox: how it is started, and what connects us to it."""
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import socket
@@ -54,29 +55,34 @@ class Started:
 async def start(program: Program) -> Started:
     """Start a process. Raises `EnvironmentFailure` if it cannot be started."""
     _keep_bytecode(TOOLBOX)
-    ours, theirs = socket.socketpair()
-    stderr = _bounded_file(STDERR_LIMIT)
-    streams = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
+    with contextlib.ExitStack() as opened:
+        stderr = _bounded_file(STDERR_LIMIT)
+        opened.callback(os.close, stderr)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            streams = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
+            opened.callback(streams[1].close)
+            process = await _process(program, theirs, stderr)
+        opened.pop_all()  # the caller's now
+    return Started(process, streams, stderr)
+
+
+async def _process(
+    program: Program, channel: socket.socket, stderr: int
+) -> asyncio.subprocess.Process:
     try:
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             *program.argv,
-            stdin=theirs.fileno(),
-            stdout=theirs.fileno(),
+            stdin=channel.fileno(),
+            stdout=channel.fileno(),
             stderr=stderr,
             env=dict(program.environment),
             cwd=program.directory,
             pass_fds=program.descriptors,
             start_new_session=True,  # Ctrl-C is for agentflow to handle, not for the sandbox
         )
-    except BaseException as error:
-        streams[1].close()
-        os.close(stderr)
-        if isinstance(error, OSError):
-            raise EnvironmentFailure(f"{program.argv[0]} cannot be started: {error}") from error
-        raise
-    finally:
-        theirs.close()
-    return Started(process, streams, stderr)
+    except OSError as error:
+        raise EnvironmentFailure(f"{program.argv[0]} cannot be started: {error}") from error
 
 
 def toolbox_command(directory: str) -> tuple[str, ...]:
