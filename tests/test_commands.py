@@ -48,6 +48,8 @@ def test_a_command_has_all_that_decides_what_its_run_does() -> None:
         ({"task": "C", "flags": {"land": "none"}}, {"land": "branch"},
          "agentflow run C --land branch"),
         ({"task": "C"}, {"fresh": True}, "agentflow run C --fresh"),
+        ({"task": "C", "flags": {"max_turns": 4}}, {"max_turns": 8, "timeout": 2e6},
+         "agentflow run C --max-turns 8 --timeout 2000000s"),
         ({"task": None, "text": "Say it's done"}, {},
          "agentflow run --text 'Say it'\"'\"'s done'"),
         ({"text": "a\nb"}, {}, "the same command"),
@@ -75,14 +77,14 @@ def test_batches_that_land_elsewhere_say_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "raised", "command"),
+    ("names", "enough", "command"),
     [
         (["B", "x/C d.md"], {}, "agentflow run B 'x/C d.md' --base main --max-turns 1 --jobs 1"),
-        ([], {"max_turns": "2"}, "agentflow run --all --base main --max-turns 2 --jobs 1"),
+        ([], {"max_turns": 2}, "agentflow run --all --base main --max-turns 2 --jobs 1"),
     ],
 )
 def test_several_tasks_are_asked_for_as_they_were(
-    names: list[str], raised: dict[str, str], command: str
+    names: list[str], enough: dict[str, float], command: str
 ) -> None:
     several = TasksCommand(names, {"max_turns": 1}, "main", ("--jobs 1",))
-    assert several.again(raised) == command
+    assert several.again(enough) == command

@@ -31,18 +31,8 @@ def report(outcome: str, hint: str = "", **fields: Any) -> Json:
             "agentflow run A --replay FILE",
         ),
         (
-            report("budget", "Raise it with --max-turns 4", num_turns=2),
-            f"Raise it: {RESUME} --max-turns 4",
-        ),
-        (
-            report(
-                "budget", "Raise it with --max-cost 0.2", again="agentflow run A --max-cost 0.1"
-            ),
-            "Raise it: agentflow run A --max-cost 0.2",
-        ),
-        (
-            report("budget", "Raise it with --timeout 2s"),
-            "Raise it: the same command with --timeout 2s",
+            report("budget", num_turns=2, enough={"max_turns": 4, "timeout": None}),
+            f"{RESUME} --max-turns 4",
         ),
         (report("failed", "Give it.", replay=True, num_turns=2), "Give it."),
         (report("environment", "Mend it."), "Mend it."),

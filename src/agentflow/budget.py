@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agentflow.commands import raising
 from agentflow.errors import BudgetExceeded
 from agentflow.events import LimitNear
 from agentflow.frozen import record
@@ -172,7 +171,7 @@ class Account:
         """The error that says so."""
         return BudgetExceeded(
             f"the limit of {_amount(self.limits.timeout, 'seconds')}{self._whose} is reached",
-            raising(TIMEOUT, f"{math.ceil(2 * self.limits.timeout)}s"),
+            enough={TIMEOUT: float(math.ceil(2 * self.limits.timeout))},
         )
 
     def _is_near(self, name: str, spent: float, most: float) -> bool:
@@ -188,32 +187,30 @@ class Account:
 
     def _exceeded(self, limit: Limit, most: float, worst: float) -> BudgetExceeded:
         spent, of, whose = limit.amount(self.spent), limit.show(most), self._whose
-        hint = raising(limit.name, enough(most, spent, worst, whole=limit.unit != "$"))
-        if spent >= most:
-            return BudgetExceeded(f"the limit of {of}{whose} is reached", hint)
-        if not math.isfinite(worst):
+        if not (math.isfinite(spent) and math.isfinite(worst)):
+            what = "the price of the next call" if math.isfinite(spent) else "what was spent"
             return BudgetExceeded(
-                f"the price of the next call is unknown, so the limit of {of}{whose} cannot hold",
+                f"{what} is unknown, so the limit of {of}{whose} cannot hold",
                 "Add [prices] for its model to your config.toml.",
             )
-        return BudgetExceeded(
-            f"the next call could exceed the limit of {of}{whose}: {limit.show(spent)} are "
-            f"spent, and it may take {limit.show(worst)}",
-            hint,
-        )
+        told = f"the limit of {of}{whose} is reached"
+        if spent < most:
+            told = (
+                f"the next call could exceed the limit of {of}{whose}: {limit.show(spent)} are "
+                f"spent, and it may take {limit.show(worst)}"
+            )
+        return BudgetExceeded(told, enough={limit.name: _enough(limit, most, spent + 2 * worst)})
 
 
-def enough(most: float, spent: float, worst: float, *, whole: bool) -> str:
-    """A limit that lets a run go on which one of `most` stopped before a call that may take `worst`:
-    twice that limit, and room for two such calls, in two digits."""
-    wanted = max(2 * most, spent + (2 * worst if math.isfinite(worst) else 0.0))
-    if not math.isfinite(wanted):
-        return "N"
-    if whole and wanted < 100:
-        return f"{math.ceil(wanted)}"
-    unit = 10.0 ** (math.floor(math.log10(wanted)) - 1) if wanted > 0 else 1.0
-    rounded = math.ceil(round(wanted / unit, 6)) * unit
-    return f"{rounded:.0f}" if whole or unit >= 1 else f"{rounded:.{round(-math.log10(unit))}f}"
+def _enough(limit: Limit, most: float, wanted: float) -> float:
+    """A limit that lets a run go on which one of `most` stopped: twice that one, or what is wanted
+    if that is more, in two digits."""
+    wanted = max(2 * most, wanted)
+    if limit.unit != "$" and wanted < 100:
+        return math.ceil(wanted)
+    digits = 1 - math.floor(math.log10(wanted)) if wanted else 0
+    enough = math.ceil(round(wanted * 10**digits, 6)) / 10**digits
+    return round(enough, digits) if limit.unit == "$" else round(enough)
 
 
 def shared_account(flags: Mapping[str, Any], owner: str, clock: Callable[[], float]) -> Account:

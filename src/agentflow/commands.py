@@ -1,6 +1,5 @@
 """Commands that ask for what was asked for before, written out so that a shell takes them."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,28 +21,13 @@ _BATCHES = ("prompt", "phase-6"), ("land", "branch")
 """What runs of batches are given without an option."""
 
 
-RAISING = "Raise it with "
-_RAISED = re.compile(r"(?:^| )--(max-[a-z-]+|timeout) ([\d.]+s?|N)(?= |$)")
-"""A limit as a command gives it."""
-
-
-def option_of(name: str, value: object) -> str:
+def _option(name: str, value: object) -> str:
     """An option of a setting with one value: `--max-turns 8`."""
+    if isinstance(value, float):
+        value = f"{value:.15g}"
     if name == "timeout":
-        return f"--timeout {value:g}s" if isinstance(value, float) else f"--timeout {value}"
+        value = f"{value}s"
     return f"--{name.replace('_', '-')} {word(value)}"
-
-
-def raising(setting: str, value: str) -> str:
-    """The hint where a limit is too low; `value` lets the run go on."""
-    return f"{RAISING}{option_of(setting, value)}"
-
-
-def raised_in(hint: str) -> dict[str, str]:
-    """The limits that a hint raises, by the names of their settings; none where it is no such hint."""
-    if not hint.startswith("Raise it"):
-        return {}
-    return {found[1].replace("-", "_"): found[2] for found in _RAISED.finditer(hint)}
 
 
 def options_of(flags: Mapping[str, Any]) -> list[str] | None:
@@ -56,7 +40,7 @@ def options_of(flags: Mapping[str, Any]) -> list[str] | None:
         + word(f"{gate['name']}={gate['command']}")
         for gate in flags.get("gates", ())
     ]
-    single = [option_of(name, flags[name]) for name in _SINGLE if name in flags]
+    single = [_option(name, flags[name]) for name in _SINGLE if name in flags]
     switches = [f"--{name.replace('_', '-')}" for name in _SWITCHES if flags.get(name)]
     return [*single, *lists, *gates, *switches]
 
@@ -106,7 +90,7 @@ def again(order: Json, unknown: str = "the same command", **changed: Any) -> str
     if command:
         return command
     given = {**({"base": base} if base else {}), **changed}
-    extra = [option_of(name, each) for name, each in given.items()]
+    extra = [_option(name, each) for name, each in given.items()]
     extra += ["--fresh"] if fresh and not order.get("fresh") else []
     return f"{unknown} with {' '.join(extra)}" if extra else unknown
 
@@ -122,8 +106,8 @@ class TasksCommand:
     more: tuple[str, ...] = ()
     """Its other options, but for `--fresh`: that would begin anew what is done."""
 
-    def again(self, raised: Mapping[str, str]) -> str:
-        """The command that goes on with what is left, and repeats nothing that is done; `raised` are
+    def again(self, enough: Mapping[str, float]) -> str:
+        """The command that goes on with what is left, and repeats nothing that is done; `enough` are
         limits that it gives instead of its own."""
-        names, flags = self.names or ["--all"], {**self.flags, **raised}
+        names, flags = self.names or ["--all"], {**self.flags, **enough}
         return run_command(names, flags, self.base, *self.more) or "the same command"

@@ -122,7 +122,7 @@ class Summary:
         started, finished = self._of(RunStarted), self._of(RunFinished)
         collected, landed = self._of(Collected), self._of(LandingDone)
         recorded, spent = self._of(Recorded), self._spent
-        resumed = self._of(RunResumed)
+        resumed, enough = self._of(RunResumed), finished.get("enough", {})
         outcome = finished.get("outcome", "unfinished")
         seconds = (self._now() - self._started).total_seconds() + self._earlier
         return {
@@ -141,8 +141,9 @@ class Summary:
             "exit_code": finished.get("exit_code"),
             "reason": finished.get("reason", ""),
             "hint": finished.get("hint", ""),
+            "enough": dict(enough),
             "again": again(
-                started.get("order", {}), f"the command that began {started.get('run')}"
+                started.get("order", {}), f"the command that began {started.get('run')}", **enough
             ),
             **{
                 name: started.get(name)

@@ -3,7 +3,7 @@ there and of its type."""
 
 from typing import Any, cast, get_args
 
-from agentflow.records import Json, Status
+from agentflow.records import Json, Limits, Status
 from agentflow.results import Criterion, Evidence, Fault
 
 _NUMBER_LIMIT = 1e15
@@ -12,6 +12,7 @@ _FIELDS: Json = {
     **dict.fromkeys(("task", "run", "outcome", "title", "reason", "hint", "again", "base"), ""),
     **dict.fromkeys(("marker", "work_tree", "kept"), ""),
     "replay": False,
+    "enough": dict.fromkeys(Limits.__annotations__, _NUMBER),
     "num_turns": 0,
     "duration_ms": _NUMBER,
     "total_cost_usd": _NUMBER,

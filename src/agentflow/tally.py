@@ -4,12 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 from agentflow.backlog import Backlog, Item
-from agentflow.commands import TasksCommand, raised_in
+from agentflow.commands import TasksCommand
 from agentflow.errors import AgentflowError, Interrupted
 from agentflow.followups import followups_in
 from agentflow.records import Json, Task
 from agentflow.spending import Spending
-from agentflow.what_next import command_after, told_after
+from agentflow.what_next import command_alone, told_after
 
 WORST = (
     "interrupted",
@@ -27,23 +27,20 @@ BY_ITSELF = frozenset({"done", "skipped", "interrupted", "budget", "provider"})
 """Outcomes after which nobody needs to act before the same command goes on."""
 
 
-SAME = "agentflow run //these"
-"""What stands for the command that runs all tasks, until it is known."""
-
-
 def entry(item: Item, reports: Sequence[Json]) -> Json:
     """What became of a task, by the reports of its runs."""
     last = reports[-1]
     costs = [report.get("total_cost_usd", 0.0) for report in reports]
     landed: Json | None = last.get("landed")
-    is_done, step = last.get("outcome") == "done", command_after({**last, "again": SAME})
+    hint = last.get("hint") or ""
     return {
         "task": item.task.id,
         "title": item.task.title,
         "already_done": bool(last.get("already_done")),
         **{name: last.get(name) for name in ("outcome", "exit_code", "run", "base", "branch")},
         "reason": last.get("reason") or "",
-        "hint": last.get("hint") or "" if is_done else told_after(last.get("hint") or "", step),
+        "hint": hint if last.get("outcome") == "done" else told_after(hint, command_alone(last)),
+        "enough": last.get("enough") or {},
         "runs": [report["run"] for report in reports],
         "commits": (last.get("commits") or []) if landed else [],
         "landed": landed,
@@ -65,7 +62,8 @@ def document_entry(
     landed: list[Json] = [run for run in runs if run.get("landed")]
     return {
         **(entry(item, runs) if runs else {**unstarted(item.task, ""), "base_of": []}),
-        **{name: last[name] for name in ("outcome", "exit_code", "reason", "hint", "branch")},
+        **{name: last[name] for name in ("outcome", "exit_code", "reason", "hint", "enough")},
+        "branch": last["branch"],
         "already_done": last["outcome"] == "done" and not batches,
         "commits": [commit for run in landed for commit in _commits(run)],
         "landed": {"ref": f"refs/heads/{last['branch']}", "tip": tip} if tip else None,
@@ -84,6 +82,7 @@ def refused(item: Item, error: AgentflowError) -> Json:
         "outcome": error.outcome,
         "exit_code": error.exit_code,
         "hint": error.hint,
+        "enough": error.enough,
     }
 
 
@@ -97,6 +96,7 @@ def unstarted(task: Task, reason: str) -> Json:
         "exit_code": None,
         "reason": reason,
         "hint": "",
+        "enough": {},
         **dict.fromkeys(("run", "base", "branch", "landed", "combined")),
         "runs": [],
         "commits": [],
@@ -130,9 +130,7 @@ def summary(
         worst, code = Interrupted.outcome, Interrupted(stopped).exit_code
     done = sum(task["outcome"] == "done" for task in tasks)
     told = "" if worst == "done" else f"{done} of {len(tasks)} tasks are done"
-    raised = {name: value for task in tasks for name, value in raised_in(task["hint"]).items()}
-    again = command.again(raised) if told else ""
-    tasks = [{**task, "hint": _written(task["hint"], again)} for task in tasks]
+    again = command.again(_enough(tasks)) if told else ""
     return {
         "type": "tasks",
         "outcome": worst,
@@ -149,10 +147,12 @@ def summary(
     }
 
 
-def _written(hint: str, again: str) -> str:
-    """A task's hint with the command for all, where it has something in its place."""
-    before, placed, _ = hint.partition(SAME)
-    return f"{before}{again}" if placed else hint
+def _enough(tasks: Sequence[Json]) -> dict[str, float]:
+    """The limits with which all tasks could go on that one stopped."""
+    enough: dict[str, float] = {}
+    for name, limit in (each for task in tasks for each in task["enough"].items()):
+        enough[name] = max(limit, enough.get(name, 0))
+    return enough
 
 
 def _hint(tasks: Sequence[Json], again: str) -> str:

@@ -1,8 +1,6 @@
 """What a person does next, after a run that has ended."""
 
-import shlex
-
-from agentflow.commands import RAISING, raised_in
+from agentflow.commands import options_of
 from agentflow.folding import with_commands_apart
 from agentflow.records import Json
 from agentflow.words import word
@@ -14,41 +12,41 @@ _THEN = "; then: "
 def command_after(report: Json) -> str:
     """The command that goes on after a run that is not done, by its report's fields; empty if its
     hint has all there is to say."""
-    hint, again = str(report.get("hint") or ""), report.get("again") or "the same command"
-    if _says_all(report, hint):
+    again = report.get("again") or "the same command"
+    if _says_all(report):
         return ""
+    if report.get("replay"):
+        return f"{again} --replay FILE"
     block = ", with the same block" if str(report["task"]).startswith("HANDOFF-") else ""
+    return command_alone(report) or f"{again}{block}"
+
+
+def command_alone(report: Json) -> str:
+    """The command that goes on with this very run, whatever it is a part of; empty if that begins
+    another one, or if its hint has all there is to say."""
+    if _says_all(report) or report.get("replay"):
+        return ""
+    run = word(report["run"])
+    enough: Json = report.get("enough") or {}
     match report["outcome"]:
-        case _ if report.get("replay"):
-            return f"{again} --replay FILE"
-        case "budget" | "interrupted" | "provider" | "environment" if report.get("num_turns"):
-            return _raised(f"{RESUME} {word(report['run'])}", hint)
         case "blocked":
-            return f"agentflow answer {word(report['run'])} 'your answer'"
+            return f"agentflow answer {run} 'your answer'"
+        case "budget" | "interrupted" | "provider" | "environment" if report.get("num_turns"):
+            options = options_of({name: limit for name, limit in enough.items() if limit})
+            return " ".join((RESUME, run, *(options or ())))
         case _:
-            return f"{_raised(again, hint)}{block}"
+            return ""
 
 
-def _says_all(report: Json, hint: str) -> bool:
+def _says_all(report: Json) -> bool:
     """Whether a run's own hint has all there is to say: nothing that goes on takes a recording."""
-    outcome, turns = report["outcome"], report.get("num_turns")
+    hint, outcome = str(report.get("hint") or ""), report["outcome"]
     return bool(hint) and (
         bool(report.get("replay"))
-        or (outcome == "environment" and not turns)
+        or (outcome == "environment" and not report.get("num_turns"))
         or outcome == "blocked"
         or (outcome == "conflict" and ": agentflow " in hint)
     )
-
-
-def _raised(command: str, hint: str) -> str:
-    """A command with the limits that a hint raises, instead of its own."""
-    raised = {f"--{name.replace('_', '-')}": value for name, value in raised_in(hint).items()}
-    if not raised or not command.startswith("agentflow "):
-        extra = [f"{option} {value}" for option, value in raised.items()]
-        return " with ".join(filter(None, (command, " ".join(extra))))
-    words = iter(shlex.split(command))
-    kept = [each for each in words if each not in raised or not next(words, "")]
-    return shlex.join([*kept, *(each for pair in raised.items() for each in pair)])
 
 
 def is_told(hint: str, command: str) -> bool:
@@ -60,8 +58,6 @@ def told_after(hint: str, command: str) -> str:
     """A hint and the command that goes on after it, as one text."""
     if not hint or not command or is_told(hint, command):
         return hint or command
-    if hint.startswith(RAISING):
-        return f"Raise it: {command}"
     return f"{hint.rstrip('.')}{_THEN}{command}"
 
 

@@ -48,3 +48,12 @@ def test_what_was_not_begun_decides_nothing_unless_a_signal_is_why() -> None:
     done: Json = {**refused(ITEMS["A"], errors.Blocked("x")), "outcome": "done", "exit_code": 0}
     assert summary(backlog, {"A": done}, Spending(), COMMAND)["exit_code"] == 0
     assert summary(backlog, {"A": done}, Spending(), COMMAND, 15)["exit_code"] == 143
+
+
+def test_the_limits_that_would_do_are_the_highest_that_a_task_needs() -> None:
+    ended = tally(
+        A=errors.BudgetExceeded("x", enough={"max_tokens": 9_000, "max_turns": 4}),
+        B=errors.BudgetExceeded("x", enough={"max_tokens": 8_000}),
+    )
+    assert ended["hint"] == ended["again"] == "agentflow run A B --max-turns 4 --max-tokens 9000"
+    assert [task["hint"] for task in ended["tasks"]] == ["", ""]

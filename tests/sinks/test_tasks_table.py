@@ -44,10 +44,15 @@ REPORT: dict[str, Any] = {
             "TASK-124",
             "conflict",
             reason="agentflow/all moved meanwhile: app/main.py changed there too",
-            hint="The verified commits are on refs/agentflow/verified/TASK-124-1; then: "
-            "agentflow run TASK-123 TASK-124 TASK-125 --target agentflow/all",
+            hint="The verified commits are on refs/agentflow/verified/TASK-124-1.",
             total_cost_usd=None,
             duration_ms=61_000,
+        ),
+        task(
+            "TASK-128",
+            "budget",
+            reason="the limit of 4 turns is reached",
+            hint="agentflow resume TASK-128-20261120T193318-abcd --max-turns 8",
         ),
         task("TASK-125\x1b[2J", "skipped", reason="TASK-124 did not end well"),
     ],

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentflow.records import Limits
 from agentflow.shown_reports import shown
 from agentflow.sinks.printer import PlainPrinter
 from agentflow.sinks.verdict import print_verdict
@@ -142,6 +143,7 @@ def test_what_is_shown_of_a_report_of_ours_is_what_it_says() -> None:
         "reply": None,
         "combined": None,
         "again": "",
+        "enough": dict.fromkeys(Limits.__annotations__),
         "needed_elsewhere": [],
         "follow_ups": [],
         "replay": False,

@@ -355,7 +355,7 @@ async def test_a_batch_that_was_cut_off_goes_on_where_it_was(tracked: Project) -
 
     cut, _ = await phase6(tracked, work, flags={"max_turns": 2}, one=True)
     assert (cut["outcome"], cut["batches"][0]["outcome"]) == ("budget", "budget")
-    assert cut["hint"] == f"Raise it: {AGAIN} --max-turns 4"
+    assert cut["hint"] == f"{AGAIN} --max-turns 4"
     tracked.requests.clear()
     report, steps = await phase6(tracked, work, one=True)
 

@@ -23,9 +23,7 @@ def print_tasks(printer: Printer, report: Json) -> None:
     form = f"{{:<{width}}}  {{:<12}} {{:>7}}  {{:>9}}  {{:>10}}  {{}}"
     titles = ("task", "outcome", "commits", "cost", "time", "where")
     head = Row([(title, "dim") for title in titles], is_heading=True)
-    print_table(
-        printer, form, [head, *(_row(task, width, report.get("again", "")) for task in tasks)]
-    )
+    print_table(printer, form, [head, *(_row(task, width) for task in tasks)])
     done = sum(task["outcome"] == "done" for task in tasks)
     turns, cost = counted(report["num_turns"], "turn"), _cost(report["total_cost_usd"])
     printer.print(f"{done} of {len(tasks)} done · {turns} · {cost}")
@@ -35,13 +33,13 @@ def print_tasks(printer: Printer, report: Json) -> None:
         printer.print(("next: ", "dim"), one_line(line, WHOLE))
 
 
-def _row(task: Json, width: int, again: str) -> Row:
-    """A task's row; below it why it ended so, and what comes next, but for the command that goes on
-    with all: that stands below the table."""
+def _row(task: Json, width: int) -> Row:
+    """A task's row; below it why it ended so, and what comes next for it alone: the command that goes
+    on with all stands below the table."""
     time = format_duration(task["duration_ms"] / 1000) if task["duration_ms"] else ""
     proposed = ", ".join(task["follow_ups"])
     asks = f"asks for {proposed}" if proposed else ""
-    steps = [f"next: {line}" for line in step_lines(task["hint"]) if line != again]
+    steps = [f"next: {line}" for line in step_lines(task["hint"])]
     told = [one_line(text, TOLD) for text in (task["reason"], asks) if text]
     told[1 if task["reason"] else 0 : 0] = [one_line(step, WHOLE) for step in steps]
     return Row(

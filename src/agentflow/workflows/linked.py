@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.budget import Account, shared_account
-from agentflow.commands import option_of, raised_in
+from agentflow.commands import again
 from agentflow.disk import write_atomically
 from agentflow.errors import AgentflowError, Conflict, UsageError
 from agentflow.events import Event
@@ -75,8 +75,8 @@ async def plan_part(wanted: Linked, part: Part, world: World, measure: Measure) 
     if wanted.fresh or read_marker(part.directory, part.task.id) == "done":
         return plan
     earlier = earlier_order(plan.repository, world.cache, part.task, plan.base, failed=False)
-    again = replace(earlier or replace(order, fresh=True), flags=order.flags)
-    return await make_plan(again, there, measure)
+    order = replace(earlier or replace(order, fresh=True), flags=order.flags)
+    return await make_plan(order, there, measure)
 
 
 def _flags(wanted: Linked) -> dict[str, Any]:
@@ -247,19 +247,14 @@ def _kept(link: Link) -> Json:
     return read_report(link.directory / FOLDER / link.run)
 
 
-def _same(hint: str) -> str:
-    """The command for all parts, in words, with the limit that a hint raises."""
-    raised = [option_of(name, value) for name, value in raised_in(hint).items()]
-    return " with ".join(["the same command", *raised]) + SAME.removeprefix("the same command")
-
-
 def _stopped_at(part: Part, report: Json) -> Ending:
     """As the part ended that stopped the others."""
     reason = f"{report['task']}: {report['reason']}; nothing of the handoff landed"
-    step = _same(report["hint"])
+    step = f"{again({}, **report['enough'])}, with the same block"
     if report["outcome"] == "blocked":
-        step = f"{command_after({**report, 'hint': ''})} in {part.place}; then {SAME}"
-    return Ending(report["outcome"], report["exit_code"], reason, told_after(report["hint"], step))
+        step = f"{command_after({**report, 'hint': ''})} in {part.place}; then {step}"
+    ended, hint = (report["outcome"], report["exit_code"], reason), told_after(report["hint"], step)
+    return Ending(*ended, hint, report["enough"])
 
 
 def _report(

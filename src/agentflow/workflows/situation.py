@@ -72,7 +72,11 @@ class Wanted:
     @property
     def again(self) -> str:
         """The command that goes on."""
-        return batches_command(self.task, self.flags)
+        return self.again_with({})
+
+    def again_with(self, enough: Mapping[str, float]) -> str:
+        """The same with limits instead of its own."""
+        return batches_command(self.task, {**self.flags, **enough})
 
     @property
     def changed(self) -> UsageError:
