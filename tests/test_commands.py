@@ -7,6 +7,7 @@ import pytest
 
 from agentflow.commands import TasksCommand, again, batches_command
 from agentflow.records import Json
+from tests.changed import changed
 
 GATES = [
     {"name": "test", "command": "pytest -q 'a b'", "must_fail_on_base": False},
@@ -67,6 +68,16 @@ def test_what_changes_replaces_what_was_given(
     order: Json, changed: dict[str, Any], command: str
 ) -> None:
     assert again(order, **changed) == command
+
+
+@pytest.mark.parametrize("wrong", [None, True, 10**400, 1e300, "x\n\x1b", [], [1], {}, {"a": 1}])
+def test_an_order_that_anybody_wrote_is_a_command_or_none(wrong: Any) -> None:
+    """A repository can bring journals."""
+    order: Json = {"task": "C", "flags": FLAGS, "base": "b", "fresh": True, "arguments": "a b",
+                   "text": None, "made": {"tracking_id": "T_1", "handed": None}}  # fmt: skip
+    for each in (order, {**order, "task": None}, {**order, "task": None, "made": None}):
+        for written in changed(each, wrong):
+            assert again(written).startswith(("agentflow ", "the same command"))
 
 
 def test_batches_that_land_elsewhere_say_so() -> None:

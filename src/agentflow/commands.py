@@ -1,7 +1,7 @@
 """Commands that ask for what was asked for before, written out so that a shell takes them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from agentflow.frozen import record
 from agentflow.records import Json
@@ -66,33 +66,39 @@ def batches_command(task: str, flags: Mapping[str, Any]) -> str:
     return " ".join(("agentflow phase-6", word(task), *(options_of(kept) or ())))
 
 
-def again(order: Json, unknown: str = "the same command", **changed: Any) -> str:
-    """The command that asks for the same, with settings, `base` or `fresh` changed.
+def again(order: object, unknown: str = "the same command", **changed: Any) -> str:
+    """The command that asks for the same as an order (`order.as_json`, or whatever a repository
+    brings as one), with settings, `base` or `fresh` changed.
 
     `unknown` is said of one that is not known: a block that was pasted, or a text that is too long
     to be copied as a part of a command.
     """
-    base = changed.pop("base", order.get("base"))
-    fresh = changed.pop("fresh", order.get("fresh"))
-    flags: Json = {**order.get("flags", {}), **changed}
-    text = order.get("text")
+    try:
+        return _again(cast(Json, order), unknown, changed)
+    except (AttributeError, KeyError, TypeError):
+        return _again({}, unknown, changed)
+
+
+def _again(order: Json, unknown: str, changed: Json) -> str:
+    settings = {name: each for name, each in changed.items() if name not in {"base", "fresh"}}
+    base, fresh = changed.get("base", order.get("base")), changed.get("fresh", order.get("fresh"))
+    flags: Json = {**order.get("flags", {}), **settings}
+    text, arguments = order.get("text"), order.get("arguments")
     made: Json = order.get("made") or {}
     document: str = made.get("tracking_id") or ""
-    arguments, command = order.get("arguments"), None
     more = [] if arguments is None else [f"--arguments {word(arguments)}"]
     more += ["--fresh"] if fresh else []
+    command = None
     if order.get("task"):
         command = run_command([order["task"]], flags, base, *more)
     elif text and len(text) <= _LONGEST and text.isprintable():
         command = run_command([], flags, base, f"--text {word(text)}", *more)
     elif document and not made.get("handed"):
         command = batches_command(document, flags)
-    if command:
-        return command
-    given = {**({"base": base} if base else {}), **changed}
+    given = {**({"base": base} if base else {}), **settings}
     extra = [_option(name, each) for name, each in given.items()]
     extra += ["--fresh"] if fresh and not order.get("fresh") else []
-    return f"{unknown} with {' '.join(extra)}" if extra else unknown
+    return command or (f"{unknown} with {' '.join(extra)}" if extra else unknown)
 
 
 @record

@@ -11,6 +11,7 @@ from agentflow.records import Limits
 from agentflow.shown_reports import shown
 from agentflow.sinks.printer import PlainPrinter
 from agentflow.sinks.verdict import print_verdict
+from tests.changed import changed
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\n::error::x \u202e"
 WRONG: list[Any] = [None, True, -1, 10**400, 1e300, "x", EVIL, [], [1], {}, {"a": 1}]
@@ -64,18 +65,6 @@ def evil(value: Any) -> Any:
     if isinstance(value, list):
         return [evil(each) for each in cast(list[Any], value)]
     return EVIL if isinstance(value, str) else value
-
-
-def changed(value: Any, wrong: Any) -> list[Any]:
-    """The value with each of its parts, at any depth, replaced in turn."""
-    parts = cast(Any, value.items() if isinstance(value, dict) else enumerate(value))
-    found: list[Any] = [wrong]
-    for name, part in parts:
-        for each in changed(part, wrong) if isinstance(part, dict | list) else [wrong]:
-            copy = cast(Any, value.copy())
-            copy[name] = each
-            found.append(copy)
-    return found
 
 
 def is_harmless(text: str) -> bool:
