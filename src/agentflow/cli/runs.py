@@ -210,8 +210,10 @@ def _print_next(report: Json) -> None:
 
     steps = step_lines(next_of(report))
     if report["outcome"] == "running":
-        task = word(report["task"])
-        steps = [f"agentflow runs show {task} --follow", f"agentflow wait {task}"]
+        steps = [
+            f"agentflow runs show {word(report['task'])} --follow",
+            f"agentflow wait {word(report['task'])}",
+        ]
     for step in steps:
         data().print(("  next     ", "dim"), step)
 
