@@ -26,14 +26,13 @@ def command_alone(report: Json) -> str:
     another one, or if its hint has all there is to say."""
     if _says_all(report) or report.get("replay"):
         return ""
-    run = word(report["run"])
     enough: Json = report.get("enough") or {}
     match report["outcome"]:
         case "blocked":
-            return f"agentflow answer {run} 'your answer'"
+            return f"agentflow answer {word(report['run'])} 'your answer'"
         case "budget" | "interrupted" | "provider" | "environment" if report.get("num_turns"):
             options = options_of({name: limit for name, limit in enough.items() if limit})
-            return " ".join((RESUME, run, *(options or ())))
+            return " ".join((RESUME, word(report["run"]), *(options or ())))
         case _:
             return ""
 
