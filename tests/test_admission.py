@@ -116,7 +116,7 @@ async def test_a_question_that_waits_is_named_where_its_branch_is_in_the_way(
     with pytest.raises(Conflict, match="exists and is not the base") as caught:
         admit(await make(project))
     assert caught.value.hint.startswith(
-        f"The run {FIRST} waits for an answer: agentflow answer {FIRST} 'your answer'. Give --base "
+        f"The run {FIRST} waits for an answer: agentflow answer {FIRST} 'your answer'\nGive --base "
     )
     with pytest.raises(Conflict) as caught:
         admit(await make(project, fresh=True))

@@ -120,7 +120,7 @@ async def test_who_goes_on_with_another_run_is_told_where_the_result_is(
         refuse_other(answering, pruned.project.world.cache, pruned.report)
     kept = f"its run was pruned; its report is kept in {KEPT}/TASK-1.json"
     shown = f"git log -p {pruned.tip} ({kept})" if landed else kept
-    assert caught.value.hint.startswith(f"Look at the result: {shown}. Or begin anew: ")
+    assert caught.value.hint.startswith(f"Look at the result: {shown}\nOr begin anew: ")
 
 
 def test_the_list_of_tasks_knows_it(pruned: Pruned) -> None:

@@ -26,7 +26,14 @@ def report(outcome: str, hint: str = "", **fields: Any) -> Json:
         (report("interrupted"), "the same command"),
         (report("interrupted", again="agentflow run TASK-1"), "agentflow run TASK-1"),
         (report("budget", "Give more.", num_turns=2), f"Give more; then: {RESUME}"),
-        (report("budget", replay=True, num_turns=2, again="agentflow run A"), "the same command"),
+        (
+            report("budget", replay=True, num_turns=2, again="agentflow run A"),
+            "agentflow run A --replay FILE",
+        ),
+        (
+            report("budget", num_turns=2, enough={"max_turns": 4, "timeout": None}),
+            f"{RESUME} --max-turns 4",
+        ),
         (report("failed", "Give it.", replay=True, num_turns=2), "Give it."),
         (report("environment", "Mend it."), "Mend it."),
         (
@@ -41,6 +48,8 @@ def test_the_next_step_stays_what_it_is_when_it_is_asked_for_again(ended: Json, 
     whole = with_next_step(ended)
     assert whole == {**ended, "hint": step}
     assert with_next_step(whole) == whole
-    assert (
-        next_lines(whole) == next_lines(ended) == [each for each in step.split("; then: ") if each]
-    )
+    lines = next_lines(whole)
+    assert lines == next_lines(ended)
+    assert " ".join(lines) == step.replace("; then: ", " ")
+    for line in lines:
+        assert line.startswith("agentflow ") or "agentflow" not in line

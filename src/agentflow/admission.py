@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agentflow.awaited import done_elsewhere, done_on
+from agentflow.commands import again
 from agentflow.done_runs import done_run, is_another_try
 from agentflow.errors import Conflict, EnvironmentFailure, UsageError
 from agentflow.markers import marker_path, read_marker
@@ -13,7 +14,6 @@ from agentflow.resuming import Resumption, among_others, checkpoints_of, state_o
 from agentflow.run_reports import KEPT
 from agentflow.runs import (
     FOLDER,
-    again,
     is_begun,
     is_here,
     landed_by,
@@ -63,7 +63,7 @@ def finished_before(plan: Plan) -> Json | None:
         raise Unfinished(
             left,
             f"the run {left} of {task} was left unfinished",
-            hint=f"Go on with: agentflow resume {word(task)}. " + f"Or start anew: {_anew(plan)}",
+            hint=f"Go on with: agentflow resume {word(task)}\nOr start anew: {_anew(plan)}",
         )
     return None
 
@@ -72,7 +72,7 @@ def _anew(plan: Plan) -> str:
     """The command that runs the plan's task again, whatever was done before."""
     resumed = plan.order.resume
     command = f"the command that began {resumed}" if resumed else "the same command"
-    return again(plan.order.as_json, "--fresh", command)
+    return again(plan.order.as_json, command, fresh=True)
 
 
 def refuse_other(plan: Plan, cache: Path, done: Json) -> None:
@@ -83,7 +83,7 @@ def refuse_other(plan: Plan, cache: Path, done: Json) -> None:
     if plan.order.answer is not None:
         raise UsageError(
             f"{task} is done, and the run {run} asks nothing any more",
-            hint=f"{hint}. Or begin anew: {_anew(plan)}",
+            hint=f"{hint}\nOr begin anew: {_anew(plan)}",
         )
     if run is None or other in {None, run}:
         return
@@ -91,7 +91,7 @@ def refuse_other(plan: Plan, cache: Path, done: Json) -> None:
     if not among_others(plan, done):
         state = state_of(plan.repository, cache, run)
         turn = checkpoints_of(plan.repository, state, run)[-1].turn
-        hint += f". Another try from where {run} is: agentflow runs fork {word(run)} --at {turn}"
+        hint += f"\nAnother try from where {run} is: agentflow runs fork {word(run)} --at {turn}"
     raise UsageError(
         f"{task} was done by {other}, and the run {run} "
         + ("does not go on" if begun else "has not begun"),
@@ -171,7 +171,7 @@ def _check_ours(plan: Plan) -> None:
     if plan.repository.tracks(path) or (marker.parent / ".git").exists():
         raise UsageError(
             f"{path} is committed to git, so it does not say that {plan.task.id} is done",
-            hint=f"Remove it: git rm --cached {word(path)}. Or begin anew: {_anew(plan)}",
+            hint=f"Remove it: git rm --cached {word(path)}\nOr begin anew: {_anew(plan)}",
         )
 
 
@@ -259,9 +259,9 @@ def _earlier(root: Path, task: str) -> str:
     that run's, or have been in its way too."""
     name, outcome = _newest(root, task)
     if outcome == "blocked":
-        return f"The run {name} waits for an answer: agentflow answer {word(name)} 'your answer'. "
+        return f"The run {name} waits for an answer: agentflow answer {word(name)} 'your answer'\n"
     if outcome == "conflict":
-        return f"The run {name} is verified; to land that: agentflow resume {word(name)}. "
+        return f"The run {name} is verified; to land that: agentflow resume {word(name)}\n"
     return ""
 
 

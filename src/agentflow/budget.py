@@ -56,7 +56,6 @@ class Limit:
     """In `Limits` and in the configuration."""
     unit: str
     """`$`, or what follows the number."""
-    hint: str
     amount: Callable[[Spending], float]
 
     def of(self, limits: Limits) -> float | None:
@@ -77,31 +76,11 @@ def _amount(number: float, unit: str) -> str:
 
 
 LIMITS = (
-    Limit("max_turns", "turns", "Raise it with --max-turns.", lambda s: s.turns),
-    Limit(
-        "max_cost",
-        "$",
-        "Raise it with --max-cost.",
-        lambda s: math.inf if s.cost is None else s.cost,
-    ),
-    Limit(
-        "max_tokens",
-        "tokens",
-        "Raise it with --max-tokens.",
-        lambda s: s.usage.total_tokens,
-    ),
-    Limit(
-        "max_input_tokens",
-        "input tokens",
-        "Raise it with --max-input-tokens.",
-        lambda s: s.usage.prompt_tokens,
-    ),
-    Limit(
-        "max_output_tokens",
-        "output tokens",
-        "Raise it with --max-output-tokens.",
-        lambda s: s.usage.output_tokens,
-    ),
+    Limit("max_turns", "turns", lambda s: s.turns),
+    Limit("max_cost", "$", lambda s: math.inf if s.cost is None else s.cost),
+    Limit("max_tokens", "tokens", lambda s: s.usage.total_tokens),
+    Limit("max_input_tokens", "input tokens", lambda s: s.usage.prompt_tokens),
+    Limit("max_output_tokens", "output tokens", lambda s: s.usage.output_tokens),
 )
 """All but the wall clock."""
 
@@ -192,7 +171,7 @@ class Account:
         """The error that says so."""
         return BudgetExceeded(
             f"the limit of {_amount(self.limits.timeout, 'seconds')}{self._whose} is reached",
-            "Raise it with --timeout.",
+            enough={TIMEOUT: float(math.ceil(2 * self.limits.timeout))},
         )
 
     def _is_near(self, name: str, spent: float, most: float) -> bool:
@@ -208,18 +187,30 @@ class Account:
 
     def _exceeded(self, limit: Limit, most: float, worst: float) -> BudgetExceeded:
         spent, of, whose = limit.amount(self.spent), limit.show(most), self._whose
-        if spent >= most:
-            return BudgetExceeded(f"the limit of {of}{whose} is reached", limit.hint)
-        if not math.isfinite(worst):
+        if not (math.isfinite(spent) and math.isfinite(worst)):
+            what = "the price of the next call" if math.isfinite(spent) else "what was spent"
             return BudgetExceeded(
-                f"the price of the next call is unknown, so the limit of {of}{whose} cannot hold",
+                f"{what} is unknown, so the limit of {of}{whose} cannot hold",
                 "Add [prices] for its model to your config.toml.",
             )
-        return BudgetExceeded(
-            f"the next call could exceed the limit of {of}{whose}: {limit.show(spent)} are "
-            f"spent, and it may take {limit.show(worst)}",
-            limit.hint,
-        )
+        told = f"the limit of {of}{whose} is reached"
+        if spent < most:
+            told = (
+                f"the next call could exceed the limit of {of}{whose}: {limit.show(spent)} are "
+                f"spent, and it may take {limit.show(worst)}"
+            )
+        return BudgetExceeded(told, enough={limit.name: _enough(limit, most, spent + 2 * worst)})
+
+
+def _enough(limit: Limit, most: float, wanted: float) -> float:
+    """A limit that lets a run go on which one of `most` stopped: twice that one, or what is wanted
+    if that is more, in two digits."""
+    wanted = max(2 * most, wanted)
+    if limit.unit != "$" and wanted < 100:
+        return math.ceil(wanted)
+    digits = 1 - math.floor(math.log10(wanted)) if wanted else 0
+    enough = math.ceil(round(wanted * 10**digits, 6)) / 10**digits
+    return round(enough, digits) if limit.unit == "$" else round(enough)
 
 
 def shared_account(flags: Mapping[str, Any], owner: str, clock: Callable[[], float]) -> Account:

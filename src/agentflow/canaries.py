@@ -38,10 +38,11 @@ try "reads sockets in /run" 'find /run /var -type s | grep -q .'
 try "network 127.0.0.1:$PORT" 'exec 3<>/dev/tcp/127.0.0.1/$PORT'
 try "network beyond the loopback" 'tail -n +3 /proc/net/dev | grep -qv "^ *lo:"'
 try "network new namespaces" 'unshare -Ur true'
-(exec 9>>open/lock; flock 9; setsid -f sleep 600)
+(exec 9>>open/lock; flock 9; setsid -f sh -c 'echo; exec sleep 600 >/dev/null') | read -r _
 echo forged > .orchestrator/complete/CANARY.done
 """
-"""Run inside; prints the promise and what went wrong, a line for each attempt that succeeds."""
+"""Run inside; prints the promise and what went wrong, a line for each attempt that succeeds. When its
+line is read, the process that is to outlive the command has left the command's group."""
 
 PROMISES: Mapping[str, tuple[str, str]] = {
     "writes": ("nothing outside the boundaries can be written", "install bubblewrap 0.8 or later"),

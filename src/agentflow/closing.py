@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from agentflow.commands import again
 from agentflow.disk import FREE, write_atomically
 from agentflow.errors import EnvironmentFailure, UsageError
 from agentflow.events import Notice, RunFinished
@@ -15,7 +16,6 @@ from agentflow.records import Json
 from agentflow.redacted import redacted_event
 from agentflow.report import known_runs
 from agentflow.run_reports import KEPT, REPORT
-from agentflow.runs import again
 from agentflow.spending import total
 from agentflow.stage import Stage
 from agentflow.threads import to_the_end

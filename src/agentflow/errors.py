@@ -20,6 +20,7 @@ ToolFailure stands apart: the model reads it and goes on.
 """
 
 import signal
+from collections.abc import Mapping
 from typing import ClassVar
 
 ANEW = "Begin the task anew: agentflow run TASK --fresh"
@@ -36,6 +37,8 @@ class AgentflowError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.enough: Mapping[str, float] = {}
+        """After a limit: those with which it could go on, by the names of their settings."""
 
 
 class UsageError(AgentflowError):
@@ -70,6 +73,12 @@ class BudgetExceeded(AgentflowError):
 
     exit_code = 4
     outcome = "budget"
+
+    def __init__(
+        self, message: str, hint: str = "", enough: Mapping[str, float] | None = None
+    ) -> None:
+        super().__init__(message, hint)
+        self.enough = enough or {}
 
 
 class ContextExceeded(BudgetExceeded):

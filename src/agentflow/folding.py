@@ -13,7 +13,7 @@ _WIDE = "\u1100-\u115f\u2e80-\u9fff\ua000-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00
 """Characters of scripts that have no spaces, and pictures: a line may end after each."""
 _COMMAND = re.compile(
     r"(?:^|(?<=: )|(?<= {2})|(?<= )(?=\())\(?"
-    r"(?:agentflow|cd|chmod|export|git|pip|rm|ssh-keygen|sudo)(?= (?!(?:is|was|has|cannot|does|needs|and|or)\b)\S)"
+    r"(?:agentflow|cd|chmod|export|git|mkdir|pip|rm|ssh-keygen|sudo)(?= (?!(?:is|was|has|cannot|does|needs|and|or)\b)\S)"
 )
 """Where a command to copy may begin: at a line's start, in a column, behind a colon, in
 parentheses."""
@@ -88,6 +88,33 @@ def folded(text: str, width: int) -> str:
         for each in text.split("\n")
         for line in fold(each, width)
     )
+
+
+def with_commands_apart(text: str) -> str:
+    """The text with each command to copy on a line of its own, without what ends its sentence. One in
+    parentheses or in a column stays where it is."""
+    return "\n".join(part for line in text.split("\n") for part in _apart(line))
+
+
+def _apart(line: str) -> Iterator[str]:
+    start = position = 0
+    while name := _COMMAND.search(line, position):
+        command = _command_at(line, name.start())
+        position = command.end if command else name.end()
+        before = line[start : name.start()]
+        if command is None or name[0].startswith("(") or (before and before[-2:] != ": "):
+            continue
+        end = command.end
+        if (
+            line[end - 1] in ".,;:" and line[end - 2] not in " ."
+        ):  # of `git add .` it is no sentence's
+            end -= 1
+        yield from filter(None, (before.rstrip(" "), line[name.start() : end]))
+        start = position = command.end + (
+            len(line[command.end :]) - len(line[command.end :].lstrip())
+        )
+    if line[start:] or not start:
+        yield line[start:]
 
 
 def elided(text: str, width: int) -> str:

@@ -79,7 +79,7 @@ def order_here(
     ):
         raise UsageError(
             f"the commit {base[:12]} that the run began from is not in this repository",
-            hint="Get it: git fetch. Then import the run again.",
+            hint="Get it: git fetch\nThen import the run again.",
         )
     if not repository.git.succeeds("merge-base", "--is-ancestor", base, tip):
         raise UsageError(

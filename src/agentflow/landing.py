@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from agentflow.candidates import authorship, judge_again
+from agentflow.commands import again
 from agentflow.errors import Conflict, Held
 from agentflow.events import Clashed, Combined
 from agentflow.repair import repair_message
 from agentflow.results import Candidate, Landed, Verdict
-from agentflow.runs import again, task_lock
+from agentflow.runs import task_lock
 from agentflow.stage import Stage
 from agentflow.staging import gates_on_base, prepare
 from agentflow.threads import then_stop, to_the_end
@@ -91,7 +92,7 @@ async def _combined(stage: Stage, candidate: Candidate, onto: str) -> Candidate:
 def _conflict(stage: Stage, reason: str) -> Conflict:
     plan, hint = stage.plan, f"The verified commits are on refs/agentflow/verified/{stage.run}."
     if not plan.order.shared_target:  # else it goes back to an agent by itself
-        anew = again(plan.order.as_json, f"--base {word(plan.branch)}")
+        anew = again(plan.order.as_json, base=plan.branch)
         hint += f" Begin anew from where {plan.branch} is: {anew}"
     return Conflict(f"{plan.branch} moved meanwhile: {reason}", hint=hint)
 
@@ -139,7 +140,7 @@ def _land(stage: Stage, candidate: Candidate) -> Landed:
         )
     except Conflict as conflict:
         if _can_land_later(stage, candidate):
-            conflict.hint = f"{conflict.hint} Then go on: agentflow resume {word(stage.run)}"
+            conflict.hint = f"{conflict.hint}\nThen go on: agentflow resume {word(stage.run)}"
         raise
     if stage.relay and landed.ref:
         stage.relay.publish(landed.ref, landed.tip)

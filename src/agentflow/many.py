@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from agentflow.backlog import Backlog, Item, Start, find_start, named_tasks
 from agentflow.budget import Account, shared_account
+from agentflow.commands import TasksCommand
 from agentflow.done_runs import is_superseded
 from agentflow.errors import AgentflowError, Interrupted, UsageError
 from agentflow.events import Clashed, Event
@@ -49,6 +50,8 @@ class Wanted:
     fresh: bool = False
     accept: bool = False
     """Whether what the agents ask for elsewhere is run as well, once."""
+    command: TasksCommand = TasksCommand((), {})
+    """What was asked for, to be asked for again."""
 
 
 async def run_many(
@@ -77,7 +80,7 @@ async def run_many(
         accepted = await asyncio.to_thread(_accepted, wanted, world, entries)
         await work(replace(wanted, backlog=accepted))
         backlog = replace(backlog, items=(*backlog.items, *accepted.items))
-    return summary(backlog, entries, account.spent, stop.signal, fresh=wanted.fresh)
+    return summary(backlog, entries, account.spent, wanted.command, stop.signal)
 
 
 def _accepted(wanted: Wanted, world: World, entries: Mapping[str, Json]) -> Backlog:
@@ -251,7 +254,8 @@ class _Fleet:
     def _order(self, repository: Repository, item: Item, base: str) -> Order:
         """The order to begin a task, or to go on with what is left of it."""
         start = self.wanted.start
-        new = replace(start.order(item.name), base=base, fresh=self.wanted.fresh)
+        given = start.base if start.is_given and not start.shared else None
+        new = replace(start.order(item.name), base=base, asked_base=given, fresh=self.wanted.fresh)
         left = None if self.wanted.fresh else left_to_do(repository, item.task.id)
         if left is None:
             return new

@@ -30,6 +30,8 @@ class Order:
     """A person's words to an agent that asked."""
     named: str | None = None
     """The name of the run, if it had to ask before it began."""
+    asked_base: str | None = None
+    """The base as the caller named it, who may have named none; `base` may be one that we chose."""
     shared_target: bool = False
     """Whether others land on the same branch meanwhile: then the result is merged with theirs."""
 
@@ -43,6 +45,8 @@ class Order:
             "flags": dict(self.flags),
             "arguments": self.arguments,
             "made": made,
+            "base": self.asked_base,
+            "fresh": self.fresh,
             "shared_target": self.shared_target,
         }
 
@@ -56,4 +60,4 @@ def read_order(said: Json, *, base: str, resume: str) -> Order:
     from pydantic import TypeAdapter  # 30 ms that only a run that goes on needs
 
     order = TypeAdapter(Order).validate_python(said)
-    return replace(order, base=base, resume=resume)
+    return replace(order, asked_base=order.base, base=base, fresh=False, resume=resume)

@@ -115,9 +115,9 @@ def check_dependencies(
         if why:
             raise UsageError(
                 f"{task.id} depends on {name}, which is not complete in the base {base[:12]}: {why}",
-                hint=f"Run it first: agentflow phase-6 {word(name)} (a batch that is set aside must be taken "
-                f"up or given up: agentflow tasks set {word(name)} --batch N --status PENDING or SKIPPED). Or "
-                f"begin from a commit that holds all that it landed: agentflow run {word(task.id)} --base REV",
+                hint=f"Run it first: agentflow phase-6 {word(name)}\nA batch that is set aside must be taken up, or "
+                f"given up: agentflow tasks set {word(name)} --batch N --status SKIPPED\nOr begin from "
+                f"a commit that holds all that it landed: agentflow run {word(task.id)} --base REV",
             )
 
 
@@ -168,7 +168,7 @@ def check_documents(prompt: Prompt, base_paths: frozenset[str], repository: Repo
     if missing:
         raise UsageError(
             f"the prompt {prompt.name} works from {', '.join(missing)}, which is not there",
-            hint="Write it, or take another prompt: agentflow prompts list.",
+            hint="Write it, or take another prompt: agentflow prompts list",
         )
 
 
@@ -190,9 +190,9 @@ def check_verifiable(
                 f"Have `agentflow run` begin from one that has those of {CONFIG}: --base REV",
             )
         )
-        raise UsageError(told, hint=f"{step}. Or give --gate 'test=<command>'.")
+        raise UsageError(told, hint=f"{step}\nOr give --gate 'test=<command>'.")
     if CONFIG in {*base_paths, *changed}:
-        step = f"Add [[gates]] to {CONFIG} and commit it: {commit}. Or give"
+        step = f"Add [[gates]] to {CONFIG} and commit it: {commit}\nOr give"
     else:
         step = f"Run `agentflow init` (it writes {CONFIG}) and commit what it wrote, or give"
     raise UsageError(missing, hint=f"{step} --gate 'test=<command>'.")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from agentflow.commands import again
 from agentflow.errors import AgentflowError
 from agentflow.events import (
     AgentEnded,
@@ -40,7 +41,7 @@ from agentflow.history import Line, decode, read_history
 from agentflow.journal import load
 from agentflow.records import Json
 from agentflow.results import LEFT_TO_CI
-from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, again, list_runs
+from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, list_runs
 from agentflow.spending import Spending, usage_json
 
 SUBTYPES = {
@@ -121,7 +122,7 @@ class Summary:
         started, finished = self._of(RunStarted), self._of(RunFinished)
         collected, landed = self._of(Collected), self._of(LandingDone)
         recorded, spent = self._of(Recorded), self._spent
-        resumed = self._of(RunResumed)
+        resumed, enough = self._of(RunResumed), finished.get("enough", {})
         outcome = finished.get("outcome", "unfinished")
         seconds = (self._now() - self._started).total_seconds() + self._earlier
         return {
@@ -140,7 +141,10 @@ class Summary:
             "exit_code": finished.get("exit_code"),
             "reason": finished.get("reason", ""),
             "hint": finished.get("hint", ""),
-            "again": again(started.get("order", {})),
+            "enough": dict(enough),
+            "again": again(
+                started.get("order", {}), f"the command that began {started.get('run')}", **enough
+            ),
             **{
                 name: started.get(name)
                 for name in ("task", "task_sha256", "title", "run", "base", "branch")

@@ -178,7 +178,7 @@ def resume(plan: Plan, cache: Path, run: str) -> Resumption:
     if history.started.task_sha256 != plan.task.sha256:
         raise UsageError(
             f"the text of {plan.task.id} changed since the run {run} began",
-            hint=f"{anew(repository.root, run)}. Or take the change back",
+            hint=f"{anew(repository.root, run)}\nOr take the change back",
         )
     return Resumption(run, history.started, history, kept[-1])
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from agentflow.commands import again
 from agentflow.done_runs import done_run
 from agentflow.errors import Conflict, UsageError
 from agentflow.events import RunResumed, RunStarted
@@ -20,7 +21,6 @@ from agentflow.run_reports import REPORT
 from agentflow.runs import (
     FOLDER,
     JOURNAL,
-    again,
     check_no_replay,
     is_begun,
     landed_by,
@@ -152,8 +152,8 @@ def _beside(plan: Plan, source: str) -> str:
             f"Write a batch that changes it into the document on {plan.lands_on}, then: "
             f"agentflow phase-6 {word(task.tracking_id)}"
         )
-    flags = f"--fresh --land branch --target agentflow/{task.id}"
-    command = again(plan.order.as_json, flags, f"the command that began {source}")
+    apart = {"fresh": True, "land": "branch", "target": f"agentflow/{task.id}"}
+    command = again(plan.order.as_json, f"the command that began {source}", **apart)
     return f"Begin anew on a branch of its own: {command}"
 
 

@@ -10,9 +10,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 
+from agentflow.commands import again
 from agentflow.errors import EnvironmentFailure, Held, UsageError
 from agentflow.events import RunStarted
 from agentflow.file_locks import open_lock, try_lock
+from agentflow.journal import lines
 from agentflow.line_kinds import line_kinds
 from agentflow.nearest import nearest
 from agentflow.records import Json
@@ -22,7 +24,6 @@ from agentflow.words import word
 
 FOLDER = ".orchestrator/runs"
 JOURNAL = "journal.jsonl"
-TASKS = ".orchestrator/tasks"
 OUTCOMES = (
     "done", "failed", "blocked", "budget", "environment", "provider", "conflict", "interrupted",
     "unfinished", "running", "waiting",
@@ -95,7 +96,7 @@ def task_lock(folder: Path, task: str, patience: float = PATIENCE) -> Generator[
             if time.monotonic() >= deadline:
                 raise Held(
                     f"another run of {task} is at work",
-                    hint="Wait for it, or stop it with Ctrl-C where it runs.",
+                    hint=f"Stop it with Ctrl-C where it runs, or wait for it: agentflow wait {word(task)}",
                 )
             time.sleep(0.02)
         with suppress(OSError):  # a full disk: who holds it is still told by the lock itself
@@ -194,20 +195,12 @@ def check_no_replay(root: Path, run: str, *, replay: bool) -> None:
         )
 
 
-def again(order: Json, extra: str = "", command: str = "the same command") -> str:
-    """The command that asks for the same and gives `extra`, or words for a `command` that is not known:
-    free text, a document and flags would have to be given again."""
-    if order.get("text") is None and order.get("task") and not order.get("flags"):
-        return " ".join(("agentflow run", word(order["task"]), *extra.split()))
-    return f"{command} with {extra}" if extra else command
-
-
 def anew(root: Path, run: str) -> str:
-    """The next step where a run cannot go on."""
-    task = NAME.fullmatch(run)
-    if task and (root / TASKS / f"{task['task']}.md").is_file():
-        return f"Begin anew: agentflow run {word(task['task'])} --fresh"
-    return f"Begin anew by the command that began {run}; `agentflow run` takes --fresh for that"
+    """The next step where a run cannot go on: the command that began it, with `--fresh`."""
+    order: object = None
+    with suppress(EnvironmentFailure):
+        order = next((line.get("order") for line in lines(root / FOLDER / run / JOURNAL)), None)
+    return "Begin anew: " + again(order, f"the command that began {run}", fresh=True)
 
 
 def was_answered(journal: Path) -> bool:

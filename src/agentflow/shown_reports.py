@@ -3,7 +3,7 @@ there and of its type."""
 
 from typing import Any, cast, get_args
 
-from agentflow.records import Json, Status
+from agentflow.records import Json, Limits, Status
 from agentflow.results import Criterion, Evidence, Fault
 
 _NUMBER_LIMIT = 1e15
@@ -12,6 +12,7 @@ _FIELDS: Json = {
     **dict.fromkeys(("task", "run", "outcome", "title", "reason", "hint", "again", "base"), ""),
     **dict.fromkeys(("marker", "work_tree", "kept"), ""),
     "replay": False,
+    "enough": dict.fromkeys(Limits.__annotations__, _NUMBER),
     "num_turns": 0,
     "duration_ms": _NUMBER,
     "total_cost_usd": _NUMBER,
@@ -26,6 +27,7 @@ _FIELDS: Json = {
     ),
     "task_total": {"runs": 0, "turns": 0, "cost_usd": _NUMBER},
     "landed": {"ref": "", "tip": "", "replaced": ""},
+    "combined": {"base": "", "tip": ""},
     "commits": [{"sha": "", "subject": ""}],
     "needed_elsewhere": [""],
     "follow_ups": [""],
@@ -62,10 +64,12 @@ another type; a list's only item is the pattern of all. `_NUMBER` is a number or
 def shown(report: Json) -> Json:
     """The fields of a report that are shown, each there and of its type, whatever was given.
 
-    `landed` and `reply` are None, or have all their fields.
+    `landed`, `combined` and `reply` are None, or have all their fields.
     """
     fields: Json = _like(_FIELDS, report)
-    absent = [name for name in ("landed", "reply") if not isinstance(report.get(name), dict)]
+    absent = [
+        name for name in ("landed", "combined", "reply") if not isinstance(report.get(name), dict)
+    ]
     return {**fields, **dict.fromkeys(absent)}
 
 

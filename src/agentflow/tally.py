@@ -4,11 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 from agentflow.backlog import Backlog, Item
+from agentflow.commands import TasksCommand
 from agentflow.errors import AgentflowError, Interrupted
 from agentflow.followups import followups_in
 from agentflow.records import Json, Task
 from agentflow.spending import Spending
-from agentflow.what_next import command_after, told_after
+from agentflow.what_next import command_alone, told_after
 
 WORST = (
     "interrupted",
@@ -31,14 +32,15 @@ def entry(item: Item, reports: Sequence[Json]) -> Json:
     last = reports[-1]
     costs = [report.get("total_cost_usd", 0.0) for report in reports]
     landed: Json | None = last.get("landed")
-    is_done, step = last.get("outcome") == "done", command_after({**last, "again": None})
+    hint = last.get("hint") or ""
     return {
         "task": item.task.id,
         "title": item.task.title,
         "already_done": bool(last.get("already_done")),
         **{name: last.get(name) for name in ("outcome", "exit_code", "run", "base", "branch")},
         "reason": last.get("reason") or "",
-        "hint": last.get("hint") or "" if is_done else told_after(last.get("hint") or "", step),
+        "hint": hint if last.get("outcome") == "done" else told_after(hint, command_alone(last)),
+        "enough": last.get("enough") or {},
         "runs": [report["run"] for report in reports],
         "commits": (last.get("commits") or []) if landed else [],
         "landed": landed,
@@ -60,7 +62,8 @@ def document_entry(
     landed: list[Json] = [run for run in runs if run.get("landed")]
     return {
         **(entry(item, runs) if runs else {**unstarted(item.task, ""), "base_of": []}),
-        **{name: last[name] for name in ("outcome", "exit_code", "reason", "hint", "branch")},
+        **{name: last[name] for name in ("outcome", "exit_code", "reason", "hint", "enough")},
+        "branch": last["branch"],
         "already_done": last["outcome"] == "done" and not batches,
         "commits": [commit for run in landed for commit in _commits(run)],
         "landed": {"ref": f"refs/heads/{last['branch']}", "tip": tip} if tip else None,
@@ -79,6 +82,7 @@ def refused(item: Item, error: AgentflowError) -> Json:
         "outcome": error.outcome,
         "exit_code": error.exit_code,
         "hint": error.hint,
+        "enough": error.enough,
     }
 
 
@@ -92,6 +96,7 @@ def unstarted(task: Task, reason: str) -> Json:
         "exit_code": None,
         "reason": reason,
         "hint": "",
+        "enough": {},
         **dict.fromkeys(("run", "base", "branch", "landed", "combined")),
         "runs": [],
         "commits": [],
@@ -107,14 +112,13 @@ def summary(
     backlog: Backlog,
     entries: Mapping[str, Json],
     spent: Spending,
+    command: TasksCommand,
     stopped: int | None = None,
-    *,
-    fresh: bool = False,
 ) -> Json:
     """What became of all tasks, in the order of the backlog, and the worst of it.
 
-    `spent` is by this call. `stopped` is the signal after which nothing more was begun. `fresh` says
-    that what was done is begun anew by the same command.
+    `spent` is by this call, whose command is `command`. `stopped` is the signal after which nothing
+    more was begun.
     """
     tasks = [
         entries.get(item.task.id) or unstarted(item.task, _why_not(item, entries))
@@ -126,13 +130,15 @@ def summary(
         worst, code = Interrupted.outcome, Interrupted(stopped).exit_code
     done = sum(task["outcome"] == "done" for task in tasks)
     told = "" if worst == "done" else f"{done} of {len(tasks)} tasks are done"
+    again = command.again(_enough(tasks)) if told else ""
     return {
         "type": "tasks",
         "outcome": worst,
         "exit_code": code,
         "is_error": worst != "done",
         "reason": told,
-        "hint": _hint(tasks, fresh=fresh) if told else "",
+        "hint": _hint(tasks, again) if told else "",
+        "again": again,
         "tasks": tasks,
         "left_out": dict(backlog.left_out),
         "notices": list(backlog.notices),
@@ -141,12 +147,18 @@ def summary(
     }
 
 
-def _hint(tasks: Sequence[Json], *, fresh: bool) -> str:
+def _enough(tasks: Sequence[Json]) -> dict[str, float]:
+    """The limits with which all tasks could go on that one stopped."""
+    enough: dict[str, float] = {}
+    for name, limit in (each for task in tasks for each in task["enough"].items()):
+        enough[name] = max(limit, enough.get(name, 0))
+    return enough
+
+
+def _hint(tasks: Sequence[Json], again: str) -> str:
     """The next step of all tasks together, where some are not done."""
-    command = "the same command without --fresh" if fresh else "the same command"
-    again = f"{command} goes on with what is left, and repeats nothing that is done"
     by_itself = all(task["outcome"] in BY_ITSELF for task in tasks)
-    return again if by_itself else f"do what the tasks say; then {again}"
+    return again if by_itself else told_after("do what the tasks say", again)
 
 
 def _why_not(item: Item, entries: Mapping[str, Json]) -> str:

@@ -1,5 +1,7 @@
 """What a person does next, after a run that has ended."""
 
+from agentflow.commands import options_of
+from agentflow.folding import with_commands_apart
 from agentflow.records import Json
 from agentflow.words import word
 
@@ -10,18 +12,40 @@ _THEN = "; then: "
 def command_after(report: Json) -> str:
     """The command that goes on after a run that is not done, by its report's fields; empty if its
     hint has all there is to say."""
-    if report.get("replay"):  # nothing that goes on takes it
-        return "" if report.get("hint") else "the same command"
+    again = report.get("again") or "the same command"
+    if _says_all(report):
+        return ""
+    if report.get("replay"):
+        return f"{again} --replay FILE"
     block = ", with the same block" if str(report["task"]).startswith("HANDOFF-") else ""
+    return command_alone(report) or f"{again}{block}"
+
+
+def command_alone(report: Json) -> str:
+    """The command that goes on with this very run, whatever it is a part of; empty if that begins
+    another one, or if its hint has all there is to say."""
+    if _says_all(report) or report.get("replay"):
+        return ""
+    enough: Json = report.get("enough") or {}
     match report["outcome"]:
-        case "budget" | "interrupted" | "provider" | "environment" if report.get("num_turns"):
-            return f"{RESUME} {word(report['run'])}"
-        case "environment" | "blocked" if report.get("hint"):
-            return ""
         case "blocked":
             return f"agentflow answer {word(report['run'])} 'your answer'"
+        case "budget" | "interrupted" | "provider" | "environment" if report.get("num_turns"):
+            options = options_of({name: limit for name, limit in enough.items() if limit})
+            return " ".join((RESUME, word(report["run"]), *(options or ())))
         case _:
-            return f"{report.get('again') or 'the same command'}{block}"
+            return ""
+
+
+def _says_all(report: Json) -> bool:
+    """Whether a run's own hint has all there is to say: nothing that goes on takes a recording."""
+    hint, outcome = str(report.get("hint") or ""), report["outcome"]
+    return bool(hint) and (
+        bool(report.get("replay"))
+        or (outcome == "environment" and not report.get("num_turns"))
+        or outcome == "blocked"
+        or (outcome == "conflict" and ": agentflow " in hint)
+    )
 
 
 def is_told(hint: str, command: str) -> bool:
@@ -45,7 +69,13 @@ def next_step(report: Json) -> str:
 
 def next_lines(report: Json) -> list[str]:
     """The next step on lines: a command on one of its own, where it can be copied."""
-    return list(filter(None, next_step(report).split(_THEN)))
+    return step_lines(next_step(report))
+
+
+def step_lines(hint: str) -> list[str]:
+    """A next step on lines: each command on one of its own."""
+    steps = filter(None, hint.split(_THEN))
+    return [line for step in steps for line in with_commands_apart(step).split("\n")]
 
 
 def with_next_step(report: Json) -> Json:

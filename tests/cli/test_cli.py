@@ -481,7 +481,7 @@ def test_done_is_said_with_the_commit_and_only_while_it_is_true(terminal: Termin
 def test_a_failed_run_names_what_to_do_and_where_the_work_is(terminal: Terminal) -> None:
     ended = terminal.run("run", "TASK-1", *GATE, "--base-url", terminal.serve(turn(), turn()))
     assert ended.returncode == 1
-    assert "next     the same command" in ended.stdout
+    assert "next     agentflow run TASK-1 --prompt plain --base-url http" in ended.stdout
     work = ended.stdout.split("work     ")[1].split(" (the agent's files, kept)")[0]
     assert (Path(work) / "app/main.py").is_file()
 
@@ -569,8 +569,10 @@ def test_a_target_for_what_lands_on_no_branch_is_refused(terminal: Terminal) -> 
 
 
 def test_what_to_do_next_can_be_done(terminal: Terminal) -> None:
-    """A text has an id, but no file under it: its command is the same one, not the id's."""
+    """A text has an id, but no file under it: its command gives the text, not the id."""
     silent = terminal.run(
         "run", "--text", "Add a greeting", *GATE, "--base-url", terminal.serve(turn(), turn())
     )
-    assert "next     the same command" in silent.stdout, silent.stderr
+    step = silent.stdout.splitlines()[-1]
+    assert step.startswith("  next     agentflow run --prompt plain "), silent.stderr
+    assert step.endswith(" --text 'Add a greeting'")

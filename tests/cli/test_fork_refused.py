@@ -132,7 +132,8 @@ def test_a_fork_may_not_replace_what_landed_where_others_land(
 
     assert (refused.returncode, refused.stdout) == (7, "")
     assert f"{report['run']} landed on {place}, where others may have built on it" in refused.stderr
-    assert "--fresh --land branch --target agentflow/TASK-1" in refused.stderr
+    assert " --land branch --target agentflow/TASK-1 " in refused.stderr
+    assert refused.stderr.endswith(" --fresh\n")
     assert len(shell.run("runs", "list", "--json").stdout.splitlines()) == 1
     if place == "release":
         shell.project.git("branch", "-D", place)

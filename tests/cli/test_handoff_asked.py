@@ -65,7 +65,7 @@ def test_a_missing_contract_is_asked_for_and_the_same_run_completes(terminal: Te
     task, run = report["task"], report["run"]
     assert (asked.returncode, report["outcome"], report["exit_code"]) == (3, "blocked", 3)
     assert [each["id"] for each in report["questions"]] == ["contract"]
-    assert report["hint"] == f"Answer: agentflow answer {run} 'TEXT'."
+    assert report["hint"] == f"Answer: agentflow answer {run} 'TEXT'"
     assert marker(terminal, task) == [".blocked"]
     (line,) = terminal.project.journal(run)
     assert line["type"] == "agentflow.handoff_asked"

@@ -82,9 +82,8 @@ def test_a_limit_holds_for_all_parts_together_and_the_next_call_goes_on(terminal
     report = json.loads(ended.stdout.splitlines()[-1])
     assert (ended.returncode, [run["outcome"] for run in report["runs"]]) == (4, ["done", "budget"])
     assert "100000 tokens for all parts together" in report["reason"]
-    assert report["hint"] == (
-        "Raise it with --max-tokens; then: the same command, with the same block"
-    )
+    assert report["enough"] == {"max_tokens": 200_000}
+    assert report["hint"] == "the same command with --max-tokens 200000, with the same block"
     again = terminal.run(*order(terminal, terminal.serve(*work())), "--json")
     assert again.returncode == 0, again.stderr
     runs = json.loads(again.stdout.splitlines()[-1])["runs"]

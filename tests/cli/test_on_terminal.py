@@ -93,7 +93,11 @@ async def test_several_runs_are_a_table_and_ask_nothing(tmp_path: Path) -> None:
             assert ada.sees("task", "phase", "now", "cost").startswith("task")
             go.touch()
             assert ada.waits() == 3
-            told = {line.split()[0]: line.split()[1] for line in ada.lines[-8:] if line[:2].strip()}
+            told = {
+                line.split()[0]: line.split()[1]
+                for line in ada.lines[-12:]
+                if line[:2].strip() and len(line.split()) > 1
+            }
             assert {name: told[name] for name in "ABC"} == {
                 "A": "done",
                 "B": "done",

@@ -87,7 +87,7 @@ def test_what_is_printed_and_what_json_says(terminal: Terminal) -> None:
     assert "task       TASK_2025_001-batch-1" in planned.stdout
     one = json.loads(terminal.run(*order, "--one-batch", "--json").stdout.splitlines()[-1])
     assert (one["outcome"], [each["id"] for each in one["batches"]]) == ("done", ["1"])
-    assert one["hint"] == f"For the next batch: agentflow phase-6 {TASK}"
+    assert one["hint"].startswith(f"For the next batch: agentflow phase-6 {TASK} --base-url ")
     ended = terminal.run("run", TASK, "--prompt", "phase-6", *order[2:], "--output-format", "json")
     report = json.loads(ended.stdout.splitlines()[-1])
     assert (report["outcome"], [each["id"] for each in report["batches"]]) == ("done", ["2"])
@@ -122,7 +122,8 @@ def test_a_failed_batch_is_taken_up_when_asked(terminal: Terminal) -> None:
 
     report = json.loads(stopped.stdout)
     assert (stopped.returncode, report["reason"]) == (1, "batch 1 is marked FAILED")
-    assert report["hint"] == f"To try it again: agentflow phase-6 {TASK} --retry"
+    assert report["hint"].startswith(f"To try it again: agentflow phase-6 {TASK} --base-url ")
+    assert report["hint"].endswith(" --retry")
     assert last == f"  next     {report['hint']}"
     assert f"task       {TASK}-batch-1" in planned.stdout, planned.stderr
 
@@ -253,7 +254,7 @@ def test_a_batch_that_was_cut_off_is_gone_on_with_as_a_run_too(terminal: Termina
     report = json.loads(ended.stdout.splitlines()[-1])
     assert (ended.returncode, report["type"], report["outcome"]) == (0, "batches", "done")
     assert [each["run"] for each in report["batches"]] == [run]
-    assert report["hint"] == f"For the next batch: agentflow phase-6 {TASK}"
+    assert report["hint"].startswith(f"For the next batch: agentflow phase-6 {TASK} --base-url ")
     assert "✅ COMPLETE" in terminal.project.git("show", f"agentflow/{TASK}:{PATH}")
     assert run in terminal.run("runs", "show", TASK, "--json").stdout
     late = terminal.run("resume", run)

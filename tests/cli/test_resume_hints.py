@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agentflow.models.scripted import ScriptedServer, read_script
+from agentflow.runs import FOLDER, JOURNAL
 from tests.cli.shell import Shell
 from tests.cli.test_fork_done import FIRST
 
@@ -76,9 +77,9 @@ def without_base(shell: Shell) -> None:
         (in_the_way, 7, "git branch -m agentflow/TASK-1 NAME"),
         (checked_out, 7, "Check out another branch there"),
         (beside, 7, "git branch -m agentflow NAME"),
-        (of_another_text, 2, "Begin anew: agentflow run TASK-1 --fresh. Or take the change back"),
-        (without_checkpoints, 2, "Begin anew: agentflow run TASK-1 --fresh"),
-        (without_base, 2, "Begin anew: agentflow run TASK-1 --fresh"),
+        (of_another_text, 2, "=test -s app/hello.txt' --fresh\nOr take the change back"),
+        (without_checkpoints, 2, "Begin anew: agentflow run TASK-1 --prompt plain --base-url "),
+        (without_base, 2, "Begin anew: agentflow run TASK-1 --prompt plain --base-url "),
     ],
 )
 def test_a_hint_names_no_option_that_it_has_not(
@@ -98,7 +99,7 @@ def test_nor_does_one_of_a_fork(left: tuple[Shell, str]) -> None:
     of_another_text(shell)
     refused = shell.run("runs", "fork", run, "--at", "1")
     assert refused.returncode == 2
-    assert "agentflow run TASK-1 --fresh" in refused.stderr
+    assert "Begin anew: agentflow run TASK-1 --prompt plain --base-url " in refused.stderr
     assert fits(refused.stderr), refused.stderr
 
 
@@ -119,8 +120,8 @@ async def test_what_it_says_of_a_branch_in_the_way_leads_on(left: tuple[Shell, s
 def test_what_is_done_is_no_run_to_go_on_with(bwrap: str, tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     run = asyncio.run(shell.project.run(FIRST))["run"]
-    assert hint_of(shell, run, 2) == "Begin anew: agentflow run TASK-1 --fresh"
-    (shell.project.root / ".orchestrator/tasks/TASK-1.md").unlink()
     hint = hint_of(shell, run, 2)
-    assert f"by the command that began {run}" in hint
-    assert fits(hint)
+    assert hint.startswith("Begin anew: agentflow run TASK-1 --prompt plain --base-url ")
+    assert hint.endswith(" --fresh")
+    (shell.project.root / FOLDER / run / JOURNAL).unlink()
+    assert hint_of(shell, run, 2) == f"Begin anew: the command that began {run} with --fresh"

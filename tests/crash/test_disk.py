@@ -13,9 +13,10 @@ import pytest
 
 from agentflow.errors import EnvironmentFailure
 from agentflow.events import AgentEnded, Event, ToolFinished, UserMessage, Verified
+from agentflow.journal import load
 from agentflow.order import Order
 from agentflow.records import Json
-from agentflow.runs import newest_run
+from agentflow.runs import FOLDER, JOURNAL, newest_run
 from agentflow.workspace.land import keep_verified, land
 from agentflow.workspace.repository import open_repository
 from tests.cli.shell import Shell
@@ -69,6 +70,12 @@ async def ending(project: Project, watch: Callable[[Event], None], land: str) ->
         return {"exit_code": error.exit_code, "reason": error.message, "hint": error.hint}
 
 
+def is_replied(project: Project, run: str) -> bool:
+    """Whether the run has a reply of the model, which it can go on from."""
+    journal = load(project.root / FOLDER / run / JOURNAL)
+    return any(line["type"] == "assistant" for line in journal)
+
+
 @contextmanager
 def project_on(place: str, folder: Path) -> Generator[tuple[Project, Path]]:
     """A project of which a part, or all but the cache, lies on a small disk."""
@@ -120,9 +127,9 @@ async def test_a_full_disk_stops_a_run_and_it_goes_on_later(
         assert stopped["reason"].endswith(": No space left on device")
         run = newest_run(project.root, "TASK-1") or ""
         step = f"go on: agentflow resume {run}"
-        if kind is UserMessage:  # before the first reply
-            step = "begin again: the same command"
-        assert stopped["hint"] == f"Free disk space or mend permissions. Then {step}"
+        if not is_replied(project, run):  # no room was left in the journal's last page
+            step = "begin again: agentflow run TASK-1 --prompt plain --base-url "
+        assert stopped["hint"].startswith(f"Free disk space or mend permissions. Then {step}")
         assert (project.marker("failed"), project.marker("done")) == (None, None)
 
         (disk / "filler").unlink()

@@ -237,7 +237,8 @@ async def test_a_batch_that_failed_is_marked_where_the_branch_is_by_then(beside:
     log = git("log", "--format=%s", "main..release").splitlines()
     assert log == [f"docs({TASK}): batch 1 failed", "somebody else"]
     assert of(report)["commits"] == []
-    assert of(report)["hint"].endswith(f"agentflow phase-6 {TASK} --retry")
+    assert of(report)["hint"].endswith(" --retry")
+    assert f"then: agentflow phase-6 {TASK} --base-url " in of(report)["hint"]
 
 
 @pytest.mark.parametrize(("times", "ended"), [(1, "done"), (2, "conflict")])

@@ -262,9 +262,9 @@ async def test_ctrl_c_stops_after_the_turn_and_the_same_command_goes_on(fleet: F
     assert (stopped["outcome"], stopped["exit_code"]) == ("interrupted", 130)
     run = stopped["tasks"][0]["run"]
     assert [task["hint"] for task in stopped["tasks"]] == [f"agentflow resume {run}", "", ""]
-    assert stopped["hint"].startswith("the same command goes on with what is left")
+    assert stopped["hint"] == "agentflow run --all"
     anew = await fleet.run("A", "B", "C", stop=stop, fresh=True)
-    assert anew["hint"].startswith("the same command without --fresh goes on with what is left")
+    assert anew["hint"] == "agentflow run --all"
     assert len(fleet.requests) == 1
 
     finished = await fleet.run("A", "B", "C")

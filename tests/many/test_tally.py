@@ -6,6 +6,7 @@ import pytest
 
 from agentflow import errors
 from agentflow.backlog import Backlog, Item
+from agentflow.commands import TasksCommand
 from agentflow.configuration import Settings
 from agentflow.records import Json, Task
 from agentflow.spending import Spending
@@ -22,12 +23,13 @@ WORST_FIRST = (
     errors.BudgetExceeded("x"),
 )
 """As docs/many.md says."""
+COMMAND = TasksCommand(("A", "B"), {})
 ITEMS = {name: Item(name, Task(name, name, name), Settings()) for name in "AB"}
 
 
 def tally(**ends: errors.AgentflowError) -> Json:
     entries = {name: refused(ITEMS[name], error) for name, error in ends.items()}
-    return summary(Backlog(tuple(ITEMS.values())), entries, Spending())
+    return summary(Backlog(tuple(ITEMS.values())), entries, Spending(), COMMAND)
 
 
 @pytest.mark.parametrize(
@@ -44,5 +46,14 @@ def test_of_two_bad_outcomes_the_worse_one_counts(
 def test_what_was_not_begun_decides_nothing_unless_a_signal_is_why() -> None:
     backlog = Backlog(tuple(ITEMS.values()))
     done: Json = {**refused(ITEMS["A"], errors.Blocked("x")), "outcome": "done", "exit_code": 0}
-    assert summary(backlog, {"A": done}, Spending())["exit_code"] == 0
-    assert summary(backlog, {"A": done}, Spending(), 15)["exit_code"] == 143
+    assert summary(backlog, {"A": done}, Spending(), COMMAND)["exit_code"] == 0
+    assert summary(backlog, {"A": done}, Spending(), COMMAND, 15)["exit_code"] == 143
+
+
+def test_the_limits_that_would_do_are_the_highest_that_a_task_needs() -> None:
+    ended = tally(
+        A=errors.BudgetExceeded("x", enough={"max_tokens": 9_000, "max_turns": 4}),
+        B=errors.BudgetExceeded("x", enough={"max_tokens": 8_000}),
+    )
+    assert ended["hint"] == ended["again"] == "agentflow run A B --max-turns 4 --max-tokens 9000"
+    assert [task["hint"] for task in ended["tasks"]] == ["", ""]

@@ -89,7 +89,7 @@ async def test_what_fails_together_does_not_land_and_goes_on_when_it_fits(
 
     assert (report["outcome"], report["exit_code"]) == ("conflict", 7)
     assert "release moved meanwhile: together with what landed there" in report["reason"]
-    assert "the same command with --base release" in report["hint"]
+    assert ": agentflow run TASK-1 --base release " in report["hint"]
     assert project.git("rev-parse", "release") == moved[0]
 
     with pytest.raises(Conflict, match="release exists and is not the base") as caught:
@@ -112,7 +112,7 @@ async def test_what_conflicts_names_a_command_that_works(project: Project) -> No
 
     assert (report["outcome"], report["exit_code"]) == ("conflict", 7)
     assert "app/hello.txt changed there too" in report["reason"]
-    assert "the same command with --base release" in report["hint"]
+    assert ": agentflow run TASK-1 --base release " in report["hint"]
     assert project.git("rev-parse", "release") == moved[0]
     changes = [turn({"tool": "Bash", "input": {"command": "echo both > app/hello.txt"}}), turn()]
     anew = Order("TASK-1", base="release")
@@ -172,8 +172,8 @@ async def test_a_branch_of_the_task_s_own_that_others_made_is_in_the_way(project
     assert (report["outcome"], report["exit_code"]) == ("conflict", 7)
     assert project.git("rev-parse", "agentflow/TASK-1") == moved[0]
     assert report["hint"] == (
-        "Rename it: git branch -m agentflow/TASK-1 NAME. The verified commits are on "
-        f"refs/agentflow/verified/{report['run']}. Then go on: agentflow resume {report['run']}"
+        "Rename it: git branch -m agentflow/TASK-1 NAME\nThe verified commits are on "
+        f"refs/agentflow/verified/{report['run']}.\nThen go on: agentflow resume {report['run']}"
     )
 
     project.git("branch", "-m", "agentflow/TASK-1", "theirs")

@@ -181,7 +181,7 @@ def report(outcome: str) -> dict[str, Any]:
         "done": ("", ""),
         "failed": ("not verified after 2 repairs: build:test, files", "Look at the agent's files."),
         "blocked": ("Shall deleted notes be found?", ""),
-        "budget": ("max_cost: $1.98 of $2.00 are spent", "Raise it with --max-cost."),
+        "budget": ("max_cost: $1.98 of $2.00 are spent", ""),
         "environment": ("the base is red: build:test", "Mend the base, or give --allow-red-base."),
         "provider": ("the API refused the key (401)", "Look at ANTHROPIC_API_KEY."),
         "conflict": ("agentflow/TASK-1 moved meanwhile", "Give another --target."),
@@ -194,6 +194,7 @@ def report(outcome: str) -> dict[str, Any]:
     return {
         **fields, "again": "agentflow run TASK-1", "outcome": outcome, "reason": reason, "hint": hint, "landed": landed,
         "marker": marker, "work_tree": kept, "duration_ms": 187_000,
+        "enough": {"max_cost": 4.0} if outcome == "budget" else {},
     }  # fmt: skip
 
 

@@ -48,11 +48,19 @@ REPORT: dict[str, Any] = {
             total_cost_usd=None,
             duration_ms=61_000,
         ),
+        task(
+            "TASK-128",
+            "budget",
+            reason="the limit of 4 turns is reached",
+            hint="agentflow resume TASK-128-20261120T193318-abcd --max-turns 8",
+        ),
         task("TASK-125\x1b[2J", "skipped", reason="TASK-124 did not end well"),
     ],
     "num_turns": 31,
     "total_cost_usd": None,
-    "hint": "do what the tasks say; then the same command goes on with what is left",
+    "hint": "do what the tasks say; then: "
+    "agentflow run TASK-123 TASK-124 TASK-125 --target agentflow/all",
+    "again": "agentflow run TASK-123 TASK-124 TASK-125 --target agentflow/all",
     "left_out": {"TASK-126": "it waits for TASK-999, which nobody knows"},
 }
 
@@ -62,4 +70,6 @@ def test_the_table_of_several_tasks(width: int) -> None:
     with terminal(width) as (screen, printer):
         print_tasks(printer, REPORT)
     check_golden(GOLDEN / f"tasks_{width}.txt", screen.text)
+    told = screen.text.replace("\n", "").count(REPORT["again"])
+    assert told == 1, "below the table alone, and whole"
     assert all(len(line) <= width for line in screen.lines)

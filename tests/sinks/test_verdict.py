@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentflow.records import Limits
 from agentflow.shown_reports import shown
 from agentflow.sinks.printer import PlainPrinter
 from agentflow.sinks.verdict import print_verdict
+from tests.changed import changed
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\n::error::x \u202e"
 WRONG: list[Any] = [None, True, -1, 10**400, 1e300, "x", EVIL, [], [1], {}, {"a": 1}]
@@ -65,18 +67,6 @@ def evil(value: Any) -> Any:
     return EVIL if isinstance(value, str) else value
 
 
-def changed(value: Any, wrong: Any) -> list[Any]:
-    """The value with each of its parts, at any depth, replaced in turn."""
-    parts = cast(Any, value.items() if isinstance(value, dict) else enumerate(value))
-    found: list[Any] = [wrong]
-    for name, part in parts:
-        for each in changed(part, wrong) if isinstance(part, dict | list) else [wrong]:
-            copy = cast(Any, value.copy())
-            copy[name] = each
-            found.append(copy)
-    return found
-
-
 def is_harmless(text: str) -> bool:
     commands = [line for line in text.splitlines() if line.lstrip().startswith("::")]
     return not commands and not {"\x1b", "\x07", "\u202e"} & set(text)
@@ -100,13 +90,14 @@ def test_a_whole_report_is_printed() -> None:
         "  report   .orchestrator/runs/TASK-1-20250101T000000-abcd/report.json",
         "  page     agentflow report TASK-1 --open",
         "  next     h",
-        "  next     git log -p bbbbbbbbbbbb..x",
+        "  next     git log -p bbbbbbbbbbbb..cccccccccccc",
     ]
 
 
 def test_the_name_of_a_branch_is_one_word_where_its_command_is_copied() -> None:
     landed = {**FIELDS["landed"], "ref": "refs/heads/feat/a&b"}
-    assert printed({**FIELDS, "landed": landed}).endswith("git log -p bbbbbbbbbbbb..'feat/a&b'\n")
+    fields: dict[str, Any] = {**FIELDS, "landed": landed, "commits": []}
+    assert printed(fields).endswith("git log -p bbbbbbbbbbbb..'feat/a&b'\n")
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=repr)
@@ -139,7 +130,9 @@ def test_what_is_shown_of_a_report_of_ours_is_what_it_says() -> None:
     assert shown({**FIELDS, "type": "result"}) == {
         **FIELDS,
         "reply": None,
+        "combined": None,
         "again": "",
+        "enough": dict.fromkeys(Limits.__annotations__),
         "needed_elsewhere": [],
         "follow_ups": [],
         "replay": False,

@@ -61,6 +61,7 @@ DOCUMENT = """# Development Tasks - TASK_2025_001
 
 **File**: web/page.html
 """
+AGAIN = f"agentflow phase-6 {TASK} --base-url http://127.0.0.1:1 --gate 'test=! grep -rq wrong app'"
 GATE = {"name": "test", "command": "! grep -rq wrong app"}
 
 
@@ -185,7 +186,7 @@ async def test_a_repair_amends_and_the_agents_words_in_the_document_are_dropped(
     report, _ = await phase6(tracked, turns, one=True)
 
     assert report["outcome"] == "done"
-    assert report["hint"] == f"For the next batch: agentflow phase-6 {TASK}"
+    assert report["hint"] == f"For the next batch: {AGAIN}"
     (batch,) = report["batches"]
     assert tracked.git("log", "-1", "--format=%s", batch["commit"]) == "feat: batch 1 - Greeting"
     assert "- Task 1.1: Write the greeting" in tracked.git(
@@ -204,7 +205,7 @@ async def test_a_batch_that_fails_lands_nothing_and_says_why_and_can_be_tried_ag
     report, steps = await phase6(tracked, turns, flags=flags)
 
     assert (report["outcome"], report["exit_code"], steps) == ("failed", 1, [])
-    assert report["hint"].endswith(f"agentflow phase-6 {TASK} --retry")
+    assert report["hint"].endswith(f"{AGAIN} --retry")
     escalation = report["escalation"]
     assert (escalation["batch"]["id"], escalation["document"], escalation["line"]) == ("1", PATH, 3)
     assert [each["gate"] for each in escalation["evidence"]] == ["build:test"]
@@ -216,7 +217,7 @@ async def test_a_batch_that_fails_lands_nothing_and_says_why_and_can_be_tried_ag
     run = report["batches"][0]["run"]
     assert [each["command"] for each in escalation["next"]] == [
         f"agentflow runs show {run}", f"agentflow runs diff {run}",
-        f"agentflow runs rewind {run} --to TURN", f"agentflow phase-6 {TASK} --retry",
+        f"agentflow runs rewind {run} --to TURN", f"{AGAIN} --retry",
     ]  # fmt: skip
     branch = f"agentflow/{TASK}"
     assert tracked.git("diff", "--name-only", "main", branch) == PATH
@@ -354,8 +355,7 @@ async def test_a_batch_that_was_cut_off_goes_on_where_it_was(tracked: Project) -
 
     cut, _ = await phase6(tracked, work, flags={"max_turns": 2}, one=True)
     assert (cut["outcome"], cut["batches"][0]["outcome"]) == ("budget", "budget")
-    alone = f"agentflow resume {cut['batches'][0]['run']}"
-    assert cut["hint"].endswith(f"; then: the same command, or for this batch alone: {alone}")
+    assert cut["hint"] == f"{AGAIN} --max-turns 4"
     tracked.requests.clear()
     report, steps = await phase6(tracked, work, one=True)
 
@@ -381,7 +381,7 @@ async def test_what_landed_is_reported_though_a_signal_comes_between_two_batches
 
     assert (report["outcome"], report["exit_code"]) == ("interrupted", 143)
     assert [each["outcome"] for each in report["batches"]] == ["done"]
-    assert report["hint"] == f"To go on: agentflow phase-6 {TASK}"
+    assert report["hint"] == f"To go on: {AGAIN}"
 
 
 async def test_a_batch_that_is_stopped_names_the_next_step(tracked: Project) -> None:
@@ -397,7 +397,7 @@ async def test_a_batch_that_is_stopped_names_the_next_step(tracked: Project) -> 
     run = cut["batches"][0]["run"]
     assert (cut["outcome"], cut["exit_code"]) == ("interrupted", 130)
     alone = f"agentflow resume {run}"
-    assert cut["hint"] == f"the same command, or for this batch alone: {alone}"
+    assert cut["hint"] == AGAIN
     again, _ = await phase6(tracked, FIRST, watch=watch, run=run)
     assert (again["outcome"], again["hint"]) == ("interrupted", alone)
 

@@ -97,7 +97,7 @@ def test_a_branch_that_moved_is_a_conflict(place: Place, work: Work, candidate: 
 
     with pytest.raises(Conflict, match="the branch release moved to") as caught:
         land(work.repository, candidate, "branch", "release", "run-1")
-    hint = f"Rename it: git branch -m release NAME. The verified commits are on {VERIFIED}."
+    hint = f"Rename it: git branch -m release NAME\nThe verified commits are on {VERIFIED}."
     assert caught.value.hint == hint
     assert refs(place) == before
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from agentflow.backlog import Start
+    from agentflow.commands import TasksCommand
     from agentflow.interfaces import Emit
     from agentflow.many import Wanted
     from agentflow.records import Json
@@ -83,8 +84,30 @@ def execute_many(several: Several, manner: Manner) -> "Json":
             say(f"  {advice.rstrip()}")
     for notice in backlog.notices:
         say(neutral(notice))
-    wanted = Wanted(start, backlog, several.jobs, several.keep_going, several.fresh, several.accept)
+    wanted = Wanted(
+        start,
+        backlog,
+        several.jobs,
+        several.keep_going,
+        several.fresh,
+        several.accept,
+        _command(several),
+    )
     return _run(wanted, world, manner)
+
+
+def _command(several: Several) -> "TasksCommand":
+    """The command that this was, to be given again."""
+    from agentflow.cli.options import JOBS
+    from agentflow.commands import TasksCommand
+
+    given = {
+        f"--jobs {several.jobs}": several.jobs != JOBS,
+        "--keep-going": several.keep_going,
+        "--accept-followups": several.accept,
+    }
+    more = tuple(option for option, is_given in given.items() if is_given)
+    return TasksCommand(several.names, several.flags, several.base, more)
 
 
 def _print_plan(

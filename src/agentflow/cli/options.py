@@ -65,6 +65,8 @@ Target = Annotated[
     typer.Option(metavar="BRANCH", help="To land on (default: agentflow/<TASK>)."),
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Run again, whatever earlier runs left.")]
+JOBS = 4
+"""Agents at once, where nobody says how many."""
 Sandbox = Annotated[
     Backend | None,
     typer.Option(

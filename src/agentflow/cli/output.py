@@ -128,7 +128,7 @@ def _told(error: Exception | KeyboardInterrupt) -> "Json":
 
             say(f"error: {neutral(error.message)}")
             if error.hint:
-                say(indent(neutral(error.hint), "  "))
+                say(indent(neutral(_shown(error.hint)), "  "))
             return _refusal(error)
         case KeyboardInterrupt() | typer.Abort():
             say("interrupted")
@@ -140,6 +140,13 @@ def _told(error: Exception | KeyboardInterrupt) -> "Json":
             traceback.print_exc()
             say("internal error: please report it with the lines above")
             return _refused("internal", INTERNAL_ERROR, f"internal error: {error!r}")
+
+
+def _shown(hint: str) -> str:
+    """A next step; on a terminal each command to copy is on a line of its own."""
+    from agentflow.folding import with_commands_apart
+
+    return with_commands_apart(hint) if talk().width else hint
 
 
 def _refusal(error: AgentflowError) -> "Json":

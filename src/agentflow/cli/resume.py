@@ -152,6 +152,7 @@ def _go_on(
 
     world = World()
     repository = open_repository(world.directory, world.environment)
+    _check_idle(repository, world, run)
     name = choose_run(repository.root, run, blocked=bool(answered or answers))
     asked = _asked(repository, world, name)
     if asked:
@@ -169,6 +170,8 @@ def _go_on(
         raise UsageError(f"{name} is no handoff's run", hint="Give the answer as TEXT.")
     order = order_of(repository, world.cache, name)
     order = replace(order, flags={**order.flags, **flags}, answer=answered)
+    if run is None:
+        _check_task(order, name, repository, world)
     batches_of = order.made.tracking_id if order.made else ""
     if batches_of:  # what is written into the document is not the run's own
         from agentflow.cli.batches import execute_batches
@@ -178,6 +181,37 @@ def _go_on(
             answer=answered, quiet=quiet, verbose=verbose,
         )  # fmt: skip
     return execute(order, output_format, dry_run=False, quiet=quiet, verbose=verbose)
+
+
+def _check_idle(repository: "Repository", world: "World", run: str | None) -> None:
+    """Raise `UsageError` for a run that is named and at work."""
+    from agentflow.errors import UsageError
+    from agentflow.runs import find_report, is_running
+    from agentflow.spending import is_replay
+
+    if run is None:
+        return
+    report = find_report(repository.root, run, is_replay)
+    task = str(report["task"])
+    if report["outcome"] == "unfinished" and is_running(repository.locks(world.cache), task):
+        raise UsageError(
+            f"the run {report['run']} is at work", hint=f"Wait for it: agentflow wait {word(task)}"
+        )
+
+
+def _check_task(order: "Order", run: str, repository: "Repository", world: "World") -> None:
+    """Raise `UsageError` naming the run, which nobody named, if its task cannot be read any more."""
+    from agentflow.errors import UsageError
+    from agentflow.outline import found_for
+
+    try:
+        found_for(order, repository, world)
+    except UsageError as error:
+        raise UsageError(
+            f"{run} is the only run here that can go on, and it cannot: {error.message}",
+            hint="Bring its task back; or if it is not wanted any more, remove the run: "
+            f"rm -r .orchestrator/runs/{word(run)}",
+        ) from error
 
 
 def _asked(repository: "Repository", world: "World", run: str) -> "Pasted | None":

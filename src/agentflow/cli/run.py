@@ -11,6 +11,7 @@ from agentflow.cli.completion import complete_prompt, complete_task
 from agentflow.cli.execution import execute, given_flags, given_gates
 from agentflow.cli.many import Manner, Several, execute_many
 from agentflow.cli.options import (
+    JOBS,
     Allow,
     Base,
     BaseUrl,
@@ -72,7 +73,7 @@ def run(
     ] = False,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", metavar="N", min=1, max=256, help=JOBS_HELP)
-    ] = 4,
+    ] = JOBS,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Others go on when a task is not done.")
     ] = False,
@@ -175,7 +176,7 @@ def run(
             )
             publish(report)
             raise exit_of(report)
-        order = Order(task, text, base, fresh, None, flags, arguments)
+        order = Order(task, text, base, fresh, None, flags, arguments, asked_base=base)
         if resume:
             _refuse_replies(replies, "begin a run; --resume goes on with one")
             order = unfinished(order)

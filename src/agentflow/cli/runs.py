@@ -195,10 +195,27 @@ def show(
             print_json(report)
         elif report["outcome"] in {"unfinished", "running"}:
             print_table(RUNS, [row_of(report)])
+            _print_next(report)
         else:
             from agentflow.sinks.verdict import print_verdict
 
             print_verdict(data(), report)
+
+
+def _print_next(report: Json) -> None:
+    """What comes next for a run that has not ended."""
+    from agentflow.runs import next_of
+    from agentflow.what_next import step_lines
+    from agentflow.words import word
+
+    steps = step_lines(next_of(report))
+    if report["outcome"] == "running":
+        steps = [
+            f"agentflow runs show {word(report['task'])} --follow",
+            f"agentflow wait {word(report['task'])}",
+        ]
+    for step in steps:
+        data().print(("  next     ", "dim"), step)
 
 
 def _all_reports(task: str | None, *, whole: bool) -> list[Json]:
@@ -263,6 +280,8 @@ def _reports(task: str | None) -> list[Json]:
                 key=lambda report: last_line(repository.root / FOLDER / report["run"]),
             )
             latest["outcome"] = "running"
+            since = world.now().timestamp() - last_line(repository.root / FOLDER / latest["run"])
+            latest["duration_ms"] = (latest.get("duration_ms") or 0) + round(max(since, 0) * 1000)
     return found
 
 

@@ -267,6 +267,6 @@ def _attached(last: Entry, made: Submission, *, fresh: bool) -> Entry | None:
     if last.outcome in LEFT and not unpaid:
         raise UsageError(
             f"the run {last.run} of {made.task.id} was left unfinished ({last.outcome})",
-            hint=f"Go on with: agentflow cluster retry {word(last.run)}. Or give --fresh.",
+            hint=f"Go on with: agentflow cluster retry {word(last.run)}\nOr give --fresh.",
         )
     return None

@@ -1,5 +1,6 @@
 """The beginning, the stations and the end of a run."""
 
+from collections.abc import Mapping
 from dataclasses import field
 from typing import ClassVar
 
@@ -209,8 +210,10 @@ class RunFinished:
     """One sentence; empty for `done`."""
     hint: str
     """The next step, if there is one."""
+    enough: Mapping[str, float] = field(default_factory=dict[str, float])
+    """After a limit: those with which the run could go on, by the names of their settings."""
 
     @classmethod
     def of(cls, error: AgentflowError) -> "RunFinished":
         """The end that an error is."""
-        return cls(error.outcome, error.exit_code, error.message, error.hint)
+        return cls(error.outcome, error.exit_code, error.message, error.hint, error.enough)

@@ -5,12 +5,15 @@ from agentflow.neutral import one_line
 from agentflow.records import Json
 from agentflow.sinks.printer import Printer
 from agentflow.sinks.tables import Row, print_table
+from agentflow.what_next import step_lines
 from agentflow.words import counted
 
 STYLES = {"done": "green", "skipped": "dim", "failed": "bold red", "environment": "bold red"}
 """How outcomes look; every other one is yellow."""
 TOLD = 1000
-"""Characters of a reason or a step, which ends with a command to copy."""
+"""Characters of a reason."""
+WHOLE = 5000
+"""Characters of a command to copy: as good as any."""
 
 
 def print_tasks(printer: Printer, report: Json) -> None:
@@ -26,17 +29,19 @@ def print_tasks(printer: Printer, report: Json) -> None:
     printer.print(f"{done} of {len(tasks)} done · {turns} · {cost}")
     for name, why in report["left_out"].items():
         printer.print((f"not ready: {one_line(name, 100)}: {one_line(why, TOLD)}", "dim"))
-    if report["hint"]:
-        printer.print(("next: ", "dim"), one_line(report["hint"], TOLD))
+    for line in step_lines(report["hint"]):
+        printer.print(("next: ", "dim"), one_line(line, WHOLE))
 
 
 def _row(task: Json, width: int) -> Row:
-    """A task's row; below it why it ended so, and what comes next."""
+    """A task's row; below it why it ended so, and what comes next for it alone: the command that goes
+    on with all stands below the table."""
     time = format_duration(task["duration_ms"] / 1000) if task["duration_ms"] else ""
     proposed = ", ".join(task["follow_ups"])
     asks = f"asks for {proposed}" if proposed else ""
-    step = f"next: {task['hint']}" if task["hint"] else ""
-    told = [one_line(text, TOLD) for text in (task["reason"], step, asks) if text]
+    steps = [f"next: {line}" for line in step_lines(task["hint"])]
+    told = [one_line(text, TOLD) for text in (task["reason"], asks) if text]
+    told[1 if task["reason"] else 0 : 0] = [one_line(step, WHOLE) for step in steps]
     return Row(
         (
             (one_line(task["task"], 100), "bold"),

@@ -133,7 +133,8 @@ def _facts(report: Json) -> Iterator[tuple[str, str]]:
     for commit in report["commits"] if landed or report["outcome"] == "conflict" else ():
         yield "commit", f"{commit['sha'][:12]}  {one_line(commit['subject'], 90)}"
     if landed and landed["ref"]:
-        yield "landed", f"{_branch(landed['ref'])} (on {report['base'][:12]})"
+        merged = f"merged as {landed['tip'][:12]}" if report["combined"] else ""
+        yield "landed", f"{_branch(landed['ref'])} ({merged or 'on ' + report['base'][:12]})"
     elif landed and changes["files_changed"]:
         yield "kept", f"refs/agentflow/verified/{report['run']}"
     if landed and landed["replaced"]:
@@ -178,4 +179,7 @@ def _look(report: Json) -> str:
         return ""
     landed: Json = report["landed"] or {}
     ref = str(landed.get("ref") or f"refs/agentflow/verified/{report['run']}")
-    return f"git log -p {report['base'][:12]}..{word(_branch(ref))}"
+    tip = word(_branch(ref))
+    if landed.get("ref") and _branch(ref) != f"agentflow/{report['task']}" and report["commits"]:
+        tip = word(report["commits"][-1]["sha"][:12])  # others land there too
+    return f"git log -p {report['base'][:12]}..{tip}"

@@ -140,8 +140,9 @@ def unanswered(pasted: Pasted, questions: Sequence[Question], run: str | None) -
     """The report of a handoff that asks, under the name of its run if that is written down."""
     names = ", ".join(each.id for each in questions)
     points = "1 point" if len(questions) == 1 else f"{len(questions)} points"
-    one = f"agentflow answer {word(run)} 'TEXT'"
-    several = f"agentflow answer {word(run)} --answers FILE (YAML: a question's id, and its answer)"
+    hint = f"Answer: agentflow answer {word(run)} 'TEXT'"
+    if len(questions) > 1:
+        hint = f"Answer in YAML, a question's id and its answer: agentflow answer {word(run)} --answers FILE"
     return {
         **questions_json(questions),
         "task": pasted.id,
@@ -152,7 +153,7 @@ def unanswered(pasted: Pasted, questions: Sequence[Question], run: str | None) -
         "outcome": Blocked.outcome,
         "exit_code": Blocked.exit_code,
         "reason": f"the handoff leaves {points} open: {names}",
-        "hint": f"Answer: {one if len(questions) == 1 else several}." if run else "",
+        "hint": hint if run else "",
     }
 
 

@@ -18,7 +18,7 @@ from agentflow.runs import task_lock
 from agentflow.tasks.document import Batch
 from agentflow.tasks.next_batch import is_for
 from agentflow.tasks.tasks_edit import find_batch
-from agentflow.what_next import RESUME, command_after, told_after
+from agentflow.what_next import command_after, command_alone, told_after
 from agentflow.words import word
 from agentflow.workflows.endings import Ending
 from agentflow.workflows.escalation import escalate, escalation
@@ -175,19 +175,19 @@ class _Series:
             commit = escalate(plan, repository, kept, batch, report, locks)
             self.escalation = escalation(kept, batch, report, commit, self.wanted.again)
             hint = (
-                f"Look at it: agentflow runs show {word(report['run'])}. Mend task or plan, then: "
+                f"Look at it: agentflow runs show {word(report['run'])}\nMend task or plan, then: "
             )
             hint += f"{self.wanted.again} --retry"
         self.step = None
-        ending = Ending(report["outcome"], report["exit_code"], report["reason"], hint)
-        return self.report(situation, ending)
+        ended = report["outcome"], report["exit_code"], report["reason"]
+        return self.report(situation, Ending(*ended, hint, report["enough"]))
 
     def _command_after(self, report: Json) -> str:
         """The command that goes on with a batch that was not done."""
-        command = command_after({**report, "again": None})
-        if command.startswith(RESUME) and not self.wanted.run:
-            return f"the same command, or for this batch alone: {command}"
-        return command
+        again = self.wanted.again_with(report["enough"])
+        if report["outcome"] != "blocked" and command_alone(report) and not self.wanted.run:
+            return again
+        return command_after({**report, "again": again})
 
     def _ending(self, situation: Situation) -> Ending:
         """How it ends where no batch is left that could be done now."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.budget import Account, shared_account
+from agentflow.commands import again
 from agentflow.disk import write_atomically
 from agentflow.errors import AgentflowError, Conflict, UsageError
 from agentflow.events import Event
@@ -74,8 +75,8 @@ async def plan_part(wanted: Linked, part: Part, world: World, measure: Measure) 
     if wanted.fresh or read_marker(part.directory, part.task.id) == "done":
         return plan
     earlier = earlier_order(plan.repository, world.cache, part.task, plan.base, failed=False)
-    again = replace(earlier or replace(order, fresh=True), flags=order.flags)
-    return await make_plan(again, there, measure)
+    order = replace(earlier or replace(order, fresh=True), flags=order.flags)
+    return await make_plan(order, there, measure)
 
 
 def _flags(wanted: Linked) -> dict[str, Any]:
@@ -229,7 +230,7 @@ def _landed(link: Link, world: World, told: Callable[[str], None]) -> Json:
         try:
             land(repository, candidate, "branch", link.branch, link.run)
         except Conflict as conflict:
-            conflict.hint = f"{conflict.hint} The next call goes on with what has not landed."
+            conflict.hint = f"{conflict.hint}\nThe next call goes on with what has not landed."
             raise
         told(f"landed {link.task} on {link.branch} in {link.directory}")
     # Also where a call died after landing, and before this.
@@ -249,10 +250,11 @@ def _kept(link: Link) -> Json:
 def _stopped_at(part: Part, report: Json) -> Ending:
     """As the part ended that stopped the others."""
     reason = f"{report['task']}: {report['reason']}; nothing of the handoff landed"
-    step = SAME
+    step = f"{again({}, **report['enough'])}, with the same block"
     if report["outcome"] == "blocked":
-        step = f"{command_after({**report, 'hint': ''})} in {part.place}; then {SAME}"
-    return Ending(report["outcome"], report["exit_code"], reason, told_after(report["hint"], step))
+        step = f"{command_after({**report, 'hint': ''})} in {part.place}; then {step}"
+    ended, hint = (report["outcome"], report["exit_code"], reason), told_after(report["hint"], step)
+    return Ending(*ended, hint, report["enough"])
 
 
 def _report(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
+from agentflow.commands import batches_command
 from agentflow.errors import UsageError
 from agentflow.frozen import record
 from agentflow.globs import matches
@@ -71,7 +72,11 @@ class Wanted:
     @property
     def again(self) -> str:
         """The command that goes on."""
-        return f"agentflow phase-6 {word(self.task)}"
+        return self.again_with({})
+
+    def again_with(self, enough: Mapping[str, float]) -> str:
+        """The same with limits instead of its own."""
+        return batches_command(self.task, {**self.flags, **enough})
 
     @property
     def changed(self) -> UsageError:

@@ -23,7 +23,7 @@ def current_branch(repository: Repository, base: str) -> str:
     except GitError as error:
         raise Conflict(
             "--land current needs a branch, but HEAD is detached",
-            hint="Check one out: git switch NAME. Or have `agentflow run` make one: --land branch.",
+            hint="Check one out: git switch NAME\nOr have `agentflow run` make one: --land branch.",
         ) from error
     if repository.git.text("rev-parse", "--verify", "HEAD") != base:
         raise Conflict(

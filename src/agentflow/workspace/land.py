@@ -113,12 +113,12 @@ def _check_name(repository: Repository, branch: str) -> str | None:
     if taken:
         raise Conflict(
             f"the branch {branch} cannot be made beside the branch {taken[0]}",
-            hint=f"Rename that one: git branch -m {word(taken[0])} NAME. {ELSEWHERE}.",
+            hint=f"Rename that one: git branch -m {word(taken[0])} NAME\n{ELSEWHERE}.",
         )
     if any(link for _, _, link in found):
         raise Conflict(
             f"the branch {branch} is only another name of a branch",
-            hint=f"Remove that name: git symbolic-ref -d refs/heads/{word(branch)}. {ELSEWHERE}.",
+            hint=f"Remove that name: git symbolic-ref -d refs/heads/{word(branch)}\n{ELSEWHERE}.",
         )
     return found[0][1] if found else None
 
@@ -215,7 +215,7 @@ def land(
         else:
             landed = _land_branch(repository, candidate, branch, run, replaceable)
     except Conflict as conflict:
-        conflict.hint = f"{conflict.hint} The verified commits are on {verified}.".strip()
+        conflict.hint = f"{conflict.hint}\nThe verified commits are on {verified}.".strip()
         raise
     except OSError as error:
         raise EnvironmentFailure(
@@ -253,7 +253,7 @@ def _land_branch(
     if old not in {None, candidate.base, replaceable}:
         raise Conflict(
             f"the branch {branch} moved to {old[:12] if old else 'nothing'} meanwhile",
-            hint=f"Rename it: git branch -m {word(branch)} NAME.",
+            hint=f"Rename it: git branch -m {word(branch)} NAME",
         )
     kept = f"{ref}@{run}" if old not in {None, candidate.base} else None
     nothing = "0" * len(candidate.tip)

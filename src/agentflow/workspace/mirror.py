@@ -47,7 +47,7 @@ def remote_address(repository: Repository, name: str) -> str:
     except GitError as error:
         raise UsageError(
             f"{repository.root} has no remote {name!r}, and workers know a repository by its remote",
-            hint="git remote add origin <address>; or name another one with --remote.",
+            hint="git remote add origin <address>\nOr name another one with --remote.",
         ) from error
     return check_address(url)
 

@@ -88,7 +88,7 @@ class Repository:
             if revision == "HEAD":
                 raise UsageError(
                     f"{self.root} has no commits yet",
-                    hint="Commit something first: agentflow works on a copy of a commit.",
+                    hint="Commit something first, as agentflow works on a copy of a commit.",
                 ) from error
             raise UsageError(
                 f"there is no commit {revision!r} in {self.root}",
@@ -212,7 +212,7 @@ class Repository:
         if missing:
             raise EnvironmentFailure(
                 f"git does not know whose commits it should make: user.{missing[0]} is not set",
-                hint="; ".join(f"git config --global user.{key} <your {key}>" for key in missing),
+                hint="\n".join(f"git config --global user.{key} <your {key}>" for key in missing),
             )
         variables = {"GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": email}
         try:

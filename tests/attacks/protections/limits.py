@@ -15,7 +15,7 @@ MUTATIONS = (
     ),
     one(
         "turns are bounded", "budget.py",
-        '    Limit("max_turns", "turns", "Raise it with --max-turns.", lambda s: s.turns),\n', "",
+        '    Limit("max_turns", "turns", lambda s: s.turns),\n', "",
         "FG-12",
     ),
     one(

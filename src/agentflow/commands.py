@@ -1,0 +1,119 @@
+"""Commands that ask for what was asked for before, written out so that a shell takes them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from agentflow.frozen import record
+from agentflow.records import Json
+from agentflow.words import word
+
+_SINGLE = (
+    *("prompt", "profile", "model", "fallback_model", "base_url"),
+    *("max_turns", "max_cost", "max_tokens", "max_input_tokens", "max_output_tokens", "timeout"),
+    *("land", "target", "sandbox", "setup_network"),
+)
+"""Settings that are an option with one value each."""
+_SWITCHES = ("allow_red_base", "allow_foreign_head")
+_LISTS = ("allow", "deny")
+_LONGEST = 200
+"""Characters of a text that is written out as a part of a command."""
+_BATCHES = ("prompt", "phase-6"), ("land", "branch")
+"""What runs of batches are given without an option."""
+
+
+def _option(name: str, value: object) -> str:
+    """An option of a setting with one value: `--max-turns 8`."""
+    if isinstance(value, float):
+        value = f"{value:.15g}"
+    if name == "timeout":
+        value = f"{value}s"
+    return f"--{name.replace('_', '-')} {word(value)}"
+
+
+def options_of(flags: Mapping[str, Any]) -> list[str] | None:
+    """The options that give these settings; None where one of them has none."""
+    if not {*flags} <= {*_SINGLE, *_SWITCHES, *_LISTS, "gates"}:
+        return None
+    lists = [f"--{name} {word(each)}" for name in _LISTS for each in flags.get(name, ())]
+    gates = [
+        f"--{'new-' if gate.get('must_fail_on_base') else ''}gate "
+        + word(f"{gate['name']}={gate['command']}")
+        for gate in flags.get("gates", ())
+    ]
+    single = [_option(name, flags[name]) for name in _SINGLE if name in flags]
+    switches = [f"--{name.replace('_', '-')}" for name in _SWITCHES if flags.get(name)]
+    return [*single, *lists, *gates, *switches]
+
+
+def run_command(
+    names: Sequence[str], flags: Mapping[str, Any], base: str | None = None, *more: str
+) -> str | None:
+    """`agentflow run` with what is named and these settings; None where that is no command."""
+    options = options_of(flags)
+    if options is None:
+        return None
+    based = [f"--base {word(base)}"] if base else []
+    return " ".join(("agentflow run", *map(word, names), *based, *options, *more))
+
+
+def batches_command(task: str, flags: Mapping[str, Any]) -> str:
+    """`agentflow phase-6` for a task with the settings of its batches' runs."""
+    given = {*_BATCHES, ("target", f"agentflow/{task}")}
+    kept = {name: each for name, each in flags.items() if name in {"gates", *_LISTS}}
+    kept |= {
+        name: each for name, each in flags.items() if name in _SINGLE and (name, each) not in given
+    }
+    return " ".join(("agentflow phase-6", word(task), *(options_of(kept) or ())))
+
+
+def again(order: object, unknown: str = "the same command", **changed: Any) -> str:
+    """The command that asks for the same as an order (`order.as_json`, or whatever a repository
+    brings as one), with settings, `base` or `fresh` changed.
+
+    `unknown` is said of one that is not known: a block that was pasted, or a text that is too long
+    to be copied as a part of a command.
+    """
+    try:
+        return _again(cast(Json, order), unknown, changed)
+    except (AttributeError, KeyError, TypeError):
+        return _again({}, unknown, changed)
+
+
+def _again(order: Json, unknown: str, changed: Json) -> str:
+    settings = {name: each for name, each in changed.items() if name not in {"base", "fresh"}}
+    base, fresh = changed.get("base", order.get("base")), changed.get("fresh", order.get("fresh"))
+    flags: Json = {**order.get("flags", {}), **settings}
+    text, arguments = order.get("text"), order.get("arguments")
+    made: Json = order.get("made") or {}
+    document: str = made.get("tracking_id") or ""
+    more = [] if arguments is None else [f"--arguments {word(arguments)}"]
+    more += ["--fresh"] if fresh else []
+    command = None
+    if order.get("task"):
+        command = run_command([order["task"]], flags, base, *more)
+    elif text and len(text) <= _LONGEST and text.isprintable():
+        command = run_command([], flags, base, f"--text {word(text)}", *more)
+    elif document and not made.get("handed"):
+        command = batches_command(document, flags)
+    given = {**({"base": base} if base else {}), **settings}
+    extra = [_option(name, each) for name, each in given.items()]
+    extra += ["--fresh"] if fresh and not order.get("fresh") else []
+    return command or (f"{unknown} with {' '.join(extra)}" if extra else unknown)
+
+
+@record
+class TasksCommand:
+    """A command that runs several tasks, to be given again."""
+
+    names: Sequence[str]
+    """Empty where it runs all that are ready."""
+    flags: Mapping[str, Any]
+    base: str | None = None
+    more: tuple[str, ...] = ()
+    """Its other options, but for `--fresh`: that would begin anew what is done."""
+
+    def again(self, enough: Mapping[str, float]) -> str:
+        """The command that goes on with what is left, and repeats nothing that is done; `enough` are
+        limits that it gives instead of its own."""
+        names, flags = self.names or ["--all"], {**self.flags, **enough}
+        return run_command(names, flags, self.base, *self.more) or "the same command"

@@ -1,0 +1,155 @@
+"""The last line after an outcome: a command that works when a shell gets it as it is."""
+
+import json
+import shlex
+import subprocess
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from agentflow.runs import task_lock
+from agentflow.workspace.repository import open_repository
+from tests.cli.shell import Shell
+from tests.forks.programs import scripted_model
+from tests.many.fleet import writes
+from tests.run.project import bash, turn
+
+pytestmark = pytest.mark.sandbox
+GATE = ("--gate", "test=test ! -e c/BROKEN", "--prompt", "plain")
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    made = Shell(tmp_path)
+    for name in "BC":
+        text = f"---\nallow: [{name.lower()}/]\n---\n\n# Do {name}\n"
+        made.project.write(f".orchestrator/tasks/{name}.md", text)
+    made.project.commit()
+    return made
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Generator[str]:
+    talks = {"# Task B:": writes("b/x.txt"), "# Task C:": [turn(bash("echo x > c/BROKEN"))]}
+    talks["# Task C:"] += [turn()] * 20
+    (tmp_path / "script.json").write_text(json.dumps({"turns": [turn()], "conversations": talks}))
+    command = scripted_model(str(tmp_path / "script.json"))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield server.stdout.readline().split()[-1]
+        server.terminate()
+
+
+def last_step(shown: str) -> list[str]:
+    """The words of the last line's command, without its label."""
+    return shlex.split(shown.splitlines()[-1].strip().removeprefix("next").lstrip(": "))
+
+
+def test_a_failed_run_is_asked_for_with_its_base_and_all_options(shell: Shell, url: str) -> None:
+    shell.project.git("branch", "old")
+    shell.project.write("later", "x")
+    shell.project.commit()
+    given = ("C", "--base", "old", "--base-url", url, "--target", "release", *GATE)
+    failed = shell.run("run", *given)
+    assert failed.returncode == 1, failed.stderr
+    step = last_step(failed.stdout)
+    assert step[:2] == ["agentflow", "run"]
+    assert sorted(step[2:]) == sorted(given)
+    report = json.loads(shell.run("runs", "show", "C", "--json").stdout)
+    assert shlex.split(report["hint"]) == shlex.split(report["again"]) == step
+    again = shell.run(*step[1:], "--output-format=json")
+    assert json.loads(again.stdout)["base"] == shell.project.git("rev-parse", "old")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--max-turns", "1"), ("--max-cost", "0.001"), ("--max-tokens", "9")]
+)
+def test_after_a_limit_the_command_goes_on(shell: Shell, url: str, option: str, value: str) -> None:
+    cut = shell.run("run", "B", "--base-url", url, "--model", "sonnet", *GATE, option, value)
+    assert cut.returncode == 4, cut.stderr
+    step = last_step(cut.stdout)
+    assert option in step
+    went_on = shell.run(*step[1:])
+    assert went_on.returncode == 0, went_on.stdout + went_on.stderr
+
+
+def test_what_is_left_of_several_begins_anew_and_nothing_else(shell: Shell, url: str) -> None:
+    given = ("B", "C", "--target", "release", "--base-url", url, "--fresh", "--keep-going", *GATE)
+    ended = shell.run("run", *given)
+    assert ended.returncode == 1, ended.stderr
+    step = last_step(ended.stdout)
+    assert step[:4] == ["agentflow", "run", "B", "C"]
+    assert "--fresh" not in step
+    assert "same command" not in ended.stdout
+    assert ended.stdout.count("agentflow run") == 1
+    again = shell.run(*step[1:], "--output-format=json")
+    assert again.returncode == 1
+    assert [task["already_done"] for task in json.loads(again.stdout)["tasks"]] == [True, False]
+    runs = [json.loads(line) for line in shell.run("runs", "list", "--json").stdout.splitlines()]
+    assert [run["task"] for run in runs].count("B") == 1
+
+
+def test_what_was_merged_is_named_and_seen_alone(shell: Shell, url: str) -> None:
+    git = shell.project.git
+    git("branch", "release")
+    git("switch", "-q", "--detach")
+    shell.project.write("theirs", "x")
+    theirs, here = shell.project.commit("theirs"), shell.project.root
+    git("switch", "-q", "main")
+    moves = f"git -C {here} update-ref refs/heads/release {theirs} {git('rev-parse', 'main')}"
+    configuration = here.parent / "config/agentflow/config.toml"
+    configuration.parent.mkdir(parents=True)
+    hook = f"[[hooks]]\non = ['gate.finished']\ncommand = \"{moves} || true\"\n"
+    configuration.write_text(hook)
+    ended = shell.run("run", "B", "--target", "release", "--base-url", url, *GATE)
+    assert ended.returncode == 0, ended.stderr
+    assert f"release (merged as {git('rev-parse', 'release')[:12]})" in ended.stdout
+    step = last_step(ended.stdout)
+    assert step[:3] == ["git", "log", "-p"]
+    assert (
+        git("log", "--format=%s", step[3]).splitlines()
+        == git("log", "--format=%s", "release^1..release^2").splitlines()
+    )
+
+
+def test_a_run_whose_task_is_gone_is_named(shell: Shell, url: str) -> None:
+    cut = shell.run("run", "B", "--base-url", url, *GATE, "--max-turns", "1")
+    assert cut.returncode == 4, cut.stderr
+    (shell.project.root / ".orchestrator/tasks/B.md").unlink()
+    shell.project.commit()
+    refused = shell.run("resume", "--output-format=json")
+    told = json.loads(refused.stdout)
+    assert refused.returncode == 2
+    assert told["reason"].startswith("B-")
+    assert (
+        "is the only run here that can go on, and it cannot: there is no task 'B'" in told["reason"]
+    )
+    remove = shlex.split(told["hint"].rpartition(": ")[2])
+    subprocess.run(remove, cwd=shell.project.root, check=True)
+    assert "no run here can go on" in shell.run("resume").stderr
+
+
+def test_a_run_at_work_says_how_it_is_waited_for(shell: Shell, url: str) -> None:
+    cut = shell.run("run", "B", "--base-url", url, *GATE, "--max-turns", "1")
+    assert cut.returncode == 4, cut.stderr
+    (report,) = shell.project.root.glob(".orchestrator/runs/B-*/report.json")
+    report.unlink()
+    world = shell.project.world
+    repository = open_repository(shell.project.root, world.environment)
+    with task_lock(repository.locks(world.cache), "B"):
+        for words in (("answer", "B", "hi"), ("resume", report.parent.name)):
+            refused = shell.run(*words)
+            assert refused.returncode == 2
+            assert refused.stderr == (
+                f"error: the run {report.parent.name} is at work\n  Wait for it: agentflow wait B\n"
+            )
+        shown = shell.run("runs", "show", "B").stdout.splitlines()
+        assert shown[-2:] == [
+            "  next     agentflow runs show B --follow",
+            "  next     agentflow wait B",
+        ]
+        held = shell.run("run", "B", "--fresh", "--base-url", url, *GATE)
+        assert held.stderr.endswith("wait for it: agentflow wait B\n")
+    shown = shell.run("runs", "show", "B").stdout.splitlines()
+    assert shown[-1] == f"  next     agentflow resume {report.parent.name}"

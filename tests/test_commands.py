@@ -1,0 +1,101 @@
+"""Commands that ask for the same again: what a shell makes of them is what was asked for."""
+
+import shlex
+from typing import Any
+
+import pytest
+
+from agentflow.commands import TasksCommand, again, batches_command
+from agentflow.records import Json
+from tests.changed import changed
+
+GATES = [
+    {"name": "test", "command": "pytest -q 'a b'", "must_fail_on_base": False},
+    {"name": "new", "command": "true", "must_fail_on_base": True},
+]
+FLAGS: Json = {
+    "prompt": "plain",
+    "model": "opus",
+    "max_turns": 3,
+    "max_cost": 0.001,
+    "timeout": 90.0,
+    "land": "branch",
+    "target": "release",
+    "allow": ["src/**"],
+    "deny": ["*.md"],
+    "gates": GATES,
+    "allow_red_base": True,
+}
+SPELLED = (
+    "--prompt plain --model opus --max-turns 3 --max-cost 0.001 --timeout 90s --land branch "
+    "--target release --allow 'src/**' --deny '*.md'"
+)
+
+
+def test_a_command_has_all_that_decides_what_its_run_does() -> None:
+    order = {"task": "C", "flags": FLAGS, "base": "agentflow/A", "fresh": True, "arguments": "a b"}
+    command = again(order)
+    assert command.startswith(f"agentflow run C --base agentflow/A {SPELLED} --gate ")
+    words = shlex.split(command)
+    gates = ["--gate", "test=pytest -q 'a b'", "--new-gate", "new=true", "--allow-red-base"]
+    assert words[-8:] == [*gates, "--arguments", "a b", "--fresh"]
+
+
+@pytest.mark.parametrize(
+    ("order", "changed", "command"),
+    [
+        ({"task": "x/C d.md"}, {}, "agentflow run 'x/C d.md'"),
+        ({"task": "C", "base": "old"}, {"base": "new"}, "agentflow run C --base new"),
+        ({"task": "C", "flags": {"land": "none"}}, {"land": "branch"},
+         "agentflow run C --land branch"),
+        ({"task": "C"}, {"fresh": True}, "agentflow run C --fresh"),
+        ({"task": "C", "flags": {"max_turns": 4}}, {"max_turns": 8, "timeout": 2e6},
+         "agentflow run C --max-turns 8 --timeout 2000000s"),
+        ({"task": None, "text": "Say it's done"}, {},
+         "agentflow run --text 'Say it'\"'\"'s done'"),
+        ({"text": "a\nb"}, {}, "the same command"),
+        ({"text": "a" * 201}, {"base": "x"}, "the same command with --base x"),
+        ({"text": "a\nb"}, {"fresh": True}, "the same command with --fresh"),
+        ({"text": "a\nb", "fresh": True}, {"fresh": True}, "the same command"),
+        ({"task": "C", "flags": {"unknown": 1}}, {}, "the same command"),
+        ({"made": {"tracking_id": "T_1"}, "flags": {"prompt": "phase-6", "land": "branch",
+          "target": "agentflow/T_1", "model": "opus"}}, {}, "agentflow phase-6 T_1 --model opus"),
+        ({"made": {"tracking_id": "T_1", "handed": {"ids": []}}}, {}, "the same command"),
+        ({}, {}, "the same command"),
+    ],
+)  # fmt: skip
+def test_what_changes_replaces_what_was_given(
+    order: Json, changed: dict[str, Any], command: str
+) -> None:
+    assert again(order, **changed) == command
+
+
+@pytest.mark.parametrize("wrong", [None, True, 10**400, 1e300, "x\n\x1b", [], [1], {}, {"a": 1}])
+def test_an_order_that_anybody_wrote_is_a_command_or_none(wrong: Any) -> None:
+    """A repository can bring journals."""
+    order: Json = {"task": "C", "flags": FLAGS, "base": "b", "fresh": True, "arguments": "a b",
+                   "text": None, "made": {"tracking_id": "T_1", "handed": None}}  # fmt: skip
+    for each in (order, {**order, "task": None}, {**order, "task": None, "made": None}):
+        for written in changed(each, wrong):
+            assert again(written).startswith(("agentflow ", "the same command"))
+
+
+def test_batches_that_land_elsewhere_say_so() -> None:
+    flags = {"prompt": "mine", "target": "release", "gates": GATES[:1]}
+    assert batches_command("T_1", flags).startswith(
+        "agentflow phase-6 T_1 --prompt mine --target release --gate 'test="
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "enough", "command"),
+    [
+        (["B", "x/C d.md"], {}, "agentflow run B 'x/C d.md' --base main --max-turns 1 --jobs 1"),
+        ([], {"max_turns": 2}, "agentflow run --all --base main --max-turns 2 --jobs 1"),
+    ],
+)
+def test_several_tasks_are_asked_for_as_they_were(
+    names: list[str], enough: dict[str, float], command: str
+) -> None:
+    several = TasksCommand(names, {"max_turns": 1}, "main", ("--jobs 1",))
+    assert several.again(enough) == command
