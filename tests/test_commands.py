@@ -82,9 +82,18 @@ def test_an_order_that_anybody_wrote_is_a_command_or_none(wrong: Any) -> None:
 
 def test_batches_that_land_elsewhere_say_so() -> None:
     flags = {"prompt": "mine", "target": "release", "gates": GATES[:1]}
-    assert batches_command("T_1", flags).startswith(
-        "agentflow phase-6 T_1 --prompt mine --target release --gate 'test="
+    command = batches_command("T_1", flags, "old", "--one-batch")
+    assert command == (
+        "agentflow phase-6 T_1 --base old --prompt mine --target release "
+        "--gate 'test=pytest -q '\"'\"'a b'\"'\"'' --one-batch"
     )
+
+
+def test_what_needs_several_lines_is_no_command() -> None:
+    gates = [{**GATES[0], "command": "true\nfalse"}]
+    assert batches_command("T_1", {"gates": gates}) is None
+    assert again({"task": "C", "flags": {"gates": gates}}) == "the same command"
+    assert TasksCommand(["A"], {"gates": gates}).again({}) == "the same command"
 
 
 @pytest.mark.parametrize(

@@ -49,21 +49,29 @@ def run_command(
     names: Sequence[str], flags: Mapping[str, Any], base: str | None = None, *more: str
 ) -> str | None:
     """`agentflow run` with what is named and these settings; None where that is no command."""
-    options = options_of(flags)
-    if options is None:
-        return None
-    based = [f"--base {word(base)}"] if base else []
-    return " ".join(("agentflow run", *map(word, names), *based, *options, *more))
+    return _command(["agentflow run", *map(word, names)], base, flags, more)
 
 
-def batches_command(task: str, flags: Mapping[str, Any]) -> str:
-    """`agentflow phase-6` for a task with the settings of its batches' runs."""
+def _command(
+    begin: Sequence[str], base: str | None, flags: Mapping[str, Any], more: Sequence[str]
+) -> str | None:
+    """A command on one line; None for settings that are no options, or that need more lines."""
+    based, options = [f"--base {word(base)}"] if base else [], options_of(flags)
+    command = " ".join((*begin, *based, *(options or ()), *more))
+    return command if options is not None and command.isprintable() else None
+
+
+def batches_command(
+    task: str, flags: Mapping[str, Any], base: str | None = None, *more: str
+) -> str | None:
+    """`agentflow phase-6` for a task with the settings of its batches' runs; None where that is no
+    command."""
     given = {*_BATCHES, ("target", f"agentflow/{task}")}
     kept = {name: each for name, each in flags.items() if name in {"gates", *_LISTS}}
     kept |= {
         name: each for name, each in flags.items() if name in _SINGLE and (name, each) not in given
     }
-    return " ".join(("agentflow phase-6", word(task), *(options_of(kept) or ())))
+    return _command(["agentflow phase-6", word(task)], base, kept, more)
 
 
 def again(order: object, unknown: str = "the same command", **changed: Any) -> str:

@@ -158,7 +158,7 @@ def _enough(tasks: Sequence[Json]) -> dict[str, float]:
 def _hint(tasks: Sequence[Json], again: str) -> str:
     """The next step of all tasks together, where some are not done."""
     by_itself = all(task["outcome"] in BY_ITSELF for task in tasks)
-    return again if by_itself else told_after("do what the tasks say", again)
+    return again if by_itself else told_after("Do what the tasks say.", again)
 
 
 def _why_not(item: Item, entries: Mapping[str, Json]) -> str:

@@ -6,7 +6,6 @@ from agentflow.records import Json
 from agentflow.words import word
 
 RESUME = "agentflow resume"
-_THEN = "; then: "
 
 
 def command_after(report: Json) -> str:
@@ -54,10 +53,10 @@ def is_told(hint: str, command: str) -> bool:
 
 
 def told_after(hint: str, command: str) -> str:
-    """A hint and the command that goes on after it, as one text."""
+    """A hint, and on a line of its own the command that goes on after it."""
     if not hint or not command or is_told(hint, command):
         return hint or command
-    return f"{hint.rstrip('.')}{_THEN}{command}"
+    return f"{hint}\n{command}"
 
 
 def next_step(report: Json) -> str:
@@ -74,8 +73,7 @@ def next_lines(report: Json) -> list[str]:
 
 def step_lines(hint: str) -> list[str]:
     """A next step on lines: each command on one of its own."""
-    steps = filter(None, hint.split(_THEN))
-    return [line for step in steps for line in with_commands_apart(step).split("\n")]
+    return with_commands_apart(hint).split("\n") if hint else []
 
 
 def with_next_step(report: Json) -> Json:

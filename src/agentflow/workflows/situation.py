@@ -52,6 +52,8 @@ class Wanted:
     answer: str | None = None
     """A person's words to the agent of that run, which asked."""
     flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    asked_base: str | None = None
+    """The base as the caller named it, who may have named none; `base` may be one that we chose."""
     documents: DocumentsSetting = field(default_factory=DocumentsSetting)
     shared: bool = False
     """Whether others land on the same branch meanwhile."""
@@ -76,7 +78,9 @@ class Wanted:
 
     def again_with(self, enough: Mapping[str, float]) -> str:
         """The same with limits instead of its own."""
-        return batches_command(self.task, {**self.flags, **enough})
+        flags = {**self.flags, **enough}
+        more = ["--one-batch"] if self.one else []
+        return batches_command(self.task, flags, self.asked_base, *more) or "the same command"
 
     @property
     def changed(self) -> UsageError:
