@@ -186,7 +186,7 @@ async def test_a_repair_amends_and_the_agents_words_in_the_document_are_dropped(
     report, _ = await phase6(tracked, turns, one=True)
 
     assert report["outcome"] == "done"
-    assert report["hint"] == f"For the next batch: {AGAIN}"
+    assert report["hint"] == f"For the next batch: {AGAIN} --one-batch"
     (batch,) = report["batches"]
     assert tracked.git("log", "-1", "--format=%s", batch["commit"]) == "feat: batch 1 - Greeting"
     assert "- Task 1.1: Write the greeting" in tracked.git(
@@ -355,7 +355,7 @@ async def test_a_batch_that_was_cut_off_goes_on_where_it_was(tracked: Project) -
 
     cut, _ = await phase6(tracked, work, flags={"max_turns": 2}, one=True)
     assert (cut["outcome"], cut["batches"][0]["outcome"]) == ("budget", "budget")
-    assert cut["hint"] == f"{AGAIN} --max-turns 4"
+    assert cut["hint"] == f"{AGAIN.replace(' --gate', ' --max-turns 4 --gate')} --one-batch"
     tracked.requests.clear()
     report, steps = await phase6(tracked, work, one=True)
 
