@@ -27,7 +27,7 @@ FLAGS: Json = {
     "allow_red_base": True,
 }
 SPELLED = (
-    "--prompt plain --model opus --max-turns 3 --max-cost 0.001 --timeout 90s --land branch "
+    "--prompt plain --model opus --max-turns 3 --max-cost 0.001 --timeout 1m30s --land branch "
     "--target release --allow 'src/**' --deny '*.md'"
 )
 
@@ -49,8 +49,8 @@ def test_a_command_has_all_that_decides_what_its_run_does() -> None:
         ({"task": "C", "flags": {"land": "none"}}, {"land": "branch"},
          "agentflow run C --land branch"),
         ({"task": "C"}, {"fresh": True}, "agentflow run C --fresh"),
-        ({"task": "C", "flags": {"max_turns": 4}}, {"max_turns": 8, "timeout": 2e6},
-         "agentflow run C --max-turns 8 --timeout 2000000s"),
+        ({"task": "C", "flags": {"max_turns": 4}}, {"max_turns": 8, "timeout": 5400.5},
+         "agentflow run C --max-turns 8 --timeout 1h30m0.5s"),
         ({"task": None, "text": "Say it's done"}, {},
          "agentflow run --text 'Say it'\"'\"'s done'"),
         ({"text": "a\nb"}, {}, "the same command"),
@@ -67,7 +67,7 @@ def test_a_command_has_all_that_decides_what_its_run_does() -> None:
 def test_what_changes_replaces_what_was_given(
     order: Json, changed: dict[str, Any], command: str
 ) -> None:
-    assert again(order, **changed) == command
+    assert again(order, changed) == command
 
 
 @pytest.mark.parametrize("wrong", [None, True, 10**400, 1e300, "x\n\x1b", [], [1], {}, {"a": 1}])

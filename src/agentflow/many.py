@@ -45,13 +45,13 @@ class Wanted:
 
     start: Start
     backlog: Backlog
+    command: TasksCommand
+    """What was asked for, to be asked for again."""
     at_once: int = 4
     keep_going: bool = False
     fresh: bool = False
     accept: bool = False
     """Whether what the agents ask for elsewhere is run as well, once."""
-    command: TasksCommand = TasksCommand((), {})
-    """What was asked for, to be asked for again."""
 
 
 async def run_many(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from agentflow.commands import again
+from agentflow.commands import again, enough_in
 from agentflow.errors import AgentflowError
 from agentflow.events import (
     AgentEnded,
@@ -122,7 +122,7 @@ class Summary:
         started, finished = self._of(RunStarted), self._of(RunFinished)
         collected, landed = self._of(Collected), self._of(LandingDone)
         recorded, spent = self._of(Recorded), self._spent
-        resumed, enough = self._of(RunResumed), finished.get("enough", {})
+        resumed, enough = self._of(RunResumed), enough_in(finished)
         outcome = finished.get("outcome", "unfinished")
         seconds = (self._now() - self._started).total_seconds() + self._earlier
         return {
@@ -141,9 +141,11 @@ class Summary:
             "exit_code": finished.get("exit_code"),
             "reason": finished.get("reason", ""),
             "hint": finished.get("hint", ""),
-            "enough": dict(enough),
+            "enough": enough,
             "again": again(
-                started.get("order", {}), f"the command that began {started.get('run')}", **enough
+                {**started.get("order", {}), **resumed.get("asked", {})},
+                {**enough, "retry": outcome == "failed"},
+                f"the command that began {started.get('run')}",
             ),
             **{
                 name: started.get(name)

@@ -191,7 +191,7 @@ def check_no_replay(root: Path, run: str, *, replay: bool) -> None:
     if replay:
         raise UsageError(
             f"the run {run} repeats a recording, and cannot go on",
-            hint=f"{anew(root, run)} (by a model, or from a recording again: --replay FILE)",
+            hint=f"{anew(root, run)}\nThat asks a model. With --replay FILE it repeats a recording.",
         )
 
 
@@ -200,7 +200,7 @@ def anew(root: Path, run: str) -> str:
     order: object = None
     with suppress(EnvironmentFailure):
         order = next((line.get("order") for line in lines(root / FOLDER / run / JOURNAL)), None)
-    return "Begin anew: " + again(order, f"the command that began {run}", fresh=True)
+    return "Begin anew: " + again(order, {"fresh": True}, f"the command that began {run}")
 
 
 def was_answered(journal: Path) -> bool:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from agentflow.backlog import Backlog, Item
-from agentflow.commands import TasksCommand
+from agentflow.commands import TasksCommand, enough_in
 from agentflow.errors import AgentflowError, Interrupted
 from agentflow.followups import followups_in
 from agentflow.records import Json, Task
@@ -40,7 +40,7 @@ def entry(item: Item, reports: Sequence[Json]) -> Json:
         **{name: last.get(name) for name in ("outcome", "exit_code", "run", "base", "branch")},
         "reason": last.get("reason") or "",
         "hint": hint if last.get("outcome") == "done" else told_after(hint, command_alone(last)),
-        "enough": last.get("enough") or {},
+        "enough": enough_in(last),
         "runs": [report["run"] for report in reports],
         "commits": (last.get("commits") or []) if landed else [],
         "landed": landed,
@@ -62,8 +62,8 @@ def document_entry(
     landed: list[Json] = [run for run in runs if run.get("landed")]
     return {
         **(entry(item, runs) if runs else {**unstarted(item.task, ""), "base_of": []}),
-        **{name: last[name] for name in ("outcome", "exit_code", "reason", "hint", "enough")},
-        "branch": last["branch"],
+        **{name: last[name] for name in ("outcome", "exit_code", "reason", "hint", "branch")},
+        "enough": enough_in(last),
         "already_done": last["outcome"] == "done" and not batches,
         "commits": [commit for run in landed for commit in _commits(run)],
         "landed": {"ref": f"refs/heads/{last['branch']}", "tip": tip} if tip else None,

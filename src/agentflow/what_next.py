@@ -1,6 +1,6 @@
 """What a person does next, after a run that has ended."""
 
-from agentflow.commands import options_of
+from agentflow.commands import enough_in, options_of
 from agentflow.folding import with_commands_apart
 from agentflow.records import Json
 from agentflow.words import word
@@ -25,13 +25,11 @@ def command_alone(report: Json) -> str:
     another one, or if its hint has all there is to say."""
     if _says_all(report) or report.get("replay"):
         return ""
-    enough: Json = report.get("enough") or {}
     match report["outcome"]:
         case "blocked":
             return f"agentflow answer {word(report['run'])} 'your answer'"
         case "budget" | "interrupted" | "provider" | "environment" if report.get("num_turns"):
-            options = options_of({name: limit for name, limit in enough.items() if limit})
-            return " ".join((RESUME, word(report["run"]), *(options or ())))
+            return " ".join((RESUME, word(report["run"]), *(options_of(enough_in(report)) or ())))
         case _:
             return ""
 

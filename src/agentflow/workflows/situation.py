@@ -71,23 +71,21 @@ class Wanted:
         """The settings of each batch's run."""
         return {"prompt": PROMPT, **self.flags, "target": self.branch, "land": "branch"}
 
-    @property
-    def again(self) -> str:
-        """The command that goes on."""
-        return self.again_with({})
-
-    def again_with(self, enough: Mapping[str, float]) -> str:
-        """The same with limits instead of its own."""
-        flags = {**self.flags, **enough}
-        more = ["--one-batch"] if self.one else []
-        return batches_command(self.task, flags, self.asked_base, *more) or "the same command"
+    def again(self, enough: Mapping[str, float] | None = None, *, retry: bool = False) -> str:
+        """The command that goes on, with limits instead of its own; `retry` tries batches that failed
+        again."""
+        flags = {**self.flags, **(enough or {})}
+        more = ["--one-batch"] if self.one and not self.run else []
+        more += ["--retry"] if retry else []
+        command = batches_command(self.task, flags, self.asked_base, *more)
+        return command or f"the same command{' with --retry' if retry else ''}"
 
     @property
     def changed(self) -> UsageError:
         """What is wrong where the only run that is meant cannot go on."""
         return UsageError(
             f"the run {self.run} cannot go on: document or branch changed since",
-            hint=f"Begin what is next: {self.again}",
+            hint=f"Begin what is next: {self.again()}",
         )
 
 
