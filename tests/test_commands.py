@@ -1,10 +1,12 @@
 """Commands that ask for the same again: what a shell makes of them is what was asked for."""
 
 import shlex
+from inspect import signature
 from typing import Any
 
 import pytest
 
+from agentflow.cli.phase6 import phase6
 from agentflow.commands import TasksCommand, again, batches_command
 from agentflow.records import Json
 from tests.changed import changed
@@ -108,3 +110,13 @@ def test_several_tasks_are_asked_for_as_they_were(
 ) -> None:
     several = TasksCommand(names, {"max_turns": 1}, "main", ("--jobs 1",))
     assert several.again(enough) == command
+
+
+def test_options_of_batches_are_those_of_the_command() -> None:
+    """Whatever setting a command of batches can be asked for with."""
+    flags: Json = {**FLAGS, "profile": "batch", "setup_network": "host", "allow_foreign_head": True}
+    command = batches_command("T_1", flags) or ""
+    known = {f"--{name.replace('_', '-')}" for name in signature(phase6).parameters}
+    given = {each for each in shlex.split(command) if each.startswith("--")}
+    assert given <= known
+    assert {"--profile", "--setup-network", "--new-gate", "--allow-foreign-head"} <= given

@@ -41,7 +41,7 @@ from agentflow.history import Line, decode, read_history
 from agentflow.journal import load
 from agentflow.records import Json
 from agentflow.results import LEFT_TO_CI
-from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, list_runs
+from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, is_running, last_line, list_runs
 from agentflow.spending import Spending, usage_json
 
 SUBTYPES = {
@@ -245,6 +245,22 @@ def known_runs(root: Path, task: str | None = None, *, but: str | None = None) -
         for report in list_runs(root, task)
         if report["run"] != but
     ]
+
+
+def runs_here(root: Path, locks: Path, now: datetime, task: str | None = None) -> list[Json]:
+    """The same; of a task that is at work (its lock in `locks` is held) the run whose journal was
+    written last is `running`, with its time until now."""
+    found = known_runs(root, task)
+    for name in {report["task"] for report in found}:
+        if is_running(locks, name):
+            latest = max(
+                (report for report in found if report["task"] == name),
+                key=lambda report: last_line(root / FOLDER / report["run"]),
+            )
+            since = now.timestamp() - last_line(root / FOLDER / latest["run"])
+            latest["outcome"] = "running"
+            latest["duration_ms"] = (latest.get("duration_ms") or 0) + round(max(since, 0) * 1000)
+    return found
 
 
 MADE_UP = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)

@@ -1,7 +1,9 @@
 """The last line after an outcome: a command that works when a shell gets it as it is."""
 
 import json
+import os
 import shlex
+import shutil
 import subprocess
 from collections.abc import Generator
 from pathlib import Path
@@ -74,13 +76,43 @@ def test_after_a_limit_the_command_goes_on(shell: Shell, url: str, option: str, 
     assert went_on.returncode == 0, went_on.stdout + went_on.stderr
 
 
+def test_a_run_that_failed_after_it_was_gone_on_with_keeps_the_higher_limit(
+    shell: Shell, url: str
+) -> None:
+    cut = shell.run("run", "C", "--base-url", url, *GATE, "--max-turns", "1")
+    assert cut.returncode == 4, cut.stderr
+    failed = shell.run(*last_step(cut.stdout)[1:-1], "9", "--model", "opus")
+    assert failed.returncode == 1, failed.stderr
+    step = last_step(failed.stdout)
+    assert step[1:3] == ["run", "C"]
+    assert step[step.index("--max-turns") + 1] == "9"
+    assert step[step.index("--model") + 1] == "opus"
+
+
+def test_a_report_that_somebody_wrote_ends_nothing(shell: Shell, url: str) -> None:
+    done = shell.run("run", "B", "--base-url", url, *GATE)
+    assert done.returncode == 0, done.stderr
+    (path,) = shell.project.root.glob(".orchestrator/runs/B-*/report.json")
+    report = json.loads(path.read_text())
+    enough = {"max_turns": "x", "max_cost": 1e300, "timeout": True, "base_url": "http://evil"}
+    for wrong in ("abc", {"gates": 5}, {"max_tokens": -1}, enough, [1]):
+        path.write_text(json.dumps({**report, "enough": wrong}))
+        ended = shell.run("run", "B", "C", "--base-url", url, *GATE, "--max-turns", "1")
+        assert ended.returncode == 4, ended.stderr
+        step = last_step(ended.stdout)
+        assert (step[:4], step[6:8]) == (["agentflow", "run", "B", "C"], ["--base-url", url])
+        shell.run("resume", "C", "--base-url", url, "--max-turns", "9")
+
+
 def test_what_is_left_of_several_begins_anew_and_nothing_else(shell: Shell, url: str) -> None:
-    given = ("B", "C", "--target", "release", "--base-url", url, "--fresh", "--keep-going", *GATE)
+    ways = ("--jobs", "2", "--keep-going", "--accept-followups")
+    given = ("B", "C", "--target", "release", "--base-url", url, "--fresh", *ways, *GATE)
     ended = shell.run("run", *given)
     assert ended.returncode == 1, ended.stderr
     step = last_step(ended.stdout)
     assert step[:4] == ["agentflow", "run", "B", "C"]
     assert "--fresh" not in step
+    assert tuple(step[-4:]) == ways
     assert "same command" not in ended.stdout
     assert ended.stdout.count("agentflow run") == 1
     again = shell.run(*step[1:], "--output-format=json")
@@ -149,6 +181,14 @@ def test_a_run_at_work_says_how_it_is_waited_for(shell: Shell, url: str) -> None
             "  next     agentflow runs show B --follow",
             "  next     agentflow wait B",
         ]
+        spent = json.loads(shell.run("runs", "show", "B", "--json").stdout)["duration_ms"]
+        assert json.loads(shell.run("runs", "show", "B", "--json").stdout)["duration_ms"] > spent
+        older = report.parent.with_name("B-20250101T000000-abcd")
+        shutil.copytree(report.parent, older)
+        os.utime(older / "journal.jsonl", (0, 0))
+        refused = shell.run("resume", older.name)
+        assert f"{older.name} is at work" not in refused.stderr
+        shutil.rmtree(older)
         held = shell.run("run", "B", "--fresh", "--base-url", url, *GATE)
         assert held.stderr.endswith("wait for it: agentflow wait B\n")
     shown = shell.run("runs", "show", "B").stdout.splitlines()
