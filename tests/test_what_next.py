@@ -35,7 +35,7 @@ def report(outcome: str, hint: str = "", **fields: Any) -> Json:
             f"{RESUME} --max-turns 4",
         ),
         (report("failed", "Give it.", replay=True, num_turns=2), "Give it."),
-        (report("environment", "Mend it."), "Mend it."),
+        (report("environment", "Mend it."), "Mend it.\nthe same command"),
         (
             report("conflict", f"Rename it. Then go on: {RESUME}"),
             f"Rename it. Then go on: {RESUME}",

@@ -39,7 +39,6 @@ def _says_all(report: Json) -> bool:
     hint, outcome = str(report.get("hint") or ""), report["outcome"]
     return bool(hint) and (
         bool(report.get("replay"))
-        or (outcome == "environment" and not report.get("num_turns"))
         or outcome == "blocked"
         or (outcome == "conflict" and ": agentflow " in hint)
     )

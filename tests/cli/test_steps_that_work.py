@@ -114,12 +114,52 @@ def test_what_is_left_of_several_begins_anew_and_nothing_else(shell: Shell, url:
     assert "--fresh" not in step
     assert tuple(step[-4:]) == ways
     assert "same command" not in ended.stdout
-    assert ended.stdout.count("agentflow run") == 1
+    assert ended.stdout.count("agentflow run ") == 1
     again = shell.run(*step[1:], "--output-format=json")
     assert again.returncode == 1
     assert [task["already_done"] for task in json.loads(again.stdout)["tasks"]] == [True, False]
     runs = [json.loads(line) for line in shell.run("runs", "list", "--json").stdout.splitlines()]
     assert [run["task"] for run in runs].count("B") == 1
+
+
+def test_what_was_to_be_done_anew_still_is(shell: Shell, url: str) -> None:
+    given = ("B", "C", "--base-url", url, "--keep-going", *GATE)
+    done = shell.run("run", "B", "--base-url", url, *GATE)
+    assert done.returncode == 0, done.stderr
+    shell.project.write("c/BROKEN", "x")
+    shell.project.commit("red")
+    red = shell.run("run", *given, "--fresh")
+    assert red.returncode == 5, red.stderr
+    step = last_step(red.stdout)
+    assert "--fresh" not in step
+    shell.project.git("revert", "--no-edit", "HEAD")
+    ended = json.loads(shell.run(*step[1:], "--output-format=json").stdout)
+    assert [(each["outcome"], each["already_done"]) for each in ended["tasks"]] == [
+        ("done", False),
+        ("failed", False),
+    ]
+    again = json.loads(shell.run(*step[1:], "--output-format=json").stdout)
+    assert [each["already_done"] for each in again["tasks"]] == [True, False]
+    assert (
+        again["tasks"][1]["hint"] == f"Look at it: agentflow runs show {again['tasks'][1]['run']}"
+    )
+
+
+def test_a_red_base_and_a_result_end_with_a_command_too(shell: Shell, url: str) -> None:
+    red = shell.run("run", "B", "--base-url", url, "--prompt", "plain", "--gate", "test=false")
+    assert red.returncode == 5, red.stderr
+    assert last_step(red.stdout)[:3] == ["agentflow", "run", "B"]
+    done = shell.run("run", "B", "--base-url", url, *GATE)
+    before = shell.run("run", "B", "--base-url", url, *GATE)
+    assert before.returncode == 0, before.stderr
+    assert last_step(before.stdout) == last_step(done.stdout)
+    assert last_step(done.stdout)[:3] == ["git", "log", "-p"]
+
+
+def test_words_that_stand_for_an_answer_are_none(shell: Shell) -> None:
+    refused = shell.run("answer", "B", "your answer")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: 'your answer' stands for your words\n")
 
 
 def test_what_was_merged_is_named_and_seen_alone(shell: Shell, url: str) -> None:

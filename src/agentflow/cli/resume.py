@@ -114,6 +114,10 @@ def answer(
                 else "TEXT and --answers exclude each other",
                 hint="Give the text, or - for standard input.",
             )
+        if said is not None and said.strip() in {"your answer", "TEXT"}:
+            raise UsageError(
+                f"{said.strip()!r} stands for your words", hint="Write what you decided instead."
+            )
         flags = given_flags(
             model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost, timeout=timeout,
             max_tokens=max_tokens, max_input_tokens=max_input_tokens, max_output_tokens=max_output_tokens,
