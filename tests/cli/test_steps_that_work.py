@@ -12,6 +12,7 @@ import pytest
 
 from agentflow.runs import task_lock
 from agentflow.workspace.repository import open_repository
+from tests.cli.person import person
 from tests.cli.shell import Shell
 from tests.forks.programs import scripted_model
 from tests.many.fleet import writes
@@ -79,12 +80,13 @@ def test_after_a_limit_the_command_goes_on(shell: Shell, url: str, option: str, 
 def test_a_run_that_failed_after_it_was_gone_on_with_keeps_the_higher_limit(
     shell: Shell, url: str
 ) -> None:
-    cut = shell.run("run", "C", "--base-url", url, *GATE, "--max-turns", "1")
+    based = ("--base", "main", "--base-url", url)
+    cut = shell.run("run", "C", *based, *GATE, "--max-turns", "1")
     assert cut.returncode == 4, cut.stderr
     failed = shell.run(*last_step(cut.stdout)[1:-1], "9", "--model", "opus")
     assert failed.returncode == 1, failed.stderr
     step = last_step(failed.stdout)
-    assert step[1:3] == ["run", "C"]
+    assert step[1:5] == ["run", "C", "--base", "main"]
     assert step[step.index("--max-turns") + 1] == "9"
     assert step[step.index("--model") + 1] == "opus"
 
@@ -154,6 +156,16 @@ def test_a_red_base_and_a_result_end_with_a_command_too(shell: Shell, url: str) 
     assert before.returncode == 0, before.stderr
     assert last_step(before.stdout) == last_step(done.stdout)
     assert last_step(done.stdout)[:3] == ["git", "log", "-p"]
+
+
+def test_on_a_terminal_a_command_of_a_refusal_stands_alone(shell: Shell, url: str) -> None:
+    cut = shell.run("run", "B", "--base-url", url, *GATE, "--max-turns", "1")
+    assert cut.returncode == 4, cut.stderr
+    with person(shell, "answer", "B", "hi") as user:
+        user.sees("Go on with it:")
+        assert user.waits() == 2
+        shown = [line.strip() for line in user.printed[-2:]]
+    assert shown == ["Go on with it:", " ".join(last_step(cut.stdout)[:3])]
 
 
 def test_words_that_stand_for_an_answer_are_none(shell: Shell) -> None:
