@@ -1,10 +1,12 @@
 """Commands that ask for the same again: what a shell makes of them is what was asked for."""
 
 import shlex
+from inspect import signature
 from typing import Any
 
 import pytest
 
+from agentflow.cli.phase6 import phase6
 from agentflow.commands import TasksCommand, again, batches_command
 from agentflow.records import Json
 from tests.changed import changed
@@ -27,7 +29,7 @@ FLAGS: Json = {
     "allow_red_base": True,
 }
 SPELLED = (
-    "--prompt plain --model opus --max-turns 3 --max-cost 0.001 --timeout 90s --land branch "
+    "--prompt plain --model opus --max-turns 3 --max-cost 0.001 --timeout 1m30s --land branch "
     "--target release --allow 'src/**' --deny '*.md'"
 )
 
@@ -49,8 +51,8 @@ def test_a_command_has_all_that_decides_what_its_run_does() -> None:
         ({"task": "C", "flags": {"land": "none"}}, {"land": "branch"},
          "agentflow run C --land branch"),
         ({"task": "C"}, {"fresh": True}, "agentflow run C --fresh"),
-        ({"task": "C", "flags": {"max_turns": 4}}, {"max_turns": 8, "timeout": 2e6},
-         "agentflow run C --max-turns 8 --timeout 2000000s"),
+        ({"task": "C", "flags": {"max_turns": 4}}, {"max_turns": 8, "timeout": 5400.5},
+         "agentflow run C --max-turns 8 --timeout 1h30m0.5s"),
         ({"task": None, "text": "Say it's done"}, {},
          "agentflow run --text 'Say it'\"'\"'s done'"),
         ({"text": "a\nb"}, {}, "the same command"),
@@ -67,7 +69,7 @@ def test_a_command_has_all_that_decides_what_its_run_does() -> None:
 def test_what_changes_replaces_what_was_given(
     order: Json, changed: dict[str, Any], command: str
 ) -> None:
-    assert again(order, **changed) == command
+    assert again(order, changed) == command
 
 
 @pytest.mark.parametrize("wrong", [None, True, 10**400, 1e300, "x\n\x1b", [], [1], {}, {"a": 1}])
@@ -82,9 +84,18 @@ def test_an_order_that_anybody_wrote_is_a_command_or_none(wrong: Any) -> None:
 
 def test_batches_that_land_elsewhere_say_so() -> None:
     flags = {"prompt": "mine", "target": "release", "gates": GATES[:1]}
-    assert batches_command("T_1", flags).startswith(
-        "agentflow phase-6 T_1 --prompt mine --target release --gate 'test="
+    command = batches_command("T_1", flags, "old", "--one-batch")
+    assert command == (
+        "agentflow phase-6 T_1 --base old --prompt mine --target release "
+        "--gate 'test=pytest -q '\"'\"'a b'\"'\"'' --one-batch"
     )
+
+
+def test_what_needs_several_lines_is_no_command() -> None:
+    gates = [{**GATES[0], "command": "true\nfalse"}]
+    assert batches_command("T_1", {"gates": gates}) is None
+    assert again({"task": "C", "flags": {"gates": gates}}) == "the same command"
+    assert TasksCommand(["A"], {"gates": gates}).again({}) == "the same command"
 
 
 @pytest.mark.parametrize(
@@ -99,3 +110,13 @@ def test_several_tasks_are_asked_for_as_they_were(
 ) -> None:
     several = TasksCommand(names, {"max_turns": 1}, "main", ("--jobs 1",))
     assert several.again(enough) == command
+
+
+def test_options_of_batches_are_those_of_the_command() -> None:
+    """Whatever setting a command of batches can be asked for with."""
+    flags: Json = {**FLAGS, "profile": "batch", "setup_network": "host", "allow_foreign_head": True}
+    command = batches_command("T_1", flags) or ""
+    known = {f"--{name.replace('_', '-')}" for name in signature(phase6).parameters}
+    given = {each for each in shlex.split(command) if each.startswith("--")}
+    assert given <= known
+    assert {"--profile", "--setup-network", "--new-gate", "--allow-foreign-head"} <= given

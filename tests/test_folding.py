@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from agentflow.folding import columns, elided, fold, folded
+from agentflow.folding import columns, elided, fold, folded, with_commands_apart
 from tests.growth import check_growth, repeated
 
 RUN = "BILLING-REFUNDS-EVENTS-2026-20261129T110905-d2b9"
@@ -103,3 +103,28 @@ def test_a_sentence_that_begins_with_a_programs_name_is_no_command() -> None:
         "error: git is not installed on this",
         "  machine and cannot be found",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("agentflow run B", ["agentflow run B"]),
+        ("Go on with: agentflow resume B. Or start anew: agentflow run B --fresh.",
+         ["Go on with:", "agentflow resume B", "Or start anew:", "agentflow run B --fresh"]),
+        ("Do that: git add . Then more.", ["Do that:", "git add .", "Then more."]),
+        ("Remove it (git branch -D x), or not.", ["Remove it (git branch -D x), or not."]),
+        ("agentflow run B --gate 't=a. b: agentflow x'", ["agentflow run B --gate 't=a. b: agentflow x'"]),
+        ("git is here: agentflow was there", ["git is here: agentflow was there"]),
+        ("one\ntwo: cd x", ["one", "two:", "cd x"]),
+        ("", [""]),
+    ],
+)  # fmt: skip
+def test_each_command_stands_alone(text: str, lines: list[str]) -> None:
+    apart = with_commands_apart(text)
+    assert apart.split("\n") == lines
+    assert with_commands_apart(apart) == apart
+
+
+@pytest.mark.parametrize("pattern", ["x: agentflow y. ", "x (agentflow y) ", "x  agentflow y  z "])
+def test_commands_apart_take_time_in_proportion(pattern: str) -> None:
+    check_growth(with_commands_apart, repeated(pattern), 80_000)

@@ -25,7 +25,7 @@ def report(outcome: str, hint: str = "", **fields: Any) -> Json:
         (report("interrupted", num_turns=2), RESUME),
         (report("interrupted"), "the same command"),
         (report("interrupted", again="agentflow run TASK-1"), "agentflow run TASK-1"),
-        (report("budget", "Give more.", num_turns=2), f"Give more; then: {RESUME}"),
+        (report("budget", "Give more.", num_turns=2), f"Give more.\n{RESUME}"),
         (
             report("budget", replay=True, num_turns=2, again="agentflow run A"),
             "agentflow run A --replay FILE",
@@ -35,7 +35,7 @@ def report(outcome: str, hint: str = "", **fields: Any) -> Json:
             f"{RESUME} --max-turns 4",
         ),
         (report("failed", "Give it.", replay=True, num_turns=2), "Give it."),
-        (report("environment", "Mend it."), "Mend it."),
+        (report("environment", "Mend it."), "Mend it.\nthe same command"),
         (
             report("conflict", f"Rename it. Then go on: {RESUME}"),
             f"Rename it. Then go on: {RESUME}",
@@ -50,6 +50,6 @@ def test_the_next_step_stays_what_it_is_when_it_is_asked_for_again(ended: Json, 
     assert with_next_step(whole) == whole
     lines = next_lines(whole)
     assert lines == next_lines(ended)
-    assert " ".join(lines) == step.replace("; then: ", " ")
+    assert " ".join(lines) == step.replace("\n", " ")
     for line in lines:
         assert line.startswith("agentflow ") or "agentflow" not in line

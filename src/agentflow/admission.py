@@ -72,7 +72,7 @@ def _anew(plan: Plan) -> str:
     """The command that runs the plan's task again, whatever was done before."""
     resumed = plan.order.resume
     command = f"the command that began {resumed}" if resumed else "the same command"
-    return again(plan.order.as_json, command, fresh=True)
+    return again(plan.order.as_json, {"fresh": True}, command)
 
 
 def refuse_other(plan: Plan, cache: Path, done: Json) -> None:

@@ -7,6 +7,7 @@ with the other runs of one invocation.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import ROUND_CEILING, Context
 from typing import Any
 
 from agentflow.errors import BudgetExceeded
@@ -205,12 +206,12 @@ class Account:
 def _enough(limit: Limit, most: float, wanted: float) -> float:
     """A limit that lets a run go on which one of `most` stopped: twice that one, or what is wanted
     if that is more, in two digits."""
-    wanted = max(2 * most, wanted)
+    wanted = max(2 * most, wanted, 0.01)
     if limit.unit != "$" and wanted < 100:
         return math.ceil(wanted)
-    digits = 1 - math.floor(math.log10(wanted)) if wanted else 0
-    enough = math.ceil(round(wanted * 10**digits, 6)) / 10**digits
-    return round(enough, digits) if limit.unit == "$" else round(enough)
+    two_digits = Context(prec=2, rounding=ROUND_CEILING)
+    enough = two_digits.create_decimal(f"{wanted:.9g}")
+    return float(enough) if limit.unit == "$" else int(enough)
 
 
 def shared_account(flags: Mapping[str, Any], owner: str, clock: Callable[[], float]) -> Account:

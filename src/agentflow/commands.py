@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from agentflow.durations import write_duration
 from agentflow.frozen import record
-from agentflow.records import Json
+from agentflow.records import Json, Limits
 from agentflow.words import word
 
 _SINGLE = (
@@ -17,16 +18,29 @@ _SWITCHES = ("allow_red_base", "allow_foreign_head")
 _LISTS = ("allow", "deny")
 _LONGEST = 200
 """Characters of a text that is written out as a part of a command."""
-_BATCHES = ("prompt", "phase-6"), ("land", "branch")
+_BATCHES = ("prompt", "phase-6")
 """What runs of batches are given without an option."""
+_MOST = 1e15
+"""A limit that is not reached is none."""
+
+
+def enough_in(report: Mapping[str, Any]) -> dict[str, float]:
+    """The limits with which a run could go on, by its report, which anybody may have written."""
+    said = report.get("enough")
+    found = cast(Json, said) if isinstance(said, dict) else {}
+    return {name: found[name] for name in Limits.__annotations__ if _is_limit(found.get(name))}
+
+
+def _is_limit(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _MOST
 
 
 def _option(name: str, value: object) -> str:
     """An option of a setting with one value: `--max-turns 8`."""
-    if isinstance(value, float):
+    if name == "timeout" and isinstance(value, int | float):
+        value = write_duration(value)
+    elif isinstance(value, float):
         value = f"{value:.15g}"
-    if name == "timeout":
-        value = f"{value}s"
     return f"--{name.replace('_', '-')} {word(value)}"
 
 
@@ -49,39 +63,51 @@ def run_command(
     names: Sequence[str], flags: Mapping[str, Any], base: str | None = None, *more: str
 ) -> str | None:
     """`agentflow run` with what is named and these settings; None where that is no command."""
-    options = options_of(flags)
-    if options is None:
-        return None
-    based = [f"--base {word(base)}"] if base else []
-    return " ".join(("agentflow run", *map(word, names), *based, *options, *more))
+    return _command(["agentflow run", *map(word, names)], base, flags, more)
 
 
-def batches_command(task: str, flags: Mapping[str, Any]) -> str:
-    """`agentflow phase-6` for a task with the settings of its batches' runs."""
-    given = {*_BATCHES, ("target", f"agentflow/{task}")}
-    kept = {name: each for name, each in flags.items() if name in {"gates", *_LISTS}}
-    kept |= {
-        name: each for name, each in flags.items() if name in _SINGLE and (name, each) not in given
+def _command(
+    begin: Sequence[str], base: str | None, flags: Mapping[str, Any], more: Sequence[str]
+) -> str | None:
+    """A command on one line; None for settings that are no options, or that need more lines."""
+    based, options = [f"--base {word(base)}"] if base else [], options_of(flags)
+    command = " ".join((*begin, *based, *(options or ()), *more))
+    return command if options is not None and command.isprintable() else None
+
+
+def batches_command(
+    task: str, flags: Mapping[str, Any], base: str | None = None, *more: str
+) -> str | None:
+    """`agentflow phase-6` for a task with the settings of its batches' runs; None where that is no
+    command."""
+    given = {_BATCHES, ("target", f"agentflow/{task}")}
+    kept = {
+        name: each
+        for name, each in flags.items()
+        if name != "land" and not (isinstance(each, str) and (name, each) in given)
     }
-    return " ".join(("agentflow phase-6", word(task), *(options_of(kept) or ())))
+    return _command(["agentflow phase-6", word(task)], base, kept, more)
 
 
-def again(order: object, unknown: str = "the same command", **changed: Any) -> str:
+def again(
+    order: object, changes: Mapping[str, Any] | None = None, unknown: str = "the same command"
+) -> str:
     """The command that asks for the same as an order (`order.as_json`, or whatever a repository
-    brings as one), with settings, `base` or `fresh` changed.
+    brings as one), with other settings, another `base`, `fresh`, or to `retry` a failed batch.
 
     `unknown` is said of one that is not known: a block that was pasted, or a text that is too long
     to be copied as a part of a command.
     """
     try:
-        return _again(cast(Json, order), unknown, changed)
-    except (AttributeError, KeyError, TypeError):
-        return _again({}, unknown, changed)
+        return _again(cast(Json, order), changes or {}, unknown)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        return _again({}, changes or {}, unknown)
 
 
-def _again(order: Json, unknown: str, changed: Json) -> str:
-    settings = {name: each for name, each in changed.items() if name not in {"base", "fresh"}}
-    base, fresh = changed.get("base", order.get("base")), changed.get("fresh", order.get("fresh"))
+def _again(order: Json, changes: Mapping[str, Any], unknown: str) -> str:
+    base, fresh = changes.get("base", order.get("base")), changes.get("fresh", order.get("fresh"))
+    ways = {"base", "fresh", "retry"}
+    settings = {name: each for name, each in changes.items() if name not in ways}
     flags: Json = {**order.get("flags", {}), **settings}
     text, arguments = order.get("text"), order.get("arguments")
     made: Json = order.get("made") or {}
@@ -94,7 +120,8 @@ def _again(order: Json, unknown: str, changed: Json) -> str:
     elif text and len(text) <= _LONGEST and text.isprintable():
         command = run_command([], flags, base, f"--text {word(text)}", *more)
     elif document and not made.get("handed"):
-        command = batches_command(document, flags)
+        retried = ["--retry"] if changes.get("retry") else []
+        command = batches_command(document, flags, None, *retried)
     given = {**({"base": base} if base else {}), **settings}
     extra = [_option(name, each) for name, each in given.items()]
     extra += ["--fresh"] if fresh and not order.get("fresh") else []

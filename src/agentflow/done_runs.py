@@ -14,11 +14,14 @@ from agentflow.runs import (
     JOURNAL,
     RESUMABLE,
     anew,
+    begun_order,
     check_no_replay,
     find_report,
     landed_on,
     list_runs,
+    newest_run,
     next_of,
+    unfinished_run,
     was_answered,
 )
 from agentflow.spending import is_replay
@@ -49,6 +52,20 @@ def is_superseded(root: Path, task: str, run: str) -> bool:
     """Whether another run did the task, and this one is no other try of it: it does not go on."""
     done = done_run(root, task)
     return done is not None and done["run"] not in {run, _instead_of(root / FOLDER / run)}
+
+
+def left_to_do(root: Path, task: str) -> str | None:
+    """The newest run of a task, if it can go on without a person, and no other did the task since."""
+    runs = list_runs(root, task)
+    conflict = bool(runs) and runs[-1]["outcome"] == "conflict"
+    left = str(runs[-1]["run"]) if conflict else unfinished_run(root, task)
+    return None if left and is_superseded(root, task, left) else left
+
+
+def began_anew(root: Path, task: str) -> bool:
+    """Whether the task is not done as its newest run was to do it anew: that still is to be done."""
+    run = None if read_marker(root, task) == "done" else newest_run(root, task)
+    return run is not None and begun_order(root, run).get("fresh") is True
 
 
 def open_runs(root: Path) -> list[str]:

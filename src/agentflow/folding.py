@@ -25,6 +25,7 @@ _PIECE = re.compile(
     r"|\d[\d.]* (?:h|min|s|ms)\b(?: \d+ (?:min|s)\b)?\S*"  # a duration
     rf"|[{_WIDE}]|[^\s{_WIDE}]+"
 )
+_BLANKS = re.compile(r"\s*")
 _GAP = re.compile(r" *\S.*? {2,}(?=\S)")
 
 
@@ -101,19 +102,18 @@ def _apart(line: str) -> Iterator[str]:
     while name := _COMMAND.search(line, position):
         command = _command_at(line, name.start())
         position = command.end if command else name.end()
-        before = line[start : name.start()]
-        if command is None or name[0].startswith("(") or (before and before[-2:] != ": "):
+        is_led = name.start() == start or line.startswith(": ", name.start() - 2)
+        if command is None or name[0].startswith("(") or not is_led:
             continue
         end = command.end
         if (
             line[end - 1] in ".,;:" and line[end - 2] not in " ."
         ):  # of `git add .` it is no sentence's
             end -= 1
-        yield from filter(None, (before.rstrip(" "), line[name.start() : end]))
-        start = position = command.end + (
-            len(line[command.end :]) - len(line[command.end :].lstrip())
-        )
-    if line[start:] or not start:
+        yield from filter(None, (line[start : name.start()].rstrip(" "), line[name.start() : end]))
+        blanks = _BLANKS.match(line, command.end)
+        start = position = blanks.end() if blanks else command.end
+    if len(line) > start or not start:
         yield line[start:]
 
 

@@ -92,7 +92,7 @@ async def _combined(stage: Stage, candidate: Candidate, onto: str) -> Candidate:
 def _conflict(stage: Stage, reason: str) -> Conflict:
     plan, hint = stage.plan, f"The verified commits are on refs/agentflow/verified/{stage.run}."
     if not plan.order.shared_target:  # else it goes back to an agent by itself
-        anew = again(plan.order.as_json, base=plan.branch)
+        anew = again(plan.order.as_json, {"base": plan.branch})
         hint += f" Begin anew from where {plan.branch} is: {anew}"
     return Conflict(f"{plan.branch} moved meanwhile: {reason}", hint=hint)
 

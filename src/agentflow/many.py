@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from agentflow.backlog import Backlog, Item, Start, find_start, named_tasks
 from agentflow.budget import Account, shared_account
 from agentflow.commands import TasksCommand
-from agentflow.done_runs import is_superseded
+from agentflow.done_runs import began_anew, left_to_do
 from agentflow.errors import AgentflowError, Interrupted, UsageError
 from agentflow.events import Clashed, Event
 from agentflow.frozen import record
@@ -25,7 +25,6 @@ from agentflow.records import Json, Neighbour
 from agentflow.repair import clash_message
 from agentflow.resuming import order_of
 from agentflow.run import Connect, run_task
-from agentflow.runs import list_runs, unfinished_run
 from agentflow.scheduler import Job, Slot, drive, earlier, schedule
 from agentflow.stopping import Stop, stoppable
 from agentflow.tally import document_entry, entry, refused, summary
@@ -45,13 +44,13 @@ class Wanted:
 
     start: Start
     backlog: Backlog
+    command: TasksCommand
+    """What was asked for, to be asked for again."""
     at_once: int = 4
     keep_going: bool = False
     fresh: bool = False
     accept: bool = False
     """Whether what the agents ask for elsewhere is run as well, once."""
-    command: TasksCommand = TasksCommand((), {})
-    """What was asked for, to be asked for again."""
 
 
 async def run_many(
@@ -256,9 +255,9 @@ class _Fleet:
         start = self.wanted.start
         given = start.base if start.is_given and not start.shared else None
         new = replace(start.order(item.name), base=base, asked_base=given, fresh=self.wanted.fresh)
-        left = None if self.wanted.fresh else left_to_do(repository, item.task.id)
+        left = None if self.wanted.fresh else left_to_do(repository.root, item.task.id)
         if left is None:
-            return new
+            return replace(new, fresh=new.fresh or began_anew(repository.root, item.task.id))
         try:
             order = order_of(repository, self.world.cache, left)
         except UsageError:
@@ -285,15 +284,6 @@ class _Fleet:
             and not before[other] >> number & 1
             and slot.job.id not in self.entries
         ]
-
-
-def left_to_do(repository: Repository, task: str) -> str | None:
-    """The newest run of a task, if it can go on without a person, and no other did the task since."""
-    root = repository.root
-    runs = list_runs(root, task)
-    conflict = bool(runs) and runs[-1]["outcome"] == "conflict"
-    left = str(runs[-1]["run"]) if conflict else unfinished_run(root, task)
-    return None if left and is_superseded(root, task, left) else left
 
 
 def _nothing(_: Json) -> None:

@@ -76,7 +76,7 @@ def _leave_out_waiting(
 _MARKED = {
     "done": "",
     "failed": "failed before: name it to try again",
-    "blocked": "waits for an answer: agentflow answer",
+    "blocked": "waits for an answer (`agentflow answer`)",
 }
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from agentflow.commands import again
+from agentflow.commands import again, enough_in
 from agentflow.errors import AgentflowError
 from agentflow.events import (
     AgentEnded,
@@ -41,7 +41,7 @@ from agentflow.history import Line, decode, read_history
 from agentflow.journal import load
 from agentflow.records import Json
 from agentflow.results import LEFT_TO_CI
-from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, list_runs
+from agentflow.runs import FOLDER, JOURNAL, MAX_JOURNAL, is_running, last_line, list_runs
 from agentflow.spending import Spending, usage_json
 
 SUBTYPES = {
@@ -122,7 +122,7 @@ class Summary:
         started, finished = self._of(RunStarted), self._of(RunFinished)
         collected, landed = self._of(Collected), self._of(LandingDone)
         recorded, spent = self._of(Recorded), self._spent
-        resumed, enough = self._of(RunResumed), finished.get("enough", {})
+        resumed, enough = self._of(RunResumed), enough_in(finished)
         outcome = finished.get("outcome", "unfinished")
         seconds = (self._now() - self._started).total_seconds() + self._earlier
         return {
@@ -141,9 +141,11 @@ class Summary:
             "exit_code": finished.get("exit_code"),
             "reason": finished.get("reason", ""),
             "hint": finished.get("hint", ""),
-            "enough": dict(enough),
+            "enough": enough,
             "again": again(
-                started.get("order", {}), f"the command that began {started.get('run')}", **enough
+                {**started.get("order", {}), **resumed.get("asked", {})},
+                {**enough, "retry": outcome == "failed"},
+                f"the command that began {started.get('run')}",
             ),
             **{
                 name: started.get(name)
@@ -243,6 +245,22 @@ def known_runs(root: Path, task: str | None = None, *, but: str | None = None) -
         for report in list_runs(root, task)
         if report["run"] != but
     ]
+
+
+def runs_here(root: Path, locks: Path, now: datetime, task: str | None = None) -> list[Json]:
+    """The same; of a task that is at work (its lock in `locks` is held) the run whose journal was
+    written last is `running`, with its time until now."""
+    found = known_runs(root, task)
+    for name in {report["task"] for report in found}:
+        if is_running(locks, name):
+            latest = max(
+                (report for report in found if report["task"] == name),
+                key=lambda report: last_line(root / FOLDER / report["run"]),
+            )
+            since = now.timestamp() - last_line(root / FOLDER / latest["run"])
+            latest["outcome"] = "running"
+            latest["duration_ms"] = (latest.get("duration_ms") or 0) + round(max(since, 0) * 1000)
+    return found
 
 
 MADE_UP = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)

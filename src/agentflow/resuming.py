@@ -11,7 +11,7 @@ from pathlib import Path
 from agentflow import __version__
 from agentflow.disk import write_atomically
 from agentflow.errors import EnvironmentFailure, UsageError
-from agentflow.events import AssistantMessage, RunStarted, UserMessage
+from agentflow.events import AssistantMessage, RunResumed, RunStarted, UserMessage
 from agentflow.frozen import record
 from agentflow.history import History, decode, goes_on_at, read_history
 from agentflow.journal import load, open_regular
@@ -110,11 +110,17 @@ def checkpoints_of(repository: Repository, state: Git, run: str) -> list[Checkpo
 
 
 def order_of(repository: Repository, cache: Path, run: str) -> Order:
-    """What the caller of a run asked for. Raises `UsageError` if the run cannot go on."""
-    started = [line for line in _kept(repository, cache, run) if line["type"] == RunStarted.type]
+    """What the caller of a run asked for, and whoever went on with it. Raises `UsageError` if the run
+    cannot go on."""
+    lines = _kept(repository, cache, run)
     try:
-        return read_order(started[-1]["order"], base=str(started[-1]["base"]), resume=run)
-    except (LookupError, ValueError) as error:
+        start = max(n for n, line in enumerate(lines) if line["type"] == RunStarted.type)
+        order, base = lines[start]["order"], str(lines[start]["base"])
+        for line in lines[start:]:
+            if line["type"] == RunResumed.type:
+                order = {**order, **line.get("asked", {})}
+        return read_order(order, base=base, resume=run)
+    except (LookupError, TypeError, ValueError) as error:
         raise UsageError(
             f"the run {run} was begun by another version of agentflow",
             hint=anew(repository.root, run),

@@ -153,7 +153,7 @@ def _beside(plan: Plan, source: str) -> str:
             f"agentflow phase-6 {word(task.tracking_id)}"
         )
     apart = {"fresh": True, "land": "branch", "target": f"agentflow/{task.id}"}
-    command = again(plan.order.as_json, f"the command that began {source}", **apart)
+    command = again(plan.order.as_json, apart, f"the command that began {source}")
     return f"Begin anew on a branch of its own: {command}"
 
 

@@ -175,7 +175,8 @@ def find_report(root: Path, wanted: str, skip: Callable[[Json], bool] = lambda _
 
 def _goes_on(report: Json) -> bool:
     """Whether `done_runs.choose_run` takes this run, where it need not ask anything."""
-    return not is_replay(report) and report["outcome"] in {*RESUMABLE, "failed"}
+    kept = report.get("num_turns") != 0  # before the first reply nothing is
+    return kept and not is_replay(report) and report["outcome"] in {*RESUMABLE, "failed"}
 
 
 def next_of(report: Json) -> str:
@@ -191,16 +192,23 @@ def check_no_replay(root: Path, run: str, *, replay: bool) -> None:
     if replay:
         raise UsageError(
             f"the run {run} repeats a recording, and cannot go on",
-            hint=f"{anew(root, run)} (by a model, or from a recording again: --replay FILE)",
+            hint=f"{anew(root, run)}\nThat asks a model. With --replay FILE it repeats a recording.",
         )
 
 
 def anew(root: Path, run: str) -> str:
     """The next step where a run cannot go on: the command that began it, with `--fresh`."""
-    order: object = None
+    order, unknown = begun_order(root, run), f"the command that began {run}"
+    return f"Begin anew: {again(order, {'fresh': True}, unknown)}"
+
+
+def begun_order(root: Path, run: str) -> Json:
+    """What a run was asked for when it began, as its journal says it; empty if that does not."""
     with suppress(EnvironmentFailure):
-        order = next((line.get("order") for line in lines(root / FOLDER / run / JOURNAL)), None)
-    return "Begin anew: " + again(order, f"the command that began {run}", fresh=True)
+        for line in lines(root / FOLDER / run / JOURNAL):
+            if line.get("type") == RunStarted.type and isinstance(line.get("order"), dict):
+                return line["order"]
+    return {}
 
 
 def was_answered(journal: Path) -> bool:

@@ -130,6 +130,7 @@ class Stage:
                 spent.usage.total_tokens,
                 spent.cost,
                 spent.seconds,
+                {"flags": dict(plan.order.flags)},
             )
         return run_started(plan, self.run, self.replaceable)
 

@@ -4,12 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 
 from agentflow.backlog import Backlog, Item
-from agentflow.commands import TasksCommand
+from agentflow.commands import TasksCommand, enough_in
 from agentflow.errors import AgentflowError, Interrupted
 from agentflow.followups import followups_in
 from agentflow.records import Json, Task
 from agentflow.spending import Spending
 from agentflow.what_next import command_alone, told_after
+from agentflow.words import word
 
 WORST = (
     "interrupted",
@@ -33,6 +34,8 @@ def entry(item: Item, reports: Sequence[Json]) -> Json:
     costs = [report.get("total_cost_usd", 0.0) for report in reports]
     landed: Json | None = last.get("landed")
     hint = last.get("hint") or ""
+    if last.get("outcome") == "failed":
+        hint = hint or f"Look at it: agentflow runs show {word(last['run'])}"
     return {
         "task": item.task.id,
         "title": item.task.title,
@@ -40,7 +43,7 @@ def entry(item: Item, reports: Sequence[Json]) -> Json:
         **{name: last.get(name) for name in ("outcome", "exit_code", "run", "base", "branch")},
         "reason": last.get("reason") or "",
         "hint": hint if last.get("outcome") == "done" else told_after(hint, command_alone(last)),
-        "enough": last.get("enough") or {},
+        "enough": enough_in(last),
         "runs": [report["run"] for report in reports],
         "commits": (last.get("commits") or []) if landed else [],
         "landed": landed,
@@ -62,8 +65,8 @@ def document_entry(
     landed: list[Json] = [run for run in runs if run.get("landed")]
     return {
         **(entry(item, runs) if runs else {**unstarted(item.task, ""), "base_of": []}),
-        **{name: last[name] for name in ("outcome", "exit_code", "reason", "hint", "enough")},
-        "branch": last["branch"],
+        **{name: last[name] for name in ("outcome", "exit_code", "reason", "hint", "branch")},
+        "enough": enough_in(last),
         "already_done": last["outcome"] == "done" and not batches,
         "commits": [commit for run in landed for commit in _commits(run)],
         "landed": {"ref": f"refs/heads/{last['branch']}", "tip": tip} if tip else None,
@@ -130,14 +133,14 @@ def summary(
         worst, code = Interrupted.outcome, Interrupted(stopped).exit_code
     done = sum(task["outcome"] == "done" for task in tasks)
     told = "" if worst == "done" else f"{done} of {len(tasks)} tasks are done"
-    again = command.again(_enough(tasks)) if told else ""
+    again = command.again(_enough(tasks, command)) if told else ""
     return {
         "type": "tasks",
         "outcome": worst,
         "exit_code": code,
         "is_error": worst != "done",
         "reason": told,
-        "hint": _hint(tasks, again) if told else "",
+        "hint": _hint(tasks, command, again) if told else "",
         "again": again,
         "tasks": tasks,
         "left_out": dict(backlog.left_out),
@@ -147,18 +150,21 @@ def summary(
     }
 
 
-def _enough(tasks: Sequence[Json]) -> dict[str, float]:
-    """The limits with which all tasks could go on that one stopped."""
+def _enough(tasks: Sequence[Json], command: TasksCommand) -> dict[str, float]:
+    """The limits of the command with which all tasks could go on that one of them stopped."""
     enough: dict[str, float] = {}
     for name, limit in (each for task in tasks for each in task["enough"].items()):
-        enough[name] = max(limit, enough.get(name, 0))
+        if name in command.flags:
+            enough[name] = max(limit, enough.get(name, 0))
     return enough
 
 
-def _hint(tasks: Sequence[Json], again: str) -> str:
+def _hint(tasks: Sequence[Json], command: TasksCommand, again: str) -> str:
     """The next step of all tasks together, where some are not done."""
-    by_itself = all(task["outcome"] in BY_ITSELF for task in tasks)
-    return again if by_itself else told_after("do what the tasks say", again)
+    by_itself = all(
+        task["outcome"] in BY_ITSELF and {*task["enough"]} <= {*command.flags} for task in tasks
+    )
+    return again if by_itself else told_after("Do what the tasks say.", again)
 
 
 def _why_not(item: Item, entries: Mapping[str, Json]) -> str:

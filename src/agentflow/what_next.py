@@ -1,12 +1,11 @@
 """What a person does next, after a run that has ended."""
 
-from agentflow.commands import options_of
+from agentflow.commands import enough_in, options_of
 from agentflow.folding import with_commands_apart
 from agentflow.records import Json
 from agentflow.words import word
 
 RESUME = "agentflow resume"
-_THEN = "; then: "
 
 
 def command_after(report: Json) -> str:
@@ -26,13 +25,11 @@ def command_alone(report: Json) -> str:
     another one, or if its hint has all there is to say."""
     if _says_all(report) or report.get("replay"):
         return ""
-    enough: Json = report.get("enough") or {}
     match report["outcome"]:
         case "blocked":
             return f"agentflow answer {word(report['run'])} 'your answer'"
         case "budget" | "interrupted" | "provider" | "environment" if report.get("num_turns"):
-            options = options_of({name: limit for name, limit in enough.items() if limit})
-            return " ".join((RESUME, word(report["run"]), *(options or ())))
+            return " ".join((RESUME, word(report["run"]), *(options_of(enough_in(report)) or ())))
         case _:
             return ""
 
@@ -42,7 +39,6 @@ def _says_all(report: Json) -> bool:
     hint, outcome = str(report.get("hint") or ""), report["outcome"]
     return bool(hint) and (
         bool(report.get("replay"))
-        or (outcome == "environment" and not report.get("num_turns"))
         or outcome == "blocked"
         or (outcome == "conflict" and ": agentflow " in hint)
     )
@@ -54,10 +50,10 @@ def is_told(hint: str, command: str) -> bool:
 
 
 def told_after(hint: str, command: str) -> str:
-    """A hint and the command that goes on after it, as one text."""
+    """A hint, and on a line of its own the command that goes on after it."""
     if not hint or not command or is_told(hint, command):
         return hint or command
-    return f"{hint.rstrip('.')}{_THEN}{command}"
+    return f"{hint}\n{command}"
 
 
 def next_step(report: Json) -> str:
@@ -74,8 +70,7 @@ def next_lines(report: Json) -> list[str]:
 
 def step_lines(hint: str) -> list[str]:
     """A next step on lines: each command on one of its own."""
-    steps = filter(None, hint.split(_THEN))
-    return [line for step in steps for line in with_commands_apart(step).split("\n")]
+    return with_commands_apart(hint).split("\n") if hint else []
 
 
 def with_next_step(report: Json) -> Json:

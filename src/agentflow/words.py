@@ -4,8 +4,10 @@ import shlex
 
 
 def word(text: object) -> str:
-    """A name or path as one word of a command that a person copies into a shell: it runs nothing."""
-    return shlex.quote(str(text))
+    """A name or path as one word of a command that a person copies into a shell: it runs nothing, and
+    its last character is not taken for the end of a sentence."""
+    quoted = shlex.quote(str(text))
+    return f"'{quoted}'" if quoted[-1] in ".,:" and quoted.strip(".") else quoted
 
 
 def counted(number: int, noun: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agentflow.many import left_to_do
+from agentflow.done_runs import left_to_do
 from agentflow.order import Order
 from agentflow.workspace.repository import open_repository
 from tests.cli.shell import Shell
@@ -99,7 +99,7 @@ def test_a_fork_of_a_run_that_went_on_to_do_the_task_does_not_begin(
     again = shell.run("run", "TASK-1", "--resume", "--gate", "test=true", "--output-format", "json")
     assert (again.returncode, json.loads(again.stdout)["run"]) == (0, source)
     repository = open_repository(shell.project.root, shell.project.world.environment)
-    assert left_to_do(repository, "TASK-1") is None, "beside other tasks"
+    assert left_to_do(repository.root, "TASK-1") is None, "beside other tasks"
 
 
 def test_a_run_that_was_left_does_not_go_on_when_another_did_its_task(shell: Shell) -> None:

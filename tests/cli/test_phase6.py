@@ -117,14 +117,15 @@ def test_a_failed_batch_is_taken_up_when_asked(terminal: Terminal) -> None:
     order = ("phase-6", TASK, "--base-url", "http://127.0.0.1:1", *GATE)
 
     stopped = terminal.run(*order, "--json")
-    last = terminal.run(*order).stdout.splitlines()[-1]
+    told = terminal.run(*order).stdout.splitlines()[-2:]
     planned = terminal.run(*order, "--retry", "--dry-run")
 
     report = json.loads(stopped.stdout)
     assert (stopped.returncode, report["reason"]) == (1, "batch 1 is marked FAILED")
     assert report["hint"].startswith(f"To try it again: agentflow phase-6 {TASK} --base-url ")
     assert report["hint"].endswith(" --retry")
-    assert last == f"  next     {report['hint']}"
+    begin, command = report["hint"].split(": ", 1)
+    assert told == [f"  next     {begin}:", f"  next     {command}"]
     assert f"task       {TASK}-batch-1" in planned.stdout, planned.stderr
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from agentflow.backlog import find_start, named_tasks
 from agentflow.cli.execution import connector
+from agentflow.commands import TasksCommand
 from agentflow.many import Wanted, run_many
 from agentflow.prompts.context import refuse_commands
 from agentflow.records import Json
@@ -84,7 +85,8 @@ def _in_process(all_: Machines, given: dict[str, Any]) -> Mapping[str, Json]:
         reports[report["task"]] = report
 
     start = find_start(None, given, world)
-    wanted = Wanted(start, named_tasks(list(TALKS), start, world), keep_going=True)
+    command = TasksCommand([*TALKS], given)
+    wanted = Wanted(start, named_tasks(command.names, start, world), command, keep_going=True)
     connect = connector(world, shared=True)
     asyncio.run(run_many(wanted, world, connect, lambda _: [], refuse_commands, told, Stop()))
     return reports

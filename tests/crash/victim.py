@@ -20,6 +20,7 @@ from typing import Any
 from agentflow.archive import prune
 from agentflow.backlog import find_start, named_tasks
 from agentflow.command_values import command_values
+from agentflow.commands import TasksCommand
 from agentflow.events import Event
 from agentflow.handoff_parts import prepare
 from agentflow.many import Wanted as Several
@@ -152,7 +153,8 @@ async def _run(life: Life, world: World, moments: Moments) -> dict[str, Any]:
 async def _run_several(life: Life, world: World, moments: Moments) -> dict[str, Any]:
     moments.armed = True
     begun = find_start(None, life.flags, world)
-    several = Several(begun, named_tasks(life.several, begun, world))
+    command = TasksCommand(life.several, life.flags)
+    several = Several(begun, named_tasks(life.several, begun, world), command)
     return await run_many(
         several,
         world,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agentflow.backlog import find_start, named_tasks
+from agentflow.commands import TasksCommand
 from agentflow.events import Event
 from agentflow.many import Wanted, run_many
 from agentflow.models.anthropic import open_model
@@ -19,6 +20,10 @@ from agentflow.stopping import Stop
 from tests.run.project import Project, call, turn
 
 GATE = {"name": "test", "command": "! grep -rs BROKEN . --include=*.txt"}
+
+
+ALL = TasksCommand((), {})
+"""The command, as far as it is given again."""
 
 
 def writes(path: str, content: str = "new\n") -> list[Json]:
@@ -69,7 +74,7 @@ class Fleet:
             world = self.project.world
             start = find_start(base, given, world)
             backlog = named_tasks(names, start, world) if names else ready_tasks(start, world)
-            wanted = Wanted(start, backlog, at_once, keep_going, fresh, accept)
+            wanted = Wanted(start, backlog, ALL, at_once, keep_going, fresh, accept)
 
             def sinks(task: str) -> list[Callable[[Event], None]]:
                 def listen(event: Event, /) -> None:

@@ -104,7 +104,7 @@ async def test_who_is_blocked_by_another_area_asks_for_it_too(fleet: Fleet) -> N
     assert outcomes(ended) == {"A": "blocked", "B": "done", "A-followup-1": "done"}
     asked, done, _ = ended["tasks"]
     assert asked["hint"] == f"agentflow answer {asked['run']} 'your answer'"
-    assert (done["hint"], ended["hint"][:21]) == ("", "do what the tasks say")
+    assert (done["hint"], ended["hint"][:21]) == ("", "Do what the tasks say")
     task, _ = read_task(fleet.project.root / ".orchestrator/tasks/A-followup-1.md")
     assert task.depends_on == ()
     assert "A is not done, and may need this first" in task.text

@@ -27,9 +27,11 @@ COMMAND = TasksCommand(("A", "B"), {})
 ITEMS = {name: Item(name, Task(name, name, name), Settings()) for name in "AB"}
 
 
-def tally(**ends: errors.AgentflowError) -> Json:
+def tally(flags: Json | None = None, **ends: errors.AgentflowError) -> Json:
     entries = {name: refused(ITEMS[name], error) for name, error in ends.items()}
-    return summary(Backlog(tuple(ITEMS.values())), entries, Spending(), COMMAND)
+    return summary(
+        Backlog(tuple(ITEMS.values())), entries, Spending(), TasksCommand("AB", flags or {})
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,8 +54,15 @@ def test_what_was_not_begun_decides_nothing_unless_a_signal_is_why() -> None:
 
 def test_the_limits_that_would_do_are_the_highest_that_a_task_needs() -> None:
     ended = tally(
+        {"max_tokens": 8, "max_turns": 2},
         A=errors.BudgetExceeded("x", enough={"max_tokens": 9_000, "max_turns": 4}),
         B=errors.BudgetExceeded("x", enough={"max_tokens": 8_000}),
     )
     assert ended["hint"] == ended["again"] == "agentflow run A B --max-turns 4 --max-tokens 9000"
     assert [task["hint"] for task in ended["tasks"]] == ["", ""]
+
+
+def test_a_limit_that_the_command_did_not_give_is_raised_for_its_task_alone() -> None:
+    ended = tally(A=errors.BudgetExceeded("x", enough={"max_turns": 4}))
+    assert ended["again"] == "agentflow run A B"
+    assert ended["hint"] == "Do what the tasks say.\nagentflow run A B"

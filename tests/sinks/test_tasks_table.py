@@ -58,7 +58,7 @@ REPORT: dict[str, Any] = {
     ],
     "num_turns": 31,
     "total_cost_usd": None,
-    "hint": "do what the tasks say; then: "
+    "hint": "Do what the tasks say.\n"
     "agentflow run TASK-123 TASK-124 TASK-125 --target agentflow/all",
     "again": "agentflow run TASK-123 TASK-124 TASK-125 --target agentflow/all",
     "left_out": {"TASK-126": "it waits for TASK-999, which nobody knows"},

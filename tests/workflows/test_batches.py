@@ -186,7 +186,7 @@ async def test_a_repair_amends_and_the_agents_words_in_the_document_are_dropped(
     report, _ = await phase6(tracked, turns, one=True)
 
     assert report["outcome"] == "done"
-    assert report["hint"] == f"For the next batch: {AGAIN}"
+    assert report["hint"] == f"For the next batch: {AGAIN} --one-batch"
     (batch,) = report["batches"]
     assert tracked.git("log", "-1", "--format=%s", batch["commit"]) == "feat: batch 1 - Greeting"
     assert "- Task 1.1: Write the greeting" in tracked.git(
@@ -199,10 +199,9 @@ async def test_a_repair_amends_and_the_agents_words_in_the_document_are_dropped(
 async def test_a_batch_that_fails_lands_nothing_and_says_why_and_can_be_tried_again(
     tracked: Project,
 ) -> None:
-    turns = [turn(write("hello", "wrong"), commit("feat: a")), turn(text="Done.")]
-    flags = {"max_repairs": 0}
+    turns = [turn(write("hello", "wrong"), commit("feat: a")), *[turn(text="Done.")] * 3]
 
-    report, steps = await phase6(tracked, turns, flags=flags)
+    report, steps = await phase6(tracked, turns)
 
     assert (report["outcome"], report["exit_code"], steps) == ("failed", 1, [])
     assert report["hint"].endswith(f"{AGAIN} --retry")
@@ -225,7 +224,7 @@ async def test_a_batch_that_fails_lands_nothing_and_says_why_and_can_be_tried_ag
     at = lines.index("## Batch 1: Greeting ❌ FAILED")
     (began,) = (each["started_at"][:10] for each in list_runs(tracked.root) if each["run"] == run)
     assert lines[at + 2].startswith(f"> {began}: FAILED, run {run}: ")
-    assert "build:test" in lines[at + 2]
+    assert "the same gates failed twice" in lines[at + 2]
     assert len(lines) == len(DOCUMENT.splitlines()) + 2
 
     again, _ = await phase6(tracked)
@@ -355,7 +354,7 @@ async def test_a_batch_that_was_cut_off_goes_on_where_it_was(tracked: Project) -
 
     cut, _ = await phase6(tracked, work, flags={"max_turns": 2}, one=True)
     assert (cut["outcome"], cut["batches"][0]["outcome"]) == ("budget", "budget")
-    assert cut["hint"] == f"{AGAIN} --max-turns 4"
+    assert cut["hint"] == f"{AGAIN.replace(' --gate', ' --max-turns 4 --gate')} --one-batch"
     tracked.requests.clear()
     report, steps = await phase6(tracked, work, one=True)
 

@@ -62,7 +62,7 @@ def execute_batches(
 
     wanted = Wanted(
         task, base, one=one, retry=retry, run=run, answer=answer, flags=flags,
-        documents=desk().setting,
+        asked_base=base, documents=desk().setting,
     )  # fmt: skip
     world = World()
     if not dry_run:
@@ -119,8 +119,9 @@ def _run(
 
 def _print(printer: "Printer", report: "Json") -> None:
     """The outcome of all batches, in a few lines."""
-    from agentflow.neutral import one_line
+    from agentflow.neutral import neutral, one_line
     from agentflow.sinks.verdict import TITLES
+    from agentflow.what_next import step_lines
 
     title, style = TITLES.get(report["outcome"], (report["outcome"], "bold"))
     printer.print((f"{title}  ", style), (one_line(report["task"]), "bold"))
@@ -139,5 +140,5 @@ def _print(printer: "Printer", report: "Json") -> None:
         printer.print((f"  {'note':<9}", "dim"), one_line(notice, 300))
     if report["branch"]:
         printer.print((f"  {'branch':<9}", "dim"), one_line(report["branch"], 200))
-    if report["hint"]:
-        printer.print((f"  {'next':<9}", "dim"), one_line(report["hint"], 400))
+    for step in step_lines(report["hint"]):
+        printer.print((f"  {'next':<9}", "dim"), neutral(step))

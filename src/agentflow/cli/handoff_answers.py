@@ -121,7 +121,8 @@ def _blocked(
     pasted: "Pasted", reading: "Reading", view: View, repository: "Repository", world: "World"
 ) -> "Json":
     """Print what is open, and return the report of the blocked run."""
-    from agentflow.neutral import one_line
+    from agentflow.neutral import neutral, one_line
+    from agentflow.what_next import step_lines
     from agentflow.workflows.asked import block, unanswered
 
     report = (
@@ -139,8 +140,8 @@ def _blocked(
             (one_line(each.id), "bold"), f"  line {each.line}: {one_line(each.question, 300)}"
         )
         printer.print((f"  {one_line(each.why, 500)}", "dim"))
-    if report["hint"]:
-        say(one_line(report["hint"], 500))
+    for step in step_lines(report["hint"]):
+        say(neutral(step))
     return report
 
 

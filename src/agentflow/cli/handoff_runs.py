@@ -158,8 +158,9 @@ def _bumped(asked: Asked, report: "Json", world: "World") -> "Json | None":
 
 def _print(report: "Json") -> None:
     """Each part's verdict, then what became of all of them."""
-    from agentflow.neutral import one_line
+    from agentflow.neutral import neutral, one_line
     from agentflow.sinks.verdict import TITLES, print_verdict
+    from agentflow.what_next import step_lines
 
     printer = data()
     for each in report["runs"]:
@@ -168,13 +169,11 @@ def _print(report: "Json") -> None:
     printer.print((f"{title}  ", style), (one_line(report["task"]), "bold"))
     moved = report["bump"]
     pointers = f"{moved['commit'][:12]} on {moved['branch']}" if moved else ""
-    for label, value in (
-        ("reason", report["reason"]),
-        ("next", report["hint"]),
-        ("pointers", pointers),
-    ):
+    for label, value in (("reason", one_line(report["reason"], 400)), ("pointers", pointers)):
         if value:
-            printer.print((f"  {label:<9}", "dim"), one_line(value, 400))
+            printer.print((f"  {label:<9}", "dim"), value)
+    for step in step_lines(report["hint"]):
+        printer.print((f"  {'next':<9}", "dim"), neutral(step))
 
 
 def confirm(printer: "Printer", prepared: "Prepared") -> None:

@@ -87,11 +87,11 @@ def execute_many(several: Several, manner: Manner) -> "Json":
     wanted = Wanted(
         start,
         backlog,
+        _command(several),
         several.jobs,
         several.keep_going,
         several.fresh,
         several.accept,
-        _command(several),
     )
     return _run(wanted, world, manner)
 

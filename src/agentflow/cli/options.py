@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from agentflow.cli.output import OutputFormat
-from agentflow.records import Backend, Landing
+from agentflow.records import Backend, Landing, SetupNetwork
 
 Model = Annotated[
     str | None, typer.Option(metavar="MODEL", help="sonnet, opus, haiku, … or a full id.")
@@ -55,6 +55,20 @@ NewGates = Annotated[
         metavar="NAME=COMMAND", help="The same, and must fail before the change. Repeatable."
     ),
 ]
+HostNetwork = Annotated[
+    SetupNetwork | None,
+    typer.Option(help="`host` lets setup reach all that this machine reaches."),
+]
+AllowRedBase = Annotated[
+    bool, typer.Option("--allow-red-base", help="Gates may fail as they fail on the base.")
+]
+AllowForeignHead = Annotated[
+    bool, typer.Option("--allow-foreign-head", help="Work in pull_request_target for a fork.")
+]
+PROFILE_HELP = (
+    "What the prompt expects: default, json, marker, batch, report, handoff, or as another prompt."
+)
+Profile = Annotated[str | None, typer.Option(metavar="NAME", help=PROFILE_HELP)]
 Base = Annotated[
     str | None,
     typer.Option(metavar="REV", help="The commit to start from (default: HEAD)."),

@@ -9,10 +9,10 @@ import typer
 
 from agentflow.cli.completion import complete_prompt, complete_task
 from agentflow.cli.desk import root_here
+from agentflow.cli.options import Profile
 from agentflow.cli.output import data, exit_codes, print_json, print_table, say
 from agentflow.cli.prompts_add import add
 from agentflow.cli.prompts_test import run_cases
-from agentflow.cli.run import PROFILE_HELP
 
 if TYPE_CHECKING:
     from agentflow.configuration import Settings
@@ -139,7 +139,7 @@ def render(
     base: Annotated[
         str | None, typer.Option(metavar="REV", help="The commit to start from (default: HEAD).")
     ] = None,
-    profile: Annotated[str | None, typer.Option(metavar="NAME", help=PROFILE_HELP)] = None,
+    profile: Profile = None,
     arguments: Annotated[
         str | None, typer.Option(metavar="TEXT", help="$ARGUMENTS and $1… of a command file.")
     ] = None,

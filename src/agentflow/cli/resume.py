@@ -114,6 +114,10 @@ def answer(
                 else "TEXT and --answers exclude each other",
                 hint="Give the text, or - for standard input.",
             )
+        if said is not None and said.strip() in {"your answer", "TEXT"}:
+            raise UsageError(
+                f"{said.strip()!r} stands for your words", hint="Write what you decided instead."
+            )
         flags = given_flags(
             model=model, base_url=base_url, max_turns=max_turns, max_cost=max_cost, timeout=timeout,
             max_tokens=max_tokens, max_input_tokens=max_input_tokens, max_output_tokens=max_output_tokens,
@@ -186,23 +190,26 @@ def _go_on(
 def _check_idle(repository: "Repository", world: "World", run: str | None) -> None:
     """Raise `UsageError` for a run that is named and at work."""
     from agentflow.errors import UsageError
-    from agentflow.runs import find_report, is_running
+    from agentflow.report import runs_here
+    from agentflow.runs import find_report
     from agentflow.spending import is_replay
 
     if run is None:
         return
-    report = find_report(repository.root, run, is_replay)
-    task = str(report["task"])
-    if report["outcome"] == "unfinished" and is_running(repository.locks(world.cache), task):
-        raise UsageError(
-            f"the run {report['run']} is at work", hint=f"Wait for it: agentflow wait {word(task)}"
-        )
+    name = find_report(repository.root, run, is_replay)["run"]
+    for each in runs_here(repository.root, repository.locks(world.cache), world.now()):
+        if each["run"] == name and each["outcome"] == "running":
+            raise UsageError(
+                f"the run {name} is at work",
+                hint=f"Wait for it: agentflow wait {word(each['task'])}",
+            )
 
 
 def _check_task(order: "Order", run: str, repository: "Repository", world: "World") -> None:
     """Raise `UsageError` naming the run, which nobody named, if its task cannot be read any more."""
     from agentflow.errors import UsageError
     from agentflow.outline import found_for
+    from agentflow.runs import FOLDER
 
     try:
         found_for(order, repository, world)
@@ -210,7 +217,7 @@ def _check_task(order: "Order", run: str, repository: "Repository", world: "Worl
         raise UsageError(
             f"{run} is the only run here that can go on, and it cannot: {error.message}",
             hint="Bring its task back; or if it is not wanted any more, remove the run: "
-            f"rm -r .orchestrator/runs/{word(run)}",
+            f"rm -r {word(repository.root / FOLDER / run)}",
         ) from error
 
 

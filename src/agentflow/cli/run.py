@@ -13,12 +13,15 @@ from agentflow.cli.many import Manner, Several, execute_many
 from agentflow.cli.options import (
     JOBS,
     Allow,
+    AllowForeignHead,
+    AllowRedBase,
     Base,
     BaseUrl,
     Deny,
     FallbackModel,
     Fresh,
     Gates,
+    HostNetwork,
     Land,
     MaxCost,
     MaxInputTokens,
@@ -28,6 +31,7 @@ from agentflow.cli.options import (
     Model,
     NewGates,
     Output,
+    Profile,
     Quiet,
     Sandbox,
     Target,
@@ -38,7 +42,6 @@ from agentflow.cli.output import exit_codes, exit_of
 from agentflow.cli.publication import Junit, Sarif, publishing
 from agentflow.cli.replies import given_replies
 from agentflow.cli.resume import unfinished
-from agentflow.records import SetupNetwork
 
 EXAMPLES = """
 \b
@@ -54,9 +57,6 @@ Examples:
 
 
 JOBS_HELP = "Agents at once, if there are several tasks."
-PROFILE_HELP = (
-    "What the prompt expects: default, json, marker, batch, report, handoff, or as another prompt."
-)
 
 
 def run(
@@ -89,7 +89,7 @@ def run(
             autocompletion=complete_prompt,
         ),
     ] = None,
-    profile: Annotated[str | None, typer.Option(metavar="NAME", help=PROFILE_HELP)] = None,
+    profile: Profile = None,
     arguments: Annotated[
         str | None,
         typer.Option(metavar="TEXT", help="$ARGUMENTS and $1… of a prompt that is a command file."),
@@ -115,17 +115,9 @@ def run(
         bool, typer.Option("--resume", help="Go on with an unfinished run, if there is one.")
     ] = False,
     sandbox: Sandbox = None,
-    setup_network: Annotated[
-        SetupNetwork | None,
-        typer.Option(help="`host` lets setup reach all that this machine reaches."),
-    ] = None,
-    allow_red_base: Annotated[
-        bool, typer.Option("--allow-red-base", help="Gates may fail as they fail on the base.")
-    ] = False,
-    allow_foreign_head: Annotated[
-        bool,
-        typer.Option("--allow-foreign-head", help="Work in pull_request_target for a fork."),
-    ] = False,
+    setup_network: HostNetwork = None,
+    allow_red_base: AllowRedBase = False,
+    allow_foreign_head: AllowForeignHead = False,
     output_format: Output = "text",
     record: Annotated[
         Path | None,

@@ -265,24 +265,13 @@ def _follow(report: Json, *, verbose: bool) -> None:
 
 def _reports(task: str | None) -> list[Json]:
     """What is known of the runs here; one without a report runs now, or was killed."""
-    from agentflow.report import known_runs
-    from agentflow.runs import FOLDER, is_running, last_line
+    from agentflow.report import runs_here
     from agentflow.workspace.repository import open_repository
     from agentflow.world import World
 
     world = World()
     repository = open_repository(world.directory, world.environment)
-    found = known_runs(repository.root, task)
-    for name in {report["task"] for report in found}:
-        if is_running(repository.locks(world.cache), name):
-            latest = max(
-                (report for report in found if report["task"] == name),
-                key=lambda report: last_line(repository.root / FOLDER / report["run"]),
-            )
-            latest["outcome"] = "running"
-            since = world.now().timestamp() - last_line(repository.root / FOLDER / latest["run"])
-            latest["duration_ms"] = (latest.get("duration_ms") or 0) + round(max(since, 0) * 1000)
-    return found
+    return runs_here(repository.root, repository.locks(world.cache), world.now(), task)
 
 
 for command in (diff, rewind, fork, export):

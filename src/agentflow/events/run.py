@@ -85,6 +85,8 @@ class RunResumed:
     cost: float | None = 0.0
     seconds: float = 0.0
     """What was spent before, lines that do not count any more included."""
+    asked: Json = field(default_factory=dict[str, object])
+    """What the caller asks for from now on, as far as it replaces parts of `RunStarted.order`."""
 
 
 @record

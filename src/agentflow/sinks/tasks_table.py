@@ -1,7 +1,7 @@
 """The table of many tasks: outcome, commits, cost and time of each."""
 
 from agentflow.durations import format_duration
-from agentflow.neutral import one_line
+from agentflow.neutral import neutral, one_line
 from agentflow.records import Json
 from agentflow.sinks.printer import Printer
 from agentflow.sinks.tables import Row, print_table
@@ -12,8 +12,6 @@ STYLES = {"done": "green", "skipped": "dim", "failed": "bold red", "environment"
 """How outcomes look; every other one is yellow."""
 TOLD = 1000
 """Characters of a reason."""
-WHOLE = 5000
-"""Characters of a command to copy: as good as any."""
 
 
 def print_tasks(printer: Printer, report: Json) -> None:
@@ -30,7 +28,7 @@ def print_tasks(printer: Printer, report: Json) -> None:
     for name, why in report["left_out"].items():
         printer.print((f"not ready: {one_line(name, 100)}: {one_line(why, TOLD)}", "dim"))
     for line in step_lines(report["hint"]):
-        printer.print(("next: ", "dim"), one_line(line, WHOLE))
+        printer.print(("next: ", "dim"), neutral(line))
 
 
 def _row(task: Json, width: int) -> Row:
@@ -39,9 +37,9 @@ def _row(task: Json, width: int) -> Row:
     time = format_duration(task["duration_ms"] / 1000) if task["duration_ms"] else ""
     proposed = ", ".join(task["follow_ups"])
     asks = f"asks for {proposed}" if proposed else ""
-    steps = [f"next: {line}" for line in step_lines(task["hint"])]
+    steps = [f"next: {neutral(line)}" for line in step_lines(task["hint"])]
     told = [one_line(text, TOLD) for text in (task["reason"], asks) if text]
-    told[1 if task["reason"] else 0 : 0] = [one_line(step, WHOLE) for step in steps]
+    told[1 if task["reason"] else 0 : 0] = steps
     return Row(
         (
             (one_line(task["task"], 100), "bold"),

@@ -110,6 +110,8 @@ def _print_done_before(printer: Printer, report: Json) -> None:
     if report["reason"] and not report["run"]:  # no run of it is known here
         printer.print(neutral(f"  {report['reason']}"))
     printer.print("  to run it again, give --fresh")
+    if look := _look(report):
+        printer.print(("  next     ", "dim"), neutral(look))
 
 
 def _branch(ref: str) -> str:

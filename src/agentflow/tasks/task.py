@@ -18,6 +18,7 @@ from agentflow.globs import check_glob, is_path
 from agentflow.nearest import nearest
 from agentflow.records import Boundaries, BuildCommand, Expectation, Task
 from agentflow.setting_tables import GateTable
+from agentflow.words import word
 from agentflow.wrong_values import what_is_wrong
 
 FOLDER = ".orchestrator/tasks"
@@ -117,11 +118,11 @@ def _gate_problem(text: str) -> tuple[str, str]:
         return "", "Write name=command, for example 'test=pytest -q'."
     if _ID.fullmatch(name):
         problem = "" if command else f"the gate {name!r} has no command"
-        return problem, f"Write name=command, for example {name + '=pytest -q'!r}."
+        return problem, f"Write name=command, for example {word(f'{name}=pytest -q')}."
     near = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:100]
     return f"{name[:200]!r} cannot be a gate's name", (
         "Use letters, digits, `-`, `_` and `.`, at most 100"
-        + (f", for example {f'{near}={command}'!r:.300}." if near and command else ".")
+        + (f", for example {word(f'{near}={command}'):.300}." if near and command else ".")
     )
 
 

@@ -76,7 +76,7 @@ async def run_batches(
             # What has landed is reported, whatever is wrong with the rest.
             series.step = None
             known = error if isinstance(error, AgentflowError) else Interrupted.of(error)
-            known.hint = known.hint or f"To go on: {wanted.again}"
+            known.hint = known.hint or f"To go on: {wanted.again()}"
             return series.report(situation, Ending.of(known))
 
 
@@ -173,25 +173,23 @@ class _Series:
             kept, locks = now.kept, repository.locks(self.world.cache)
             batch = find_batch(kept.document, situation.choice.batch.id)
             commit = escalate(plan, repository, kept, batch, report, locks)
-            self.escalation = escalation(kept, batch, report, commit, self.wanted.again)
-            hint = (
-                f"Look at it: agentflow runs show {word(report['run'])}\nMend task or plan, then: "
-            )
-            hint += f"{self.wanted.again} --retry"
+            self.escalation = escalation(kept, batch, report, commit, self.wanted.again())
+            hint = f"Look at it: agentflow runs show {word(report['run'])}\n"
+            hint += f"Mend task or plan, then: {self.wanted.again(retry=True)}"
         self.step = None
         ended = report["outcome"], report["exit_code"], report["reason"]
         return self.report(situation, Ending(*ended, hint, report["enough"]))
 
     def _command_after(self, report: Json) -> str:
         """The command that goes on with a batch that was not done."""
-        again = self.wanted.again_with(report["enough"])
+        again = self.wanted.again(report["enough"], retry=self.wanted.retry)
         if report["outcome"] != "blocked" and command_alone(report) and not self.wanted.run:
             return again
         return command_after({**report, "again": again})
 
     def _ending(self, situation: Situation) -> Ending:
         """How it ends where no batch is left that could be done now."""
-        choice, again = situation.choice, self.wanted.again
+        choice, wanted = situation.choice, self.wanted
         match choice.state:
             case "failed":
                 name = choice.batch.id if choice.batch else ""
@@ -199,12 +197,12 @@ class _Series:
                     "failed",
                     1,
                     f"batch {name} is marked FAILED",
-                    f"To try it again: {again} --retry",
+                    f"To try it again: {wanted.again(retry=True)}",
                 )
             case "waiting":
                 ending = _waiting(situation)
             case "blocked":
-                ending = _blocked(situation, self.wanted)
+                ending = _blocked(situation, wanted)
             case "undecided":
                 ending = Ending.of(situation.undecided)
             case "next" if choice.batch and self.done[-1]["id"] == choice.batch.id:
@@ -212,7 +210,7 @@ class _Series:
                 told = f"batch {choice.batch.id} is verified, but {path} does not say so"
                 ending = Ending("failed", 1, told, situation.lint)
             case "next":
-                ending = Ending(hint=f"For the next batch: {again}")
+                ending = Ending(hint=f"For the next batch: {wanted.again()}")
             case _:
                 told = "" if self.done else "no batch is left for the backend developer"
                 ending = Ending(reason=told)

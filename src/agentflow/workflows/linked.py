@@ -250,7 +250,7 @@ def _kept(link: Link) -> Json:
 def _stopped_at(part: Part, report: Json) -> Ending:
     """As the part ended that stopped the others."""
     reason = f"{report['task']}: {report['reason']}; nothing of the handoff landed"
-    step = f"{again({}, **report['enough'])}, with the same block"
+    step = f"{again({}, report['enough'])}, with the same block"
     if report["outcome"] == "blocked":
         step = f"{command_after({**report, 'hint': ''})} in {part.place}; then {step}"
     ended, hint = (report["outcome"], report["exit_code"], reason), told_after(report["hint"], step)

@@ -52,6 +52,8 @@ class Wanted:
     answer: str | None = None
     """A person's words to the agent of that run, which asked."""
     flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    asked_base: str | None = None
+    """The base as the caller named it, who may have named none; `base` may be one that we chose."""
     documents: DocumentsSetting = field(default_factory=DocumentsSetting)
     shared: bool = False
     """Whether others land on the same branch meanwhile."""
@@ -69,21 +71,21 @@ class Wanted:
         """The settings of each batch's run."""
         return {"prompt": PROMPT, **self.flags, "target": self.branch, "land": "branch"}
 
-    @property
-    def again(self) -> str:
-        """The command that goes on."""
-        return self.again_with({})
-
-    def again_with(self, enough: Mapping[str, float]) -> str:
-        """The same with limits instead of its own."""
-        return batches_command(self.task, {**self.flags, **enough})
+    def again(self, enough: Mapping[str, float] | None = None, *, retry: bool = False) -> str:
+        """The command that goes on, with limits instead of its own; `retry` tries batches that failed
+        again."""
+        flags = {**self.flags, **(enough or {})}
+        more = ["--one-batch"] if self.one and not self.run else []
+        more += ["--retry"] if retry else []
+        command = batches_command(self.task, flags, self.asked_base, *more)
+        return command or f"the same command{' with --retry' if retry else ''}"
 
     @property
     def changed(self) -> UsageError:
         """What is wrong where the only run that is meant cannot go on."""
         return UsageError(
             f"the run {self.run} cannot go on: document or branch changed since",
-            hint=f"Begin what is next: {self.again}",
+            hint=f"Begin what is next: {self.again()}",
         )
 
 

@@ -21,7 +21,7 @@ fail: a work tree that is just being added names no commit yet, and git then tru
 
 IN_THE_WAY = (
     "Give --base {0} to build on it, or --target for another name. --fresh replaces a "
-    "branch that a run made which is still known here; any other: git branch -D {0}"
+    "branch that a run made which is still known here; another one you can remove (git branch -D {0})"
 )
 """What to do about a branch that a run would have to replace, before the run exists."""
 ELSEWHERE = "Or let it land elsewhere: `agentflow run` and `agentflow land` take --target"
