@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agentflow.done_runs import choose_run, open_runs
-from agentflow.errors import EnvironmentFailure, Held
+from agentflow.errors import EnvironmentFailure, Held, UsageError
 from agentflow.run_reports import MAX_REPORT, REPORT, read_report
 from agentflow.runs import (
     FOLDER,
