@@ -62,7 +62,10 @@ def test_a_command_has_all_that_decides_what_its_run_does() -> None:
         ({"task": "C", "flags": {"unknown": 1}}, {}, "the same command"),
         ({"made": {"tracking_id": "T_1"}, "flags": {"prompt": "phase-6", "land": "branch",
           "target": "agentflow/T_1", "model": "opus"}}, {}, "agentflow phase-6 T_1 --model opus"),
-        ({"made": {"tracking_id": "T_1", "handed": {"ids": []}}}, {}, "the same command"),
+        ({"made": {"id": "HANDOFF-0a1b2c3d", "handed": {"services": []}}, "base": "b",
+          "flags": {"land": "none"}}, {"max_turns": 8},
+         "agentflow handoff HANDOFF-0a1b2c3d --base b --max-turns 8 --land none"),
+        ({"made": {"id": "HANDOFF-0a1b2c3d-1", "handed": {}}}, {}, "the same command"),
         ({}, {}, "the same command"),
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agentflow.done_runs import choose_run, open_runs
-from agentflow.errors import EnvironmentFailure, Held
+from agentflow.errors import EnvironmentFailure, Held, UsageError
 from agentflow.run_reports import MAX_REPORT, REPORT, read_report
 from agentflow.runs import (
     FOLDER,
@@ -281,3 +281,16 @@ def test_a_replay_does_not_hide_what_can_go_on(tmp_path: Path) -> None:
     assert open_runs(tmp_path) == [first]
     assert unfinished_run(tmp_path, "T-1") == first
     assert choose_run(tmp_path, "T-1", blocked=False) == first
+
+
+def test_of_several_runs_each_is_named_by_its_command(tmp_path: Path) -> None:
+    runs = [f"T-{number}-20261120T000000-0000" for number in (1, 2)]
+    for number, run in enumerate(runs, 1):
+        folder = tmp_path / FOLDER / run
+        folder.mkdir(parents=True)
+        report = {"task": f"T-{number}", "run": run, "outcome": "budget"}
+        (folder / REPORT).write_text(json.dumps(report))
+        (folder / JOURNAL).write_text('{"type": "assistant"}\n')
+    with pytest.raises(UsageError, match="several runs can go on") as refused:
+        choose_run(tmp_path, None, blocked=False)
+    assert refused.value.hint.split("\n") == [f"agentflow resume {run}" for run in runs]

@@ -1,5 +1,6 @@
 """Commands that ask for what was asked for before, written out so that a shell takes them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -18,6 +19,8 @@ _SWITCHES = ("allow_red_base", "allow_foreign_head")
 _LISTS = ("allow", "deny")
 _LONGEST = 200
 """Characters of a text that is written out as a part of a command."""
+_HANDOFF = re.compile(r"HANDOFF-[0-9a-f]{8}")
+"""The id of a handoff whose block is kept; that of a part of one has a number behind it."""
 _BATCHES = ("prompt", "phase-6")
 """What runs of batches are given without an option."""
 _MOST = 1e15
@@ -89,14 +92,21 @@ def batches_command(
     return _command(["agentflow phase-6", word(task)], base, kept, more)
 
 
+def handoff_command(
+    handoff: str, flags: Mapping[str, Any], base: str | None = None, *more: str
+) -> str | None:
+    """`agentflow handoff` for one that was pasted before; None where that is no command."""
+    return _command(["agentflow handoff", word(handoff)], base, flags, more)
+
+
 def again(
     order: object, changes: Mapping[str, Any] | None = None, unknown: str = "the same command"
 ) -> str:
     """The command that asks for the same as an order (`order.as_json`, or whatever a repository
     brings as one), with other settings, another `base`, `fresh`, or to `retry` a failed batch.
 
-    `unknown` is said of one that is not known: a block that was pasted, or a text that is too long
-    to be copied as a part of a command.
+    `unknown` is said of one that is not known: that of a handoff's part, or of a text that is too
+    long to be copied as a part of a command.
     """
     try:
         return _again(cast(Json, order), changes or {}, unknown)
@@ -119,7 +129,9 @@ def _again(order: Json, changes: Mapping[str, Any], unknown: str) -> str:
         command = run_command([order["task"]], flags, base, *more)
     elif text and len(text) <= _LONGEST and text.isprintable():
         command = run_command([], flags, base, f"--text {word(text)}", *more)
-    elif document and not made.get("handed"):
+    elif made.get("handed") and _HANDOFF.fullmatch(made["id"]):
+        command = handoff_command(made["id"], flags, base, *more)
+    elif document:
         retried = ["--retry"] if changes.get("retry") else []
         command = batches_command(document, flags, None, *retried)
     given = {**({"base": base} if base else {}), **settings}

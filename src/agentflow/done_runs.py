@@ -25,7 +25,7 @@ from agentflow.runs import (
     was_answered,
 )
 from agentflow.spending import is_replay
-from agentflow.words import ended
+from agentflow.words import ended, word
 
 
 def done_run(root: Path, task: str) -> Json | None:
@@ -91,7 +91,8 @@ def choose_run(root: Path, wanted: str | None, *, blocked: bool) -> str:
             return names[0]
         raise UsageError(
             "several runs can go on" if names else "no run here can go on",
-            hint=f"Name one: {', '.join(names)}" if names else "List them: agentflow runs list",
+            hint="\n".join(f"agentflow resume {word(name)}" for name in names)
+            or "List them: agentflow runs list",
         )
     report = find_report(root, wanted, is_replay)
     name, outcome = str(report["run"]), str(report["outcome"])

@@ -16,8 +16,7 @@ def command_after(report: Json) -> str:
         return ""
     if report.get("replay"):
         return f"{again} --replay FILE"
-    block = ", with the same block" if str(report["task"]).startswith("HANDOFF-") else ""
-    return command_alone(report) or f"{again}{block}"
+    return command_alone(report) or again
 
 
 def command_alone(report: Json) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import time
 from collections.abc import Iterator
@@ -83,8 +84,11 @@ def test_a_limit_holds_for_all_parts_together_and_the_next_call_goes_on(terminal
     assert (ended.returncode, [run["outcome"] for run in report["runs"]]) == (4, ["done", "budget"])
     assert "100000 tokens for all parts together" in report["reason"]
     assert report["enough"] == {"max_tokens": 200_000}
-    assert report["hint"] == "the same command with --max-tokens 200000, with the same block"
-    again = terminal.run(*order(terminal, terminal.serve(*work())), "--json")
+    step = shlex.split(report["hint"])
+    assert step[:2] == ["agentflow", "handoff"]
+    assert step[step.index("--max-tokens") + 1] == "200000"
+    step[step.index("--base-url") + 1] = terminal.serve(*work())
+    again = terminal.run(*step[1:], "--json")
     assert again.returncode == 0, again.stderr
     runs = json.loads(again.stdout.splitlines()[-1])["runs"]
     assert [run["run"] for run in runs] == [run["run"] for run in report["runs"]]
@@ -131,7 +135,8 @@ def test_a_part_that_asks_is_answered_where_it_is_and_the_same_command_goes_on(
     run = report["runs"][0]["run"]
     assert (asked.returncode, report["hint"]) == (
         3,
-        f"agentflow answer {run} 'your answer' in {TYPES}; then the same command, with the same block",
+        f"In {TYPES}: agentflow answer {run} 'your answer'\n"
+        f"Then: agentflow handoff {name} --prompt plain --base-url {url} --gate {GATE[1]}",
     )
     project = replace(terminal.project, root=root / TYPES)
     there = Terminal(project, root.parent)

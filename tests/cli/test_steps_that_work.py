@@ -106,6 +106,34 @@ def test_a_report_that_somebody_wrote_ends_nothing(shell: Shell, url: str) -> No
         shell.run("resume", "C", "--base-url", url, "--max-turns", "9")
 
 
+def test_a_handoff_is_asked_for_by_its_id(shell: Shell, url: str, tmp_path: Path) -> None:
+    """Its block may have come from standard input."""
+    block = tmp_path / "block.md"
+    block.write_text(
+        "--- BACKEND TASK HANDOFF (copy below) ---\n- **Expected backend work**: tidy the code\n"
+        "- **Service(s)**: nobody\n--- END HANDOFF ---\n"
+    )
+    given = ("--service", "b", "--base", "main", *GATE)
+    shell.project.write("b/main.py", "x")
+    shell.project.commit()
+    cut = shell.run(
+        "handoff", str(block), "--base-url", "http://127.0.0.1:1", "--timeout", "1s", *given
+    )
+    assert cut.returncode in {4, 6}, cut.stderr
+    step = last_step(cut.stdout)
+    assert step[:2] == ["agentflow", "handoff"]
+    assert step[3:5] == ["--base", "main"]
+    block.unlink()
+    step[step.index("--base-url") + 1] = url
+    step[step.index("--timeout") + 1] = "1m"
+    ended = shell.run(*step[1:], "--json")
+    report = json.loads(ended.stdout.splitlines()[-1])
+    assert (report["task"], report["num_turns"] > 0) == (step[2], True), ended.stderr
+    refused = shell.run("handoff", "HANDOFF-01234567")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: no handoff HANDOFF-01234567 was given here\n")
+
+
 def test_what_is_left_of_several_begins_anew_and_nothing_else(shell: Shell, url: str) -> None:
     ways = ("--jobs", "2", "--keep-going", "--accept-followups")
     given = ("B", "C", "--target", "release", "--base-url", url, "--fresh", *ways, *GATE)

@@ -1,8 +1,10 @@
 """`agentflow handoff`: a block pasted from another team, confirmed, run and landed."""
 
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -33,11 +35,18 @@ from agentflow.cli.options import (
 from agentflow.cli.output import OutputFormat, exit_codes, exit_of, say
 from agentflow.cli.publication import Junit, Sarif, publishing
 
+if TYPE_CHECKING:
+    from agentflow.workflows.asked import Pasted
+    from agentflow.world import World
+
 
 def handoff(
     path: Annotated[
         str | None,
-        typer.Argument(metavar="PATH", help="The block's file; without it, or -, standard input."),
+        typer.Argument(
+            metavar="PATH|ID",
+            help="The block's file, or the id of one that was given before; without it, or -, standard input.",
+        ),
     ] = None,
     service: Annotated[
         list[str] | None,
@@ -105,14 +114,43 @@ def handoff(
             timeout=timeout, deny=deny, gates=given_gates(gate, new_gate), land=land,
             target=target, sandbox=sandbox,
         )  # fmt: skip
-        text, where = _input(path, quiet=quiet)
+        known = _known(path, world)
+        text, where = (known.text, known.where) if known else _input(path, quiet=quiet)
         pasted = Pasted(
             text, block, tuple(service or ()), read_answers(answers), base, bump, flags, where=where
         )
+        if known:
+            pasted = replace(
+                pasted,
+                number=block or known.number,
+                services=pasted.services or known.services,
+                base=base or known.base,
+                bump=bump or known.bump,
+                flags={**known.flags, **flags},
+            )
         view = View(wanted, fresh=fresh, dry_run=dry_run, quiet=quiet, verbose=verbose)
         report = go_on(pasted, view, world)
         publish(report)
     raise exit_of(report)
+
+
+def _known(path: str | None, world: "World") -> "Pasted | None":
+    """The handoff of this id as it was given before; None for what is no id.
+
+    Raises `UsageError` for an id that is not known here.
+    """
+    from agentflow.errors import UsageError
+    from agentflow.workflows.asked import asked_before
+    from agentflow.workspace.repository import open_repository
+
+    if path is None or not re.fullmatch(r"HANDOFF-[0-9a-f]{8}", path) or Path(path).exists():
+        return None
+    known = asked_before(open_repository(world.directory, world.environment), world, path)
+    if known is None:
+        raise UsageError(
+            f"no handoff {path} was given here", hint="Give the file of its block, or paste it."
+        )
+    return known
 
 
 def _input(path: str | None, *, quiet: bool) -> tuple[str, str]:

@@ -56,7 +56,7 @@ def go_on(
         reading = pasted.reading(repository)
     if reading.questions:
         return _blocked(pasted, reading, view, repository, world)
-    if pasted.answers and not view.dry_run:
+    if not view.dry_run:
         keep(pasted, repository, world)
     prepared = prepare(repository, reading, pasted.base, pasted.id)
     if view.output_format == "text" or not view.dry_run:

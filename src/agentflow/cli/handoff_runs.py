@@ -79,7 +79,12 @@ def run_all(asked: Asked, world: "World") -> "Json":
     printer = talk(quiet=asked.quiet)
     return execute(
         Order(
-            base=asked.base, fresh=asked.fresh, flags=asked.flags, made=part.task, named=asked.run
+            base=asked.base,
+            fresh=asked.fresh,
+            flags=asked.flags,
+            made=part.task,
+            named=asked.run,
+            asked_base=asked.base,
         ),
         asked.output_format,
         dry_run=False,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.budget import Account, shared_account
-from agentflow.commands import again
+from agentflow.commands import handoff_command
 from agentflow.disk import write_atomically
 from agentflow.errors import AgentflowError, Conflict, UsageError
 from agentflow.events import Event
@@ -37,9 +37,6 @@ from agentflow.workspace.joint import Joined
 from agentflow.workspace.land import check_name, check_target, forget_verified, land
 from agentflow.workspace.repository import open_repository
 from agentflow.world import World
-
-SAME = "the same command, with the same block"
-"""How a handoff that is not done goes on."""
 
 
 @record
@@ -116,7 +113,12 @@ async def run_linked(
             for part, plan in zip(prepared.parts, plans, strict=True):
                 reports.append(await run_task(plan, world, connect, sinks, account))
                 if reports[-1]["outcome"] != "done":
-                    return _report(prepared, reports, account, _stopped_at(part, reports[-1]))
+                    return _report(
+                        prepared,
+                        reports,
+                        account,
+                        _stopped_at(prepared, part, wanted.flags, reports[-1]),
+                    )
             links = [_link(*each) for each in zip(prepared.parts, plans, reports, strict=True)]
             together = await verify_together(
                 home, _joined(prepared, plans, links), wanted.flags, world, _each(sinks)
@@ -247,12 +249,12 @@ def _kept(link: Link) -> Json:
     return read_report(link.directory / FOLDER / link.run)
 
 
-def _stopped_at(part: Part, report: Json) -> Ending:
+def _stopped_at(prepared: Prepared, part: Part, flags: Mapping[str, Any], report: Json) -> Ending:
     """As the part ended that stopped the others."""
     reason = f"{report['task']}: {report['reason']}; nothing of the handoff landed"
-    step = f"{again({}, report['enough'])}, with the same block"
+    step = handoff_command(prepared.id, {**flags, **report["enough"]}) or "the same command"
     if report["outcome"] == "blocked":
-        step = f"{command_after({**report, 'hint': ''})} in {part.place}; then {step}"
+        step = f"In {part.place}: {command_after({**report, 'hint': ''})}\nThen: {step}"
     ended, hint = (report["outcome"], report["exit_code"], reason), told_after(report["hint"], step)
     return Ending(*ended, hint, report["enough"])
 
