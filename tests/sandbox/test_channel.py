@@ -251,7 +251,8 @@ async def test_a_start_that_is_cancelled_at_once_leaves_nothing_open(turns: int)
     async with channel(START + ECHO):
         pass
     before = _descriptors()
-    start = asyncio.create_task(Channel.start("none", _program(START + ECHO), SESSION))
+    never_ready = _program("import sys; sys.stdin.read()")
+    start = asyncio.create_task(Channel.start("none", never_ready, SESSION))
     for _ in range(turns):
         await asyncio.sleep(0)
     start.cancel()
