@@ -20,7 +20,7 @@ from agentflow.checkouts import STATE
 from agentflow.configuration import Settings
 from agentflow.disk import write_atomically
 from agentflow.errors import UsageError
-from agentflow.events import RunFinished, RunStarted
+from agentflow.events import Event, RunFinished, RunResumed, RunStarted
 from agentflow.folders import remove_folder
 from agentflow.frozen import record
 from agentflow.history import PAID, History, Line
@@ -198,15 +198,19 @@ def _pinned(repository: Repository, run: str) -> list[str]:
 
 
 def _texts(lines: Sequence[Line], begun: RunStarted, redact: Redact) -> list[str]:
-    """The journal's lines as agentflow writes them here; the run begins as it was planned here."""
-    return [
-        line_text(
-            line.number,
-            line.at,
-            begun if isinstance(line.event, RunStarted) else redacted_event(line.event, redact),
-        )
-        for line in lines
-    ]
+    """The journal's lines as agentflow writes them here; the run begins as it was planned here, and
+    whoever went on with it there asked for nothing."""
+    texts: list[str] = []
+    for line in lines:
+        match line.event:
+            case RunStarted():
+                event: Event = begun
+            case RunResumed():
+                event = redacted_event(replace(line.event, asked={}), redact)
+            case _:
+                event = redacted_event(line.event, redact)
+        texts.append(line_text(line.number, line.at, event))
+    return texts
 
 
 def _encoded(text: str) -> bytes:

@@ -22,6 +22,7 @@ from agentflow.offers import read_offer
 from agentflow.packed_runs import MEMBERS, read_packed
 from agentflow.plan import make_plan
 from agentflow.records import Json
+from agentflow.resuming import order_of
 from agentflow.runs import list_runs, task_lock
 from agentflow.workspace.checkpoint import (
     Checkpoint,
@@ -621,6 +622,26 @@ def test_what_the_file_decides_counts_for_nothing(
     assert "Do what the task says." in (folder / "prompt.md").read_text()
     ended, _ = asyncio.run(_resumed(shell))
     assert json.loads(ended.stdout)["landed"]["ref"] == "refs/heads/agentflow/TASK-1"
+
+
+def test_what_the_file_says_was_asked_for_later_counts_for_nothing(
+    cut: Cut, forgery: Forgery, tmp_path: Path
+) -> None:
+    shell = cut.clone(tmp_path / "here")
+    asked = {"flags": {"sandbox": "none", "base_url": "http://evil.example"}, "task": "evil"}
+
+    def gone_on_with(lines: list[Json]) -> list[Json]:
+        kept = {"kept": len(lines) - 1, "run": cut.run, "turn": 1, "model": "m", "asked": asked}
+        return added("agentflow.run_resumed", **kept)(lines)
+
+    assert imported(shell, forgery.told(gone_on_with)) == "2"
+
+    journal = shell.project.root / ".orchestrator/runs" / cut.run / "journal.jsonl"
+    assert "agentflow.run_resumed" in journal.read_text()
+    assert "evil" not in journal.read_text()
+    repository = open_repository(shell.project.root, shell.project.world.environment)
+    order = order_of(repository, shell.project.world.cache, cut.run)
+    assert (order.task, order.flags.keys()) == ("TASK-1", {"prompt", "gates"})
 
 
 def test_the_base_must_be_in_a_history_that_somebody_named(
